@@ -1,0 +1,49 @@
+"""What an eye tracker says at one instant."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class GazeRay:
+    """A line of sight in the scene camera's space: +x right, +y down, +z forward."""
+
+    origin_m: tuple[float, float, float]
+    """Where the ray starts, metres."""
+    direction: tuple[float, float, float]
+    """Unit vector along the line of sight."""
+
+
+@dataclass(frozen=True, slots=True)
+class GazeSample:
+    """One gaze sample in scene pixels (origin top-left, x right, y down; pixel centres at +0.5)."""
+
+    time_ns: int
+    """Host time, monotonic nanoseconds. In a recording, 0 is the instant the first frame is shown."""
+    x_px: float
+    """Horizontal position in scene pixels; NaN when invalid. May lie outside the frame."""
+    y_px: float
+    """Vertical position in scene pixels; NaN when invalid. May lie outside the frame."""
+    confidence: float = 1.0
+    """The tracker's own confidence, 0..1."""
+    device_time_ns: int | None = None
+    """The tracker's own clock, where it has one."""
+    offset_uncertainty_ns: int | None = None
+    """Half-width of what is known of host minus device time."""
+    left_valid: bool | None = None
+    """Whether the left eye was seen; None when the tracker does not say."""
+    right_valid: bool | None = None
+    """Whether the right eye was seen; None when the tracker does not say."""
+    ray: GazeRay | None = None
+    """The line of sight, where the tracker measures one."""
+    depth_m: float | None = None
+    """Distance of the point of regard from the ray's origin, metres."""
+    covariance_px2: tuple[float, float, float] | None = None
+    """Uncertainty of the position as (xx, xy, yy), square pixels."""
+
+    @property
+    def valid(self) -> bool:
+        """True when both coordinates are finite and the confidence is not zero."""
+        return math.isfinite(self.x_px) and math.isfinite(self.y_px) and self.confidence > 0.0
