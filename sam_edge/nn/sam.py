@@ -1,0 +1,95 @@
+"""The whole model, and the two halves that are exported: image to embedding, embedding and prompts to masks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sam_edge.nn.mask_decoder import MaskDecoder
+from sam_edge.nn.prompts import PromptEncoder
+from sam_edge.nn.tiny_vit import TinyViT
+
+PIXEL_MEAN = (123.675, 116.28, 103.53)
+"""Mean of each colour, red green blue, in 0..255: SAM's own."""
+PIXEL_STD = (58.395, 57.12, 57.375)
+"""Standard deviation of each colour: SAM's own."""
+
+
+class Sam(nn.Module):
+    """An image encoder, a prompt encoder and a mask decoder, under the official checkpoint's names."""
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    def __init__(self, image_encoder: nn.Module) -> None:
+        """Join `image_encoder`, which gives (B, 256, H / 16, W / 16), with SAM's decoder."""
+        super().__init__()
+        self.image_encoder = image_encoder
+        self.prompt_encoder = PromptEncoder()
+        self.mask_decoder = MaskDecoder()
+        self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN), persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(PIXEL_STD), persistent=False)
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """RGB uint8 (B, H, W, 3) to normalised float32 (B, 3, H, W)."""
+        return ((image.float() - self.pixel_mean) / self.pixel_std).permute(0, 3, 1, 2)
+
+    def encode(self, image: Tensor) -> Tensor:
+        """RGB uint8 (B, H, W, 3), sides multiples of 16, to the embedding float32 (B, 256, H / 16, W / 16)."""
+        result: Tensor = self.image_encoder(self.normalise(image))
+        return result
+
+    def decode(
+        self, embedding: Tensor, points: Tensor, labels: Tensor, mask: Tensor, has_mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Decode P prompts on one embedding.
+
+        Args:
+            embedding: float32 (1, 256, h, w).
+            points: float32 (P, N, 2), input pixels, a pixel's own index being its place (upstream's convention).
+            labels: int (P, N): 1 object, 0 not, 2 and 3 a box's corners, -1 padding.
+            mask: float32 (P, 1, 4h, 4w), logits of a mask prompt.
+            has_mask: float32 (P,): 0 where `mask` is to be ignored.
+
+        Returns:
+            Logits float32 (P, 4, 4h, 4w) and scores float32 (P, 4) of all four output tokens.
+        """
+        height, width = embedding.shape[2], embedding.shape[3]
+        image = embedding.flatten(2).transpose(1, 2) + self.prompt_encoder.dense_mask(mask, has_mask)
+        positions = self.prompt_encoder.dense_positions(height, width)
+        tokens = self.prompt_encoder.tokens(points, labels)
+        result: tuple[Tensor, Tensor] = self.mask_decoder(image, positions, tokens, height, width)
+        return result
+
+
+class EncoderHalf(nn.Module):
+    """The half that is run once a frame."""
+
+    def __init__(self, sam: Sam) -> None:
+        """Take the encoder of `sam`."""
+        super().__init__()
+        self.sam = sam
+
+    def forward(self, image: Tensor) -> Tensor:
+        """See `Sam.encode`."""
+        return self.sam.encode(image)
+
+
+class DecoderHalf(nn.Module):
+    """The half that is run once a prompt."""
+
+    def __init__(self, sam: Sam) -> None:
+        """Take the prompt encoder and the mask decoder of `sam`."""
+        super().__init__()
+        self.sam = sam
+
+    def forward(
+        self, embedding: Tensor, points: Tensor, labels: Tensor, mask: Tensor, has_mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """See `Sam.decode`."""
+        return self.sam.decode(embedding, points, labels, mask, has_mask)
+
+
+def mobile_sam() -> Sam:
+    """Build MobileSAM (Zhang et al., 2023) with random weights, in evaluation mode."""
+    return Sam(TinyViT()).eval()

@@ -1,0 +1,98 @@
+"""The two-way transformer of SAM's mask decoder: prompt tokens attend to the image, and the image to the tokens."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ReducedAttention(nn.Module):
+    """Multi-head attention whose inside may be narrower than its ends."""
+
+    def __init__(self, width: int, heads: int, reduction: int = 1) -> None:
+        """Attend with `width // reduction` channels in `heads` heads."""
+        super().__init__()
+        inside = width // reduction
+        self.heads = heads
+        self.head_width = inside // heads
+        self.q_proj = nn.Linear(width, inside)
+        self.k_proj = nn.Linear(width, inside)
+        self.v_proj = nn.Linear(width, inside)
+        self.out_proj = nn.Linear(inside, width)
+
+    def split(self, x: Tensor) -> Tensor:
+        """(P, N, inside) to (P, heads, N, head width)."""
+        return x.view(x.shape[0], x.shape[1], self.heads, self.head_width).transpose(1, 2)
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """(P, N, C) queries on (P, M, C) keys and values: (P, N, C)."""
+        q, k, v = self.split(self.q_proj(query)), self.split(self.k_proj(key)), self.split(self.v_proj(value))
+        scores = (q * self.head_width**-0.5) @ k.transpose(2, 3)
+        mixed = (scores.softmax(dim=3) @ v).transpose(1, 2).flatten(2)
+        result: Tensor = self.out_proj(mixed)
+        return result
+
+
+class TokenMLP(nn.Module):
+    """The two-layer network of a block, on tokens."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        """Widen `width` to `hidden` and back."""
+        super().__init__()
+        self.lin1 = nn.Linear(width, hidden)
+        self.lin2 = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., width) to the same shape."""
+        result: Tensor = self.lin2(F.relu(self.lin1(x)))
+        return result
+
+
+class TwoWayBlock(nn.Module):
+    """Tokens attend to themselves and to the image; then the image attends to the tokens."""
+
+    def __init__(self, width: int, heads: int, hidden: int, *, first: bool) -> None:
+        """In the `first` block the tokens are their own positions, so none are added."""
+        super().__init__()
+        self.first = first
+        self.self_attn = ReducedAttention(width, heads)
+        self.norm1 = nn.LayerNorm(width)
+        self.cross_attn_token_to_image = ReducedAttention(width, heads, reduction=2)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = TokenMLP(width, hidden)
+        self.norm3 = nn.LayerNorm(width)
+        self.norm4 = nn.LayerNorm(width)
+        self.cross_attn_image_to_token = ReducedAttention(width, heads, reduction=2)
+
+    def forward(self, tokens: Tensor, image: Tensor, tokens_at: Tensor, image_at: Tensor) -> tuple[Tensor, Tensor]:
+        """Update (P, N, C) tokens and (P, M, C) image places, given the positions of both."""
+        if self.first:
+            tokens = self.self_attn(tokens, tokens, tokens)
+        else:
+            placed = tokens + tokens_at
+            tokens = tokens + self.self_attn(placed, placed, tokens)
+        tokens = self.norm1(tokens)
+        keys = image + image_at
+        tokens = self.norm2(tokens + self.cross_attn_token_to_image(tokens + tokens_at, keys, image))
+        tokens = self.norm3(tokens + self.mlp(tokens))
+        image = self.norm4(image + self.cross_attn_image_to_token(keys, tokens + tokens_at, tokens))
+        return tokens, image
+
+
+class TwoWayTransformer(nn.Module):
+    """Two blocks, and a last look of the tokens at the image."""
+
+    def __init__(self, width: int = 256, *, depth: int = 2, heads: int = 8, hidden: int = 2048) -> None:
+        """Stack `depth` blocks."""
+        super().__init__()
+        self.layers = nn.ModuleList(TwoWayBlock(width, heads, hidden, first=i == 0) for i in range(depth))
+        self.final_attn_token_to_image = ReducedAttention(width, heads, reduction=2)
+        self.norm_final_attn = nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor, image: Tensor, image_at: Tensor) -> tuple[Tensor, Tensor]:
+        """(P, N, C) tokens, (P or 1, M, C) image places and their (M, C) positions to updated tokens and image."""
+        tokens_at = tokens
+        for layer in self.layers:
+            tokens, image = layer(tokens, image, tokens_at, image_at)
+        seen = self.final_attn_token_to_image(tokens + tokens_at, image + image_at, image)
+        return self.norm_final_attn(tokens + seen), image
