@@ -54,11 +54,15 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ImportError as error:
-        raise MissingExtraError("safetensors", extra="export", purpose="reading a .safetensors file") from error
+        raise MissingExtraError(
+            "safetensors", extra="export", purpose="reading a .safetensors file"
+        ) from error
     try:
         state: dict[str, Tensor] = load_file(path)
     except SafetensorError as error:
-        raise CheckpointError(f"checkpoint: {path} is not a safetensors file ({first_line(error)})") from error
+        raise CheckpointError(
+            f"checkpoint: {path} is not a safetensors file ({first_line(error)})"
+        ) from error
     return state
 
 
@@ -73,7 +77,9 @@ def load_into(model: Sam, state: dict[str, Tensor], *, origin: str) -> None:
     Raises:
         CheckpointError: names every missing, extra or misshapen key.
     """
-    wanted = {key: value for key, value in model.state_dict().items() if not key.endswith("num_batches_tracked")}
+    wanted = {
+        key: value for key, value in model.state_dict().items() if not key.endswith("num_batches_tracked")
+    }
     given = {
         key: value
         for key, value in state.items()

@@ -1,10 +1,13 @@
 """SAM's mask decoder: an embedding and prompt tokens to four masks and their predicted IoU.
 
-Kirillov et al., "Segment Anything" (2023). The two transposed convolutions have stride 2 and kernel 2, so each is a matrix
-product at every place. Their 2x2 blocks are put in order only at the end, on four masks instead of on 64 channels.
+Kirillov et al., "Segment Anything" (2023). The two transposed convolutions have stride 2 and kernel 2, so each is a
+matrix product at every place. Their 2x2 blocks are put in order only at the end, on four masks instead of on 64
+channels.
 """
 
 from __future__ import annotations
+
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -31,8 +34,7 @@ class MLP(nn.Module):
         """(..., inputs) to (..., outputs)."""
         for layer in self.layers[:-1]:
             x = F.relu(layer(x))
-        result: Tensor = self.layers[-1](x)
-        return result
+        return self.layers[-1](x)
 
 
 class MaskDecoder(nn.Module):
@@ -57,9 +59,10 @@ class MaskDecoder(nn.Module):
 
     def upscale(self, image: Tensor) -> Tensor:
         """(P, places, width) to (P, places, 4, 4, width / 8): each place becomes a 4x4 patch, coarse block first."""
-        first, norm, _, second, _ = self.output_upscaling
-        x = norm.channels_last(doubled(image, first))
-        return F.gelu(doubled(F.gelu(x), second))
+        first = cast(nn.ConvTranspose2d, self.output_upscaling[0])
+        norm = cast(ChannelNorm, self.output_upscaling[1])
+        second = cast(nn.ConvTranspose2d, self.output_upscaling[3])
+        return F.gelu(doubled(F.gelu(norm.channels_last(doubled(image, first))), second))
 
     def forward(
         self, image: Tensor, image_at: Tensor, tokens: Tensor, height: int, width: int
@@ -80,7 +83,9 @@ class MaskDecoder(nn.Module):
         outputs = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         tokens = torch.cat([outputs.expand(prompts, -1, -1), tokens], dim=1)
         tokens, image = self.transformer(tokens, image, image_at)
-        kernels = torch.stack([mlp(tokens[:, 1 + i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
+        kernels = torch.stack(
+            [mlp(tokens[:, 1 + i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
+        )
         patches = self.upscale(image).flatten(1, 3)
         flat = kernels @ patches.transpose(1, 2)
         blocks = flat.view(prompts, MASKS, height, width, 2, 2, 2, 2)
@@ -92,4 +97,4 @@ def doubled(x: Tensor, layer: nn.ConvTranspose2d) -> Tensor:
     """Apply a 2x2 transposed convolution of stride 2 at every place: (..., C) to (..., 4, outputs)."""
     weight = layer.weight.permute(0, 2, 3, 1).reshape(layer.in_channels, 4 * layer.out_channels)
     bias = layer.bias.repeat(4) if layer.bias is not None else None
-    return F.linear(x, weight.T, bias).unflatten(-1, (4, layer.out_channels))
+    return F.linear(x, weight.T, bias).view(*x.shape[:-1], 4, layer.out_channels)

@@ -10,6 +10,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sam_edge.nn.layers import ChannelNorm
 
@@ -65,8 +66,8 @@ class PromptEncoder(nn.Module):
         Returns:
             float32 (P, N, width).
         """
-        table = torch.cat([self.not_a_point_embed.weight, *(e.weight for e in self.point_embeddings)])
-        kind = table[(labels + 1).long()]
+        table = torch.cat([self.not_a_point_embed.weight, *self.point_embeddings.parameters()])
+        kind = F.embedding((labels + 1).long(), table)
         place = self.pe_layer((points + 0.5) / self.canvas)
         return kind + place * (labels >= 0).to(place.dtype)[..., None]
 

@@ -36,8 +36,7 @@ class Sam(nn.Module):
 
     def encode(self, image: Tensor) -> Tensor:
         """RGB uint8 (B, H, W, 3), sides multiples of 16, to the embedding float32 (B, 256, H / 16, W / 16)."""
-        result: Tensor = self.image_encoder(self.normalise(image))
-        return result
+        return self.image_encoder(self.normalise(image))
 
     def decode(
         self, embedding: Tensor, points: Tensor, labels: Tensor, mask: Tensor, has_mask: Tensor
@@ -58,8 +57,7 @@ class Sam(nn.Module):
         image = embedding.flatten(2).transpose(1, 2) + self.prompt_encoder.dense_mask(mask, has_mask)
         positions = self.prompt_encoder.dense_positions(height, width)
         tokens = self.prompt_encoder.tokens(points, labels)
-        result: tuple[Tensor, Tensor] = self.mask_decoder(image, positions, tokens, height, width)
-        return result
+        return self.mask_decoder(image, positions, tokens, height, width)
 
 
 class EncoderHalf(nn.Module):

@@ -1,11 +1,11 @@
 """TinyViT, the image encoder of MobileSAM.
 
-Wu et al., "TinyViT: Fast Pretraining Distillation for Small Vision Transformers" (2022), in the shape that Zhang et al.,
-"Faster Segment Anything: Towards Lightweight SAM for Mobile Applications" (2023) train it: stride 16 in the end, 256
-channels out. Tensors are channels-last inside the transformer stages, so that windows are cut by views.
+Wu et al., "TinyViT: Fast Pretraining Distillation for Small Vision Transformers" (2022), in the shape that Zhang et
+al., "Faster Segment Anything: Towards Lightweight SAM for Mobile Applications" (2023) train it: stride 16 in the end,
+256 channels out. Tensors are channels-last inside the transformer stages, so that windows are cut by views.
 
-Windows of 7, 14, 7 lie at strides 8, 16, 16. An input whose sides are multiples of 224 is cut without padding; any other
-multiple of 16 pads the last windows with zeros, as upstream does at 1024.
+Windows of 7, 14, 7 lie at strides 8, 16, 16. An input whose sides are multiples of 224 is cut without padding; any
+other multiple of 16 pads the last windows with zeros, as upstream does at 1024.
 """
 
 from __future__ import annotations
@@ -51,8 +51,7 @@ class PatchEmbed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) to (B, width, H / 4, W / 4)."""
-        result: Tensor = self.seq(x)
-        return result
+        return self.seq(x)
 
 
 class MBConv(nn.Module):
@@ -84,8 +83,7 @@ class PatchMerging(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, outputs, H / stride, W / stride)."""
-        result: Tensor = self.conv3(F.gelu(self.conv2(F.gelu(self.conv1(x)))))
-        return result
+        return self.conv3(F.gelu(self.conv2(F.gelu(self.conv1(x)))))
 
 
 def relative_offsets(window: int) -> Tensor:
@@ -122,11 +120,10 @@ class Attention(nn.Module):
         places, width = x.shape[1], x.shape[2]
         packed = self.qkv(self.norm(x)).view(-1, places, self.heads, 3 * self.head_width)
         query, key, value = packed.permute(0, 2, 1, 3).split(self.head_width, dim=3)
-        bias = self.attention_biases[:, self.offsets.long()]
+        bias = self.attention_biases.index_select(1, self.offsets.long().flatten()).view(-1, places, places)
         scores = (query * self.head_width**-0.5) @ key.transpose(2, 3) + bias
         mixed = (scores.softmax(dim=3) @ value).transpose(1, 2).reshape(-1, places, width)
-        result: Tensor = self.proj(mixed)
-        return result
+        return self.proj(mixed)
 
 
 class FeedForward(nn.Module):
@@ -141,8 +138,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., width) to the same shape."""
-        result: Tensor = self.fc2(F.gelu(self.fc1(self.norm(x))))
-        return result
+        return self.fc2(F.gelu(self.fc1(self.norm(x))))
 
 
 class TinyViTBlock(nn.Module):
@@ -173,8 +169,7 @@ class TinyViTBlock(nn.Module):
         """(B, H, W, C) to the same shape."""
         x = x + self.attend(x)
         x = self.local_conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        result: Tensor = x + self.mlp(x)
-        return result
+        return x + self.mlp(x)
 
 
 def needs_padding(below: int | torch.SymInt, beside: int | torch.SymInt) -> bool:
@@ -197,8 +192,7 @@ class ConvStage(nn.Module):
         """(B, C, H, W) to (B, H / 2, W / 2, next_width)."""
         for block in self.blocks:
             x = block(x)
-        result: Tensor = self.downsample(x)
-        return result.permute(0, 2, 3, 1)
+        return self.downsample(x).permute(0, 2, 3, 1)
 
 
 class AttentionStage(nn.Module):
@@ -213,7 +207,9 @@ class AttentionStage(nn.Module):
             for _ in range(config.depths[index])
         )
         # The last stage keeps stride 16, so that the embedding has SAM's size.
-        self.downsample = None if last else PatchMerging(width, config.widths[index + 1], 2 if index < 2 else 1)
+        self.downsample = (
+            None if last else PatchMerging(width, config.widths[index + 1], 2 if index < 2 else 1)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) to (B, H', W', C')."""
@@ -233,7 +229,9 @@ class TinyViT(nn.Module):
         config = config or TinyViTConfig()
         self.patch_embed = PatchEmbed(config.widths[0])
         first = ConvStage(config.widths[0], config.depths[0], config.expansion, config.widths[1])
-        self.layers = nn.ModuleList([first, *(AttentionStage(config, i) for i in range(1, len(config.widths)))])
+        self.layers = nn.ModuleList(
+            [first, *(AttentionStage(config, i) for i in range(1, len(config.widths)))]
+        )
         self.neck = nn.Sequential(
             nn.Conv2d(config.widths[-1], config.outputs, 1, bias=False),
             ChannelNorm(config.outputs),
@@ -246,5 +244,4 @@ class TinyViT(nn.Module):
         x = self.patch_embed(x)
         for layer in self.layers:
             x = layer(x)
-        result: Tensor = self.neck(x.permute(0, 3, 1, 2))
-        return result
+        return self.neck(x.permute(0, 3, 1, 2))

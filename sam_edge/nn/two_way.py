@@ -29,8 +29,7 @@ class ReducedAttention(nn.Module):
         q, k, v = self.split(self.q_proj(query)), self.split(self.k_proj(key)), self.split(self.v_proj(value))
         scores = (q * self.head_width**-0.5) @ k.transpose(2, 3)
         mixed = (scores.softmax(dim=3) @ v).transpose(1, 2).flatten(2)
-        result: Tensor = self.out_proj(mixed)
-        return result
+        return self.out_proj(mixed)
 
 
 class TokenMLP(nn.Module):
@@ -44,8 +43,7 @@ class TokenMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., width) to the same shape."""
-        result: Tensor = self.lin2(F.relu(self.lin1(x)))
-        return result
+        return self.lin2(F.relu(self.lin1(x)))
 
 
 class TwoWayBlock(nn.Module):
@@ -64,7 +62,9 @@ class TwoWayBlock(nn.Module):
         self.norm4 = nn.LayerNorm(width)
         self.cross_attn_image_to_token = ReducedAttention(width, heads, reduction=2)
 
-    def forward(self, tokens: Tensor, image: Tensor, tokens_at: Tensor, image_at: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, tokens: Tensor, image: Tensor, tokens_at: Tensor, image_at: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Update (P, N, C) tokens and (P, M, C) image places, given the positions of both."""
         if self.first:
             tokens = self.self_attn(tokens, tokens, tokens)
