@@ -1,0 +1,25 @@
+"""Gaze: every tracker in, through one interface, with honest clocks, units and uncertainty.
+
+Importing this package imports no tracker's client library; `open` does, for the scheme it is given.
+"""
+
+from __future__ import annotations
+
+from sam_edge.gaze.events import EventDetector, EventKind, Fixation
+from sam_edge.gaze.samples import GazeRay, GazeSample
+from sam_edge.gaze.source import GazeSource, SourceReport
+from sam_edge.gaze.sources import SchemeInfo, open, register, schemes
+
+__all__ = [
+    "EventDetector",
+    "EventKind",
+    "Fixation",
+    "GazeRay",
+    "GazeSample",
+    "GazeSource",
+    "SchemeInfo",
+    "SourceReport",
+    "open",
+    "register",
+    "schemes",
+]

@@ -32,6 +32,12 @@ class SourceReport:
     """Times the connection was lost and made again."""
     clock_jumps: int = 0
     """Times the device's clock jumped and the mapping to host time was begun anew."""
+    resorted: int = 0
+    """Samples that came late and were put back in order before anybody read them (delivered)."""
+    lost: int = 0
+    """Packets that never came, by the protocol's own numbering."""
+    foreign: int = 0
+    """Packets of another sender than the one that is listened to (not delivered)."""
 
 
 class GazeSource(Protocol):

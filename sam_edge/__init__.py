@@ -1,1 +1,48 @@
-"""sam-edge."""
+"""sam-edge turns a glance into a mask: the Segment Anything Model at the edge, prompted by gaze.
+
+import sam_edge
+model = sam_edge.load()
+masks = model.segment(image, points=[[320, 200]], labels=[1])
+masks.best
+"""
+
+from sam_edge.errors import (
+    BundleError,
+    CheckpointError,
+    EngineError,
+    ExportError,
+    GateError,
+    GazeDataError,
+    InputError,
+    MediaError,
+    MissingExtraError,
+    SamEdgeError,
+    SessionError,
+    TrackerError,
+)
+from sam_edge.geometry import View
+from sam_edge.masks import Masks
+from sam_edge.segmenter import Embedding, Segmenter, load
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BundleError",
+    "CheckpointError",
+    "Embedding",
+    "EngineError",
+    "ExportError",
+    "GateError",
+    "GazeDataError",
+    "InputError",
+    "Masks",
+    "MediaError",
+    "MissingExtraError",
+    "SamEdgeError",
+    "Segmenter",
+    "SessionError",
+    "TrackerError",
+    "View",
+    "__version__",
+    "load",
+]

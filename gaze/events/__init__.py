@@ -1,0 +1,17 @@
+"""Eye-movement events from a live stream of gaze samples: causal, with a bounded and stated look-ahead."""
+
+from __future__ import annotations
+
+from sam_edge.gaze.events.detector import EventDetector
+from sam_edge.gaze.events.recording import label_recording
+from sam_edge.gaze.events.types import EventKind, EventUpdate, Fixation, LabelledSample, Phase
+
+__all__ = [
+    "EventDetector",
+    "EventKind",
+    "EventUpdate",
+    "Fixation",
+    "LabelledSample",
+    "Phase",
+    "label_recording",
+]

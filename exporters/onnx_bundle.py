@@ -1,0 +1,201 @@
+"""From a checkpoint to a bundle of ONNX files."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto
+
+import sam_edge
+from sam_edge.bundle import MANIFEST, GraphEntry, Manifest, TensorEntry, describe_file, hash_file
+from sam_edge.errors import ExportError, InputError
+from sam_edge.exporters.onnx_weights import (
+    LARGE,
+    initializers,
+    save_with_weights,
+    store_half,
+    store_int8,
+    without_padding,
+)
+from sam_edge.exporters.pictures import CalibrationSet
+from sam_edge.exporters.quantize import insert, plan_quantization
+from sam_edge.exporters.trace import trace_decoder, trace_encoder
+from sam_edge.nn import Sam
+
+PAD_FREE = 224
+"""Input sides that are multiples of this cut windows without padding."""
+CHECKED_SIZES = ((448, 448), (448, 672), (672, 896), (1024, 1024))
+"""Input sizes (height, width) that every export is tried at."""
+PRECISIONS = ("fp32", "fp16", "int8")
+LICENCE = "Apache-2.0; weights: MobileSAM (https://github.com/ChaoningZhang/MobileSAM)"
+TOOLS = ("torch", "onnx", "onnxscript", "numpy")
+ENCODER_INPUT = "RGB picture, 0..255, letterboxed into the top-left corner"
+ENCODER_OUTPUT = "embedding, stride 16"
+DECODER_MEANING = {
+    "embedding": "from the encoder",
+    "points": "x, y in input pixels; a pixel's own index is its place",
+    "labels": "1 object, 0 not, 2 and 3 a box's corners, -1 padding (ends a prompt without a box)",
+    "mask": "logits of a mask prompt",
+    "has_mask": "1 where the mask is to be used, 0 where it is to be ignored",
+    "logits": "low-resolution logits of all four masks, 4 input pixels apart; > 0 is inside",
+    "scores": "predicted IoU of all four masks",
+}
+
+
+def export_onnx(
+    model: Sam,
+    checkpoint: Path,
+    out: Path,
+    *,
+    precision: str = "fp32",
+    calibration: CalibrationSet | None = None,
+) -> Manifest:
+    """Write a bundle of ONNX files, whole or not at all.
+
+    The encoder comes as two graphs that share one file of weights: one for inputs whose sides are multiples of 224, in
+    which nothing is padded, and one for any multiple of 16.
+
+    Args:
+        model: the model in torch; not changed.
+        checkpoint: the file it was loaded from, for the manifest.
+        out: the bundle's folder; must not exist, or be a bundle, which is replaced.
+        precision: `fp32`; `fp16`: weights stored in half precision, arithmetic in fp32; `int8`: the encoder's matrix
+            products in 8 bits, other weights stored in 8 or 16.
+        calibration: what to fit int8 on.
+
+    Raises:
+        InputError: the precision is unknown, or int8 was asked for without calibration pictures.
+        ExportError: `out` is in the way or cannot be written.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(
+            f"precision: {precision!r} is not accepted for onnx; accepted: {', '.join(PRECISIONS)}"
+        )
+    if precision == "int8" and calibration is None:
+        raise InputError("calibration: int8 is fitted on pictures; give a folder of them with --calibration")
+    with new_folder(out) as folder:
+        encoder, decoder = trace_encoder(model), trace_decoder(model)
+        if precision == "int8" and calibration is not None:
+            plan, _ = plan_quantization(model, calibration.images)
+            insert(encoder, plan)
+            shrink_to_int8(encoder.graph)
+            shrink_to_int8(decoder.graph)
+        if precision != "fp32":
+            store_half(encoder.graph)
+            store_half(decoder.graph)
+        graphs = {"encoder.onnx": without_padding(encoder), "encoder_padded.onnx": encoder}
+        save_with_weights(graphs, folder, "encoder.weights")
+        save_with_weights({"decoder.onnx": decoder}, folder, "decoder.weights")
+        manifest = describe(encoder, decoder, folder, checkpoint, precision, calibration)
+        (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    return manifest
+
+
+def shrink_to_int8(graph: onnx.GraphProto) -> None:
+    """Store the large weights of products and convolutions that are still in floating point in 8 bits."""
+    constants = initializers(graph)
+    axes = {}
+    for node in graph.node:
+        if node.op_type not in ("MatMul", "Conv") or node.input[1] not in constants:
+            continue
+        tensor = constants[node.input[1]]
+        values = 1
+        for side in tensor.dims:
+            values *= side
+        single_channel = node.op_type == "Conv" and tensor.dims[1] == 1
+        if tensor.data_type == TensorProto.FLOAT and values > 16 * LARGE and not single_channel:
+            axes[tensor.name] = len(tensor.dims) - 1 if node.op_type == "MatMul" else 0
+    store_int8(graph, axes, axis_of=axes)
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `out`, and move it there when all went well.
+
+    Raises:
+        ExportError: `out` is in the way or cannot be written.
+    """
+    if out.exists() and not (out / MANIFEST).is_file():
+        raise ExportError(f"out: {out} exists and is no bundle; give a new folder, or remove it first")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise ExportError(f"out: {out} cannot be written: {error}") from error
+    try:
+        yield made
+        made.chmod(0o755)
+        if out.exists():
+            shutil.rmtree(out)
+        os.replace(made, out)
+    except OSError as error:
+        raise ExportError(f"out: {out} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def describe(
+    encoder: onnx.ModelProto,
+    decoder: onnx.ModelProto,
+    folder: Path,
+    checkpoint: Path,
+    precision: str,
+    calibration: CalibrationSet | None,
+) -> Manifest:
+    """Write the manifest of what lies in `folder`."""
+    encoder_meaning = {"image": ENCODER_INPUT, "embedding": ENCODER_OUTPUT}
+    entries = (
+        ("encoder", "encoder.onnx", PAD_FREE, encoder, encoder_meaning),
+        ("encoder", "encoder_padded.onnx", 16, encoder, encoder_meaning),
+        ("decoder", "decoder.onnx", 16, decoder, DECODER_MEANING),
+    )
+    graphs = tuple(
+        GraphEntry(
+            role=role,
+            file=file,
+            multiple_of=multiple,
+            inputs=tensor_entries(proto.graph.input, meaning),
+            outputs=tensor_entries(proto.graph.output, meaning),
+        )
+        for role, file, multiple, proto, meaning in entries
+    )
+    return Manifest(
+        name=f"mobile_sam-{precision}",
+        model="mobile_sam",
+        target="onnx",
+        precision=precision,
+        checkpoint_sha256=hash_file(checkpoint),
+        files=tuple(describe_file(path) for path in sorted(folder.iterdir())),
+        graphs=graphs,
+        sizes=CHECKED_SIZES,
+        licence=LICENCE,
+        calibration=calibration.summary() if calibration else {},
+        tools=versions(),
+    )
+
+
+def tensor_entries(values: Iterator[onnx.ValueInfoProto], meaning: dict[str, str]) -> tuple[TensorEntry, ...]:
+    """Describe a graph's inputs or outputs."""
+    return tuple(
+        TensorEntry(
+            name=value.name,
+            shape=tuple(side.dim_param or side.dim_value for side in value.type.tensor_type.shape.dim),
+            dtype=onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name,
+            meaning=meaning[value.name],
+        )
+        for value in values
+    )
+
+
+def versions() -> dict[str, str]:
+    """Name the versions of what made an export."""
+    found = {name: importlib.metadata.version(name) for name in TOOLS}
+    return {"sam_edge": sam_edge.__version__, "python": platform.python_version(), **found}

@@ -1,0 +1,245 @@
+"""Pupil Labs Neon and Invisible: the Companion app's HTTP status, RTSP gaze stream and Time Echo.
+
+Wire format: https://pupil-labs.github.io/pl-realtime-api/dev/guides/under-the-hood/ (facts only). Gaze is in pixels
+of the distorted scene image, origin top-left: Neon 1600x1200, Invisible 1088x1080.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+
+from sam_edge.errors import GazeDataError, TrackerError
+from sam_edge.gaze.adapters.base import ConnectionLost, LiveSource
+from sam_edge.gaze.adapters.net import http_get_json
+from sam_edge.gaze.adapters.rtsp import RtpDatum, RtspStream, SdpMedia
+from sam_edge.gaze.adapters.time_echo import TimeEcho
+from sam_edge.gaze.clocks import ArrivalClock, ClockMap, MappedTime
+from sam_edge.gaze.samples import GazeSample
+from sam_edge.gaze.sources import SourceAddress
+
+_POINT = struct.Struct("!ffB")
+_TWO_FLOATS = struct.Struct("!ff")
+_COMBINED_LENGTHS = (9, 25, 65, 89, 105)
+"""Payloads that begin with x, y, worn for both eyes together."""
+_DUAL_LENGTH = 17
+"""Left x, y, worn, right x, y."""
+_EYES_AT = {25: 9, 105: 89}
+"""Where left x, y, right x, y begin in the payloads that hold them besides the combined point."""
+_GENERATIONS = {"1": "invisible", "2": "neon"}
+
+
+def parse_gaze(payload: bytes) -> tuple[float, float, bool, bool | None, bool | None]:
+    """Parse the payload of one gaze packet.
+
+    Returns:
+        x_px, y_px, whether the glasses are worn, and whether the left and the right eye has a point of its own
+        (None when the payload does not say).
+
+    Raises:
+        GazeDataError: no known payload has this length, or a coordinate is infinite.
+    """
+    left: tuple[float, float] | None = None
+    right: tuple[float, float] | None = None
+    if len(payload) in _COMBINED_LENGTHS:
+        x, y, worn = _POINT.unpack_from(payload)
+        if len(payload) in _EYES_AT:
+            start = _EYES_AT[len(payload)]
+            left = _TWO_FLOATS.unpack_from(payload, start)
+            right = _TWO_FLOATS.unpack_from(payload, start + 8)
+    elif len(payload) == _DUAL_LENGTH:
+        left_x, left_y, worn = _POINT.unpack_from(payload)
+        left = (left_x, left_y)
+        right = _TWO_FLOATS.unpack_from(payload, _POINT.size)
+        seen = [point for point in (left, right) if all(map(math.isfinite, point))]
+        x, y = (
+            (sum(values) / len(seen) for values in zip(*seen, strict=True)) if seen else (math.nan, math.nan)
+        )
+    else:
+        raise GazeDataError(
+            f"a gaze packet holds {len(payload)} bytes; accepted are {_DUAL_LENGTH}, {_COMBINED_LENGTHS}"
+        )
+    if math.isinf(x) or math.isinf(y):
+        raise GazeDataError("a gaze packet holds an infinite coordinate")
+    return x, y, worn != 0, _has_point(left), _has_point(right)
+
+
+def _has_point(point: tuple[float, float] | None) -> bool | None:
+    return None if point is None else math.isfinite(point[0]) and math.isfinite(point[1])
+
+
+class CompanionSource(LiveSource):
+    """Gaze of a Neon or an Invisible, from its Companion app in the local network."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int = 8080,
+        *,
+        generation: str = "neon",
+        name: str | None = None,
+        timeout_s: float = 5.0,
+        buffer_samples: int = 8192,
+    ) -> None:
+        """Describe the source.
+
+        Args:
+            host: name or address of the phone.
+            port: port of its HTTP interface.
+            generation: `neon` or `invisible`; another one at that address is an error.
+            name: how messages call it.
+            timeout_s: see `LiveSource`.
+            buffer_samples: see `LiveSource`.
+        """
+        super().__init__(
+            name or f"{generation}://{host}:{port}", timeout_s=timeout_s, buffer_samples=buffer_samples
+        )
+        self._host = host
+        self._port = port
+        self._generation = generation
+        self._phone_clock = ClockMap()
+        self._arrival_clock = ArrivalClock()
+        self._wall_epoch = 0
+
+    def _serve(self) -> None:
+        status = http_get_json(
+            self._host, self._port, "/api/status", stopping=self._stopping, timeout_s=self._timeout_s
+        )
+        rtsp_port, parameters, echo_port = self._read_status(status)
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        echo = self._time_echo(echo_port) if echo_port else None
+        try:
+            if echo is not None:
+                echo.burst()
+            stream = RtspStream(
+                f"rtsp://{host}:{rtsp_port}/?{parameters}",
+                choose=_is_gaze,
+                stopping=self._stopping,
+                timeout_s=self._timeout_s,
+                count=self._count,
+                first_epoch=self._wall_epoch,
+            )
+            try:
+                self._connected()
+                self._follow(stream, echo)
+            finally:
+                stream.close()
+        finally:
+            if echo is not None:
+                echo.close()
+
+    def _time_echo(self, port: int) -> TimeEcho:
+        return TimeEcho(
+            self._host,
+            port,
+            clock=self._phone_clock,
+            stopping=self._stopping,
+            timeout_s=self._timeout_s,
+            count=self._count,
+        )
+
+    def _follow(self, stream: RtspStream, echo: TimeEcho | None) -> None:
+        while not self._stopping.is_set():
+            link = echo.stream if echo is not None else None
+            data, ready = stream.poll([link] if link is not None else [])
+            if echo is not None and stream.epoch != self._wall_epoch:
+                # The phone's wall clock was set, or another sender took over: the old relation is worth nothing.
+                self._wall_epoch = stream.epoch
+                echo.burst()
+            for datum in data:
+                self._take(datum, synced=echo is not None)
+            if echo is not None and echo.turn(readable=bool(ready)):
+                stream.forget_wall_clock()
+            self._check_silence("no gaze packet came")
+
+    def _take(self, datum: RtpDatum, *, synced: bool) -> None:
+        try:
+            x, y, worn, left, right = parse_gaze(datum.payload)
+        except GazeDataError:
+            self._count("malformed")
+            return
+        wall = datum.wall
+        if synced:
+            host = self._phone_clock.map(wall.host_ns)
+        else:
+            host = self._arrival_clock.observe(wall.host_ns, datum.arrival_ns)
+        time_known = MappedTime(
+            host.host_ns, host.uncertainty_ns + wall.uncertainty_ns, host.epoch + wall.epoch
+        )
+        seen = worn and math.isfinite(x) and math.isfinite(y)
+        sample = GazeSample(
+            time_ns=time_known.host_ns,
+            x_px=x if seen else math.nan,
+            y_px=y if seen else math.nan,
+            confidence=1.0 if seen else 0.0,
+            device_time_ns=wall.host_ns,
+            offset_uncertainty_ns=time_known.uncertainty_ns,
+            left_valid=left if left is None else left and worn,
+            right_valid=right if right is None else right and worn,
+        )
+        self._deliver(sample, arrival_ns=datum.arrival_ns, epoch=time_known.epoch)
+
+    def _read_status(self, status: object) -> tuple[int, str, int | None]:
+        """Return RTSP port, stream parameters and Time Echo port."""
+        parts = status.get("result") if isinstance(status, dict) else None
+        if not isinstance(parts, list):
+            raise TrackerError(
+                f"{self.name} answers with another interface than a Companion app's; update the app"
+            )
+        sensor: dict[str, object] | None = None
+        echo_port: int | None = None
+        for part in parts:
+            data = part.get("data") if isinstance(part, dict) else None
+            if not isinstance(data, dict):
+                continue
+            if part.get("model") == "Phone":
+                echo_port = _port(data.get("time_echo_port"))
+            elif part.get("model") == "Hardware":
+                self._check_generation(str(data.get("version")))
+            elif (
+                part.get("model") == "Sensor"
+                and data.get("sensor") == "gaze"
+                and data.get("conn_type") == "DIRECT"
+            ):
+                sensor = data
+        if sensor is None or sensor.get("connected") is not True:
+            raise ConnectionLost("the Companion app has no glasses connected; plug them in")
+        port = _port(sensor.get("port"))
+        parameters = str(sensor.get("params", ""))
+        if (
+            sensor.get("protocol", "rtsp") != "rtsp"
+            or port is None
+            or not re.fullmatch(r"[\w=&.,%-]*", parameters)
+        ):
+            raise TrackerError(
+                f"{self.name} describes its gaze stream in an unknown way; update the Companion app"
+            )
+        return port, parameters, echo_port
+
+    def _check_generation(self, version: str) -> None:
+        generation = _GENERATIONS.get(version, self._generation)
+        if generation != self._generation:
+            raise TrackerError(
+                f"{self.name} is of the generation {generation!r}; open it as {generation}://{self._host}"
+            )
+
+
+def _is_gaze(media: SdpMedia) -> bool:
+    return media.encoding.startswith("com.pupillabs.gaze")
+
+
+def _port(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536 else None
+
+
+def from_address(address: SourceAddress) -> CompanionSource:
+    """Make the source of a `neon://` or `invisible://` URL."""
+    return CompanionSource(
+        address.need_host(),
+        address.port or 8080,
+        generation=address.scheme,
+        name=address.url,
+        timeout_s=address.timeout_s(),
+        buffer_samples=address.buffer_samples(),
+    )

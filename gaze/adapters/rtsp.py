@@ -1,0 +1,358 @@
+"""One media stream of an RTSP server: control over TCP, RTP and RTCP over UDP (RFC 2326, RFC 4566)."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sam_edge.errors import GazeDataError, TrackerError
+from sam_edge.gaze.adapters.base import POLL_S, ConnectionLost
+from sam_edge.gaze.adapters.net import HasFileno, TcpStream, header_fields, readable
+from sam_edge.gaze.adapters.rtp import (
+    RtpTimeline,
+    SenderReport,
+    SequenceTracker,
+    parse_rtp,
+    parse_sender_reports,
+)
+from sam_edge.gaze.buffer import Trouble
+from sam_edge.gaze.clocks import MappedTime, host_now_ns
+
+_ANSWER_LIMIT = 65536
+_HELD_LIMIT = 4096
+_SENDER_LIMIT = 4
+_DATAGRAMS_A_TURN = 512
+
+
+@dataclass(frozen=True, slots=True)
+class SdpMedia:
+    """One media section of a session description."""
+
+    kind: str
+    """`video`, `audio`, `application` ..."""
+    payload_type: int
+    """Format number of its RTP packets."""
+    encoding: str
+    """Name of the format, lower case."""
+    clock_rate_hz: int
+    """Ticks of its RTP timestamps in a second."""
+    control: str
+    """Where to set it up, absolute or relative."""
+
+
+@dataclass(frozen=True, slots=True)
+class RtpDatum:
+    """The payload of one RTP packet with its times."""
+
+    payload: bytes
+    """What the packet carries."""
+    wall: MappedTime
+    """The sender's wall clock at the sampling instant: `host_ns` holds nanoseconds since 1970."""
+    arrival_ns: int
+    """Host time of its arrival."""
+
+
+def parse_sdp(text: str) -> list[SdpMedia]:
+    """Return the media of a session description that have a usable format; others are left out."""
+    found = []
+    for section in re.split(r"(?m)^m=", text)[1:]:
+        first, *rest = section.splitlines()
+        words = first.split()
+        if len(words) < 4 or not words[3].isdecimal():
+            continue
+        attributes = [line[2:] for line in rest if line.startswith("a=")]
+        mapping = next((a for a in attributes if a.startswith(f"rtpmap:{words[3]} ")), "")
+        matched = re.fullmatch(r"rtpmap:\d+ ([^/\s]+)/(\d{1,9})(/\S*)?", mapping.strip())
+        if matched is None or int(matched[2]) == 0:
+            continue
+        control = next((a[len("control:") :].strip() for a in attributes if a.startswith("control:")), "")
+        found.append(SdpMedia(words[0], int(words[3]), matched[1].lower(), int(matched[2]), control))
+    return found
+
+
+class RtspStream:
+    """A playing media stream. `poll` brings its data, `close` ends it."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        choose: Callable[[SdpMedia], bool],
+        stopping: threading.Event,
+        timeout_s: float,
+        count: Callable[[Trouble, int], None],
+        first_epoch: int = 0,
+    ) -> None:
+        """Connect, set up the first media that `choose` accepts, and play.
+
+        Args:
+            url: `rtsp://host:port/path`.
+            choose: says whether a media section is the wanted one.
+            stopping: set to end every wait.
+            timeout_s: longest wait for an answer, and for the first sender report.
+            count: takes counts for the report of the source.
+            first_epoch: epoch of the first data; give the `epoch` of the stream before when connecting again.
+
+        Raises:
+            ConnectionLost: the server cannot be reached or closed the connection.
+            TrackerError: the server refuses, or offers no such media.
+        """
+        matched = re.fullmatch(r"rtsp://(\[[^\]]+\]|[^/:]+):(\d+)(/[!-~]*)?", url)
+        if matched is None:
+            raise TrackerError(f"{url!r} is no address of an RTSP stream; accepted is rtsp://host:port/path")
+        self._url = url
+        self._stopping = stopping
+        self._timeout_s = timeout_s
+        self._count = count
+        self._sequence = 0
+        self._session = ""
+        self._session_s = 60.0
+        self._senders: dict[int, _Sender] = {}
+        self.epoch = first_epoch
+        self._unparsed = b""
+        self._control = TcpStream(
+            matched[1].strip("[]"), int(matched[2]), stopping=stopping, timeout_s=timeout_s
+        )
+        self._rtp, self._rtcp = self._control_guarded(self._bind_pair)
+        try:
+            self._media = self._set_up(choose)
+        except TrackerError:
+            self.close()
+            raise
+        self._playing_since = time.monotonic()
+        self._asked_at = time.monotonic()
+
+    def _control_guarded(
+        self, bind: Callable[[], tuple[socket.socket, socket.socket]]
+    ) -> tuple[socket.socket, socket.socket]:
+        try:
+            return bind()
+        except OSError as error:
+            self._control.close()
+            raise ConnectionLost(f"no pair of UDP ports is free: {error}") from error
+
+    def poll(self, others: Sequence[HasFileno] = ()) -> tuple[list[RtpDatum], list[HasFileno]]:
+        """Wait a moment; return the data that came, and those of `others` that can be read.
+
+        Raises:
+            ConnectionLost: the server closed the connection, or sends no sender report.
+        """
+        ready = readable([self._control, self._rtp, self._rtcp, *others], POLL_S)
+        if self._control in ready:
+            self._drop_late_answers()
+        if self._rtcp in ready:
+            self._read_reports()
+        data = self._flush()
+        if self._rtp in ready:
+            data += self._read_packets()
+        self.epoch = max([self.epoch, *(datum.wall.epoch for datum in data)])
+        self._keep_alive()
+        return data, [each for each in others if each in ready]
+
+    def forget_wall_clock(self) -> None:
+        """Hold back data until the next sender report: the sender's wall clock is known to have been set."""
+        for sender in self._senders.values():
+            sender.timeline.forget()
+
+    def close(self) -> None:
+        """Tell the server and close the sockets."""
+        if self._session:
+            with contextlib.suppress(TrackerError, OSError):
+                self._send("TEARDOWN", self._url, {})
+        self._control.close()
+        self._rtp.close()
+        self._rtcp.close()
+
+    def _set_up(self, choose: Callable[[SdpMedia], bool]) -> SdpMedia:
+        public, _ = self._request("OPTIONS", self._url, {})
+        self._alive_method = "GET_PARAMETER" if "GET_PARAMETER" in public.get("public", "") else "OPTIONS"
+        headers, body = self._request("DESCRIBE", self._url, {"Accept": "application/sdp"})
+        offered = parse_sdp(body.decode("utf-8", "replace"))
+        media = next((each for each in offered if choose(each)), None)
+        if media is None:
+            names = ", ".join(f"{each.kind} {each.encoding}" for each in offered) or "nothing"
+            raise TrackerError(
+                f"{self._url} offers {names}, but no gaze stream; switch gaze on in the tracker"
+            )
+        base = headers.get("content-base") or headers.get("content-location") or self._url
+        control = self._resolve(base, media.control)
+        rtp_port = self._rtp.getsockname()[1]
+        transport = f"RTP/AVP;unicast;client_port={rtp_port}-{rtp_port + 1}"
+        headers, _ = self._request("SETUP", control, {"Transport": transport})
+        self._session, _, timeout = headers.get("session", "").partition(";")
+        matched = re.search(r"timeout=(\d{1,6})", timeout)
+        self._session_s = max(2.0, float(matched[1])) if matched else 60.0
+        self._request("PLAY", self._url, {"Range": "npt=0.000-"})
+        return media
+
+    def _resolve(self, base: str, control: str) -> str:
+        if control.startswith("rtsp://"):
+            return control
+        return f"{base.rstrip('/')}/{control}" if control not in ("", "*") else base
+
+    def _bind_pair(self) -> tuple[socket.socket, socket.socket]:
+        problem = OSError("no even port")
+        for _ in range(50):
+            first = socket.socket(self._control.family, socket.SOCK_DGRAM)
+            second = socket.socket(self._control.family, socket.SOCK_DGRAM)
+            try:
+                first.bind((self._control.local_host, 0))
+                port = first.getsockname()[1]
+                if port % 2 == 0:
+                    second.bind((self._control.local_host, port + 1))
+                    first.setblocking(False)
+                    second.setblocking(False)
+                    first.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+                    return first, second
+            except OSError as error:
+                problem = error
+            first.close()
+            second.close()
+        raise problem
+
+    def _send(self, method: str, url: str, headers: dict[str, str]) -> int:
+        self._sequence += 1
+        fields = {"CSeq": str(self._sequence), "User-Agent": "sam-edge", **headers}
+        if self._session:
+            fields["Session"] = self._session
+        lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        self._control.send(f"{method} {url} RTSP/1.0\r\n{lines}\r\n".encode("latin-1", "replace"))
+        return self._sequence
+
+    def _request(self, method: str, url: str, headers: dict[str, str]) -> tuple[dict[str, str], bytes]:
+        number = self._send(method, url, headers)
+        deadline = time.monotonic() + self._timeout_s
+        while not self._stopping.is_set():
+            answer = self._next_answer()
+            if answer is not None:
+                status, fields, body = answer
+                if fields.get("cseq") not in (None, str(number)):
+                    continue
+                if status != 200:
+                    raise TrackerError(f"{self._url} answers {method} with status {status}; accepted is 200")
+                return fields, body
+            if time.monotonic() > deadline:
+                raise ConnectionLost(f"{self._url} does not answer {method} within {self._timeout_s:g} s")
+            self._unparsed += self._control.receive()
+            if len(self._unparsed) > _ANSWER_LIMIT:
+                raise TrackerError(f"{self._url} answers {method} with more than {_ANSWER_LIMIT} bytes")
+        raise ConnectionLost("stopped while waiting for an answer")
+
+    def _next_answer(self) -> tuple[int, dict[str, str], bytes] | None:
+        head, separator, rest = self._unparsed.partition(b"\r\n\r\n")
+        if not separator:
+            return None
+        fields = header_fields(head)
+        length = fields.get("content-length", "0")
+        size = int(length) if length.isdecimal() and len(length) < 9 else 0
+        if len(rest) < size:
+            return None
+        self._unparsed = rest[size:]
+        matched = re.match(rb"\s*RTSP/1\.\d (\d{3})", head)
+        if matched is None:
+            raise TrackerError(f"{self._url} does not speak RTSP: {head[:40]!r}")
+        return int(matched[1]), fields, rest[:size]
+
+    def _drop_late_answers(self) -> None:
+        self._unparsed += self._control.receive(0.0)
+        while self._next_answer() is not None:
+            continue
+        if len(self._unparsed) > _ANSWER_LIMIT:
+            raise ConnectionLost(f"{self._url} floods its control connection")
+
+    def _keep_alive(self) -> None:
+        now = time.monotonic()
+        if now - self._asked_at > self._session_s / 3:
+            self._asked_at = now
+            self._send(self._alive_method, self._url, {})
+        reported = any(sender.timeline.ready for sender in self._senders.values())
+        if not reported and now - self._playing_since > self._timeout_s:
+            raise ConnectionLost(
+                "no RTCP sender report came, so the packets' times are unknown; "
+                f"check that UDP port {self._rtcp.getsockname()[1]} is not blocked"
+            )
+
+    def _datagrams(self, source: socket.socket) -> list[bytes]:
+        datagrams = []
+        expected = self._control.peer_host
+        for _ in range(_DATAGRAMS_A_TURN):
+            try:
+                data, sender = source.recvfrom(65536)
+            except BlockingIOError:
+                break
+            if sender[0] == expected:
+                datagrams.append(data)
+            else:
+                self._count("foreign", 1)
+        return datagrams
+
+    def _sender(self, number: int) -> _Sender:
+        if number not in self._senders:
+            while len(self._senders) >= _SENDER_LIMIT:
+                del self._senders[next(iter(self._senders))]
+            first_epoch = self.epoch + 1 if self._senders else self.epoch
+            self._senders[number] = _Sender(self._media.clock_rate_hz, first_epoch)
+        return self._senders[number]
+
+    def _read_reports(self) -> None:
+        for data in self._datagrams(self._rtcp):
+            for report in self._reports(data):
+                self._sender(report.source).timeline.report(report)
+
+    def _reports(self, data: bytes) -> list[SenderReport]:
+        try:
+            return parse_sender_reports(data)
+        except GazeDataError:
+            self._count("malformed", 1)
+            return []
+
+    def _read_packets(self) -> list[RtpDatum]:
+        ready = []
+        for data in self._datagrams(self._rtp):
+            arrival_ns = host_now_ns()
+            try:
+                packet = parse_rtp(data)
+            except GazeDataError:
+                self._count("malformed", 1)
+                continue
+            if packet.payload_type != self._media.payload_type:
+                self._count("malformed", 1)
+                continue
+            sender = self._sender(packet.source)
+            self._count("lost", sender.numbering.add(packet.sequence))
+            if sender.timeline.ready:
+                ready.append(sender.datum(packet.payload, packet.timestamp, arrival_ns))
+                continue
+            if len(sender.held) == _HELD_LIMIT:
+                sender.held.popleft()
+                self._count("dropped", 1)
+            sender.held.append((packet.payload, packet.timestamp, arrival_ns))
+        return ready
+
+    def _flush(self) -> list[RtpDatum]:
+        ready = []
+        for sender in self._senders.values():
+            while sender.held and sender.timeline.ready:
+                ready.append(sender.datum(*sender.held.popleft()))
+        return ready
+
+
+class _Sender:
+    """What is known of one synchronisation source."""
+
+    def __init__(self, clock_rate_hz: int, first_epoch: int) -> None:
+        self.timeline = RtpTimeline(clock_rate_hz)
+        self.numbering = SequenceTracker()
+        self.held: deque[tuple[bytes, int, int]] = deque()
+        self._first_epoch = first_epoch
+
+    def datum(self, payload: bytes, timestamp: int, arrival_ns: int) -> RtpDatum:
+        wall = self.timeline.wall(timestamp)
+        epoch = self._first_epoch + wall.epoch
+        return RtpDatum(payload, MappedTime(wall.host_ns, wall.uncertainty_ns, epoch), arrival_ns)

@@ -1,0 +1,38 @@
+"""Calibration of gaze for trackers that have none of their own.
+
+    routine = CalibrationRoutine(target_positions(9, (1080, 1920)), max_spread_px=57)
+    while not routine.finished:
+        step = routine.update(time.monotonic_ns(), source.read(0.01))   # show step.target_px
+    calibration = calibrate(routine.collected, size=(1080, 1920))
+    sample = calibration.apply(sample)
+
+Positions may be pixels of a screen or of a scene video; what the tracker gives may be in any plane that changes
+smoothly with them.
+"""
+
+from __future__ import annotations
+
+from sam_edge.gaze.calibration.calibration import Calibration, calibrate
+from sam_edge.gaze.calibration.mapping import PolynomialMap
+from sam_edge.gaze.calibration.quality import Quality, TargetQuality, validate
+from sam_edge.gaze.calibration.routine import CalibrationRoutine, RoutinePhase, RoutineStep
+from sam_edge.gaze.calibration.targets import TargetSamples, target_positions
+from sam_edge.gaze.calibration.view import Display, FullScreen, Outcome, calibrate_on_screen
+
+__all__ = [
+    "Calibration",
+    "CalibrationRoutine",
+    "Display",
+    "FullScreen",
+    "Outcome",
+    "PolynomialMap",
+    "Quality",
+    "RoutinePhase",
+    "RoutineStep",
+    "TargetQuality",
+    "TargetSamples",
+    "calibrate",
+    "calibrate_on_screen",
+    "target_positions",
+    "validate",
+]

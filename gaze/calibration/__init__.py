@@ -1,0 +1,1 @@
+"""Parts of `sam_edge.gaze.calibrate`; import from there."""

@@ -1,0 +1,302 @@
+"""From a tracker's clock to the host's: offset, drift and jumps, with what is not known said in nanoseconds.
+
+Host time is `time.monotonic_ns()` everywhere. Two kinds of observation exist:
+
+* two-way (`ClockMap`): the tracker was asked for its time, or says how two of its clocks relate. Half of the round
+  trip bounds the error, so the shortest round trips are the ones that count (Mills, RFC 5905, section 10).
+* one-way (`ArrivalClock`): all that is known is when a packet arrived. The smallest difference between arrival and
+  device time is the best guess, and the constant part of the latency stays unknown.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from sam_edge.errors import InputError, TrackerError
+
+_MIN_FIT_SPAN_NS = 5_000_000_000
+_MIN_FIT_POINTS = 8
+_UNFITTED_DRIFT = 100e-6
+"""Drift that is allowed for as long as none was fitted: quartz clocks stay within 100 ppm."""
+_FITTED_DRIFT = 20e-6
+_WINDOW_LIMIT = 512
+
+
+def host_now_ns() -> int:
+    """Host time: monotonic nanoseconds, the time base of every `GazeSample`."""
+    return time.monotonic_ns()
+
+
+@dataclass(frozen=True, slots=True)
+class MappedTime:
+    """A device time on the host's clock."""
+
+    host_ns: int
+    """Host time, monotonic nanoseconds."""
+    uncertainty_ns: int
+    """Half-width of what is known of it, nanoseconds."""
+    epoch: int
+    """Rises by one each time the device's clock jumped and the mapping was begun anew."""
+
+
+class RateGuard:
+    """Finds a device clock whose unit is not what its protocol says, by the rate at which it runs.
+
+    A unit that is wrong makes the clock run a thousand times too fast or too slow; no oscillator does that.
+    """
+
+    def __init__(self, *, step_ns: int = 100_000_000, steps: int = 7) -> None:
+        """Compare over steps of at least `step_ns` of host time and judge by the median of the last `steps`."""
+        self._step_ns = step_ns
+        self._ratios: deque[float] = deque(maxlen=steps)
+        self._last: tuple[int, int] | None = None
+
+    def add(self, device_ns: int, host_ns: int) -> None:
+        """Take one pair of times.
+
+        Raises:
+            TrackerError: the device's clock runs at less than 0.5 or more than 2 times the host's rate.
+        """
+        if self._last is None:
+            self._last = (device_ns, host_ns)
+            return
+        elapsed_ns = host_ns - self._last[1]
+        if elapsed_ns < self._step_ns:
+            return
+        self._ratios.append((device_ns - self._last[0]) / elapsed_ns)
+        self._last = (device_ns, host_ns)
+        if len(self._ratios) < (self._ratios.maxlen or 1):
+            return
+        rate = float(np.median(self._ratios))
+        if not 0.5 <= rate <= 2.0:
+            raise TrackerError(
+                f"the tracker's clock runs at {rate:.4g} times the host's rate (accepted: 0.5 to 2): "
+                "its unit is not the one its protocol states, or it has stopped. Check the tracker's time setting"
+            )
+
+
+class ClockMap:
+    """Maps a device clock to host time from two-way observations, robust to drift and jumps.
+
+    Keeps a window of observations, uses those whose uncertainty is near the best, fits drift by the median of
+    pairwise slopes (Theil 1950, Sen 1968), and begins anew when an observation contradicts the fit.
+    """
+
+    def __init__(
+        self, *, window: int = 64, jump_tolerance_ns: int = 5_000_000, max_drift_ppm: float = 500.0
+    ) -> None:
+        """An empty map; nothing can be mapped before the first observation.
+
+        Args:
+            window: observations that are kept, 2..512.
+            jump_tolerance_ns: how far an observation may lie outside both uncertainties before it is a jump.
+            max_drift_ppm: largest believed drift, parts per million.
+        """
+        if not 2 <= window <= _WINDOW_LIMIT:
+            raise InputError(f"window is {window}; accepted are 2 to {_WINDOW_LIMIT} observations")
+        self._observations: deque[tuple[int, int, int]] = deque(maxlen=window)
+        self._jump_tolerance_ns = jump_tolerance_ns
+        self._max_drift = max_drift_ppm * 1e-6
+        self._reference_ns = 0
+        self._base_offset_ns = 0
+        self._offset_ns = 0.0
+        self._drift = 0.0
+        self._fitted = False
+        self._spread_ns = 0.0
+        self._guard = RateGuard()
+        self.epoch = 0
+
+    @property
+    def ready(self) -> bool:
+        """True after the first observation."""
+        return bool(self._observations)
+
+    @property
+    def drift_ppm(self) -> float:
+        """Fitted rate of host against device time, parts per million; 0 until enough time has passed."""
+        return self._drift * 1e6
+
+    def observe(self, device_ns: int, host_ns: int, uncertainty_ns: int) -> bool:
+        """Take one observation: the device's clock said `device_ns` at host time `host_ns`, give or take.
+
+        Args:
+            device_ns: device time, nanoseconds.
+            host_ns: host time of the same instant, nanoseconds; for a round trip the middle of it.
+            uncertainty_ns: half-width of what is known of their relation; for a round trip half of it.
+
+        Returns:
+            True when the device's clock jumped and the map was begun anew with this observation.
+
+        Raises:
+            TrackerError: the device's clock runs at an impossible rate.
+        """
+        self._guard.add(device_ns, host_ns)
+        jumped = False
+        if self._observations:
+            expected = self.map(device_ns)
+            slack_ns = uncertainty_ns + expected.uncertainty_ns + self._jump_tolerance_ns
+            jumped = abs(host_ns - expected.host_ns) > slack_ns
+        if jumped:
+            self._observations.clear()
+            self._drift = 0.0
+            self._fitted = False
+            self.epoch += 1
+        if not self._observations:
+            self._base_offset_ns = host_ns - device_ns
+        self._observations.append((device_ns, host_ns - device_ns, max(0, uncertainty_ns)))
+        self._fit()
+        return jumped
+
+    def map(self, device_ns: int) -> MappedTime:
+        """Return `device_ns` on the host's clock.
+
+        Raises:
+            InputError: there was no observation yet.
+        """
+        if not self._observations:
+            raise InputError("the clock map has no observation yet; call observe() before map()")
+        offset_ns = self._offset_ns + self._drift * (device_ns - self._reference_ns)
+        age_ns = abs(device_ns - self._observations[-1][0])
+        drift_ns = age_ns * (_FITTED_DRIFT if self._fitted else _UNFITTED_DRIFT)
+        return MappedTime(
+            host_ns=device_ns + self._base_offset_ns + round(offset_ns),
+            uncertainty_ns=round(self._spread_ns + drift_ns),
+            epoch=self.epoch,
+        )
+
+    def _fit(self) -> None:
+        best_ns = min(uncertainty for _, _, uncertainty in self._observations)
+        near = [o for o in self._observations if o[2] <= 2 * best_ns + 50_000]
+        self._reference_ns = near[-1][0]
+        device = np.array([d - self._reference_ns for d, _, _ in near], dtype=np.float64)
+        offset = np.array([o - self._base_offset_ns for _, o, _ in near], dtype=np.float64)
+        span_ns = float(np.ptp(device))
+        self._fitted = len(near) >= _MIN_FIT_POINTS and span_ns >= _MIN_FIT_SPAN_NS
+        self._drift = _median_slope(device, offset, self._max_drift) if self._fitted else 0.0
+        residual = offset - self._drift * device
+        self._offset_ns = float(np.median(residual))
+        self._spread_ns = best_ns + 1.5 * float(np.median(np.abs(residual - self._offset_ns)))
+
+
+class ArrivalClock:
+    """Maps a device clock to host time when all that is known is when packets arrived.
+
+    The floor under (arrival - device time) follows the clock; what lies above it is jitter on the way. The constant
+    part of the latency cannot be seen from one side: `base_uncertainty_ns` stands for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        jump_ns: int = 500_000_000,
+        bucket_ns: int = 1_000_000_000,
+        buckets: int = 60,
+        base_uncertainty_ns: int = 1_000_000,
+    ) -> None:
+        """An empty map.
+
+        Args:
+            jump_ns: a device time that is off by more than this is a jump of its clock, not jitter.
+            bucket_ns: length of the stretches whose smallest difference counts.
+            buckets: how many stretches are remembered.
+            base_uncertainty_ns: what is assumed of the latency that every packet has.
+        """
+        self._jump_ns = jump_ns
+        self._bucket_ns = bucket_ns
+        self._base_uncertainty_ns = base_uncertainty_ns
+        self._floors: deque[tuple[int, int]] = deque(maxlen=buckets)
+        self._guard = RateGuard()
+        self._begun = False
+        self._newest_device_ns = 0
+        self._bucket_began_ns = 0
+        self._bucket_floor: tuple[int, int] = (0, 0)
+        self._reference_ns = 0
+        self._floor_ns = 0
+        self._drift = 0.0
+        self._jitter_ns = 0.0
+        self._late: tuple[int, int] | None = None
+        self.epoch = 0
+
+    def observe(self, device_ns: int, arrival_ns: int) -> MappedTime:
+        """Take the device time of a packet and the host time of its arrival; return the packet's host time.
+
+        Raises:
+            TrackerError: the device's clock runs at an impossible rate.
+        """
+        self._guard.add(device_ns, arrival_ns)
+        offset_ns = arrival_ns - device_ns
+        if not self._begun:
+            self._begin(device_ns, arrival_ns)
+        elif self._jumped(device_ns, arrival_ns):
+            self.epoch += 1
+            self._begin(device_ns, arrival_ns)
+        self._newest_device_ns = max(self._newest_device_ns, device_ns)
+        if offset_ns < self._bucket_floor[1]:
+            self._bucket_floor = (device_ns, offset_ns)
+        if arrival_ns - self._bucket_began_ns >= self._bucket_ns:
+            self._floors.append(self._bucket_floor)
+            self._bucket_floor = (device_ns, offset_ns)
+            self._bucket_began_ns = arrival_ns
+            self._fit()
+        floor_ns = self._floor_at(device_ns)
+        if offset_ns < floor_ns:
+            self._floor_ns -= floor_ns - offset_ns
+            floor_ns = offset_ns
+        self._jitter_ns += 0.02 * (offset_ns - floor_ns - self._jitter_ns)
+        return MappedTime(
+            host_ns=device_ns + floor_ns,
+            uncertainty_ns=self._base_uncertainty_ns + round(self._jitter_ns),
+            epoch=self.epoch,
+        )
+
+    def _floor_at(self, device_ns: int) -> int:
+        return self._floor_ns + round(self._drift * (device_ns - self._reference_ns))
+
+    def _jumped(self, device_ns: int, arrival_ns: int) -> bool:
+        if device_ns < self._newest_device_ns - self._jump_ns:
+            return True
+        late_ns = arrival_ns - device_ns - self._floor_at(device_ns)
+        if late_ns < -self._jump_ns:
+            return True
+        if late_ns <= self._jump_ns:
+            self._late = None
+            return False
+        # Late packets are a stall of the network, unless everything stays late: then the clock was set back.
+        since_ns, _ = self._late or (arrival_ns, late_ns)
+        self._late = (since_ns, late_ns)
+        return arrival_ns - since_ns >= 2_000_000_000
+
+    def _begin(self, device_ns: int, arrival_ns: int) -> None:
+        self._begun = True
+        self._floors.clear()
+        self._newest_device_ns = device_ns
+        self._bucket_began_ns = arrival_ns
+        self._bucket_floor = (device_ns, arrival_ns - device_ns)
+        self._reference_ns = device_ns
+        self._floor_ns = arrival_ns - device_ns
+        self._drift = 0.0
+        self._jitter_ns = 0.0
+        self._late = None
+
+    def _fit(self) -> None:
+        base_ns = self._floors[0][1]
+        reference_ns = self._floors[-1][0]
+        device = np.array([d - reference_ns for d, _ in self._floors], dtype=np.float64)
+        offset = np.array([o - base_ns for _, o in self._floors], dtype=np.float64)
+        fitted = len(device) >= _MIN_FIT_POINTS and float(np.ptp(device)) >= _MIN_FIT_SPAN_NS
+        self._drift = _median_slope(device, offset, 500e-6) if fitted else 0.0
+        self._reference_ns = reference_ns
+        self._floor_ns = base_ns + round(float(np.min(offset - self._drift * device)))
+
+
+def _median_slope(x: np.ndarray, y: np.ndarray, limit: float) -> float:
+    """Median of the slopes between points that are at least a quarter of the span apart (Theil, Sen)."""
+    first, second = np.triu_indices(len(x), k=1)
+    run = x[second] - x[first]
+    far = np.abs(run) >= np.ptp(x) / 4
+    slope = float(np.median((y[second] - y[first])[far] / run[far]))
+    return min(limit, max(-limit, slope))

@@ -1,0 +1,30 @@
+"""Labels for a whole recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sam_edge.gaze.events.detector import EventDetector
+from sam_edge.gaze.events.types import LabelledSample
+from sam_edge.gaze.samples import GazeSample
+
+
+def label_recording(
+    samples: Iterable[GazeSample], *, px_per_deg: float, rate_hz: float | None = None
+) -> list[LabelledSample]:
+    """Label a recording exactly as the live detector would: one label a sample, in the samples' order.
+
+    Args:
+        samples: the recording, in the order in which it was made.
+        px_per_deg: scene pixels per degree of visual angle, positive.
+        rate_hz: the recording's rate where it is known; None to learn it from the samples.
+
+    Raises:
+        InputError: when an argument is out of its range.
+    """
+    detector = EventDetector(px_per_deg=px_per_deg, rate_hz=rate_hz)
+    labels: list[LabelledSample] = []
+    for sample in samples:
+        labels.extend(detector.update(sample).labels)
+    labels.extend(detector.flush().labels)
+    return labels

@@ -1,0 +1,141 @@
+"""Pupil Labs Neon and Invisible: the "Timeseries Data" folder that Pupil Cloud or Neon Player exports.
+
+`gaze.csv` holds UTC nanoseconds and scene pixels (origin top-left, lens distortion included). Time 0 is the first
+line of `world_timestamps.csv`. Source: docs.pupil-labs.com/neon, "Recording format".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from sam_edge.errors import GazeDataError
+from sam_edge.gaze.recordings.files import Table, head, json_object, lines, opened
+from sam_edge.gaze.recordings.recording import Recording, make_recording
+from sam_edge.gaze.recordings.video import frame_size
+from sam_edge.gaze.samples import GazeRay, GazeSample
+
+FORMAT = "neon-csv"
+SUMMARY = "Pupil Labs Neon and Invisible: Timeseries Data folder (gaze.csv, world_timestamps.csv)"
+_NEON_SIZE = (1200, 1600)
+_INVISIBLE_SIZE = (1080, 1088)
+
+
+def recognise(path: Path) -> bool:
+    """Return True for an export folder, or for its gaze.csv."""
+    first = head(_gaze_file(path)).partition(b"\n")[0]
+    return b"timestamp [ns]" in first and b"gaze x [px]" in first
+
+
+def read(path: Path) -> Recording:
+    """Read an export. Raises `GazeDataError` when it is damaged."""
+    gaze_file = _gaze_file(path)
+    folder = gaze_file.parent
+    notes = ["positions include the scene lens's distortion", "samples within a blink have confidence 0"]
+    start_ns = _first_frame_ns(folder / "world_timestamps.csv")
+    with opened(gaze_file) as handle:
+        table = Table(gaze_file, lines(gaze_file, handle))
+        if start_ns is None:
+            notes.append("no world_timestamps.csv: time 0 is the first gaze sample")
+        samples = list(_samples(table, start_ns))
+    return make_recording(
+        samples,
+        path=path,
+        format=FORMAT,
+        frame_size=_scene_size(folder),
+        px_per_deg=_px_per_deg(folder / "scene_camera.json"),
+        notes=notes,
+    )
+
+
+def _samples(table: Table, start_ns: int | None) -> Iterator[GazeSample]:
+    time_at, x_at, y_at = (table.index(name) for name in ("timestamp [ns]", "gaze x [px]", "gaze y [px]"))
+    worn_at, blink_at = table.find("worn"), table.find("blink id")
+    angles_at = [table.find("azimuth [deg]"), table.find("elevation [deg]")]
+    needed = [time_at, x_at, y_at, *(at for at in (worn_at, blink_at, *angles_at) if at is not None)]
+    recording_at = table.find("recording id")
+    recordings: set[str] = set()
+    for row in table.rows(needed):
+        if recording_at is not None and row[recording_at] not in recordings:
+            recordings.add(row[recording_at])
+            if len(recordings) > 1:
+                raise table.error(
+                    recording_at, row[recording_at], "one recording a file; split it by recording id"
+                )
+        device_ns = _whole(table, row[time_at], time_at)
+        start_ns = device_ns if start_ns is None else start_ns
+        x, y = table.number(row[x_at], x_at), table.number(row[y_at], y_at)
+        if math.isnan(x) or math.isnan(y):
+            x = y = math.nan
+        worn = worn_at is None or table.number(row[worn_at], worn_at) != 0.0
+        blinking = blink_at is not None and not math.isnan(table.number(row[blink_at], blink_at))
+        yield GazeSample(
+            device_ns - start_ns,
+            x,
+            y,
+            1.0 if worn and not blinking else 0.0,
+            device_time_ns=device_ns,
+            ray=_ray(table, row, angles_at),
+        )
+
+
+def _ray(table: Table, row: list[str], at: list[int | None]) -> GazeRay | None:
+    azimuth_at, elevation_at = at
+    if azimuth_at is None or elevation_at is None:
+        return None
+    azimuth = math.radians(table.number(row[azimuth_at], azimuth_at))
+    elevation = math.radians(table.number(row[elevation_at], elevation_at))
+    if math.isnan(azimuth) or math.isnan(elevation):
+        return None
+    x, z = math.cos(elevation) * math.sin(azimuth), math.cos(elevation) * math.cos(azimuth)
+    return GazeRay((0.0, 0.0, 0.0), (x, -math.sin(elevation), z))
+
+
+def _whole(table: Table, text: str, column: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise table.error(column, text, "a whole number of nanoseconds") from None
+    if abs(value) >= 2**63:
+        raise table.error(column, text, "nanoseconds below 2**63")
+    return value
+
+
+def _gaze_file(path: Path) -> Path:
+    return path / "gaze.csv" if path.is_dir() else path
+
+
+def _first_frame_ns(path: Path) -> int | None:
+    if not path.is_file():
+        return None
+    with opened(path) as handle:
+        table = Table(path, lines(path, handle))
+        time_at = table.index("timestamp [ns]")
+        for row in table.rows([time_at]):
+            return _whole(table, row[time_at], time_at)
+    return None
+
+
+def _scene_size(folder: Path) -> tuple[int, int] | None:
+    videos = sorted(folder.glob("*.mp4"))
+    if videos:
+        return frame_size(videos[0])
+    info = folder / "info.json"
+    if not info.is_file():
+        return None
+    facts = json_object(info)
+    if "module_serial_number" in facts:
+        return _NEON_SIZE
+    return _INVISIBLE_SIZE if "scene_camera_serial_number" in facts else None
+
+
+def _px_per_deg(path: Path) -> float | None:
+    if not path.is_file():
+        return None
+    matrix = json_object(path).get("camera_matrix")
+    row = matrix[0] if isinstance(matrix, list) and matrix else None
+    focal = row[0] if isinstance(row, list) and row else None
+    if isinstance(focal, bool) or not isinstance(focal, (int, float)) or not 0 < focal < 1e6:
+        raise GazeDataError(f"{path}: camera_matrix[0][0] is {focal!r}; accepted: the focal length in pixels")
+    return float(focal) * math.pi / 180.0

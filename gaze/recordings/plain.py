@@ -1,0 +1,152 @@
+"""The project's own gaze CSV: `timestamp_s,x_px,y_px,confidence`.
+
+Time 0 is the instant the first frame is shown; positions are scene pixels (origin top-left), empty or NaN
+when invalid. Other columns are ignored. A file `NAME.csv.json` beside `NAME.csv` may state `px_per_deg`,
+`width_px` and `height_px`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from sam_edge.errors import GazeDataError
+from sam_edge.gaze.recordings.files import (
+    Table,
+    head,
+    lines,
+    opened,
+    replacing,
+    seconds_from_ns,
+)
+from sam_edge.gaze.recordings.recording import MAX_SAMPLES, Recording, make_recording
+from sam_edge.gaze.samples import GazeSample
+
+FORMAT = "csv"
+SUMMARY = "sam-edge's own: timestamp_s,x_px,y_px,confidence"
+COLUMNS = ("timestamp_s", "x_px", "y_px", "confidence")
+
+
+def recognise(path: Path) -> bool:
+    """Return True when the first line names the columns of this format."""
+    first = head(path).partition(b"\n")[0].decode("utf-8-sig", "replace")
+    return {name.strip() for name in first.split(",")} >= {"timestamp_s", "x_px", "y_px"}
+
+
+def read(path: Path) -> Recording:
+    """Read a gaze CSV.
+
+    Raises `GazeDataError`, naming file, line, value and what is accepted, when a column is missing, a cell is
+    not a finite number, times do not strictly rise, a confidence is outside 0..1, or there is no sample.
+    """
+    with opened(path) as handle:
+        samples = list(_samples(Table(path, lines(path, handle))))
+    frame_size, px_per_deg = _read_sidecar(path)
+    return make_recording(samples, path=path, format=FORMAT, frame_size=frame_size, px_per_deg=px_per_deg)
+
+
+def timestamp_texts(path: Path) -> list[str]:
+    """Return the `timestamp_s` cells of a gaze CSV exactly as they are written."""
+    with opened(path) as handle:
+        table = Table(path, lines(path, handle))
+        column = table.index("timestamp_s")
+        return [row[column] for row in table.rows([column])]
+
+
+def write(path: Path, samples: Iterable[GazeSample]) -> None:
+    """Write samples as a gaze CSV; nothing stands under `path` before all of it is written.
+
+    Raises `GazeDataError` when times do not strictly rise, a value is not accepted, or the file cannot be
+    written.
+    """
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as handle:
+        handle.write(",".join(COLUMNS) + "\n")
+        before: int | None = None
+        for number, sample in enumerate(samples):
+            _check(number, sample, before)
+            before = sample.time_ns
+            valid = math.isfinite(sample.x_px) and math.isfinite(sample.y_px)
+            position = f"{float(sample.x_px)!r},{float(sample.y_px)!r}" if valid else ","
+            handle.write(f"{seconds_from_ns(sample.time_ns)},{position},{float(sample.confidence)!r}\n")
+
+
+def write_sidecar(path: Path, recording: Recording) -> Path:
+    """Write what is known of the scene beside the gaze CSV at `path`, as `NAME.csv.json`; return its path."""
+    facts: dict[str, float] = {}
+    if recording.px_per_deg is not None:
+        facts["px_per_deg"] = recording.px_per_deg
+    if recording.frame_size is not None:
+        facts["height_px"], facts["width_px"] = recording.frame_size
+    target = path.with_name(path.name + ".json")
+    with replacing(target) as part:
+        part.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+    return target
+
+
+def _samples(table: Table) -> Iterator[GazeSample]:
+    time_at, x_at, y_at = (table.index(name) for name in COLUMNS[:3])
+    confidence_at = table.find("confidence")
+    needed = [time_at, x_at, y_at] if confidence_at is None else [time_at, x_at, y_at, confidence_at]
+    before: int | None = None
+    for count, row in enumerate(table.rows(needed)):
+        if count >= MAX_SAMPLES:
+            raise GazeDataError(f"{table.path}: more than {MAX_SAMPLES} samples; split the recording")
+        time_ns = table.time_ns(row[time_at], time_at)
+        if before is not None and time_ns <= before:
+            raise table.error(
+                time_at, row[time_at], f"a time after the line before it ({seconds_from_ns(before)})"
+            )
+        before = time_ns
+        x, y = table.number(row[x_at], x_at), table.number(row[y_at], y_at)
+        if math.isnan(x) or math.isnan(y):
+            x = y = math.nan
+        if confidence_at is None:
+            confidence = 1.0
+        else:
+            confidence = table.number(row[confidence_at], confidence_at)
+            if not 0.0 <= confidence <= 1.0:
+                if not (math.isnan(confidence) and math.isnan(x)):
+                    raise table.error(confidence_at, row[confidence_at], "0..1")
+                confidence = 0.0
+        yield GazeSample(time_ns, x, y, confidence)
+
+
+def _check(number: int, sample: GazeSample, before: int | None) -> None:
+    if before is not None and sample.time_ns <= before:
+        raise GazeDataError(
+            f"sample {number}: time_ns is {sample.time_ns}; accepted: above the one before, {before}"
+        )
+    if not 0.0 <= sample.confidence <= 1.0:
+        raise GazeDataError(f"sample {number}: confidence is {sample.confidence}; accepted: 0..1")
+    if math.isinf(sample.x_px) or math.isinf(sample.y_px):
+        raise GazeDataError(
+            f"sample {number}: position is ({sample.x_px}, {sample.y_px}); accepted: finite or NaN"
+        )
+
+
+def _read_sidecar(path: Path) -> tuple[tuple[int, int] | None, float | None]:
+    sidecar = path.with_name(path.name + ".json")
+    if not sidecar.is_file():
+        return None, None
+    try:
+        facts = json.loads(sidecar.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise GazeDataError(f"{sidecar}: not readable JSON ({error}); correct or delete it") from error
+    if not isinstance(facts, dict):
+        raise GazeDataError(
+            f"{sidecar}: expected an object with px_per_deg, width_px, height_px; correct or delete it"
+        )
+    numbers: dict[str, float] = {}
+    for key in ("px_per_deg", "width_px", "height_px"):
+        value = facts.get(key)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
+            raise GazeDataError(f"{sidecar}: {key} is {value!r}; accepted: a number above 0 and below 1e6")
+        numbers[key] = float(value)
+    size = None
+    if "width_px" in numbers and "height_px" in numbers:
+        size = (round(numbers["height_px"]), round(numbers["width_px"]))
+    return size, numbers.get("px_per_deg")

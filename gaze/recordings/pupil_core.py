@@ -1,0 +1,134 @@
+"""Pupil Core: the folder that Pupil Player exports (`gaze_positions.csv`, `world_timestamps.csv`, `world.mp4`).
+
+Positions are `norm_pos` (origin bottom-left, 0..1, the scene lens's distortion included). Time 0 is the first world
+frame. Source: docs.pupil-labs.com/core, "Raw data export" and "Terminology: coordinate system".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from sam_edge.errors import GazeDataError
+from sam_edge.gaze.recordings.files import Table, head, lines, opened
+from sam_edge.gaze.recordings.recording import Recording, make_recording
+from sam_edge.gaze.recordings.video import frame_size
+from sam_edge.gaze.samples import GazeRay, GazeSample
+
+FORMAT = "pupil-core"
+SUMMARY = "Pupil Core: folder exported by Pupil Player (gaze_positions.csv, world_timestamps.csv, world.mp4)"
+_VIDEOS = ("world.mp4", "world.mkv", "world.mjpeg", "world.avi")
+
+
+def recognise(path: Path) -> bool:
+    """Return True for an export folder, or for its gaze_positions.csv."""
+    first = head(_gaze_file(path)).partition(b"\n")[0]
+    return b"norm_pos_x" in first and b"gaze_point_3d_x" in first
+
+
+def read(path: Path) -> Recording:
+    """Read an export. Raises `GazeDataError` when it is damaged or the size of the world video is unknown."""
+    gaze_file = _gaze_file(path)
+    folder = gaze_file.parent
+    size = _world_size(folder)
+    notes = ["positions include the scene lens's distortion"]
+    with opened(gaze_file) as handle:
+        samples = list(_samples(Table(gaze_file, lines(gaze_file, handle)), size))
+    start_ns = _first_frame_ns(folder / "world_timestamps.csv")
+    if start_ns is None:
+        start_ns = min((sample.time_ns for sample in samples), default=0)
+        notes.append("no world_timestamps.csv: time 0 is the first gaze sample")
+    shifted = (replace(sample, time_ns=sample.time_ns - start_ns) for sample in samples)
+    return make_recording(shifted, path=path, format=FORMAT, frame_size=size, notes=notes)
+
+
+def _samples(table: Table, size: tuple[int, int]) -> Iterator[GazeSample]:
+    time_at = table.index("gaze_timestamp", "timestamp")
+    confidence_at, x_at, y_at = (table.index(name) for name in ("confidence", "norm_pos_x", "norm_pos_y"))
+    base_at = table.find("base_data")
+    point_at = [table.find(f"gaze_point_3d_{axis}") for axis in "xyz"]
+    eyes_at = [[table.find(f"eye_center{eye}_3d_{axis}") for axis in "xyz"] for eye in (0, 1)]
+    mono_at = [table.find(f"eye_center_3d_{axis}") for axis in "xyz"]
+    height, width = size
+    for row in table.rows([time_at, confidence_at, x_at, y_at]):
+        x, y = table.number(row[x_at], x_at), table.number(row[y_at], y_at)
+        confidence = table.number(row[confidence_at], confidence_at)
+        if not 0.0 <= confidence <= 1.0:
+            raise table.error(confidence_at, row[confidence_at], "0..1")
+        if math.isnan(x) or math.isnan(y):
+            x = y = math.nan
+        ray, depth_m = _ray(table, row, point_at, [*eyes_at, mono_at])
+        left, right = _eyes(row[base_at] if base_at is not None and base_at < len(row) else "")
+        time_ns = table.time_ns(row[time_at], time_at)
+        yield GazeSample(
+            time_ns,
+            x * width,
+            (1.0 - y) * height,
+            confidence,
+            device_time_ns=time_ns,
+            left_valid=left,
+            right_valid=right,
+            ray=ray,
+            depth_m=depth_m,
+        )
+
+
+def _ray(
+    table: Table, row: list[str], point_at: list[int | None], eyes_at: list[list[int | None]]
+) -> tuple[GazeRay | None, float | None]:
+    """Ray from between the eyes to the 3-D gaze point; the export has both in millimetres, camera space."""
+    point = _triple(table, row, point_at)
+    if point is None:
+        return None, None
+    eyes = [eye for eye in (_triple(table, row, at) for at in eyes_at) if eye is not None] or [
+        (0.0, 0.0, 0.0)
+    ]
+    origin = [sum(axis) / len(eyes) for axis in zip(*eyes, strict=True)]
+    along = [p - o for p, o in zip(point, origin, strict=True)]
+    length = math.hypot(*along)
+    if length == 0.0:
+        return None, None
+    x, y, z = (value / length for value in along)
+    return GazeRay((origin[0] / 1e3, origin[1] / 1e3, origin[2] / 1e3), (x, y, z)), length / 1e3
+
+
+def _triple(table: Table, row: list[str], at: list[int | None]) -> tuple[float, float, float] | None:
+    if any(column is None or column >= len(row) for column in at):
+        return None
+    x, y, z = (table.number(row[column], column) for column in at if column is not None)
+    return None if math.isnan(x) or math.isnan(y) or math.isnan(z) else (x, y, z)
+
+
+def _eyes(base_data: str) -> tuple[bool | None, bool | None]:
+    """(left, right) seen: base data are `timestamp-eye` words, eye 0 is the right one and 1 the left one."""
+    ids = {word.rpartition("-")[2] for word in base_data.split() if "-" in word[1:]}
+    return ("1" in ids, "0" in ids) if ids & {"0", "1"} else (None, None)
+
+
+def _gaze_file(path: Path) -> Path:
+    return path / "gaze_positions.csv" if path.is_dir() else path
+
+
+def _world_size(folder: Path) -> tuple[int, int]:
+    places = [folder, folder.parent.parent] if folder.parent.name == "exports" else [folder]
+    for place in places:
+        for name in _VIDEOS:
+            if (place / name).is_file():
+                return frame_size(place / name)
+    raise GazeDataError(
+        f"{folder}: no world video ({', '.join(_VIDEOS)}), so positions cannot be turned into pixels; "
+        "put it into the folder"
+    )
+
+
+def _first_frame_ns(path: Path) -> int | None:
+    if not path.is_file():
+        return None
+    with opened(path) as handle:
+        table = Table(path, lines(path, handle))
+        time_at = table.index("# timestamps [seconds]", "timestamps [seconds]", "timestamp")
+        for row in table.rows([time_at]):
+            return table.time_ns(row[time_at], time_at)
+    return None

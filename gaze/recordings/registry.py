@@ -1,0 +1,83 @@
+"""Which recording formats there are, and which one a file is."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Protocol, cast
+
+from sam_edge.errors import GazeDataError
+from sam_edge.gaze.recordings.recording import Recording
+
+
+class Reader(Protocol):
+    """What the module of a format holds."""
+
+    FORMAT: str
+    """Name of the format."""
+    SUMMARY: str
+    """One line about it."""
+
+    def recognise(self, path: Path) -> bool:
+        """Return whether the file or folder looks like this format. Never raises for strange content."""
+        ...
+
+    def read(self, path: Path) -> Recording:
+        """Read it. Raises `GazeDataError`."""
+        ...
+
+
+_MODULES: dict[str, str] = {
+    "csv": "sam_edge.gaze.recordings.plain",
+    "pupil-core": "sam_edge.gaze.recordings.pupil_core",
+    "neon-csv": "sam_edge.gaze.recordings.neon_csv",
+    "neon-native": "sam_edge.gaze.recordings.neon_native",
+    "tobii-glasses2": "sam_edge.gaze.recordings.tobii_glasses2",
+    "tobii-glasses3": "sam_edge.gaze.recordings.tobii_glasses3",
+    "tobii-pro-lab": "sam_edge.gaze.recordings.tobii_pro_lab",
+    "aria-mps": "sam_edge.gaze.recordings.aria",
+    "eyelink-asc": "sam_edge.gaze.recordings.eyelink",
+    "smi-text": "sam_edge.gaze.recordings.smi",
+    "bids": "sam_edge.gaze.recordings.bids",
+}
+
+
+def formats() -> tuple[str, ...]:
+    """Return the names of all formats that can be read."""
+    return tuple(_MODULES)
+
+
+def reader(name: str) -> Reader:
+    """Return the reader of a format. Raises `GazeDataError` for an unknown name."""
+    if name not in _MODULES:
+        raise GazeDataError(f"format is {name!r}; accepted: {', '.join(formats())}")
+    return cast(Reader, importlib.import_module(_MODULES[name]))
+
+
+def recognise(path: Path) -> str:
+    """Return the name of the format of a file or folder, judged by its content.
+
+    Raises `GazeDataError` when nothing is there, no format fits, or more than one does.
+    """
+    if not path.exists():
+        raise GazeDataError(f"{path}: no such file or folder")
+    found = [name for name in formats() if reader(name).recognise(path)]
+    if not found:
+        raise GazeDataError(
+            f"{path}: not a gaze recording of a known format; accepted: {', '.join(formats())}"
+        )
+    if len(found) > 1:
+        raise GazeDataError(
+            f"{path}: could be any of {', '.join(found)}; say which with format=... (--format)"
+        )
+    return found[0]
+
+
+def read(path: str | Path, *, format: str | None = None) -> Recording:
+    """Read a gaze recording, a file or a folder.
+
+    Without `format` it is recognised by content. Raises `GazeDataError` when it cannot be understood.
+    """
+    path = Path(path)
+    name = recognise(path) if format is None else format
+    return reader(name).read(path)

@@ -1,0 +1,28 @@
+"""One gaze sample out of the positions of two eyes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from sam_edge.gaze.samples import GazeSample
+
+
+def merged(time_ns: int, device_ns: int, eyes: Mapping[str, tuple[float, float] | None]) -> GazeSample:
+    """Return the mean of the eyes that were seen.
+
+    `eyes` has the positions (pixels) under `left` and `right`; None where an eye was not seen, and no entry where it
+    was not recorded.
+    """
+    seen = [position for position in eyes.values() if position is not None]
+    x = sum(position[0] for position in seen) / len(seen) if seen else math.nan
+    y = sum(position[1] for position in seen) / len(seen) if seen else math.nan
+    return GazeSample(
+        time_ns,
+        x,
+        y,
+        1.0 if seen else 0.0,
+        device_time_ns=device_ns,
+        left_valid=eyes["left"] is not None if "left" in eyes else None,
+        right_valid=eyes["right"] is not None if "right" in eyes else None,
+    )

@@ -1,0 +1,212 @@
+"""The one interface of every inference engine: open a model, encode, decode, close. numpy in and out."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam_edge.bundle import Bundle, GraphEntry
+from sam_edge.errors import EngineError, InputError
+
+Built = TypeVar("Built")
+Float = NDArray[np.float32]
+SIZES_KEPT_OPEN = 4
+"""Input sizes whose compiled graphs are kept. Opening one more lets the least recently used go."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeOptions:
+    """How to run a model."""
+
+    threads: int | None = None
+    """Threads of one inference; None is every core that this process may use."""
+    precision: str | None = None
+    """Number format of what the model leaves in floating point: `f32`, or `bf16` where the engine and the CPU have it.
+    None is `f32`. It is always pinned, never left to the engine."""
+    device: str = "CPU"
+    """The engine's own name of the device."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values.
+
+        Raises:
+            InputError: `threads` is not positive.
+        """
+        if self.threads is not None and self.threads < 1:
+            raise InputError(
+                f"threads: {self.threads} is not accepted; give 1 or more, or None for every core"
+            )
+
+    @property
+    def thread_count(self) -> int:
+        """The number of threads meant."""
+        return self.threads or available_cores()
+
+
+def available_cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Runtime(ABC):
+    """A model opened on an engine. Safe to call from several threads; a context manager."""
+
+    name: str
+    """The engine, as `sam_edge.load(runtime=...)` names it."""
+    precision: str
+    """What really runs: the model's precision, and the engine's for the rest."""
+    device: str
+    """Where it runs."""
+    threads: int
+    """Threads of one inference."""
+
+    @abstractmethod
+    def encode(self, image: NDArray[np.uint8]) -> Float:
+        """RGB uint8 (B, H, W, 3), sides multiples of 16, to embeddings float32 (B, 256, H / 16, W / 16).
+
+        Raises:
+            InputError: shape or type is not that.
+            EngineError: the engine failed.
+        """
+
+    @abstractmethod
+    def decode(
+        self, embedding: Float, points: Float, labels: NDArray[np.int32], mask: Float, has_mask: Float
+    ) -> tuple[Float, Float]:
+        """Decode P prompts on one embedding.
+
+        Args:
+            embedding: float32 (1, 256, h, w).
+            points: float32 (P, N, 2), input pixels; a pixel's own index is its place.
+            labels: int32 (P, N): 1 object, 0 not, 2 and 3 a box's corners, -1 padding.
+            mask: float32 (P, 1, 4h, 4w), logits.
+            has_mask: float32 (P,): 0 where `mask` is to be ignored.
+
+        Returns:
+            Logits float32 (P, 4, 4h, 4w) and scores float32 (P, 4).
+
+        Raises:
+            InputError: shapes or types do not fit.
+            EngineError: the engine failed.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back the engine's memory. Closing twice is allowed; any other call after it raises `EngineError`."""
+
+    def __enter__(self) -> Runtime:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+def check_image(image: NDArray[np.uint8]) -> None:
+    """Refuse what no encoder takes.
+
+    Raises:
+        InputError: names what was given and what is accepted.
+    """
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        kind = getattr(image, "dtype", type(image).__name__)
+        raise InputError(f"image: type {kind}; accepted: numpy uint8")
+    shape = image.shape
+    if (
+        image.ndim != 4
+        or shape[3] != 3
+        or shape[0] < 1
+        or min(shape[1:3]) < 64
+        or shape[1] % 16
+        or shape[2] % 16
+    ):
+        raise InputError(
+            f"image: shape {shape}; accepted: (B, H, W, 3) with H and W multiples of 16, at least 64"
+        )
+
+
+def check_prompts(
+    embedding: Float, points: Float, labels: NDArray[np.int32], mask: Float, has_mask: Float
+) -> None:
+    """Refuse prompts that do not fit together or do not fit the embedding.
+
+    Raises:
+        InputError: names what was given and what is accepted.
+    """
+    if embedding.ndim != 4 or embedding.shape[:2] != (1, 256):
+        raise InputError(f"embedding: shape {embedding.shape}; accepted: (1, 256, h, w)")
+    prompts = points.shape[0] if points.ndim == 3 else 0
+    if prompts < 1 or points.shape[2] != 2:
+        raise InputError(f"points: shape {points.shape}; accepted: (P, N, 2) with P of 1 or more")
+    expected = (prompts, 1, 4 * embedding.shape[2], 4 * embedding.shape[3])
+    for name, value, shape in (
+        ("labels", labels, points.shape[:2]),
+        ("mask", mask, expected),
+        ("has_mask", has_mask, (prompts,)),
+    ):
+        if value.shape != shape:
+            raise InputError(f"{name}: shape {value.shape}; accepted: {shape}")
+    for name, value, dtype in (
+        ("embedding", embedding, np.float32),
+        ("points", points, np.float32),
+        ("labels", labels, np.int32),
+        ("mask", mask, np.float32),
+        ("has_mask", has_mask, np.float32),
+    ):
+        if value.dtype != dtype:
+            raise InputError(f"{name}: type {value.dtype}; accepted: {np.dtype(dtype)}")
+
+
+def graph_for(bundle: Bundle, role: str, size: tuple[int, int]) -> GraphEntry:
+    """Choose the strictest graph of `role` that takes an input of (height, width).
+
+    Raises:
+        InputError: none takes it.
+    """
+    graphs = bundle.manifest.graphs_of(role)
+    for graph in graphs:
+        if size[0] % graph.multiple_of == 0 and size[1] % graph.multiple_of == 0:
+            return graph
+    step = min(graph.multiple_of for graph in graphs)
+    raise InputError(
+        f"size: {size[1]}x{size[0]} is not accepted by this bundle; sides must be multiples of {step}"
+    )
+
+
+class KeptOpen:
+    """Compiled graphs by input size: built when first needed, the least recently used let go. Not thread-safe."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._built: dict[tuple[int, int], object] = {}
+
+    def get(self, size: tuple[int, int], build: Callable[[], Built]) -> Built:
+        """Return what was built for `size`, building it now if need be."""
+        found = self._built.pop(size, None)
+        if found is None:
+            found = build()
+        self._built[size] = found
+        while len(self._built) > SIZES_KEPT_OPEN:
+            self._built.pop(next(iter(self._built)))
+        return found  # type: ignore[return-value]
+
+    def clear(self) -> None:
+        """Let all of them go."""
+        self._built.clear()
+
+
+def closed_error(name: str) -> EngineError:
+    """Build the error of a call after `close`."""
+    return EngineError(f"{name}: the model is closed; open it again with sam_edge.load")

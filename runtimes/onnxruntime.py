@@ -1,0 +1,114 @@
+"""ONNX Runtime on CPU: the engine of the base install."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from sam_edge.bundle import Bundle
+from sam_edge.errors import BundleError, EngineError, InputError
+from sam_edge.runtimes.base import (
+    Float,
+    KeptOpen,
+    Runtime,
+    RuntimeOptions,
+    check_image,
+    check_prompts,
+    closed_error,
+    graph_for,
+)
+
+ERRORS_ONLY = 3
+
+
+class OnnxRuntime(Runtime):
+    """A bundle of ONNX files on ONNX Runtime. One session an input size, so that every shape in it is known."""
+
+    name = "onnxruntime"
+    device = "CPU"
+
+    def __init__(self, bundle: Bundle, options: RuntimeOptions) -> None:
+        """Read nothing yet; sessions open when their size is first used."""
+        if options.device != "CPU":
+            raise InputError(f"device: {options.device!r} is not accepted by onnxruntime; accepted: CPU")
+        if options.precision not in (None, "f32"):
+            raise InputError(
+                f"precision: {options.precision!r} is not accepted by onnxruntime; accepted: f32"
+            )
+        self.threads = options.thread_count
+        self.precision = bundle.manifest.precision
+        self._bundle = bundle
+        self._lock = threading.Lock()
+        self._encoders, self._decoders = KeptOpen(), KeptOpen()
+        self._closed = False
+
+    def encode(self, image: NDArray[np.uint8]) -> Float:
+        """See `Runtime.encode`."""
+        check_image(image)
+        size = (image.shape[1], image.shape[2])
+        session = self._session("encoder", size, {"height": size[0], "width": size[1]})
+        return self._run(session, {"image": image})[0]
+
+    def decode(
+        self, embedding: Float, points: Float, labels: NDArray[np.int32], mask: Float, has_mask: Float
+    ) -> tuple[Float, Float]:
+        """See `Runtime.decode`."""
+        check_prompts(embedding, points, labels, mask, has_mask)
+        rows, columns = embedding.shape[2:]
+        fixed = {"rows": rows, "columns": columns, "4*rows": 4 * rows, "4*columns": 4 * columns}
+        session = self._session("decoder", (16 * rows, 16 * columns), fixed)
+        feed = {
+            "embedding": embedding,
+            "points": points,
+            "labels": labels,
+            "mask": mask,
+            "has_mask": has_mask,
+        }
+        logits, scores = self._run(session, feed)
+        return logits, scores
+
+    def close(self) -> None:
+        """See `Runtime.close`."""
+        with self._lock:
+            self._closed = True
+            self._encoders.clear()
+            self._decoders.clear()
+
+    def _session(
+        self, role: str, size: tuple[int, int], fixed: dict[str, int]
+    ) -> onnxruntime.InferenceSession:
+        with self._lock:
+            if self._closed:
+                raise closed_error(self.name)
+            kept = self._encoders if role == "encoder" else self._decoders
+            return kept.get(size, lambda: self._open(role, size, fixed))
+
+    def _open(self, role: str, size: tuple[int, int], fixed: dict[str, int]) -> onnxruntime.InferenceSession:
+        path = self._bundle.path_of(graph_for(self._bundle, role, size))
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = self.threads
+        settings.inter_op_num_threads = 1
+        settings.log_severity_level = ERRORS_ONLY
+        for name, value in fixed.items():
+            settings.add_free_dimension_override_by_name(name, value)
+        try:
+            return onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's errors share no base class but Exception
+            raise BundleError(f"bundle: onnxruntime cannot open {path}: {error}") from error
+
+    def _run(self, session: onnxruntime.InferenceSession, feed: Mapping[str, NDArray[Any]]) -> list[Float]:
+        try:
+            outputs: list[Float] = session.run(None, feed)
+        except Exception as error:  # as above
+            raise EngineError(f"onnxruntime failed: {error}") from error
+        return outputs
+
+
+def open_onnxruntime(bundle: Bundle, options: RuntimeOptions) -> Runtime:
+    """Open a bundle of ONNX files on ONNX Runtime."""
+    return OnnxRuntime(bundle, options)

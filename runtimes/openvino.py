@@ -1,0 +1,126 @@
+"""OpenVINO: the fastest engine on x86 CPUs, also for Intel GPUs and NPUs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+
+from sam_edge.bundle import Bundle, GraphEntry
+from sam_edge.errors import BundleError, EngineError, InputError
+from sam_edge.runtimes.base import (
+    Float,
+    KeptOpen,
+    Runtime,
+    RuntimeOptions,
+    check_image,
+    check_prompts,
+    closed_error,
+    graph_for,
+)
+
+PRECISIONS = ("f32", "bf16", "f16")
+
+
+class OpenVino(Runtime):
+    """A bundle on OpenVINO: ONNX files, or OpenVINO's own. One compiled model an input size."""
+
+    name = "openvino"
+
+    def __init__(self, bundle: Bundle, options: RuntimeOptions) -> None:
+        """Start the engine; models are compiled when their size is first used."""
+        hint = options.precision or "f32"
+        if hint not in PRECISIONS:
+            raise InputError(f"precision: {hint!r} is not accepted; accepted: {', '.join(PRECISIONS)}")
+        self._core = openvino.Core()
+        available = [*self._core.available_devices, "AUTO"]
+        if options.device.split(".")[0] not in {device.split(".")[0] for device in available}:
+            raise EngineError(f"device: {options.device!r} is not here; OpenVINO sees {', '.join(available)}")
+        self.device = options.device
+        self.threads = options.thread_count
+        model = bundle.manifest.precision
+        self.precision = model if hint == "f32" else f"{model}+{hint}"
+        self._settings: dict[str, str | int] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": hint,
+        }
+        if self.device == "CPU":
+            self._settings["INFERENCE_NUM_THREADS"] = self.threads
+        self._bundle = bundle
+        self._lock = threading.Lock()
+        self._encoders, self._decoders = KeptOpen(), KeptOpen()
+        self._closed = False
+
+    def encode(self, image: NDArray[np.uint8]) -> Float:
+        """See `Runtime.encode`."""
+        check_image(image)
+        shapes = {"image": [-1, *image.shape[1:]] if image.shape[0] > 1 else list(image.shape)}
+        model = self._compiled("encoder", (image.shape[1], image.shape[2]), shapes)
+        return self._run(model, {"image": image})[0]
+
+    def decode(
+        self, embedding: Float, points: Float, labels: NDArray[np.int32], mask: Float, has_mask: Float
+    ) -> tuple[Float, Float]:
+        """See `Runtime.decode`."""
+        check_prompts(embedding, points, labels, mask, has_mask)
+        rows, columns = embedding.shape[2:]
+        shapes = {
+            "embedding": [1, 256, rows, columns],
+            "points": [-1, -1, 2],
+            "labels": [-1, -1],
+            "mask": [-1, 1, 4 * rows, 4 * columns],
+            "has_mask": [-1],
+        }
+        model = self._compiled("decoder", (16 * rows, 16 * columns), shapes)
+        feed = {
+            "embedding": embedding,
+            "points": points,
+            "labels": labels,
+            "mask": mask,
+            "has_mask": has_mask,
+        }
+        logits, scores = self._run(model, feed)
+        return logits, scores
+
+    def close(self) -> None:
+        """See `Runtime.close`."""
+        with self._lock:
+            self._closed = True
+            self._encoders.clear()
+            self._decoders.clear()
+
+    def _compiled(
+        self, role: str, size: tuple[int, int], shapes: dict[str, list[int]]
+    ) -> openvino.CompiledModel:
+        with self._lock:
+            if self._closed:
+                raise closed_error(self.name)
+            kept = self._encoders if role == "encoder" else self._decoders
+            return kept.get(size, lambda: self._open(graph_for(self._bundle, role, size), shapes))
+
+    def _open(self, graph: GraphEntry, shapes: dict[str, list[int]]) -> openvino.CompiledModel:
+        path = self._bundle.path_of(graph)
+        try:
+            model = self._core.read_model(str(path))
+            model.reshape(shapes)
+            return self._core.compile_model(model, self.device, self._settings)
+        except RuntimeError as error:
+            raise BundleError(f"bundle: openvino cannot open {path}: {error}") from error
+
+    def _run(self, model: openvino.CompiledModel, feed: Mapping[str, NDArray[Any]]) -> list[Float]:
+        try:
+            # A request belongs to one thread at a time, so each call has its own.
+            request = model.create_infer_request()
+            outputs = request.infer(feed)
+            return [np.array(outputs[port]) for port in model.outputs]
+        except RuntimeError as error:
+            raise EngineError(f"openvino failed: {error}") from error
+
+
+def open_openvino(bundle: Bundle, options: RuntimeOptions) -> Runtime:
+    """Open a bundle on OpenVINO."""
+    return OpenVino(bundle, options)

@@ -1,0 +1,223 @@
+"""Bundles: a model on disk, with everything that is known of it.
+
+A bundle is a folder with `manifest.json` beside the files it names. Opening one checks the schema, that every file is
+there, its size and its sha256. Nothing in a bundle is ever executed or unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sam_edge.errors import BundleError
+
+MANIFEST = "manifest.json"
+SCHEMA = 1
+"""The schema this version writes, and the newest it reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One file of a bundle."""
+
+    path: str
+    """Name inside the bundle's folder."""
+    sha256: str
+    """Hash of its content, hexadecimal."""
+    bytes: int
+    """Its size."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorEntry:
+    """One input or output of a graph."""
+
+    name: str
+    """Its name in the graph."""
+    shape: tuple[int | str, ...]
+    """Sizes; a word is a size that may vary."""
+    dtype: str
+    """numpy's name of its type."""
+    meaning: str
+    """What it holds: unit, space, order."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraphEntry:
+    """One graph that an engine can open."""
+
+    role: str
+    """`encoder` or `decoder`."""
+    file: str
+    """The graph's file."""
+    multiple_of: int
+    """Sides of the encoder's input must be multiples of this."""
+    inputs: tuple[TensorEntry, ...]
+    """What goes in."""
+    outputs: tuple[TensorEntry, ...]
+    """What comes out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a bundle holds, where it came from and how well it does."""
+
+    name: str
+    """Name of the model, for people."""
+    model: str
+    """Architecture, for example `mobile_sam`."""
+    target: str
+    """What it is compiled for: `onnx`, `openvino`, `coreml` or `torch`."""
+    precision: str
+    """Number format of its heavy layers, for example `fp32` or `int8`."""
+    checkpoint_sha256: str
+    """Hash of the checkpoint it was made from."""
+    files: tuple[FileEntry, ...]
+    """Every file but the manifest."""
+    graphs: tuple[GraphEntry, ...]
+    """The graphs among them; where two serve, the one with the largest `multiple_of` is meant."""
+    sizes: tuple[tuple[int, int], ...]
+    """Input sizes (height, width) that it was checked at."""
+    licence: str
+    """Licence and origin of the weights."""
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    """The pictures that quantization was fitted on: how many, and a fingerprint."""
+    parity: Mapping[str, Any] = field(default_factory=dict)
+    """Measured agreement with fp32 torch."""
+    tools: Mapping[str, str] = field(default_factory=dict)
+    """Versions of everything that made it."""
+    schema: int = SCHEMA
+    """Version of this layout."""
+
+    def graphs_of(self, role: str) -> tuple[GraphEntry, ...]:
+        """Return the graphs of `role`, strictest `multiple_of` first.
+
+        Raises:
+            BundleError: there is none.
+        """
+        found = [graph for graph in self.graphs if graph.role == role]
+        if not found:
+            raise BundleError(f"bundle: {self.name} holds no {role}")
+        return tuple(sorted(found, key=lambda graph: -graph.multiple_of))
+
+    def to_json(self) -> str:
+        """Write as JSON, keys in a fixed order."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An opened bundle: its folder and its manifest, checked."""
+
+    folder: Path
+    """Where it lies."""
+    manifest: Manifest
+    """What it says of itself."""
+
+    def path_of(self, graph: GraphEntry) -> Path:
+        """Return where the file of `graph` lies."""
+        return self.folder / graph.file
+
+
+def hash_file(path: Path) -> str:
+    """Return the sha256 of a file, hexadecimal, without holding it in memory."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def describe_file(path: Path) -> FileEntry:
+    """Measure a file for a manifest."""
+    return FileEntry(path=path.name, sha256=hash_file(path), bytes=path.stat().st_size)
+
+
+def open_bundle(folder: str | Path) -> Bundle:
+    """Open and check a bundle.
+
+    Args:
+        folder: the bundle's folder, or its `manifest.json`.
+
+    Raises:
+        BundleError: the folder or a file is missing, a size or hash differs, the manifest cannot be read, or it was
+            written by a newer version.
+    """
+    folder = Path(folder)
+    folder = folder.parent if folder.name == MANIFEST else folder
+    if not folder.is_dir():
+        raise BundleError(f"bundle: no such folder: {folder}; accepted: a folder with {MANIFEST}")
+    manifest = read_manifest(folder / MANIFEST)
+    for entry in manifest.files:
+        check_file(folder, entry)
+    listed = {entry.path for entry in manifest.files}
+    for graph in manifest.graphs:
+        if graph.file not in listed:
+            raise BundleError(f"bundle: {folder}: graph file {graph.file!r} is not among the listed files")
+    return Bundle(folder=folder, manifest=manifest)
+
+
+def check_file(folder: Path, entry: FileEntry) -> None:
+    """Compare one file with what the manifest says of it."""
+    if Path(entry.path).name != entry.path:
+        raise BundleError(f"bundle: {folder}: file name {entry.path!r} leads out of the folder")
+    path = folder / entry.path
+    if not path.is_file():
+        raise BundleError(
+            f"bundle: {folder}: {entry.path} is missing; copy the whole folder, or export it again"
+        )
+    size = path.stat().st_size
+    if size != entry.bytes:
+        raise BundleError(f"bundle: {path} has {size} bytes, its manifest says {entry.bytes}; it is damaged")
+    if hash_file(path) != entry.sha256:
+        raise BundleError(f"bundle: the content of {path} differs from its manifest's sha256; it is damaged")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        BundleError: it is missing, is not a manifest, or was written by a newer version.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BundleError(f"bundle: {path.parent} has no {MANIFEST}") from error
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise BundleError(f"bundle: {path} cannot be read as JSON: {error}") from error
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if not isinstance(schema, int) or schema < 1:
+        raise BundleError(f"bundle: {path} names no schema; accepted: 1 to {SCHEMA}")
+    if schema > SCHEMA:
+        raise BundleError(
+            f"bundle: {path} has schema {schema}, this version reads up to {SCHEMA}; upgrade: pip install -U sam-edge"
+        )
+    try:
+        return parse_manifest(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"bundle: {path} is not a complete manifest: {error!r}") from error
+
+
+def parse_manifest(content: dict[str, Any]) -> Manifest:
+    """Build a manifest from its JSON content; what is missing or of a wrong type raises as Python does."""
+    graphs = tuple(
+        GraphEntry(**{**graph, "inputs": tensors(graph["inputs"]), "outputs": tensors(graph["outputs"])})
+        for graph in content["graphs"]
+    )
+    return Manifest(
+        **{
+            **content,
+            "files": tuple(FileEntry(**entry) for entry in content["files"]),
+            "graphs": graphs,
+            "sizes": tuple((int(height), int(width)) for height, width in content["sizes"]),
+        }
+    )
+
+
+def tensors(entries: list[dict[str, Any]]) -> tuple[TensorEntry, ...]:
+    """Build tensor entries from JSON."""
+    return tuple(TensorEntry(**{**entry, "shape": tuple(entry["shape"])}) for entry in entries)

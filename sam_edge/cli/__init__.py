@@ -1,0 +1,5 @@
+"""The `sam-edge` command: one module a subcommand, each with `add_parser` and `run`."""
+
+from sam_edge.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,245 @@
+"""`sam-edge gaze`: eye trackers, recordings, events and calibration."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sam_edge.errors import InputError
+
+if TYPE_CHECKING:
+    from sam_edge.gaze.recordings import Recording
+
+SCENE_PX_PER_DEG = 15.0
+"""Pixels a degree where nothing is stated: about that of the scene cameras of head-mounted trackers."""
+SCREEN_PX_PER_DEG = 38.0
+"""Pixels a degree of a 24 inch screen of 1920x1080 at 60 cm."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand `gaze` to the command line."""
+    parser = subparsers.add_parser("gaze", help="eye trackers, gaze recordings, events, calibration")
+    parser.set_defaults(run=run)
+    commands = parser.add_subparsers(dest="gaze_command", metavar="COMMAND", required=True)
+
+    commands.add_parser("sources", help="list what gaze can be read from, live")
+
+    events = commands.add_parser("events", help="label every sample: fixation, saccade, pursuit, ...")
+    events.add_argument("recording", type=Path, help="gaze CSV, or any recording that `info` can read")
+    events.add_argument("--out", type=Path, required=True, metavar="LABELS.csv", help="where the labels go")
+    _add_reading(events)
+
+    info = commands.add_parser("info", help="what is in a recording: rate, loss, noise")
+    info.add_argument("recording", type=Path, nargs="+", help="file or folder of any known format")
+    _add_reading(info)
+
+    convert = commands.add_parser("convert", help="turn a recording into sam-edge's CSV or BIDS")
+    convert.add_argument("recording", type=Path, help="file or folder of any known format")
+    convert.add_argument(
+        "out", type=Path, help="OUT.csv, or for BIDS a folder or a prefix such as bids/sub-01_task-look"
+    )
+    convert.add_argument(
+        "--to", choices=("csv", "bids"), help="target format; by default OUT's ending decides"
+    )
+    _add_reading(convert)
+
+    calibrate = commands.add_parser("calibrate", help="calibrate a tracker on this screen")
+    calibrate.add_argument("--source", required=True, metavar="URL", help="see `sam-edge gaze sources`")
+    calibrate.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="where the calibration goes"
+    )
+    calibrate.add_argument("--points", type=int, default=9, choices=(5, 9, 13), help="targets (default 9)")
+    calibrate.add_argument(
+        "--screen", default="1920x1080", metavar="WxH", help="screen's size in pixels (default 1920x1080)"
+    )
+    calibrate.add_argument(
+        "--px-per-deg",
+        type=float,
+        default=SCREEN_PX_PER_DEG,
+        help=f"pixels of the screen in a degree of visual angle (default {SCREEN_PX_PER_DEG:g})",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out a `sam-edge gaze` command and return the exit code."""
+    commands = {
+        "sources": _sources,
+        "events": _events,
+        "info": _info,
+        "convert": _convert,
+        "calibrate": _calibrate,
+    }
+    return commands[args.gaze_command](args)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--px-per-deg",
+        type=float,
+        help=f"pixels in a degree of visual angle (default: what the recording states, or {SCENE_PX_PER_DEG:g})",
+    )
+    parser.add_argument("--format", help="format of the recording, where its content does not tell")
+
+
+def _sources(args: argparse.Namespace) -> int:
+    from sam_edge.gaze.sources import schemes
+
+    for info in schemes():
+        state = "" if info.installed else f"  (needs: pip install 'sam-edge[{info.extra}]')"
+        print(f"{info.scheme:<14} {info.summary}{state}")
+        print(f"{'':<14} {info.example}")
+    return 0
+
+
+def _events(args: argparse.Namespace) -> int:
+    from collections import Counter
+
+    from sam_edge.gaze.events import label_recording
+    from sam_edge.gaze.recordings import read
+    from sam_edge.gaze.recordings.files import replacing, seconds_from_ns
+    from sam_edge.gaze.recordings.plain import timestamp_texts
+
+    recording = read(args.recording, format=args.format)
+    px_per_deg = _px_per_deg(args, recording)
+    labels = label_recording(recording.samples, px_per_deg=px_per_deg)
+    if recording.format == "csv":
+        times = timestamp_texts(args.recording)
+    else:
+        times = [seconds_from_ns(sample.time_ns) for sample in recording.samples]
+    with replacing(args.out) as part, part.open("w", encoding="utf-8", newline="") as handle:
+        handle.write("timestamp_s,label,event_id\n")
+        for time, label in zip(times, labels, strict=True):
+            handle.write(f"{time},{label.kind.value},{label.event_id}\n")
+    samples: Counter[str] = Counter()
+    events: Counter[str] = Counter()
+    before: tuple[str, int] | None = None
+    for label in labels:
+        samples[label.kind.value] += 1
+        if before != (label.kind.value, label.event_id):
+            before = (label.kind.value, label.event_id)
+            events[label.kind.value] += 1
+    print(
+        f"{args.recording}: {len(labels)} samples at {_rate(recording)}, {px_per_deg:g} px/deg -> {args.out}"
+    )
+    for kind, count in samples.most_common():
+        print(f"  {kind:<9} {count:>8} samples ({count / len(labels):6.1%}) in {events[kind]} events")
+    for note in recording.notes:
+        print(f"  note: {note}")
+    return 0
+
+
+def _info(args: argparse.Namespace) -> int:
+    from sam_edge.gaze.recordings import read
+    from sam_edge.gaze.recordings.summary import summarise
+
+    for path in args.recording:
+        recording = read(path, format=args.format)
+        summary = summarise(recording)
+        px_per_deg = _stated_px_per_deg(args, recording)
+        print(f"{path}")
+        print(f"  format    {recording.format}")
+        print(f"  samples   {summary.samples} in {summary.duration_s:.3f} s at {_rate(recording)}")
+        print(f"  lost      {summary.loss:.1%} ({summary.samples - summary.valid} invalid)")
+        longest = f", the longest {summary.longest_gap_s * 1e3:.0f} ms" if summary.gaps else ""
+        print(f"  gaps      {summary.gaps}{longest}")
+        if summary.noise_px is None:
+            print("  noise     unknown: no three valid positions in a row")
+        else:
+            degrees = f" = {summary.noise_px / px_per_deg:.3f} deg" if px_per_deg else ""
+            print(f"  noise     {summary.noise_px:.2f} px{degrees} (RMS sample to sample)")
+        if recording.frame_size is not None:
+            print(f"  picture   {recording.frame_size[1]}x{recording.frame_size[0]}")
+        if px_per_deg:
+            print(f"  scale     {px_per_deg:.2f} px/deg")
+        for note in recording.notes:
+            print(f"  note      {note}")
+    return 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from sam_edge.gaze.recordings import read, write_bids, write_csv
+    from sam_edge.gaze.recordings.plain import write_sidecar
+
+    recording = read(args.recording, format=args.format)
+    recording = replace(recording, px_per_deg=_stated_px_per_deg(args, recording))
+    out: Path = args.out
+    target = args.to or ("csv" if out.suffix == ".csv" and not out.is_dir() else "bids")
+    if target == "csv":
+        write_csv(out, recording.samples)
+        written = [out]
+        if recording.px_per_deg is not None or recording.frame_size is not None:
+            written.append(write_sidecar(out, recording))
+    else:
+        prefix = out if out.name.startswith("sub-") and not out.is_dir() else out / "sub-01_task-gaze"
+        prefix.parent.mkdir(parents=True, exist_ok=True)
+        written = list(write_bids(_without_ending(prefix), recording))
+    print(
+        f"{args.recording}: {recording.format}, {len(recording.samples)} samples -> {', '.join(map(str, written))}"
+    )
+    return 0
+
+
+def _calibrate(args: argparse.Namespace) -> int:
+    from sam_edge.gaze import sources
+    from sam_edge.gaze.calibrate import FullScreen, calibrate_on_screen
+
+    size = _screen(args.screen)
+    if not args.px_per_deg > 0:
+        raise InputError(f"--px-per-deg is {args.px_per_deg}; accepted: above 0")
+    if not args.out.absolute().parent.is_dir():
+        raise InputError(f"--out is {args.out}; its folder does not exist")
+    with sources.open(args.source) as source:
+        display = FullScreen()
+        try:
+            outcome = calibrate_on_screen(
+                source, display, size=size, points=args.points, px_per_deg=args.px_per_deg
+            )
+        finally:
+            display.close()
+    outcome.calibration.save(args.out)
+    for name, quality in (("before", outcome.before), ("after", outcome.after)):
+        print(
+            f"{name:<7} accuracy {quality.accuracy_deg:.2f} deg (worst {quality.worst_deg:.2f}), precision "
+            f"{quality.rms_s2s_deg:.2f} deg RMS, {quality.sd_deg:.2f} deg SD, lost {quality.loss:.1%}"
+        )
+    if outcome.calibration.rejected:
+        print(
+            f"left out targets {', '.join(map(str, outcome.calibration.rejected))}: they did not agree with the rest"
+        )
+    print(f"-> {args.out}")
+    return 0
+
+
+def _stated_px_per_deg(args: argparse.Namespace, recording: Recording) -> float | None:
+    value: float | None = args.px_per_deg
+    if value is None:
+        return recording.px_per_deg
+    if not 0 < value < 1e4:
+        raise InputError(f"--px-per-deg is {value}; accepted: above 0 and below 10000")
+    return value
+
+
+def _px_per_deg(args: argparse.Namespace, recording: Recording) -> float:
+    return _stated_px_per_deg(args, recording) or SCENE_PX_PER_DEG
+
+
+def _rate(recording: Recording) -> str:
+    return "unknown rate" if recording.rate_hz is None else f"{recording.rate_hz:.1f} Hz"
+
+
+def _screen(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{2,5})x(\d{2,5})", text)
+    if match is None:
+        raise InputError(f"--screen is {text!r}; accepted: width x height in pixels, as in 1920x1080")
+    return int(match[2]), int(match[1])
+
+
+def _without_ending(path: Path) -> Path:
+    for ending in ("_physio.tsv.gz", "_physio.json", "_physio"):
+        if path.name.endswith(ending):
+            return path.with_name(path.name[: -len(ending)])
+    return path

@@ -1,0 +1,111 @@
+"""Is a file all there? Checks that some decoders leave out.
+
+OpenCV 4 decodes half a JPEG without an error, and FFmpeg plays what is left of a cut-off video and then says
+that the video is over. The frame count in a video's header is no help: it is an estimate in several formats
+and counts hidden frames in others. How many bytes there should be is stated exactly, and is looked at here.
+"""
+
+from __future__ import annotations
+
+import codecs
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+_JPEG_STANDALONE = {0x01, *range(0xD0, 0xD9)}
+_ISO_FIRST = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp"}
+_EBML = b"\x1a\x45\xdf\xa3"
+_SEGMENT = b"\x18\x53\x80\x67"
+
+
+def is_cut_off_jpeg(data: bytes) -> bool:
+    """Return True when `data` begins like a JPEG and its picture has no end marker (ITU-T T.81, annex B)."""
+    if not data.startswith(b"\xff\xd8"):
+        return False
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        kind = data[at + 1]
+        if kind == 0xFF:
+            at += 1
+        elif kind in _JPEG_STANDALONE:
+            at += 2
+        elif kind == 0xDA:
+            return data.find(b"\xff\xd9", at) < 0
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return True
+
+
+def fault_of_video(path: Path) -> str | None:
+    """Return what is wrong with a video file, or None when nothing is known to be.
+
+    Knows text files, which FFmpeg would play as pictures of letters or follow as play lists, and the stated
+    lengths in MP4/MOV (ISO 14496-12), AVI (RIFF) and Matroska/WebM (RFC 9559). Raises `OSError`.
+    """
+    length = path.stat().st_size
+    with path.open("rb") as handle:
+        head = handle.read(4096)
+        handle.seek(0)
+        if not head:
+            return "the file is empty"
+        if _is_text(head):
+            return "the file holds text, not a video"
+        if head[4:8] in _ISO_FIRST:
+            return _fault_of_iso(handle, length)
+        if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+            return _cut_off(8 + struct.unpack("<I", head[4:8])[0], length, unknown=(8, 8 + 0xFFFFFFFF))
+        if head[:4] == _EBML:
+            return _fault_of_matroska(head, length)
+    return None
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isprintable() or letter in "\r\n\t\x1b\ufeff" for letter in text)
+
+
+def _fault_of_iso(handle: BinaryIO, length: int) -> str | None:
+    at, has_index = 0, False
+    while at + 8 <= length:
+        handle.seek(at)
+        header = handle.read(16)
+        size = int.from_bytes(header[:4], "big")
+        has_index = has_index or header[4:8] == b"moov"
+        if size == 1:
+            size = int.from_bytes(header[8:16], "big")
+        if size == 0:
+            break
+        if size < 8:
+            return f"the file is damaged at byte {at}"
+        if at + size > length:
+            return _cut_off(at + size, length)
+        at += size
+    return None if has_index else "the file is cut off: its index (moov) is missing"
+
+
+def _fault_of_matroska(head: bytes, length: int) -> str | None:
+    size, at = _ebml_size(head, 4)
+    at += size or 0
+    if size is None or head[at : at + 4] != _SEGMENT:
+        return None
+    size, at = _ebml_size(head, at + 4)
+    return None if size is None else _cut_off(at + size, length)
+
+
+def _ebml_size(data: bytes, at: int) -> tuple[int | None, int]:
+    """Return the variable-length size at `at` (None: not stated) and the place behind it."""
+    first = data[at] if at < len(data) else 0
+    if first == 0:
+        return None, at + 1
+    width = 9 - first.bit_length()
+    value = int.from_bytes(data[at : at + width], "big") & ((1 << 7 * width) - 1)
+    return (None if value == (1 << 7 * width) - 1 else value), at + width
+
+
+def _cut_off(stated: int, length: int, *, unknown: tuple[int, ...] = ()) -> str | None:
+    if stated in unknown or stated <= length:
+        return None
+    return f"the file is cut off: it has {length} bytes and says that it is at least {stated} long"

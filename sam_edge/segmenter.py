@@ -1,0 +1,314 @@
+"""Prompts in, masks out, on any runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sam_edge.bundle import Bundle, open_bundle
+from sam_edge.errors import EngineError, InputError
+from sam_edge.geometry import MASK_STRIDE, STRIDE, Placement, View, clipped, default_size
+from sam_edge.masks import Masks, best_first
+from sam_edge.prompts import as_prompts
+from sam_edge.runtimes import Runtime, RuntimeOptions, open_runtime
+
+Number = TypeVar("Number", bound=np.generic)
+
+DEFAULT_BUNDLE = Path(__file__).parent / "assets" / "mobile_sam"
+"""The model that ships in the package."""
+MASK_PROMPT_LOGIT = 10.0
+"""Logit that a bool mask prompt stands for: about what SAM itself gives well inside an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What the encoder made of a view of a frame."""
+
+    data: NDArray[np.float32]
+    """(1, 256, h, w), stride 16."""
+    placement: Placement
+    """Which part of the frame it shows, and how."""
+    frame_size: tuple[int, int]
+    """(height, width) of the frame."""
+    time_ns: int = 0
+    """When the frame was shown."""
+
+    @property
+    def view(self) -> View:
+        """The part of the frame that was encoded."""
+        return self.placement.view
+
+
+class Segmenter:
+    """SAM on one engine. A context manager; safe to call from several threads.
+
+    Example:
+        >>> model = sam_edge.load()
+        >>> masks = model.segment(image, points=[[320, 200]], labels=[1])
+        >>> image[masks.best]
+    """
+
+    def __init__(self, runtime: Runtime, bundle: Bundle | None = None) -> None:
+        """Take over an opened runtime. Most programs call `sam_edge.load` instead."""
+        self.runtime = runtime
+        self.bundle = bundle
+
+    def encode(
+        self,
+        image: NDArray[np.uint8],
+        *,
+        size: tuple[int, int] | None = None,
+        view: View | None = None,
+        time_ns: int = 0,
+    ) -> Embedding:
+        """Encode a frame, or a part of it, once; decode as many prompts on it as needed.
+
+        Args:
+            image: RGB uint8 (H, W, 3).
+            size: the encoder's input (height, width), multiples of 16, best multiples of 224; None picks the pad-free
+                size of at most 672x448 pixels' area that shows the frame largest.
+            view: the part of the frame to encode; None is the whole frame.
+            time_ns: when the frame was shown, kept with the result.
+
+        Raises:
+            InputError: the image is not RGB uint8, the size cannot be encoded, or the view lies outside the frame.
+            EngineError: the engine failed.
+        """
+        check_frame(image)
+        frame_size = (image.shape[0], image.shape[1])
+        view = view or View.whole(frame_size)
+        clipped(view, frame_size)
+        size = check_size(size) if size is not None else default_size((view.height, view.width))
+        placement = Placement(view, size)
+        data = self.runtime.encode(placement.render(image)[None])
+        return Embedding(data=data, placement=placement, frame_size=frame_size, time_ns=time_ns)
+
+    def decode(
+        self,
+        embedding: Embedding,
+        *,
+        points: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        boxes: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        multimask: bool | None = None,
+    ) -> Masks:
+        """Turn prompts into masks.
+
+        Args:
+            embedding: from `encode`.
+            points: (N, 2) frame pixels x, y; or (P, N, 2) for P prompts at once.
+            labels: (N,) or (P, N): 1 on the object, 0 not on it. All 1 when left out.
+            boxes: (4,) x0, y0, x1, y1 in frame pixels, or (P, 4).
+            mask: a mask prompt: bool (H, W) in frame pixels, or low-resolution logits (h, w) as `Masks.logits` holds
+                them for this embedding; (P, ...) for P prompts.
+            multimask: True for SAM's three masks, False for its single one, None for all four.
+
+        Returns:
+            Masks, best first by the project's rule (`sam_edge.masks.best_first`). One prompt gives (K, H, W), several
+            give (P, K, H, W).
+
+        Raises:
+            InputError: nothing is prompted, shapes do not fit, or a point lies outside the frame or the view.
+            EngineError: the engine failed.
+        """
+        prompts = as_prompts(points, labels, boxes, frame_size=embedding.frame_size, view=embedding.view)
+        count = prompts.count
+        low, given = self._mask_prompt(embedding, mask, count)
+        if prompts.empty and not given.any():
+            raise InputError("prompt: nothing is prompted; give points, boxes or a mask")
+        places, kinds = prompts.in_input(embedding.placement)
+        count = max(count, low.shape[0])
+        logits, scores = self.runtime.decode(
+            embedding.data,
+            repeat(places, count),
+            repeat(kinds, count),
+            repeat(low, count),
+            repeat(given, count),
+        )
+        tokens = {True: [1, 2, 3], False: [0], None: [0, 1, 2, 3]}[multimask]
+        made = [
+            self._finish(
+                embedding, logits[i], scores[i], tokens, ambiguous=prompts.ambiguous and not given.any()
+            )
+            for i in range(count)
+        ]
+        several = prompts.several or (mask is not None and np.ndim(mask) == 3)
+        return stacked(made) if several else made[0]
+
+    def segment(
+        self,
+        image: NDArray[np.uint8],
+        *,
+        points: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        boxes: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        multimask: bool | None = None,
+        size: tuple[int, int] | None = None,
+        view: View | None = None,
+    ) -> Masks:
+        """Encode and decode in one call. See `encode` and `decode`."""
+        embedding = self.encode(image, size=size, view=view)
+        return self.decode(
+            embedding, points=points, labels=labels, boxes=boxes, mask=mask, multimask=multimask
+        )
+
+    def close(self) -> None:
+        """Give back the engine's memory."""
+        self.runtime.close()
+
+    def __enter__(self) -> Segmenter:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def _mask_prompt(
+        self, embedding: Embedding, mask: ArrayLike | None, count: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Bring a mask prompt to logits (P, 1, 4h, 4w) and say which prompts have one."""
+        rows, columns = (side * STRIDE // MASK_STRIDE for side in embedding.data.shape[2:])
+        if mask is None:
+            return np.zeros((count, 1, rows, columns), np.float32), np.zeros(count, np.float32)
+        given = np.asarray(mask)
+        stack = given if given.ndim == 3 else given[None]
+        if stack.ndim == 3 and stack.dtype == np.bool_ and stack.shape[1:] == embedding.frame_size:
+            signed = np.where(stack, 1.0, -1.0).astype(np.float32) * np.float32(MASK_PROMPT_LOGIT)
+            low = np.stack([embedding.placement.lower(one) for one in signed])
+        elif stack.ndim == 3 and stack.dtype.kind == "f" and stack.shape[1:] == (rows, columns):
+            low = stack.astype(np.float32)
+        else:
+            raise InputError(
+                f"mask: {given.dtype} {given.shape}; accepted: bool {embedding.frame_size} in frame pixels, or "
+                f"floating-point logits {(rows, columns)}"
+            )
+        if not np.isfinite(low).all():
+            raise InputError("mask: holds NaN or infinite logits; accepted: finite values")
+        if count > 1 and low.shape[0] not in (1, count):
+            raise InputError(
+                f"mask: {low.shape[0]} masks for {count} prompts; accepted: one mask, or one a prompt"
+            )
+        return low[:, None], np.ones(low.shape[0], np.float32)
+
+    def _finish(
+        self,
+        embedding: Embedding,
+        logits: NDArray[np.float32],
+        scores: NDArray[np.float32],
+        tokens: Sequence[int],
+        *,
+        ambiguous: bool,
+    ) -> Masks:
+        """Scale one prompt's masks to the frame and put the best first."""
+        kept = np.array(tokens)
+        full = np.stack([embedding.placement.paste(low, embedding.frame_size) > 0 for low in logits[kept]])
+        areas = np.count_nonzero(full, axis=(1, 2)).astype(np.float64)
+        order = best_first(areas, scores[kept], kept, ambiguous=ambiguous)
+        kept = kept[order]
+        return Masks(masks=full[order], scores=scores[kept], logits=logits[kept], token=kept)
+
+
+def repeat(values: NDArray[Number], count: int) -> NDArray[Number]:
+    """Give every prompt its own copy of what one prompt has."""
+    if values.shape[0] == count:
+        return values
+    return np.ascontiguousarray(np.broadcast_to(values, (count, *values.shape[1:])))
+
+
+def stacked(made: Sequence[Masks]) -> Masks:
+    """Join the masks of several prompts: (P, K, ...)."""
+    return Masks(
+        masks=np.stack([one.masks for one in made]),
+        scores=np.stack([one.scores for one in made]),
+        logits=np.stack([one.logits for one in made]),
+        token=np.stack([one.token for one in made]),
+    )
+
+
+def check_frame(image: NDArray[np.uint8]) -> None:
+    """Refuse what is not a frame.
+
+    Raises:
+        InputError: it is not a numpy array of RGB uint8 (H, W, 3).
+    """
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"image: {type(image).__name__}; accepted: a numpy array, RGB uint8 (H, W, 3)")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < 1:
+        raise InputError(f"image: {image.dtype} {image.shape}; accepted: RGB uint8 (H, W, 3)")
+
+
+def check_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Refuse an encoder input that is not (height, width) in multiples of 16.
+
+    Raises:
+        InputError: names the value.
+    """
+    valid = len(size) == 2 and all(
+        int(side) == side and 64 <= side <= 4096 and side % STRIDE == 0 for side in size
+    )
+    if not valid:
+        raise InputError(
+            f"size: {size} is not accepted; give (height, width), multiples of {STRIDE} from 64 to 4096, best "
+            "multiples of 224"
+        )
+    return int(size[0]), int(size[1])
+
+
+def load(
+    path: str | Path | None = None,
+    *,
+    runtime: str = "auto",
+    threads: int | None = None,
+    precision: str | None = None,
+    device: str = "CPU",
+) -> Segmenter:
+    """Open a model.
+
+    Args:
+        path: a bundle's folder; None is the model that ships in the package. With `runtime="torch"` also a checkpoint
+            (`.pt` or `.safetensors` in the official MobileSAM key format).
+        runtime: the engine: `onnxruntime`, `openvino`, `torch`, `fake`, one that another package adds, or `auto`:
+            OpenVINO where it is installed, else ONNX Runtime. `model.runtime.name` says what was taken.
+        threads: threads of one inference; None is every core that this process may use.
+        precision: number format of what the model leaves in floating point: `f32` (the default), or `bf16` on OpenVINO.
+        device: the engine's own name of the device.
+
+    Raises:
+        BundleError: the bundle is missing, damaged or from a newer version.
+        EngineError: the engine is unknown or does not open such a bundle.
+        MissingExtraError: the engine is not installed; the message holds the pip command.
+    """
+    options = RuntimeOptions(threads=threads, precision=precision, device=device)
+    if path is not None and Path(path).suffix in (".pt", ".pth", ".safetensors"):
+        return load_checkpoint(Path(path), runtime, options)
+    bundle = open_bundle(path if path is not None else DEFAULT_BUNDLE)
+    return Segmenter(open_runtime(bundle, runtime, options), bundle)
+
+
+def load_checkpoint(path: Path, runtime: str, options: RuntimeOptions) -> Segmenter:
+    """Open a checkpoint in torch.
+
+    Raises:
+        EngineError: another engine was asked for.
+        MissingExtraError: torch is not installed.
+        CheckpointError: the file cannot be read, or its keys or shapes are not the model's.
+    """
+    if runtime not in ("torch", "auto"):
+        raise EngineError(
+            f"runtime: {runtime!r} does not open a checkpoint ({path}); export a bundle, or use torch"
+        )
+    from sam_edge.nn import load_mobile_sam
+    from sam_edge.runtimes.torch import Torch
+
+    return Segmenter(Torch(load_mobile_sam(path), options))

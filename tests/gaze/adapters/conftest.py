@@ -1,0 +1,8 @@
+"""Fake trackers live beside the tests that use them; this makes them importable."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))

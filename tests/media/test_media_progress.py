@@ -1,0 +1,118 @@
+"""The progress bar on a terminal, in a log, and when nobody wants it."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from sam_edge.media.progress import Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_log_gets_a_line_at_every_quarter() -> None:
+    log = io.StringIO()
+    with Progress(132, label="track", stream=log) as progress:
+        for _ in range(132):
+            progress.advance(note="not for logs")
+    lines = log.getvalue().splitlines()
+    assert [line.split()[1] for line in lines] == ["25%", "50%", "75%", "100%"]
+    assert all(line.startswith("track: ") and "/132 frames" in line for line in lines)
+    assert "note" not in log.getvalue()
+    assert "\r" not in log.getvalue()
+
+
+def test_big_steps_give_one_line_each() -> None:
+    log = io.StringIO()
+    with Progress(4, stream=log) as progress:
+        progress.advance(3)
+        progress.advance(1)
+    assert [line.split()[0] for line in log.getvalue().splitlines()] == ["75%", "100%"]
+
+
+def test_more_than_the_total_does_no_harm() -> None:
+    log = io.StringIO()
+    with Progress(4, stream=log) as progress:
+        for _ in range(9):
+            progress.advance()
+    assert len(log.getvalue().splitlines()) == 4
+    assert progress.done == 9
+
+
+@pytest.mark.parametrize("total", [None, 0])
+def test_without_a_total_lines_come_at_doubling_counts(total: int | None) -> None:
+    log = io.StringIO()
+    with Progress(total, stream=log) as progress:
+        for _ in range(850):
+            progress.advance()
+    assert [line.split()[0] for line in log.getvalue().splitlines()] == ["100", "200", "400", "800"]
+
+
+def test_a_terminal_gets_one_line_that_is_redrawn() -> None:
+    terminal = Terminal()
+    with Progress(50, label="track", stream=terminal) as progress:
+        for number in range(50):
+            progress.advance(note=f"{number} ms")
+    text = terminal.getvalue()
+    assert text.count("\n") == 1
+    assert text.endswith("\n")
+    last = text.split("\r")[-1]
+    assert "100%" in last
+    assert "50/50 frames" in last
+    assert "49 ms" in last
+    assert "█" * 28 in last
+
+
+def test_a_terminal_without_a_total_counts() -> None:
+    terminal = Terminal()
+    with Progress(None, stream=terminal) as progress:
+        progress.advance(7)
+    assert "7 frames" in terminal.getvalue()
+
+
+def test_a_terminal_that_knows_only_ascii_gets_ascii() -> None:
+    raw = io.BytesIO()
+
+    class Old(io.TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Old(raw, encoding="ascii")
+    with Progress(2, stream=terminal) as progress:
+        progress.advance()
+        progress.advance()
+    terminal.flush()
+    assert b"|" + b"#" * 28 + b"|" in raw.getvalue()
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_silent_says_nothing(stream: io.StringIO) -> None:
+    with Progress(10, silent=True, stream=stream) as progress:
+        progress.advance(10)
+    assert stream.getvalue() == ""
+    assert progress.done == 10
+
+
+def test_an_exception_still_ends_the_line() -> None:
+    terminal = Terminal()
+
+    def work() -> None:
+        with Progress(10, stream=terminal) as progress:
+            progress.advance()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
+    assert terminal.getvalue().endswith("\n")
+
+
+def test_stderr_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(1) as progress:
+        progress.advance()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "100%" in captured.err
