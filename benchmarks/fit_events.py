@@ -12,6 +12,7 @@ images (fixation) and dots (pursuit), because real scenes hold both; else it wou
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,14 @@ SPLICES = 24
 SPLICE_S = 6.0
 STATES = (EventKind.FIXATION, EventKind.SACCADE, EventKind.PSO)
 STATE_OF = {1: EventKind.FIXATION, 2: EventKind.SACCADE, 3: EventKind.PSO, 4: EventKind.FIXATION}
-NUMBER = {EventKind.FIXATION: 1, EventKind.SACCADE: 2, EventKind.PSO: 3, EventKind.PURSUIT: 4, EventKind.BLINK: 5, EventKind.UNKNOWN: 0}
+NUMBER = {
+    EventKind.FIXATION: 1,
+    EventKind.SACCADE: 2,
+    EventKind.PSO: 3,
+    EventKind.PURSUIT: 4,
+    EventKind.BLINK: 5,
+    EventKind.UNKNOWN: 0,
+}
 
 
 class Tap(EventDetector):
@@ -71,7 +79,11 @@ class Tap(EventDetector):
             self.context_rows.append((index_of[self._settled_ns()], [1.0, evidence, context]))
             return real[2](evidence, context, band)
 
-        model.movement, model.pursuit_evidence, model.pursuit_score = movement, pursuit_evidence, pursuit_score
+        model.movement, model.pursuit_evidence, model.pursuit_score = (
+            movement,
+            pursuit_evidence,
+            pursuit_score,
+        )
         try:
             labels = [label for sample in recording.samples() for label in self.update(sample).labels]
             labels += self.flush().labels
@@ -108,7 +120,7 @@ def multinomial(x: Array, y: NDArray[np.int64], weight: Array, classes: int) -> 
     scale[scale < 1e-9] = 1.0
     z = (x - centre) / scale
     weight = weight / weight.mean()
-    count, width = z.shape
+    width = z.shape[1]
     beta = np.zeros((classes - 1, width))
     penalty = np.full(width, RIDGE)
     penalty[0] = 1e-6
@@ -160,7 +172,14 @@ def splices(recordings: list[lund.Recording], seed: int) -> list[lund.Recording]
         label = np.concatenate([t for _, t in parts])
         time = np.arange(len(label)) / base.rate_hz
         result.append(
-            replace(base, name=f"splice{number}", category="spliced", time_s=time, gaze_px=gaze, labels={"MN": label})
+            replace(
+                base,
+                name=f"splice{number}",
+                category="spliced",
+                time_s=time,
+                gaze_px=gaze,
+                labels={"MN": label},
+            )
         )
     return result
 
@@ -170,7 +189,7 @@ def _pieces(recording: lund.Recording) -> list[tuple[Array, NDArray[np.int64], f
     truth = recording.labels["MN"]
     starts = np.flatnonzero(np.diff((truth == lund.SACCADE).astype(int)) == 1) + 1
     pieces = []
-    for a, b in zip(starts[:-1], starts[1:], strict=True):
+    for a, b in itertools.pairwise(starts.tolist()):
         label = truth[a:b]
         if np.isfinite(recording.gaze_px[a:b]).all() and not np.isin(label, (0, 5, 6)).any():
             pieces.append((recording.gaze_px[a:b], label, recording.rate_hz))
@@ -251,16 +270,20 @@ def cross_validate(recordings: list[lund.Recording], rates: tuple[float, ...]) -
             fit_band(RATES_HZ.index(rate), training(train, rate))
             if rate == RATES_HZ[0] and any(r.rate_hz < rate for r in test):
                 fit_band(1, training(train, 200.0))
-            for r in [q.at_rate(rate) for q in test] + splices([q for q in test if q.rate_hz == rate], seed=2):
-                runs.append((r, tap(r).said))
+            shown = [q.at_rate(rate) for q in test] + splices([q for q in test if q.rate_hz == rate], seed=2)
+            runs.extend((r, tap(r).said) for r in shown)
         for coder in ("MN", "RA"):
             table(f"cross-validated {rate:.0f} Hz", runs, coder)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with the .mat files")
-    parser.add_argument("--write", type=Path, help="fit on everything and write the coefficients' module here")
+    parser.add_argument(
+        "--write", type=Path, help="fit on everything and write the coefficients' module here"
+    )
     parser.add_argument("--rates", type=float, nargs="+", default=[500.0], help="rates to cross-validate")
     args = parser.parse_args()
     recordings = lund.load(args.data)
@@ -284,8 +307,8 @@ def module_text() -> str:
     lines = [
         '"""Coefficients of the movement and pursuit models: written by benchmarks/fit_events.py, not by hand.',
         "",
-        "A row for each band of rates, about 500, 200, 120, 60 and 30 Hz. Fitted on recordings of Lund2013 (Andersson et al.",
-        "2017, Behavior Research Methods 49, 616-637), coder MN.",
+        "A row for each band of rates, about 500, 200, 120, 60 and 30 Hz. Fitted on recordings of Lund2013 (Andersson",
+        "et al. 2017, Behavior Research Methods 49, 616-637), coder MN.",
         '"""',
         "",
         "from __future__ import annotations",
@@ -296,11 +319,22 @@ def module_text() -> str:
     ]
     for pair in model.MOVEMENT:
         lines += ["    (", *(row(r, "        ") for r in pair), "    ),"]
-    lines += [")", '"""Saccade and post-saccadic oscillation against rest, over `MotionBuffer.features`."""', ""]
+    lines += [
+        ")",
+        '"""Saccade and post-saccadic oscillation against rest, over `MotionBuffer.features`."""',
+        "",
+    ]
     lines += ["PURSUIT: tuple[Row, ...] = (", *(row(r, "    ") for r in model.PURSUIT), ")"]
     lines += ['"""Pursuit against fixation, over `DriftTracker.features`."""', ""]
-    lines += ["CONTEXT: tuple[tuple[float, float, float], ...] = (", *(row(r, "    ") for r in model.CONTEXT), ")"]
-    lines += ['"""Pursuit against fixation: a constant, the evidence of `PURSUIT`, and the context\'s square."""', ""]
+    lines += [
+        "CONTEXT: tuple[tuple[float, float, float], ...] = (",
+        *(row(r, "    ") for r in model.CONTEXT),
+        ")",
+    ]
+    lines += [
+        '"""Pursuit against fixation: a constant, the evidence of `PURSUIT`, and the context\'s square."""',
+        "",
+    ]
     return "\n".join(lines)
 
 

@@ -83,7 +83,9 @@ def load(folder: Path) -> list[Recording]:
         count = int(filled[-1]) + 1 if len(filled) else 0
         gaze = table[:count, 3:5].round(2)
         gaze[(gaze == 0).all(axis=1)] = np.nan
-        labels = {c: _fit_length(np.asarray(r.pos, float)[:, 5].astype(int), count) for c, r in by_coder.items()}
+        labels = {
+            c: _fit_length(np.asarray(r.pos, float)[:, 5].astype(int), count) for c, r in by_coder.items()
+        }
         name = path.name.removesuffix("_labelled_MN.mat")
         rate = 200.0 if re.match(r"[A-Z]{2}4[78]_", name) else float(record.sampFreq)
         width_px, width_m = float(record.screenRes[0]), float(record.screenDim[0])

@@ -109,7 +109,7 @@ class KalmanFilter:
         *,
         px_per_deg: float,
         noise_deg: float = 0.1,
-        acceleration_deg_s2: float = 200.0,
+        velocity_walk_deg_s: float = 100.0,
         gate_sigma: float = 6.0,
         max_gap_s: float = MAX_GAP_S,
     ) -> None:
@@ -118,8 +118,8 @@ class KalmanFilter:
         Args:
             px_per_deg: scene pixels per degree at the gaze.
             noise_deg: standard deviation of one sample's position on one axis.
-            acceleration_deg_s2: acceleration's spectral density, degrees a second squared over one second: pursuit
-                reaches some hundreds (Robinson, Gordon and Gordon 1986), saccades tens of thousands.
+            velocity_walk_deg_s: how much velocity wanders, as the standard deviation of its change over one second
+                (degrees a second): pursuit changes by tens, saccades by hundreds in a few hundredths of a second.
             gate_sigma: a residual beyond so many standard deviations is a saccade.
             max_gap_s: a longer time without a position begins the filter anew.
 
@@ -128,7 +128,7 @@ class KalmanFilter:
         """
         px_per_deg = _positive("px_per_deg", px_per_deg)
         self._noise_px2 = (_positive("noise_deg", noise_deg) * px_per_deg) ** 2
-        self._power = (_positive("acceleration_deg_s2", acceleration_deg_s2) * px_per_deg) ** 2
+        self._power = (_positive("velocity_walk_deg_s", velocity_walk_deg_s) * px_per_deg) ** 2
         self._gate = _positive("gate_sigma", gate_sigma) ** 2
         self._max_gap_s = _positive("max_gap_s", max_gap_s)
         self._start_speed_px2 = (30.0 * px_per_deg) ** 2

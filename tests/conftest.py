@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
+import types
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+
+from sam_edge.media.images import read_image
+
+if TYPE_CHECKING:
+    from sam_edge.nn import Sam
+    from sam_edge.segmenter import Segmenter
 
 REPO = Path(__file__).resolve().parent.parent
+PHOTOGRAPHS = ("000000000009", "000000000034", "000000000036")
+HOW_TO_FETCH = "fetch it: python .ci/fetch_models.py (or set SAM_EDGE_MODELS)"
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +38,117 @@ def shared_dir() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"development data is not here: {folder} (set SAM_EDGE_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def coco_dir(shared_dir: Path) -> Path:
+    """Real photographs with labels: `images` and `labels`."""
+    return shared_dir / "data" / "coco128"
+
+
+@pytest.fixture(scope="session")
+def clip_frame() -> NDArray[np.uint8]:
+    """The first frame of the clip that ships in the package: RGB (H, W, 3). A rabbit stands in its middle."""
+    from sam_edge.media.frames import open_frames
+
+    with open_frames(REPO / "sam_edge" / "assets" / "demo" / "clip.mp4") as frames:
+        return next(frames).image
+
+
+@pytest.fixture(scope="session")
+def models_dir() -> Path:
+    """Where `.ci/fetch_models.py` puts what the tests compare with: `.cache/models`, or SAM_EDGE_MODELS."""
+    return Path(os.environ.get("SAM_EDGE_MODELS", REPO / ".cache" / "models"))
+
+
+@pytest.fixture(scope="session")
+def checkpoint(models_dir: Path) -> Path:
+    """The official MobileSAM checkpoint."""
+    path = models_dir / "mobile_sam.pt"
+    if not path.is_file():
+        pytest.skip(f"the official checkpoint is not here: {path}; {HOW_TO_FETCH}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def published_decoder(models_dir: Path) -> Path:
+    """SAM's prompt encoder and mask decoder as somebody else exported them, with the official weights."""
+    path = models_dir / "sam_decoder_published.onnx"
+    if not path.is_file():
+        pytest.skip(f"the published decoder is not here: {path}; {HOW_TO_FETCH}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def torch_model(checkpoint: Path) -> Sam:
+    """The model in torch with the official weights. Shared: do not change it."""
+    pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[export]'")
+    from sam_edge.nn import load_mobile_sam
+
+    return load_mobile_sam(checkpoint)
+
+
+@pytest.fixture(scope="session")
+def reference(torch_model: Sam) -> Segmenter:
+    """Fp32 torch with the official weights: what every artifact is compared with."""
+    from sam_edge.runtimes import RuntimeOptions
+    from sam_edge.runtimes.torch import Torch
+    from sam_edge.segmenter import Segmenter
+
+    return Segmenter(Torch(torch_model, RuntimeOptions()))
+
+
+def stand_ins() -> dict[str, types.ModuleType]:
+    """Modules with the few names that upstream's code imports from timm and torchvision, none of which it runs here."""
+    torch = importlib.import_module("torch")
+
+    def module(name: str, **names: Any) -> types.ModuleType:
+        made = types.ModuleType(name)
+        vars(made).update(names)
+        return made
+
+    def unused(*args: object, **kwargs: object) -> None:
+        raise NotImplementedError("a stand-in was called")
+
+    made = [
+        module("timm"),
+        module("timm.models"),
+        module(
+            "timm.models.layers",
+            DropPath=torch.nn.Identity,
+            to_2tuple=lambda side: side if isinstance(side, tuple) else (side, side),
+            trunc_normal_=torch.nn.init.trunc_normal_,
+        ),
+        module("timm.models.registry", register_model=lambda function: function),
+        module("torchvision"),
+        module("torchvision.ops"),
+        module("torchvision.ops.boxes", batched_nms=unused, box_area=unused),
+        module("torchvision.transforms"),
+        module("torchvision.transforms.functional", resize=unused, to_pil_image=unused),
+    ]
+    return {one.__name__: one for one in made}
+
+
+@pytest.fixture(scope="session")
+def upstream(models_dir: Path, checkpoint: Path) -> Iterator[Any]:
+    """Upstream's own MobileSAM with the official weights: `image_encoder`, `prompt_encoder`, `mask_decoder`."""
+    folder = models_dir.parent / "upstream"
+    if not (folder / "mobile_sam").is_dir():
+        pytest.skip(f"upstream's model code is not here: {folder}; {HOW_TO_FETCH}")
+    torch = pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[export]'")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in stand_ins().items():
+            patch.setitem(sys.modules, name, module)
+        patch.syspath_prepend(folder)
+        build = importlib.import_module("mobile_sam.build_sam")
+        model = build.sam_model_registry["vit_t"](checkpoint=None)
+    model.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True))
+    yield model.eval()
+    for name in [name for name in sys.modules if name.split(".")[0] == "mobile_sam"]:
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def photographs(coco_dir: Path) -> dict[str, NDArray[np.uint8]]:
+    """Three photographs by name, RGB (H, W, 3): 640x480, 640x425 and 481x640."""
+    return {name: read_image(coco_dir / "images" / f"{name}.jpg") for name in PHOTOGRAPHS}

@@ -110,6 +110,10 @@ class LiveSource(abc.ABC):
             samples = self._buffer.take(max(0.0, (min(deadline_ns, silent_at_ns) - now_ns) / 1e9))
             if samples or self._stopping.is_set():
                 return samples
+            if self._buffer.ended:
+                raise TrackerError(
+                    f"{self.name}: the reader has ended unexpectedly; close the source and open a new one"
+                )
             now_ns = host_now_ns()
             if now_ns >= self._heard_ns + round(self._timeout_s * 1e9):
                 self._heard_ns = now_ns
@@ -216,8 +220,10 @@ class LiveSource(abc.ABC):
                     self._problem = error
                 except SamEdgeError as error:
                     self._problem = error
-                    self._buffer.fail(error)
-                    return
+                    if self._connections > before or not before:
+                        self._buffer.fail(error)
+                        return
+                    # It worked before: a tracker that is still starting may refuse a while.
                 if self._connections > before:
                     backoff_s = _FIRST_BACKOFF_S
                 self._stopping.wait(backoff_s)

@@ -31,7 +31,7 @@ _LATEST_TIME_S = 9e9
 class LslSource(LiveSource):
     """Gaze of a Lab Streaming Layer stream."""
 
-    _connect_floor_s = 3.0
+    _connect_floor_s = 2.0
 
     def __init__(
         self,
@@ -106,10 +106,14 @@ class LslSource(LiveSource):
         self._connected()
         sync_at = time.monotonic() + _SYNC_INTERVAL_S
         while not self._stopping.is_set():
-            samples, times_s = inlet.pull_chunk(timeout=POLL_S, max_samples=_CHUNK)
+            # A chunk with a time-out waits until it is full: take the first sample alone, then what is there.
+            first, first_s = inlet.pull_sample(timeout=POLL_S)
             arrival_ns = host_now_ns()
-            for values, time_s in zip(samples, times_s, strict=True):
-                self._take(layout, values, time_s, arrival_ns)
+            if first is not None:
+                self._take(layout, first, first_s, arrival_ns)
+                samples, times_s = inlet.pull_chunk(timeout=0.0, max_samples=_CHUNK)
+                for values, time_s in zip(samples, times_s, strict=True):
+                    self._take(layout, values, time_s, arrival_ns)
             if time.monotonic() >= sync_at:
                 sync_at = time.monotonic() + _SYNC_INTERVAL_S
                 self._sync(inlet, 0.2)

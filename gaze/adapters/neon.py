@@ -27,6 +27,7 @@ _DUAL_LENGTH = 17
 """Left x, y, worn, right x, y."""
 _EYES_AT = {25: 9, 105: 89}
 """Where left x, y, right x, y begin in the payloads that hold them besides the combined point."""
+_WORN = 255
 _GENERATIONS = {"1": "invisible", "2": "neon"}
 
 
@@ -62,7 +63,7 @@ def parse_gaze(payload: bytes) -> tuple[float, float, bool, bool | None, bool | 
         )
     if math.isinf(x) or math.isinf(y):
         raise GazeDataError("a gaze packet holds an infinite coordinate")
-    return x, y, worn != 0, _has_point(left), _has_point(right)
+    return x, y, worn == _WORN, _has_point(left), _has_point(right)
 
 
 def _has_point(point: tuple[float, float] | None) -> bool | None:

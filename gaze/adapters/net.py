@@ -164,6 +164,8 @@ def http_get_json(
     finally:
         stream.close()
     status = head.split(b"\r\n", 1)[0].split()
+    if len(status) > 1 and status[1].startswith(b"5"):
+        raise ConnectionLost(f"http://{stream.peer}{path} answers {head[:60]!r}")
     if len(status) < 2 or status[1] != b"200":
         raise TrackerError(f"http://{stream.peer}{path} answers {head[:60]!r}; accepted is status 200")
     try:

@@ -234,6 +234,8 @@ class RtspStream:
                 status, fields, body = answer
                 if fields.get("cseq") not in (None, str(number)):
                     continue
+                if status >= 500:
+                    raise ConnectionLost(f"{self._url} answers {method} with status {status}")
                 if status != 200:
                     raise TrackerError(f"{self._url} answers {method} with status {status}; accepted is 200")
                 return fields, body

@@ -299,7 +299,7 @@ class GlassesApi:
                 websockets.sync.client.connect(
                     f"ws://{source._host}:{source._port}/websocket",
                     subprotocols=["g3api"],
-                    open_timeout=source._timeout_s,
+                    open_timeout=min(2.0, source._timeout_s),
                     close_timeout=0.2,
                     max_size=_MESSAGE_LIMIT,
                     max_queue=1024,

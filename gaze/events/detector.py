@@ -79,9 +79,13 @@ class EventDetector:
             InputError: when an argument is out of its range.
         """
         if not (math.isfinite(px_per_deg) and px_per_deg > 0.0):
-            raise InputError(f"px_per_deg is {px_per_deg!r}; give a positive number of scene pixels per degree.")
+            raise InputError(
+                f"px_per_deg is {px_per_deg!r}; give a positive number of scene pixels per degree."
+            )
         if rate_hz is not None and not (math.isfinite(rate_hz) and rate_hz > 0.0):
-            raise InputError(f"rate_hz is {rate_hz!r}; give a positive rate in hertz, or None to have it learned.")
+            raise InputError(
+                f"rate_hz is {rate_hz!r}; give a positive rate in hertz, or None to have it learned."
+            )
         if not 0.0 <= lookahead_ms <= MAX_LOOKAHEAD_MS:
             raise InputError(
                 f"lookahead_ms is {lookahead_ms!r}; accepted are 0 to {MAX_LOOKAHEAD_MS:g} milliseconds."
@@ -115,9 +119,7 @@ class EventDetector:
         self._waiting: deque[_Entry] = deque()
         self._settling: deque[_Entry] = deque()
 
-    def update(
-        self, sample: GazeSample, *, scene_motion: tuple[float, float] | None = None
-    ) -> EventUpdate:
+    def update(self, sample: GazeSample, *, scene_motion: tuple[float, float] | None = None) -> EventUpdate:
         """Take one sample; return what it made known.
 
         Args:
@@ -130,7 +132,9 @@ class EventDetector:
             InputError: when `scene_motion` is not finite.
         """
         if scene_motion is not None and not all(map(math.isfinite, scene_motion)):
-            raise InputError(f"scene_motion is {scene_motion!r}; give two finite velocities in px/s, or None.")
+            raise InputError(
+                f"scene_motion is {scene_motion!r}; give two finite velocities in px/s, or None."
+            )
         if self._epoch_ns is None:
             self._epoch_ns = sample.time_ns
         t_s = (sample.time_ns - self._epoch_ns) * 1e-9
@@ -198,7 +202,13 @@ class EventDetector:
             self._node_interval.learn(since_node_s)
         self._node_s = t_s
         self._waiting.append(_Entry(sample, t_s, self._motion.end, scene_step_px))
-        self._motion.append(t_s, x_deg, y_deg, self._half_window_s())
+        self._motion.append(
+            t_s,
+            x_deg,
+            y_deg,
+            half_window_s=self._half_window_s(),
+            interval_s=self._node_interval.value_s,
+        )
 
     def _half_window_s(self) -> float:
         return max(HALF_WINDOW_S, 1.05 * self._node_interval.value_s)

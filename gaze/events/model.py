@@ -32,10 +32,10 @@ def movement(features: list[float], band_index: int) -> EventKind:
 
 def pursuit_evidence(features: list[float], band_index: int) -> float:
     """Log-odds of pursuit against fixation, from the drift alone."""
-    return sum(map(mul, PURSUIT[band_index], features))
+    return float(sum(map(mul, PURSUIT[band_index], features)))
 
 
 def pursuit_score(evidence: float, context: float, band_index: int) -> float:
     """Log-odds of pursuit from the drift and from what the last seconds were like (-0.25 fixation .. 0.25 pursuit)."""
     constant, of_evidence, of_context = CONTEXT[band_index]
-    return constant + of_evidence * evidence + of_context * context
+    return float(constant + of_evidence * evidence + of_context * context)

@@ -34,7 +34,9 @@ class PursuitJudge:
     def begin(self, t_s: float, interval_s: float) -> EventKind:
         """First guess for a stretch that begins at `t_s`."""
         self.kind = EventKind.FIXATION
-        return self._decide(model.pursuit_evidence(self.drift.features(t_s), model.band(interval_s)), interval_s)
+        return self._decide(
+            model.pursuit_evidence(self.drift.features(t_s), model.band(interval_s)), interval_s
+        )
 
     def judge(self, t_s: float, interval_s: float) -> EventKind:
         """Verdict for the stable sample at `t_s`, which also enters the memory."""

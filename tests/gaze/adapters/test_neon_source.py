@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import threading
 import time
 
 import pytest
@@ -214,3 +215,73 @@ def test_a_clock_rate_that_is_not_what_the_sdp_says_is_found(phone: FakeCompanio
         pytest.raises(TrackerError, match=r"times the host's rate|times of .* are wrong"),
     ):
         read_until_error(source, lambda: phone.send(1))
+
+
+def test_a_phone_that_is_still_starting_is_waited_for(phone: FakeCompanion) -> None:
+    with open_phone(phone, timeout=2.0) as source:
+        phone.send(1)
+        collect(source, 1)
+        whole = phone._status
+        phone._status = list
+        asked = phone.connections
+        phone.drop()
+        wait_until(lambda: phone.connections > asked + 1, "two more attempts")
+        phone._status = whole
+        wait_until(lambda: source.report.reconnects == 1, "a new connection")
+        phone.wait_ready()
+        phone.send(1)
+        assert number_of(collect(source, 1)[0]) == 1
+
+
+def test_a_reader_that_died_is_an_error_and_no_hang(
+    phone: FakeCompanion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _args: None)
+    with open_phone(phone) as source:
+        source._take = None
+        with pytest.raises(TrackerError, match="ended unexpectedly"):
+            read_until_error(source, lambda: phone.send(1))
+        assert source.finished
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [("404 Not Found", "answers"), ("503 Busy", "cannot be reached")]
+)
+def test_other_answers_than_200_are_errors(phone: FakeCompanion, status: str, error: str) -> None:
+    phone.http._serve = lambda connection: connection.sendall(
+        f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()
+    )
+    with pytest.raises(TrackerError, match=error):
+        sources.open(phone.url, timeout=0.4)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\n\r\n{not json",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nabcde\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}",
+        b"",
+        b"\xff" * 2_000_000,
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 100_000,
+    ],
+)
+def test_broken_http_answers_are_errors(phone: FakeCompanion, answer: bytes) -> None:
+    phone.http._serve = lambda connection: connection.sendall(answer)
+    with pytest.raises(TrackerError):
+        sources.open(phone.url, timeout=0.4)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"SMTP\r\n\r\n", b"RTSP/1.0 404 No\r\nCSeq: 1\r\n\r\n", b"x" * 100_000, b"RTSP/1.0 500 Oops\r\n\r\n"],
+)
+def test_broken_rtsp_answers_are_errors(phone: FakeCompanion, answer: bytes) -> None:
+    phone.rtsp.server._serve = lambda connection: (
+        connection.recv(100),
+        connection.sendall(answer),
+        connection.recv(9),
+    )
+    with pytest.raises(TrackerError):
+        sources.open(phone.url, timeout=0.4)

@@ -1,0 +1,8 @@
+"""`python -m sam_edge.cli` does what `sam-edge` does."""
+
+import sys
+
+from sam_edge.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

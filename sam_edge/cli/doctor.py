@@ -1,0 +1,108 @@
+"""`sam-edge doctor`: what this machine has, and what to install for more."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import platform
+from pathlib import Path
+
+import sam_edge
+from sam_edge.bundle import open_bundle
+from sam_edge.errors import SamEdgeError
+from sam_edge.media.environment import cpu_name, usable_cores
+from sam_edge.runtimes import choose_engine, engines
+from sam_edge.segmenter import DEFAULT_BUNDLE
+
+EXTRAS = {
+    "openvino": (("openvino", "openvino"),),
+    "export": (
+        ("torch", "torch"),
+        ("onnx", "onnx"),
+        ("onnxscript", "onnxscript"),
+        ("nncf", "nncf"),
+        ("coremltools", "coremltools"),
+        ("safetensors", "safetensors"),
+    ),
+    "gaze": (("zmq", "pyzmq"), ("msgpack", "msgpack"), ("pylsl", "pylsl"), ("websockets", "websockets")),
+    "webcam": (("openvino", "openvino"),),
+    "serve": (("starlette", "starlette"), ("uvicorn", "uvicorn"), ("websockets", "websockets")),
+}
+"""The modules behind each extra, with the package that brings them."""
+FEATURES = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "asimd",
+    "asimddp",
+    "bf16",
+)
+"""CPU features that int8 and bf16 inference gains from."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand `doctor`."""
+    parser = subparsers.add_parser("doctor", help="what engines, extras and CPU features this machine has")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print what is here. Status 1 when the model that ships in the package cannot be used."""
+    print(f"sam-edge {sam_edge.__version__}, Python {platform.python_version()}, {platform.platform()}")
+    print(
+        f"CPU      {cpu_name()}, {usable_cores()} cores; {', '.join(cpu_features()) or 'features not known'}"
+    )
+    works = print_model()
+    print("\nengines")
+    for info in engines().values():
+        state = f"yes {version_of(info.library)}" if info.installed else f"no: {install(info.extra)}"
+        print(f"  {info.name:<12} {state:<34} {info.summary}")
+    print("\nextras")
+    for extra, modules in EXTRAS.items():
+        missing = [package for module, package in modules if importlib.util.find_spec(module) is None]
+        print(
+            f"  {extra:<12} " + ("yes" if not missing else f"without {', '.join(missing)}: {install(extra)}")
+        )
+    return 0 if works else 1
+
+
+def print_model() -> bool:
+    """Check the model in the package and say what `auto` would run it on."""
+    try:
+        bundle = open_bundle(DEFAULT_BUNDLE)
+        chosen = choose_engine(bundle)
+    except SamEdgeError as error:
+        print(f"model    {error}")
+        return False
+    manifest = bundle.manifest
+    size_mb = sum(entry.bytes for entry in manifest.files) / 1e6
+    print(f"model    {manifest.name}, {size_mb:.1f} MB, whole; runtime=auto takes {chosen}")
+    return True
+
+
+def install(extra: str) -> str:
+    """Return the command that installs an extra."""
+    return f"pip install 'sam-edge[{extra}]'"
+
+
+def version_of(module: str | None) -> str:
+    """Return the version of the package that brings a module."""
+    if module is None:
+        return ""
+    try:
+        return importlib.metadata.version(module)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def cpu_features() -> list[str]:
+    """Return those of `FEATURES` that this CPU says it has; empty where the system does not say."""
+    path = Path("/proc/cpuinfo")
+    if not path.is_file():
+        return []
+    words = set(path.read_text(encoding="utf-8", errors="replace").split())
+    return [name for name in FEATURES if name in words]

@@ -1,0 +1,46 @@
+"""The entry point: reads the command line, runs one subcommand, turns errors into one line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import sam_edge
+from sam_edge.cli import demo, doctor, export, gaze, segment, track, verify
+from sam_edge.errors import SamEdgeError
+
+FAILED = 2
+INTERRUPTED = 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the command line."""
+    made = argparse.ArgumentParser(
+        prog="sam-edge",
+        description="Look at a thing in live video and it is selected: Segment Anything at the edge, prompted by gaze.",
+    )
+    made.add_argument("--version", action="version", version=f"sam-edge {sam_edge.__version__}")
+    made.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for module in (demo, track, segment, gaze, export, verify, doctor):
+        module.add_parser(commands)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `sam-edge`. Returns the exit status: 0, 2 after an error, 130 when interrupted."""
+    given = parser().parse_args(arguments)
+    try:
+        status: int = given.run(given)
+    except SamEdgeError as error:
+        if given.debug:
+            raise
+        print(f"sam-edge: error: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        if given.debug:
+            raise
+        print("sam-edge: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return status

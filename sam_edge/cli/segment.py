@@ -1,0 +1,99 @@
+"""`sam-edge segment`: one picture, points and boxes in, masks out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from sam_edge.cli.options import add_model, numbers_of, open_model, size_of
+from sam_edge.errors import InputError
+from sam_edge.masks import Masks
+from sam_edge.media.images import read_image
+from sam_edge.media.overlay import draw_selection
+from sam_edge.media.write import write_png
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand `segment`."""
+    parser = subparsers.add_parser("segment", help="select a thing in a picture by points and boxes")
+    parser.add_argument("image", type=Path, help="a picture")
+    parser.add_argument(
+        "--point", action="append", default=[], metavar="X,Y", help="a point on the thing; repeatable"
+    )
+    parser.add_argument(
+        "--not-point", action="append", default=[], metavar="X,Y", help="a point beside it; repeatable"
+    )
+    parser.add_argument("--box", metavar="X0,Y0,X1,Y1", help="a box round it")
+    parser.add_argument("--out", type=Path, metavar="PNG", help="the best mask, 255 on the thing")
+    parser.add_argument("--overlay", type=Path, metavar="PNG", help="the picture with the mask drawn on it")
+    parser.add_argument("--json", action="store_true", help="print masks' scores, boxes and areas as JSON")
+    add_model(parser)
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Select, write what was asked for, and say what was found."""
+    image = read_image(given.image)
+    points = [numbers_of("--point", text, 2) for text in given.point]
+    beside = [numbers_of("--not-point", text, 2) for text in given.not_point]
+    box = numbers_of("--box", given.box, 4) if given.box else None
+    if not points and box is None:
+        raise InputError("prompt: nothing is prompted; give --point X,Y or --box X0,Y0,X1,Y1")
+    labels = [1] * len(points) + [0] * len(beside)
+    with open_model(given) as model:
+        begun = time.perf_counter()
+        embedding = model.encode(image, size=size_of(given.size))
+        encoded = time.perf_counter()
+        masks = model.decode(embedding, points=(points + beside) or None, labels=labels or None, boxes=box)
+        decoded = time.perf_counter()
+        engine = f"{model.runtime.name}, {model.runtime.precision}, {model.runtime.threads} threads"
+    if given.out:
+        write_png(given.out, masks.best)
+    if given.overlay:
+        box_drawn = tuple(float(value) for value in masks.boxes[0])
+        write_png(given.overlay, draw_selection(image, mask=masks.best, box=box_drawn))  # type: ignore[arg-type]
+    times = {"encode_ms": 1e3 * (encoded - begun), "decode_ms": 1e3 * (decoded - encoded)}
+    if given.json:
+        json.dump(described(masks, engine, times), sys.stdout, indent=1)
+        print()
+    else:
+        print(table(masks))
+        print(
+            f"{engine}; encode {times['encode_ms']:.0f} ms, decode {times['decode_ms']:.0f} ms, both with opening"
+        )
+    return 0
+
+
+def described(masks: Masks, engine: str, times: dict[str, float]) -> dict[str, object]:
+    """Describe masks for JSON."""
+    return {
+        "schema": 1,
+        "engine": engine,
+        **{name: round(value, 3) for name, value in times.items()},
+        "masks": [
+            {
+                "token": int(token),
+                "score": round(float(score), 4),
+                "area_px": int(np.count_nonzero(mask)),
+                "box": [float(value) for value in box],
+            }
+            for mask, score, token, box in zip(
+                masks.masks, masks.scores, masks.token, masks.boxes, strict=True
+            )
+        ],
+    }
+
+
+def table(masks: Masks) -> str:
+    """Describe masks for a person, best first."""
+    lines = ["mask   score   area (px)   box"]
+    for rank, (mask, score, box) in enumerate(zip(masks.masks, masks.scores, masks.boxes, strict=True)):
+        name = "best" if rank == 0 else f"{rank + 1}"
+        corners = ", ".join(f"{value:.0f}" for value in box)
+        lines.append(f"{name:<6}{score:>6.3f}{np.count_nonzero(mask):>12}   {corners}")
+    return "\n".join(lines)

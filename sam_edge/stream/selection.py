@@ -1,0 +1,51 @@
+"""What a session says is selected now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class State(str, Enum):
+    """What the person seems to want."""
+
+    NONE = "none"
+    """Nothing is selected."""
+    HOVER = "hover"
+    """Gaze has just come to rest on something, which is outlined."""
+    SELECTED = "selected"
+    """Gaze rests on the selected thing."""
+    HELD = "held"
+    """The thing stays selected while gaze is elsewhere for a moment, or the eyes are shut."""
+    LOST = "lost"
+    """The thing has left, or nothing on the frame looks like it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The state of a session after one frame."""
+
+    frame_time_ns: int
+    """The frame that it belongs to."""
+    state: State
+    """What the person seems to want."""
+    mask: NDArray[np.bool_] | None
+    """The selected thing, bool (H, W) in frame pixels; None while nothing is selected."""
+    box: tuple[float, float, float, float] | None
+    """Its box x0, y0, x1, y1 in frame pixels."""
+    score: float | None
+    """IoU with the truth as the model predicts it."""
+    object_id: int | None
+    """Rises by one with every new thing that is selected."""
+    source: str
+    """Where the mask came from: `encoded`, `reused`, `propagated`, or `none`."""
+    age_ms: float = 0.0
+    """Age of the encoding that the mask goes back to, relative to this frame."""
+    fixation: tuple[float, float, float] | None = None
+    """Where the gaze rests: x, y and spread in frame pixels; None while it does not."""
+    timing_ms: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds of each stage that ran for this frame, and their `total`."""
