@@ -109,7 +109,7 @@ class KalmanFilter:
         *,
         px_per_deg: float,
         noise_deg: float = 0.1,
-        velocity_walk_deg_s: float = 100.0,
+        velocity_walk_deg_s: float = 10.0,
         gate_sigma: float = 6.0,
         max_gap_s: float = MAX_GAP_S,
     ) -> None:
@@ -119,7 +119,7 @@ class KalmanFilter:
             px_per_deg: scene pixels per degree at the gaze.
             noise_deg: standard deviation of one sample's position on one axis.
             velocity_walk_deg_s: how much velocity wanders, as the standard deviation of its change over one second
-                (degrees a second): pursuit changes by tens, saccades by hundreds in a few hundredths of a second.
+                (degrees a second). Pursuit changes by about ten; saccades are caught by the gate instead.
             gate_sigma: a residual beyond so many standard deviations is a saccade.
             max_gap_s: a longer time without a position begins the filter anew.
 

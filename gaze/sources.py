@@ -43,6 +43,13 @@ class SchemeInfo:
         """Whether the modules it needs are there. Nothing is imported."""
         return all(importlib.util.find_spec(module) is not None for module in self.modules)
 
+    @property
+    def install_command(self) -> str:
+        """The pip command that brings what it needs; empty when it needs nothing."""
+        if self.extra:
+            return f"pip install 'sam-edge[{self.extra}]'"
+        return f"pip install {' '.join(self.modules).replace('_', '-')}" if self.modules else ""
+
 
 class SourceAddress:
     """A parsed URL and its options, with typed getters that say what is accepted.
@@ -64,7 +71,9 @@ class SourceAddress:
             )
         self.scheme = scheme.lower()
         rest, _, query = rest.partition("?")
-        self.host, self.port, self.path = "", None, rest
+        self.host = ""
+        self.port: int | None = None
+        self.path = rest
         if rest.startswith("//"):
             authority, slash, path = rest[2:].partition("/")
             self.host, self.port = self._split_authority(authority)
@@ -76,8 +85,6 @@ class SourceAddress:
                 raise InputError(f"option {name!r} of {url!r} is given twice; give it once")
             self._options[name] = value
         self._asked: list[str] = []
-
-    port: int | None
 
     def _split_authority(self, authority: str) -> tuple[str, int | None]:
         host, port = authority, ""

@@ -116,10 +116,15 @@ class RtspStream:
         self._senders: dict[int, _Sender] = {}
         self.epoch = first_epoch
         self._unparsed = b""
+        self._alive_method = "OPTIONS"
         self._control = TcpStream(
             matched[1].strip("[]"), int(matched[2]), stopping=stopping, timeout_s=timeout_s
         )
-        self._rtp, self._rtcp = self._control_guarded(self._bind_pair)
+        try:
+            self._rtp, self._rtcp = self._bind_pair()
+        except OSError as error:
+            self._control.close()
+            raise ConnectionLost(f"no pair of UDP ports is free: {error}") from error
         try:
             self._media = self._set_up(choose)
         except TrackerError:
@@ -127,15 +132,6 @@ class RtspStream:
             raise
         self._playing_since = time.monotonic()
         self._asked_at = time.monotonic()
-
-    def _control_guarded(
-        self, bind: Callable[[], tuple[socket.socket, socket.socket]]
-    ) -> tuple[socket.socket, socket.socket]:
-        try:
-            return bind()
-        except OSError as error:
-            self._control.close()
-            raise ConnectionLost(f"no pair of UDP ports is free: {error}") from error
 
     def poll(self, others: Sequence[HasFileno] = ()) -> tuple[list[RtpDatum], list[HasFileno]]:
         """Wait a moment; return the data that came, and those of `others` that can be read.
@@ -171,7 +167,8 @@ class RtspStream:
 
     def _set_up(self, choose: Callable[[SdpMedia], bool]) -> SdpMedia:
         public, _ = self._request("OPTIONS", self._url, {})
-        self._alive_method = "GET_PARAMETER" if "GET_PARAMETER" in public.get("public", "") else "OPTIONS"
+        if "GET_PARAMETER" in public.get("public", ""):
+            self._alive_method = "GET_PARAMETER"
         headers, body = self._request("DESCRIBE", self._url, {"Accept": "application/sdp"})
         offered = parse_sdp(body.decode("utf-8", "replace"))
         media = next((each for each in offered if choose(each)), None)

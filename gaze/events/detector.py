@@ -196,7 +196,8 @@ class EventDetector:
         if since_node_s < MIN_STEP_S:
             self._waiting.append(_Entry(sample, t_s, _TOO_CLOSE, scene_step_px))
             return
-        if since_node_s > max(GAP_MIN_S, GAP_INTERVALS * self._node_interval.value_s):
+        usual_s = max(self._interval.value_s, self._node_interval.value_s)
+        if since_node_s > max(GAP_MIN_S, GAP_INTERVALS * usual_s):
             self._break_run()
         else:
             self._node_interval.learn(since_node_s)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 GAIN = 0.05
 STATED_WEIGHT = 20
+SLOWEST_S = 0.1
+"""A first step longer than this is a gap, not a rate."""
 
 
 class IntervalEstimate:
@@ -20,7 +22,7 @@ class IntervalEstimate:
         """Take one step of time between two samples; must be positive."""
         self._count += 1
         if self._count == 1:
-            self.value_s = step_s
+            self.value_s = min(step_s, SLOWEST_S)
             return
         clipped = min(max(step_s, 0.5 * self.value_s), 2.0 * self.value_s)
         self.value_s += (clipped - self.value_s) * max(GAIN, 1.0 / self._count)

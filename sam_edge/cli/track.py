@@ -27,6 +27,8 @@ from sam_edge.stream.session import GazeSession
 
 PX_PER_DEG = 15.0
 """Frame pixels in a degree where nothing is stated: about that of the scene cameras of head-mounted trackers."""
+FARTHEST = 10
+"""Gaze farther outside than so many frames is taken for a wrong unit."""
 TRAIL_S = 0.4
 """How much of the gaze's path is drawn."""
 
@@ -65,6 +67,7 @@ def run(given: argparse.Namespace) -> int:
         open_frames(given.video, fps=given.fps) as reader,
         GazeSession(model, px_per_deg=px_per_deg, size=size_of(given.size)) as session,
     ):
+        check_unit(recording, reader.size)
         report = play(given, model, session, reader, recording)
     if given.report:
         report.write(given.report)
@@ -85,6 +88,23 @@ def check_outputs(given: argparse.Namespace) -> None:
             raise InputError(f"{option}: {path} is an input; give another name")
     if given.px_per_deg is not None and not given.px_per_deg > 0:
         raise InputError(f"--px-per-deg: {given.px_per_deg} is not accepted; give a positive number")
+
+
+def check_unit(recording: Recording, size: tuple[int, int]) -> None:
+    """Refuse gaze that cannot be in pixels of these frames. A little outside is fine: people look past the camera.
+
+    Raises:
+        InputError: a sample lies farther outside than ten frames.
+    """
+    height, width = size
+    for sample in recording.samples:
+        if sample.valid and not (
+            abs(sample.x_px) <= FARTHEST * width and abs(sample.y_px) <= FARTHEST * height
+        ):
+            raise InputError(
+                f"gaze: {recording.name} at {sample.time_ns / 1e9:.3f} s lies at ({sample.x_px:g}, {sample.y_px:g}), "
+                f"far outside frames of {width}x{height}; give scene pixels"
+            )
 
 
 def play(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +34,8 @@ class FrameMotion:
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
         if self._grey is not None and self._grey.shape == grey.shape:
             # From the new frame back to the old one, so that a mask is carried by one lookup a pixel.
-            empty = np.empty((*grey.shape, 2), np.float32)
-            self._back = np.asarray(self._flow.calc(grey, self._grey, empty), np.float32)
+            # An array in the third place would be a first guess of the flow; None, which the stubs leave out, is none.
+            self._back = np.asarray(self._flow.calc(grey, self._grey, cast(Any, None)), np.float32)
         else:
             self._back = None
         self._grey = grey

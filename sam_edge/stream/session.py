@@ -16,7 +16,7 @@ from sam_edge.gaze.events import EventDetector, Fixation, Phase
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import GazeSource
 from sam_edge.masks import box_of
-from sam_edge.segmenter import Segmenter, check_frame
+from sam_edge.segmenter import Embedding, Segmenter, check_frame
 from sam_edge.stream.motion import FrameMotion
 from sam_edge.stream.selection import Selection, State
 from sam_edge.stream.target import Target, without_islands
@@ -28,6 +28,8 @@ SWITCH_MS = 250.0
 """Gaze must rest elsewhere this long before the selection follows; a shorter glance away is not a wish."""
 BLINK_MS = 300.0
 """A gap of up to this long, such as a blink, does not end a fixation's claim."""
+CREDIBLE = 0.2
+"""A reading of a place counts when its predicted IoU is no lower than the best one's by this."""
 TOLERANCE_DEG = 1.0
 """How far beside a thing gaze may lie and still mean it: about twice the accuracy of a good tracker."""
 
@@ -161,13 +163,17 @@ class GazeSession:
             if self._target is not None:
                 self._target.follow(self._motion, (image.shape[0], image.shape[1]))
         fixation = self._current(time_ns)
-        state = self._attend(fixation)
-        source = "none"
-        if self._target is not None and self._target.places:
-            self._look(image, time_ns, self._target, stages)
-            source = "encoded"
+        state, source = State.NONE, "none"
+        if fixation is not None or (self._target is not None and self._target.places):
+            with timed(stages, "encode"):
+                embedding = self._model.encode(image, size=self._size, time_ns=time_ns)
+            with timed(stages, "attend"):
+                state = self._attend(fixation, embedding)
+            if self._target is not None and self._target.places:
+                self._look(embedding, self._target, stages)
+                source = "encoded"
         elif self._target is not None:
-            source, state = "propagated", State.HELD
+            state, source = State.HELD, "propagated"
         if self._target is not None and (self._target.mask is None or not self._target.mask.any()):
             state = State.LOST
         stages["total"] = 1e3 * (time.perf_counter() - begun)
@@ -193,29 +199,36 @@ class GazeSession:
         height, width = self._frame_size
         return 0 <= fixation.x_px <= width and 0 <= fixation.y_px <= height
 
-    def _attend(self, fixation: Fixation | None) -> State:
+    def _attend(self, fixation: Fixation | None, embedding: Embedding) -> State:
         """Decide which thing is meant: the one selected, or another one."""
         target = self._target
         if fixation is None:
             return State.NONE if target is None else State.HELD
-        if target is not None and target.holds(fixation.x_px, fixation.y_px, self._tolerance_px):
-            target.looked_at(fixation)
-            return State.SELECTED
-        if target is not None and any(place.event_id == fixation.event_id for place in target.places):
-            # The very fixation that selected the thing: its mask has moved away from it, or was wrong.
-            target.looked_at(fixation)
-            return State.SELECTED
-        if target is not None and fixation.duration_ns < SWITCH_MS * NS_PER_MS:
-            return State.HELD
+        if target is not None:
+            known = any(place.event_id == fixation.event_id for place in target.places)
+            if known or self._same_thing(target, fixation, embedding):
+                target.looked_at(fixation)
+                return State.SELECTED
+            if fixation.duration_ns < SWITCH_MS * NS_PER_MS:
+                return State.HELD
         self._objects += 1
         self._target = Target(self._objects)
         self._target.looked_at(fixation)
         return State.HOVER
 
-    def _look(self, image: NDArray[np.uint8], time_ns: int, target: Target, stages: dict[str, float]) -> None:
-        """Encode the frame, decode the target's places on it, and take the mask that is the target."""
-        with timed(stages, "encode"):
-            embedding = self._model.encode(image, size=self._size, time_ns=time_ns)
+    def _same_thing(self, target: Target, fixation: Fixation, embedding: Embedding) -> bool:
+        """Say whether gaze rests on the selected thing still.
+
+        Being on its mask does not tell: a mask may have taken in a neighbour, or only a part of the thing. What tells
+        is whether the new place alone can be read, by one of SAM's three masks, as something that holds the earlier
+        places too.
+        """
+        masks = self._model.decode(embedding, points=[(fixation.x_px, fixation.y_px)], multimask=True)
+        credible = masks.masks[masks.scores >= masks.scores.max() - CREDIBLE]
+        return any(target.share_inside(mask, self._tolerance_px) >= 0.5 for mask in credible)
+
+    def _look(self, embedding: Embedding, target: Target, stages: dict[str, float]) -> None:
+        """Decode the target's places, and take the mask that is the target."""
         with timed(stages, "decode"):
             points = [(place.x_px, place.y_px) for place in target.places]
             masks = self._model.decode(embedding, points=points)

@@ -59,19 +59,10 @@ class Target:
         others = [kept for kept in self.places if kept.event_id != fixation.event_id]
         self.places = [*others, place][-POINTS_KEPT:]
 
-    def holds(self, x_px: float, y_px: float, tolerance_px: float) -> bool:
-        """Say whether a point lies on the mask, or no farther from it than the tracker's error."""
-        if self.mask is None:
-            return False
-        reach = max(1, round(tolerance_px))
-        x0, y0 = int(x_px) - reach, int(y_px) - reach
-        left, top = max(0, x0), max(0, y0)
-        part = self.mask[top : max(0, int(y_px) + reach + 1), left : max(0, int(x_px) + reach + 1)]
-        if part.size == 0:
-            return False
-        rows, columns = np.nonzero(part)
-        near = np.hypot(columns + left - x_px, rows + top - y_px) <= tolerance_px
-        return bool(near.any())
+    def share_inside(self, mask: NDArray[np.bool_], tolerance_px: float) -> float:
+        """Return the share of its places that lie on a mask (H, W), or no farther from it than the tolerance."""
+        inside = [near(mask, place.x_px, place.y_px, tolerance_px) for place in self.places]
+        return sum(inside) / max(1, len(inside))
 
     def choose(self, masks: Masks) -> int:
         """Pick the mask that is this thing: at first by the project's rule, later the one most like it so far."""
@@ -79,6 +70,15 @@ class Target:
             return 0
         likeness = [iou(mask, self.mask) for mask in masks.masks]
         return int(np.argmax(masks.scores + np.array(likeness)))
+
+
+def near(mask: NDArray[np.bool_], x_px: float, y_px: float, tolerance_px: float) -> bool:
+    """Say whether a point, frame pixels, lies on a mask (H, W) or no farther from it than the tolerance."""
+    reach = max(1, round(tolerance_px))
+    left, top = max(0, int(x_px) - reach), max(0, int(y_px) - reach)
+    part = mask[top : max(0, int(y_px) + reach + 1), left : max(0, int(x_px) + reach + 1)]
+    rows, columns = np.nonzero(part)
+    return bool((np.hypot(columns + left + 0.5 - x_px, rows + top + 0.5 - y_px) <= tolerance_px).any())
 
 
 def without_islands(mask: NDArray[np.bool_], share: float = 0.05) -> NDArray[np.bool_]:

@@ -41,7 +41,9 @@ def test_every_scheme_is_listed_with_what_it_needs() -> None:
         assert info.space
         SourceAddress(info.example)
     assert listed["neon"].installed
-    assert listed["pupil-core"].extra == "gaze"
+    assert listed["pupil-core"].install_command == "pip install 'sam-edge[gaze]'"
+    assert listed["tobii-pro"].install_command == "pip install tobii-research"
+    assert listed["mouse"].install_command == ""
     assert not SchemeInfo("x", "", "x:", "", modules=("no_such_module",)).installed
 
 

@@ -1,0 +1,43 @@
+# The same commands by hand and in CI. Each makes the virtual environment that it needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+TORCH ?= torch==2.13.0
+
+.PHONY: demo test lint assets models clean
+
+demo: $(VENV)/.base
+	$(BIN)/sam-edge demo
+
+test: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The model in the package, exported again from the official checkpoint. CALIBRATION is a folder of photographs.
+assets: $(VENV)/.test models
+	$(BIN)/sam-edge export --checkpoint .cache/models/mobile_sam.pt --precision int8 \
+		--calibration $(CALIBRATION) --out sam_edge/assets/mobile_sam
+
+# The official weights and the published references that the parity tests compare with.
+models: $(VENV)/.test
+	$(BIN)/python .ci/fetch_models.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet -e ".[openvino]"
+	touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet "$(TORCH)" -e ".[all,test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) out build dist .cache *.egg-info

@@ -1,0 +1,42 @@
+"""coremltools, imported and called without the notices that it gives about itself.
+
+On import it says that this torch and this scikit-learn were not tested with it, and, anywhere but on macOS, that its
+prediction library is missing. Neither concerns a user of sam-edge: what it converts is checked by running it.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sam_edge.errors import MissingExtraError
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let coremltools log only errors while inside, draw no progress bars, and not warn about torch's internals."""
+    logger = logging.getLogger("coremltools")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            # torch.export's own use of a name that it has since deprecated.
+            warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\).*", FutureWarning)
+            # numpy on coremltools' rounding of fp32 constants that do not fit fp16 (they become infinite).
+            warnings.filterwarnings("ignore", "overflow encountered in cast", RuntimeWarning)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+try:
+    with quiet():
+        import coremltools
+        from coremltools.proto import MIL_pb2 as mil_proto
+        from coremltools.proto import Model_pb2 as model_proto
+except ImportError as error:
+    raise MissingExtraError("coremltools", extra="export", purpose="exporting to Core ML") from error
+
+__all__ = ["coremltools", "mil_proto", "model_proto", "quiet"]
