@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -247,17 +246,19 @@ def training(recordings: list[lund.Recording], rate: float) -> list[lund.Recordi
 
 
 def table(title: str, runs: list[tuple[lund.Recording, NDArray[np.int64]]], coder: str) -> None:
-    """Print kappas by category."""
+    """Print kappas by category, with the 5th and 95th percentile over recordings drawn anew (bootstrap)."""
+    rng = np.random.default_rng(0)
     for category in ("images", "dots", "video", "spliced"):
         pairs = [(said, r.labels[coder]) for r, said in runs if r.category == category and coder in r.labels]
-        if pairs:
-            scores = kappas_text(lund.kappas([p for p, _ in pairs], [t for _, t in pairs]))
-            print(f"{title:24s} {coder} {category:8s} {scores}", flush=True)
-
-
-def kappas_text(scores: dict[str, float]) -> str:
-    """One line of kappas."""
-    return "  ".join(f"{name} {'  -  ' if math.isnan(v) else format(v, '.3f')}" for name, v in scores.items())
+        if not pairs:
+            continue
+        draws = [pairs] + [[pairs[i] for i in rng.integers(len(pairs), size=len(pairs))] for _ in range(200)]
+        scores = [lund.kappas([p for p, _ in draw], [t for _, t in draw]) for draw in draws]
+        cells = []
+        for name, value in scores[0].items():
+            low, high = np.nanpercentile([s[name] for s in scores[1:]], (5, 95))
+            cells.append(f"{name} {value:.3f} ({low:.2f}..{high:.2f})")
+        print(f"{title} {coder} {category:7s} {'  '.join(cells)}", flush=True)
 
 
 def cross_validate(recordings: list[lund.Recording], rates: tuple[float, ...]) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +23,6 @@ DEEPEST_RANK = 5
 NOTES = ("executorch_debug_handle_mapping.json",)
 """Files that coremltools leaves in a package for its own debugger."""
 
-Select = Callable[[Any], bool]
 
 
 def convert_encoder(sam: Sam, size: tuple[int, int], *, half: bool) -> Any:
@@ -32,16 +31,17 @@ def convert_encoder(sam: Sam, size: tuple[int, int], *, half: bool) -> Any:
     Args:
         sam: the model; not changed.
         size: sides of the input, multiples of 16.
-        half: fp16, with what fp16 breaks left in fp32; else fp32 throughout.
+        half: fp16; else fp32.
 
     Returns:
         coremltools' model: input `image` (RGB), output `embedding`.
     """
     height, width = check_size(size)
-    module = CoreMLEncoder(sam)
     shape = (1, 3, height, width)
     picture = coremltools.ImageType(name="image", shape=shape, color_layout=coremltools.colorlayout.RGB)
-    return convert(module, (torch.zeros(shape),), [picture], ["embedding"], keep_encoder if half else None)
+    embedding = coremltools.TensorType(name="embedding", dtype=np.float16 if half else np.float32)
+    module = CoreMLEncoder(sam, half=half)
+    return convert(module, (torch.zeros(shape),), [picture], [embedding], half=half)
 
 
 def convert_decoder(sam: Sam, size: tuple[int, int], *, half: bool, slots: int = POINT_SLOTS) -> Any:
@@ -50,7 +50,7 @@ def convert_decoder(sam: Sam, size: tuple[int, int], *, half: bool, slots: int =
     Args:
         sam: the model; not changed.
         size: sides of the encoder's input, multiples of 16.
-        half: fp16, with what fp16 breaks left in fp32; else fp32 throughout.
+        half: fp16, but for the angles of point positions; else fp32.
         slots: points a prompt has room for; label -2 marks an empty slot.
 
     Returns:
@@ -65,44 +65,57 @@ def convert_decoder(sam: Sam, size: tuple[int, int], *, half: bool, slots: int =
         "mask": torch.zeros(1, 1, height // MASK_STRIDE, width // MASK_STRIDE),
         "has_mask": torch.zeros(1),
     }
-    inputs = [coremltools.TensorType(name=name, shape=value.shape) for name, value in example.items()]
-    return convert(
-        CoreMLDecoder(sam, (rows, columns)),
-        tuple(example.values()),
-        inputs,
-        ["logits", "scores"],
-        keep_decoder if half else None,
-    )
+    formats = {name: np.int32 if name == "labels" else np.float32 for name in example}
+    if half:
+        formats["embedding"] = np.float16
+    inputs = [
+        coremltools.TensorType(name=name, shape=value.shape, dtype=formats[name])
+        for name, value in example.items()
+    ]
+    outputs = [coremltools.TensorType(name=name, dtype=np.float32) for name in ("logits", "scores")]
+    module = CoreMLDecoder(sam, (rows, columns))
+    return convert(module, tuple(example.values()), inputs, outputs, half=half)
 
 
 def convert(
-    module: nn.Module, example: tuple[Tensor, ...], inputs: list[Any], outputs: list[str], keep: Select | None
+    module: nn.Module, example: tuple[Tensor, ...], inputs: list[Any], outputs: list[Any], *, half: bool
 ) -> Any:
-    """Trace and convert one half; `keep` says which operations stay in fp32, None keeps all of them."""
+    """Trace and convert one half of the model.
+
+    Raises:
+        ExportError: a value of the program has more axes than Core ML runs.
+    """
     with torch.no_grad(), quiet():
         program = torch.export.export(module.eval(), example).run_decompositions({})
         precision: Any = coremltools.precision.FLOAT32
-        if keep is not None:
-            kept = keep
-            precision = coremltools.transform.FP16ComputePrecision(op_selector=lambda op: not kept(op))
-        return coremltools.convert(
+        if half:
+            precision = coremltools.transform.FP16ComputePrecision(op_selector=lambda op: not is_angle(op))
+        model = coremltools.convert(
             program,
             convert_to="mlprogram",
             minimum_deployment_target=coremltools.target.iOS17,
             compute_precision=precision,
             inputs=inputs,
-            outputs=[coremltools.TensorType(name=name) for name in outputs],
+            outputs=outputs,
             skip_model_load=True,
         )
+    return model
 
 
-def keep_encoder(operation: Any) -> bool:
-    """Whether an operation of the encoder stays in fp32."""
-    return False
+def is_angle(operation: Any) -> bool:
+    """Whether an operation computes the angles of point positions, or their sine or cosine.
 
-
-def keep_decoder(operation: Any) -> bool:
-    """Whether an operation of the decoder stays in fp32."""
+    They stay in fp32: half precision tells places apart by half a pixel at 600, and angles of 60 radians by 0.03.
+    """
+    found, waiting = {id(operation)}, [operation]
+    while waiting:
+        current = waiting.pop()
+        if current.op_type in ("sin", "cos"):
+            return True
+        for after in (child for result in current.outputs for child in result.child_ops):
+            if id(after) not in found:
+                found.add(id(after))
+                waiting.append(after)
     return False
 
 

@@ -6,10 +6,11 @@ prediction library is missing. Neither concerns a user of sam-edge: what it conv
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 
 from sam_edge.errors import MissingExtraError
 
@@ -21,7 +22,8 @@ def quiet() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        # The bars that it draws can be turned off nowhere; they go to stderr.
+        with redirect_stderr(io.StringIO()), warnings.catch_warnings():
             # torch.export's own use of a name that it has since deprecated.
             warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\).*", FutureWarning)
             # numpy on coremltools' rounding of fp32 constants that do not fit fp16 (they become infinite).

@@ -16,12 +16,15 @@ from sam_edge.errors import ExportError
 from sam_edge.nn import Sam
 from sam_edge.nn.layers import ChannelNorm, fold_batch_norms
 from sam_edge.nn.mask_decoder import MASKS
+from sam_edge.nn.tiny_vit import AttentionStage, TinyViT, TinyViTBlock
 from sam_edge.nn.two_way import ReducedAttention, TwoWayBlock
 
 EMPTY = -2
 """Label of a point slot that holds nothing: nobody attends to it, so the result is that of a prompt without it."""
 BLOCKED = -1e4
 """Added to the attention score of an empty slot. Its exponential is 0 even in half precision, which it fits in."""
+NORM_SHRINK = 1 / 16
+"""How much smaller TinyViT's largest normalised values are made in half precision. A power of two, so exact."""
 PATCH = 4
 """Side of the block of mask logits that each place of the embedding becomes."""
 
@@ -31,8 +34,12 @@ class CoreMLEncoder(nn.Module):
 
     mean: Tensor
 
-    def __init__(self, sam: Sam) -> None:
+    def __init__(self, sam: Sam, *, half: bool = False) -> None:
         """Copy the encoder of `sam` and fold normalisations into its convolutions.
+
+        Args:
+            sam: the model; not changed.
+            half: whether it will run in half precision; see `tame_norms`.
 
         Raises:
             ExportError: the encoder does not begin with a convolution of the picture.
@@ -46,10 +53,45 @@ class CoreMLEncoder(nn.Module):
         with torch.no_grad():
             first.weight /= sam.pixel_std[None, :, None, None]
         self.register_buffer("mean", sam.pixel_mean.clone()[None, :, None, None])
+        if half and isinstance(self.encoder, TinyViT):
+            tame_norms(self.encoder)
 
     def forward(self, image: Tensor) -> Tensor:
         """RGB (1, 3, H, W) in 0..255 to the embedding (1, 256, H / 16, W / 16)."""
         return cast(Tensor, self.encoder(image - self.mean))
+
+
+class ShrunkNorm(nn.Module):
+    """A layer normalisation of values that are made smaller first, which changes nothing but what fits."""
+
+    def __init__(self, norm: nn.LayerNorm) -> None:
+        """Take over the weights of `norm`."""
+        super().__init__()
+        self.weight, self.bias = norm.weight, norm.bias
+        self.eps = norm.eps * NORM_SHRINK**2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise the last axis."""
+        return F.layer_norm(x * NORM_SHRINK, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+@torch.no_grad()
+def tame_norms(encoder: TinyViT) -> None:
+    """Keep TinyViT's normalisations within half precision, in place.
+
+    On photographs, four of MobileSAM's 22 see values up to 600 whose squares do not fit: those before the attention of
+    the last stage, and the two of the neck. They make the encoder give the same embedding for every picture, on every
+    engine that squares in half precision. A normalisation divides by what it sees, so its input may be scaled at will:
+    for the neck the scale lies in the convolutions before it, for the others it is one product.
+    """
+    last = cast(AttentionStage, encoder.layers[-1])
+    for block in last.blocks:
+        attention_of = cast(TinyViTBlock, block).attn
+        attention_of.norm = cast(nn.LayerNorm, ShrunkNorm(attention_of.norm))
+    for place in (0, 2):
+        convolution, norm = encoder.neck[place], encoder.neck[place + 1]
+        cast(nn.Conv2d, convolution).weight *= NORM_SHRINK
+        cast(ChannelNorm, norm).eps *= NORM_SHRINK**2
 
 
 class CoreMLDecoder(nn.Module):

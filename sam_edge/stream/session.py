@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError, SessionError
-from sam_edge.gaze.events import EventDetector, Fixation, Phase
+from sam_edge.gaze.events import EventDetector, Fixation
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import GazeSource
 from sam_edge.masks import box_of
@@ -27,7 +27,7 @@ SETTLED_MS = 60.0
 SWITCH_MS = 250.0
 """Gaze must rest elsewhere this long before the selection follows; a shorter glance away is not a wish."""
 BLINK_MS = 300.0
-"""A gap of up to this long, such as a blink, does not end a fixation's claim."""
+"""Where gaze rested last still counts this long after: over a blink, and until the next fixation."""
 CREDIBLE = 0.2
 """A reading of a place counts when its predicted IoU is no lower than the best one's by this."""
 TOLERANCE_DEG = 1.0
@@ -76,6 +76,7 @@ class GazeSession:
         self._detector = EventDetector(px_per_deg=px_per_deg)
         self._motion = FrameMotion()
         self._fixation: Fixation | None = None
+        self._let_go: int | None = None
         self._target: Target | None = None
         self._objects = 0
         self._frame_size: tuple[int, int] | None = None
@@ -87,7 +88,7 @@ class GazeSession:
         """Take gaze samples, in order of time, on the clock of the frames."""
         for sample in samples:
             for fixation in self._detector.update(sample).fixations:
-                self._notice(fixation)
+                self._fixation = fixation
 
     def step(self, image: NDArray[np.uint8], time_ns: int) -> Selection:
         """Take the next frame and say what is selected on it.
@@ -119,8 +120,9 @@ class GazeSession:
         self._model.decode(embedding, points=[[image.shape[1] / 2, image.shape[0] / 2]])
 
     def release(self) -> None:
-        """Let go of what is selected."""
+        """Let go of what is selected. The fixation that rests on it now does not select it again."""
         self._target = None
+        self._let_go = None if self._fixation is None else self._fixation.event_id
 
     def close(self) -> None:
         """End the session, and close its gaze source. The model stays open. Closing twice is allowed."""
@@ -179,17 +181,12 @@ class GazeSession:
         stages["total"] = 1e3 * (time.perf_counter() - begun)
         return self._selection(time_ns, state, source, fixation, stages)
 
-    def _notice(self, fixation: Fixation) -> None:
-        """Keep the newest fixation, for as long as a blink after its end."""
-        self._fixation = fixation
-
     def _current(self, time_ns: int) -> Fixation | None:
         """Return where gaze rests now, if it has rested long enough."""
         fixation = self._fixation
         if fixation is None or fixation.duration_ns < SETTLED_MS * NS_PER_MS:
             return None
-        ended = fixation.phase is Phase.END
-        if ended and time_ns - fixation.time_ns > BLINK_MS * NS_PER_MS:
+        if time_ns - fixation.time_ns > BLINK_MS * NS_PER_MS or fixation.event_id == self._let_go:
             return None
         return fixation if self._on_frame(fixation) else None
 

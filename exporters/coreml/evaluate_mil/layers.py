@@ -68,12 +68,18 @@ def layer_norm(call: Call) -> Tensor:
     x = call.real("x")
     axes = call.numbers("axes")
     epsilon = float(call.real("epsilon").item()) if call.has("epsilon") else 1e-5
-    centred = call.step(x - call.step(x.mean(axes, keepdim=True)))
-    variance = call.step(call.step(centred.square()).mean(axes, keepdim=True))
+    centred = call.step(x - mean(call, x, axes))
+    variance = mean(call, call.step(centred.square()), axes)
     result = call.step(centred * call.step(torch.rsqrt(call.step(variance + epsilon))))
     if call.has("gamma"):
         result = call.step(result * call.real("gamma"))
     return result + call.real("beta") if call.has("beta") else result
+
+
+def mean(call: Call, x: Tensor, axes: list[int]) -> Tensor:
+    """Mean over `axes`, kept; the sum is one elementary step, the division another."""
+    total = call.step(x.sum(axes, keepdim=True))
+    return call.step(total / (x.numel() // total.numel()))
 
 
 def batch_norm(call: Call) -> Tensor:

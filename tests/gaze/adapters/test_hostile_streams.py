@@ -7,6 +7,11 @@ import tracemalloc
 from collections.abc import Callable
 
 import pytest
+
+pytest.importorskip("zmq")
+pytest.importorskip("msgpack")
+pytest.importorskip("websockets")
+
 from fake_base import collect, number_of
 from fake_companion import FakeCompanion, payload
 from fake_core import FakeCore

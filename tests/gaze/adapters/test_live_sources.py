@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+
+pytest.importorskip("zmq")
+pytest.importorskip("msgpack")
+pytest.importorskip("websockets")
+
 from fake_base import collect, number_of, read_until_error, wait_until
 from fake_companion import FakeCompanion, FakeInvisible
 from fake_core import FakeCore

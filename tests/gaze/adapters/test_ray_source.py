@@ -12,6 +12,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+
+pytest.importorskip("websockets")
+
 from fake_base import collect, number_of, read_until_error, wait_until
 from fake_headset import FakeHeadset
 from hypothesis import given
@@ -335,7 +338,6 @@ def test_a_clock_in_another_unit_is_an_error(headset: FakeHeadset) -> None:
 
 
 def test_a_second_headset_on_the_web_socket_is_turned_away() -> None:
-    pytest.importorskip("websockets")
     from fake_headset import FakeWebHeadset
     from websockets.exceptions import ConnectionClosed
     from websockets.sync.client import connect
