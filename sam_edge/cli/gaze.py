@@ -87,7 +87,7 @@ def _sources(args: argparse.Namespace) -> int:
     from sam_edge.gaze.sources import schemes
 
     for info in schemes():
-        state = "" if info.installed else f"  (needs: pip install 'sam-edge[{info.extra}]')"
+        state = "" if info.installed else f"  (needs: {info.install_command})"
         print(f"{info.scheme:<14} {info.summary}{state}")
         print(f"{'':<14} {info.example}")
     return 0

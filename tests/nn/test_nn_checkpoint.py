@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import random
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,7 +72,6 @@ def test_the_official_file_has_the_same_keys_and_its_classifier_is_left_out(
         f"image_encoder.{layer}.{kind}" for layer in ("head", "norm_head") for kind in ("weight", "bias")
     }
     assert torch.equal(mine[QKV], official[QKV])
-    assert sum(value.numel() for value in torch_model.parameters()) == pytest.approx(10.1e6, rel=0.02)
 
 
 def test_an_older_checkpoint_without_batch_counters_loads(state: dict[str, Any], tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(state: dict[str, Any], tmp_
 
 def test_a_plain_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
     trace, path = tmp_path / "was_here", tmp_path / "model.pt"
-    path.write_bytes(pickle.dumps({"payload": Booby(trace)}))
+    path.write_bytes(pickle.dumps({"payload": Booby(trace)}, protocol=2))
     with pytest.raises(CheckpointError):
         load(path)
     assert not trace.exists()
@@ -148,6 +149,30 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, name: str, content:
     path.write_bytes(content)
     with pytest.raises(CheckpointError):
         load(path)
+
+
+@pytest.mark.parametrize("archive", [True, False], ids=["archive", "legacy"])
+def test_damage_anywhere_in_a_file_gives_a_checkpoint_error(tmp_path: Path, archive: bool) -> None:
+    """Torch's reader raises a dozen kinds of errors on damaged files; users see one."""
+    from sam_edge.nn import read_state
+
+    path, generator = tmp_path / "model.pt", random.Random(5)
+    whole = {f"tensor{i}": torch.rand(4, 4) for i in range(3)}
+    torch.save(whole, path, _use_new_zipfile_serialization=archive)
+    content = path.read_bytes()
+    refused = 0
+    for _ in range(150):
+        damaged = bytearray(content)
+        for _ in range(8):
+            damaged[generator.randrange(len(damaged))] = generator.randrange(256)
+        path.write_bytes(bytes(damaged))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch's own, about what it is about to refuse
+            try:
+                read_state(path)
+            except CheckpointError:
+                refused += 1
+    assert refused > 50
 
 
 def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
