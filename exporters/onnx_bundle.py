@@ -18,7 +18,6 @@ import sam_edge
 from sam_edge.bundle import MANIFEST, GraphEntry, Manifest, TensorEntry, describe_file, hash_file
 from sam_edge.errors import ExportError, InputError
 from sam_edge.exporters.onnx_weights import (
-    LARGE,
     initializers,
     save_with_weights,
     store_half,
@@ -28,14 +27,19 @@ from sam_edge.exporters.onnx_weights import (
 from sam_edge.exporters.pictures import CalibrationSet
 from sam_edge.exporters.quantize import insert, plan_quantization
 from sam_edge.exporters.trace import trace_decoder, trace_encoder
-from sam_edge.nn import Sam
+from sam_edge.nn import ORIGINS, Sam
 
 PAD_FREE = 224
 """Input sides that are multiples of this cut windows without padding."""
 CHECKED_SIZES = ((448, 448), (448, 672), (672, 896), (1024, 1024))
 """Input sizes (height, width) that every export is tried at."""
+ENCODER_ROUNDED, DECODER_ROUNDED = 262_144, 65_536
+"""Weights of fewer values stay in half precision: rounding them saves little and costs most. One value in ten."""
+TRACED_AT_MOST = 2**31 - 2**24
+"""Bytes of fp32 weights that a graph can be traced with: a protobuf message is held under 2 GiB, structure included."""
 PRECISIONS = ("fp32", "fp16", "int8")
-LICENCE = "Apache-2.0; weights: MobileSAM (https://github.com/ChaoningZhang/MobileSAM)"
+UNKNOWN_ORIGIN = "unknown"
+"""Licence of a model that is not one of `ORIGINS`."""
 TOOLS = ("torch", "onnx", "onnxscript", "numpy")
 ENCODER_INPUT = "RGB picture, 0..255, letterboxed into the top-left corner"
 ENCODER_OUTPUT = "embedding, stride 16"
@@ -73,8 +77,9 @@ def export_onnx(
 
     Raises:
         InputError: the precision is unknown, or int8 was asked for without calibration pictures.
-        ExportError: `out` is in the way or cannot be written.
+        ExportError: the encoder is too large for one ONNX message, or `out` is in the way or cannot be written.
     """
+    check_traceable(model)
     if precision not in PRECISIONS:
         raise InputError(
             f"precision: {precision!r} is not accepted for onnx; accepted: {', '.join(PRECISIONS)}"
@@ -86,21 +91,36 @@ def export_onnx(
         if precision == "int8" and calibration is not None:
             plan, _ = plan_quantization(model, calibration.images)
             insert(encoder, plan)
-            shrink_to_int8(encoder.graph)
-            shrink_to_int8(decoder.graph)
+            shrink_to_int8(encoder.graph, at_least=ENCODER_ROUNDED)
+            shrink_to_int8(decoder.graph, at_least=DECODER_ROUNDED)
         if precision != "fp32":
             store_half(encoder.graph)
             store_half(decoder.graph)
         graphs = {"encoder.onnx": without_padding(encoder), "encoder_padded.onnx": encoder}
         save_with_weights(graphs, folder, "encoder.weights")
         save_with_weights({"decoder.onnx": decoder}, folder, "decoder.weights")
-        manifest = describe(encoder, decoder, folder, checkpoint, precision, calibration)
+        manifest = describe(model.name, encoder, decoder, folder, checkpoint, precision, calibration)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return manifest
 
 
-def shrink_to_int8(graph: onnx.GraphProto) -> None:
-    """Store the large weights of products and convolutions that are still in floating point in 8 bits."""
+def check_traceable(model: Sam) -> None:
+    """Refuse an encoder whose graph would not fit into a protobuf message, before any work is done.
+
+    Raises:
+        ExportError: names the size.
+    """
+    weights = sum(parameter.numel() * 4 for parameter in model.image_encoder.parameters())
+    if weights > TRACED_AT_MOST:
+        raise ExportError(
+            f"model: {model.name}'s encoder has {weights / 1e9:.2f} GB of fp32 weights; accepted for onnx: up to "
+            f"{TRACED_AT_MOST / 1e9:.2f} GB (a graph is traced as one protobuf message). Export a smaller model, or "
+            "run this one with the runtime torch"
+        )
+
+
+def shrink_to_int8(graph: onnx.GraphProto, *, at_least: int) -> None:
+    """Store weights of products and convolutions of `at_least` so many values in 8 bits, if they are not yet."""
     constants = initializers(graph)
     axes = {}
     for node in graph.node:
@@ -110,8 +130,7 @@ def shrink_to_int8(graph: onnx.GraphProto) -> None:
         values = 1
         for side in tensor.dims:
             values *= side
-        single_channel = node.op_type == "Conv" and tensor.dims[1] == 1
-        if tensor.data_type == TensorProto.FLOAT and values > 16 * LARGE and not single_channel:
+        if tensor.data_type == TensorProto.FLOAT and values >= at_least:
             axes[tensor.name] = len(tensor.dims) - 1 if node.op_type == "MatMul" else 0
     store_int8(graph, axes, axis_of=axes)
 
@@ -143,6 +162,7 @@ def new_folder(out: Path) -> Iterator[Path]:
 
 
 def describe(
+    model: str,
     encoder: onnx.ModelProto,
     decoder: onnx.ModelProto,
     folder: Path,
@@ -150,7 +170,7 @@ def describe(
     precision: str,
     calibration: CalibrationSet | None,
 ) -> Manifest:
-    """Write the manifest of what lies in `folder`."""
+    """Write the manifest of what lies in `folder`: the graphs of `model`, one of `sam_edge.nn.MODELS`."""
     encoder_meaning = {"image": ENCODER_INPUT, "embedding": ENCODER_OUTPUT}
     entries = (
         ("encoder", "encoder.onnx", PAD_FREE, encoder, encoder_meaning),
@@ -168,15 +188,15 @@ def describe(
         for role, file, multiple, proto, meaning in entries
     )
     return Manifest(
-        name=f"mobile_sam-{precision}",
-        model="mobile_sam",
+        name=f"{model}-{precision}",
+        model=model,
         target="onnx",
         precision=precision,
         checkpoint_sha256=hash_file(checkpoint),
         files=tuple(describe_file(path) for path in sorted(folder.iterdir())),
         graphs=graphs,
         sizes=CHECKED_SIZES,
-        licence=LICENCE,
+        licence=ORIGINS.get(model, UNKNOWN_ORIGIN),
         calibration=calibration.summary() if calibration else {},
         tools=versions(),
     )

@@ -28,7 +28,7 @@ from sam_edge.nn import Sam
 LEVELS = 255
 KEPT_A_PICTURE = 20_000
 """Activations sampled from each picture and layer."""
-TOLERATED = 3e-4
+TOLERATED = 1e-4
 """Squared relative error of the embedding that one layer's rounding may cause."""
 
 

@@ -18,18 +18,21 @@ from sam_edge.gaze.source import GazeSource
 from sam_edge.masks import box_of
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
 from sam_edge.stream.motion import FrameMotion
+from sam_edge.stream.rest import RestMerger
 from sam_edge.stream.selection import Selection, State
-from sam_edge.stream.target import Target, without_islands
+from sam_edge.stream.target import Target, near, without_islands
 
 NS_PER_MS = 1_000_000
 SETTLED_MS = 60.0
 """Gaze must rest this long before it prompts: the first samples after a saccade still move."""
 SWITCH_MS = 250.0
-"""Gaze must rest elsewhere this long before the selection follows; a shorter glance away is not a wish."""
+"""Gaze must be elsewhere this long, in one fixation or in several, before the selection follows."""
 BLINK_MS = 300.0
 """Where gaze rested last still counts this long after: over a blink, and until the next fixation."""
 CREDIBLE = 0.2
 """A reading of a place counts when its predicted IoU is no lower than the best one's by this."""
+COVERED, LARGER = 0.8, 4.0
+"""A reading beside the mask is the same thing when it covers this share of it, and is at most so many times larger."""
 TOLERANCE_DEG = 1.0
 """How far beside a thing gaze may lie and still mean it: about twice the accuracy of a good tracker."""
 
@@ -74,9 +77,11 @@ class GazeSession:
         self._size = size
         self._tolerance_px = TOLERANCE_DEG * px_per_deg
         self._detector = EventDetector(px_per_deg=px_per_deg)
+        self._rests = RestMerger(px_per_deg)
         self._motion = FrameMotion()
         self._fixation: Fixation | None = None
         self._let_go: int | None = None
+        self._away_since_ns: int | None = None
         self._target: Target | None = None
         self._objects = 0
         self._frame_size: tuple[int, int] | None = None
@@ -88,7 +93,7 @@ class GazeSession:
         """Take gaze samples, in order of time, on the clock of the frames."""
         for sample in samples:
             for fixation in self._detector.update(sample).fixations:
-                self._fixation = fixation
+                self._fixation = self._rests.update(fixation)
 
     def step(self, image: NDArray[np.uint8], time_ns: int) -> Selection:
         """Take the next frame and say what is selected on it.
@@ -205,9 +210,13 @@ class GazeSession:
             known = any(place.event_id == fixation.event_id for place in target.places)
             if known or self._same_thing(target, fixation, embedding):
                 target.looked_at(fixation)
+                self._away_since_ns = None
                 return State.SELECTED
-            if fixation.duration_ns < SWITCH_MS * NS_PER_MS:
+            if self._away_since_ns is None:
+                self._away_since_ns = fixation.onset_ns
+            if fixation.time_ns - self._away_since_ns < SWITCH_MS * NS_PER_MS:
                 return State.HELD
+        self._away_since_ns = None
         self._objects += 1
         self._target = Target(self._objects)
         self._target.looked_at(fixation)
@@ -218,11 +227,21 @@ class GazeSession:
 
         Being on its mask does not tell: a mask may have taken in a neighbour, or only a part of the thing. What tells
         is whether the new place alone can be read, by one of SAM's three masks, as something that holds the earlier
-        places too.
+        places too. Beside the mask, such a reading must also hold most of it, and not be something far larger.
         """
+        if target.mask is None or not target.mask.any():
+            return False
+        inside = near(target.mask, fixation.x_px, fixation.y_px, self._tolerance_px)
         masks = self._model.decode(embedding, points=[(fixation.x_px, fixation.y_px)], multimask=True)
         credible = masks.masks[masks.scores >= masks.scores.max() - CREDIBLE]
-        return any(target.share_inside(mask, self._tolerance_px) >= 0.5 for mask in credible)
+        holding = [mask for mask in credible if target.share_inside(mask, self._tolerance_px) >= 0.5]
+        if inside:
+            return bool(holding)
+        area = np.count_nonzero(target.mask)
+        return any(
+            np.count_nonzero(mask & target.mask) >= COVERED * area and np.count_nonzero(mask) <= LARGER * area
+            for mask in holding
+        )
 
     def _look(self, embedding: Embedding, target: Target, stages: dict[str, float]) -> None:
         """Decode the target's places, and take the mask that is the target."""
