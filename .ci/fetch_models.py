@@ -167,9 +167,9 @@ def main() -> int:
                 FETCHERS[name](out, Path(work))
             except FetchError as error:
                 failed = 1
-                print(f"{name}: {error}", file=sys.stderr)
+                sys.stderr.write(f"{name}: {error}\n")
             else:
-                print(f"{name}: there")
+                sys.stdout.write(f"{name}: there\n")
     return failed
 
 

@@ -15,6 +15,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -22,10 +23,11 @@ import lund
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.gaze.events import EventDetector, EventKind, Phase, label_recording
+from sam_edge.gaze.events import EventDetector, EventKind, Phase
 
 Labels = NDArray[np.int64]
 RATES_HZ = (200.0, 120.0, 60.0, 30.0)
+LESS_LOOKAHEAD_MS = (8.5, 0.0)
 NUMBER = {
     EventKind.FIXATION: lund.FIXATION,
     EventKind.SACCADE: lund.SACCADE,
@@ -50,9 +52,13 @@ MIN_REST_S = 0.06
 MATCH_BEFORE_S = 0.04
 
 
-def ours(recording: lund.Recording) -> Labels:
+def ours(recording: lund.Recording, lookahead_ms: float = 20.0) -> Labels:
     """Our labels, sample by sample."""
-    said = label_recording(recording.samples(), px_per_deg=recording.px_per_deg, rate_hz=recording.rate_hz)
+    detector = EventDetector(
+        px_per_deg=recording.px_per_deg, rate_hz=recording.rate_hz, lookahead_ms=lookahead_ms
+    )
+    said = [label for sample in recording.samples() for label in detector.update(sample).labels]
+    said += detector.flush().labels
     return np.array([NUMBER[label.kind] for label in said])
 
 
@@ -196,6 +202,8 @@ def main() -> None:
         raise SystemExit(f"{args.data} holds no *_labelled_MN.mat files")
     report("ours, native rate", recordings, ours)
     report_delays("ours, native rate", recordings)
+    for ahead_ms in LESS_LOOKAHEAD_MS:
+        report(f"ours, {ahead_ms:g} ms ahead", recordings, partial(ours, lookahead_ms=ahead_ms))
     for rate in RATES_HZ:
         thinned = [r.at_rate(rate) for r in recordings]
         report(f"ours, {rate:.0f} Hz", thinned, ours)

@@ -2,121 +2,275 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
-from sam_edge.exporters.pictures import LabelledPicture
+from sam_edge.exporters.pictures import LabelledPicture, picture_files
 from sam_edge.masks import Masks, iou
-from sam_edge.segmenter import Segmenter
+from sam_edge.media.images import read_image
+from sam_edge.segmenter import Embedding, Segmenter
 
 Number = TypeVar("Number", np.bool_, np.float32)
+Four = tuple[float, float, float, float]
 
 AT_ONCE = 8
 """Prompts decoded in one call; bounds memory."""
+GRID = 4
+"""Prompts along each side of a picture without labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainPicture:
+    """A picture of which nobody has said what is in it."""
+
+    name: str
+    """Its file's stem."""
+    image: NDArray[np.uint8]
+    """RGB (H, W, 3)."""
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """A grid over the picture, (16, 2) frame pixels."""
+        steps = (np.arange(GRID) + 0.5) / GRID
+        x, y = np.meshgrid(steps * self.image.shape[1], steps * self.image.shape[0])
+        return np.stack([x.ravel(), y.ravel()], axis=1)
+
+
+Picture = LabelledPicture | PlainPicture
+
+
+def plain_pictures(folder: Path, *, at_most: int | None = None) -> Iterator[PlainPicture]:
+    """Read the pictures of a folder, by name.
+
+    Raises:
+        InputError: it is not a folder, or holds no picture.
+        MediaError: a picture cannot be read.
+    """
+    files = picture_files(folder, "images")
+    if not files:
+        raise InputError(f"images: {folder} holds no picture; give a folder of photographs")
+    for path in files[:at_most]:
+        yield PlainPicture(path.stem, read_image(path))
+
+
+def fingerprint(folder: Path) -> str:
+    """Return the sha256 over names and contents of a labelled set, hexadecimal.
+
+    Raises:
+        InputError: the folder, its `images` or its `labels` is missing.
+    """
+    files = picture_files(folder / "images", "labelled")
+    if not (folder / "labels").is_dir():
+        raise InputError(
+            f"labelled: no such folder: {folder / 'labels'}; it holds a NAME.txt for images/NAME.jpg"
+        )
+    digest = hashlib.sha256()
+    for path in [*files, *sorted((folder / "labels").glob("*.txt"))]:
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How a model's results compare with the reference's, one point in the deepest place of every labelled thing."""
+    """How a model's results compare with the reference's, prompted by one point a time.
+
+    Points are the deepest places of labelled things, or a grid over pictures without labels.
+    """
 
     pictures: int
     """Pictures measured on."""
-    objects: int
-    """Things prompted."""
+    prompts: int
+    """Points prompted."""
     cosine: float
     """Cosine of the embeddings, mean over pictures."""
+    worst_cosine: float
+    """The lowest of them."""
     relative_error: float
     """Norm of the embeddings' difference over the reference's norm, mean over pictures."""
-    logit_error: float
-    """Mean absolute difference of the low-resolution logits of all four masks."""
+    logit_error: Four
+    """Mean absolute difference of the low-resolution logits of each of the four masks, over pixels and prompts."""
     chosen_iou: float
-    """IoU of the masks that each puts first, mean over things."""
-    token_iou: tuple[float, float, float, float]
-    """IoU of each of the four masks with the reference's, mean over things."""
-    truth_iou: float
-    """IoU of the mask put first with the truth, mean over things."""
-    reference_truth_iou: float
+    """IoU of the masks that each puts first, mean over prompts."""
+    token_iou: Four
+    """IoU of each of the four masks with the reference's, mean over prompts."""
+    truth_iou: float | None
+    """IoU of the mask put first with the truth, mean over prompts; None without labels."""
+    reference_truth_iou: float | None
     """The same of the reference."""
+    truth_loss_error: float | None
+    """Standard error of `truth_loss`: how much of it may be chance, prompts being as few as they are."""
 
     @property
-    def truth_loss(self) -> float:
-        """How much lower the IoU with the truth is than the reference's."""
+    def truth_loss(self) -> float | None:
+        """How much lower the IoU with the truth is than the reference's; None without labels."""
+        if self.truth_iou is None or self.reference_truth_iou is None:
+            return None
         return self.reference_truth_iou - self.truth_iou
 
-    def summary(self) -> dict[str, float | int | list[float]]:
-        """Describe for a manifest, rounded to what the measurement is worth."""
+    def summary(self) -> dict[str, float | int | list[float] | str]:
+        """Describe for a manifest, rounded to what the measurement is worth.
+
+        What was not measured is left out; what is not a number, which JSON cannot hold, is written as text.
+        """
         values = {**asdict(self), "truth_loss": self.truth_loss}
-        return {
-            key: [round(item, 5) for item in value]
-            if isinstance(value, tuple)
-            else (round(value, 5) if isinstance(value, float) else value)
-            for key, value in values.items()
-        }
+        return {key: worth(value) for key, value in values.items() if value is not None}
+
+
+class Tally:
+    """Sums of what is compared, picture by picture."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.cosines: list[float] = []
+        self.errors: list[float] = []
+        self.logits: list[NDArray[np.float64]] = []
+        self.tokens: list[list[float]] = []
+        self.chosen: list[float] = []
+        self.truth: list[tuple[float, float]] = []
+
+    def embeddings(self, ours: Embedding, theirs: Embedding) -> None:
+        """Compare two embeddings of one picture."""
+        flat, expected = ours.data.ravel().astype(np.float64), theirs.data.ravel().astype(np.float64)
+        # An embedding of nothing but zeros agrees with none; the floor keeps it from dividing by zero.
+        norms = max(float(np.linalg.norm(flat) * np.linalg.norm(expected)), 1e-12)
+        self.cosines.append(float(flat @ expected) / norms)
+        self.errors.append(
+            float(np.linalg.norm(flat - expected) / max(float(np.linalg.norm(expected)), 1e-12))
+        )
+
+    def masks(self, ours: Masks, theirs: Masks, things: NDArray[np.bool_] | None) -> None:
+        """Compare the masks of several prompts, and both with the things that were prompted."""
+        apart = np.abs(by_token(ours, ours.logits) - by_token(theirs, theirs.logits))
+        self.logits.extend(apart.mean(axis=(2, 3), dtype=np.float64))
+        mine, other = by_token(ours, ours.masks), by_token(theirs, theirs.masks)
+        for index in range(len(mine)):
+            self.tokens.append([iou(a, b) for a, b in zip(mine[index], other[index], strict=True)])
+            self.chosen.append(iou(ours.best[index], theirs.best[index]))
+            if things is not None:
+                self.truth.append(
+                    (iou(ours.best[index], things[index]), iou(theirs.best[index], things[index]))
+                )
+
+    def agreement(self) -> Agreement:
+        """Average."""
+        truth = np.mean(self.truth, axis=0) if self.truth else None
+        losses = [reference - ours for ours, reference in self.truth]
+        return Agreement(
+            pictures=len(self.cosines),
+            prompts=len(self.chosen),
+            cosine=float(np.mean(self.cosines)),
+            worst_cosine=min(self.cosines),
+            relative_error=float(np.mean(self.errors)),
+            logit_error=four(np.mean(self.logits, axis=0)),
+            chosen_iou=float(np.mean(self.chosen)),
+            token_iou=four(np.mean(self.tokens, axis=0)),
+            truth_iou=None if truth is None else float(truth[0]),
+            reference_truth_iou=None if truth is None else float(truth[1]),
+            truth_loss_error=None if truth is None else float(np.std(losses) / np.sqrt(len(losses))),
+        )
 
 
 def compare(
-    model: Segmenter, reference: Segmenter, pictures: Iterable[LabelledPicture], *, size: tuple[int, int]
+    model: Segmenter, reference: Segmenter, pictures: Iterable[Picture], *, size: tuple[int, int]
 ) -> Agreement:
     """Prompt both models alike and compare.
 
     Args:
         model: what is measured.
         reference: what it is measured against: fp32 torch.
-        pictures: a labelled set.
+        pictures: with labels (`labelled_pictures`) or without (`plain_pictures`), not mixed.
         size: the encoder's input (height, width) that whole pictures are letterboxed to.
 
     Raises:
-        InputError: the set is empty.
+        InputError: there is no picture, or none with a thing of 400 pixels.
     """
-    cosines, errors, logit_errors = [], [], []
-    chosen, tokens, truth, reference_truth = [], [], [], []
-    count = 0
+    tally = Tally()
     for picture in pictures:
-        count += 1
         ours, theirs = (one.encode(picture.image, size=size) for one in (model, reference))
-        flat, expected = ours.data.ravel().astype(np.float64), theirs.data.ravel().astype(np.float64)
-        cosines.append(float(flat @ expected / (np.linalg.norm(flat) * np.linalg.norm(expected))))
-        errors.append(float(np.linalg.norm(flat - expected) / np.linalg.norm(expected)))
+        tally.embeddings(ours, theirs)
+        things = picture.objects if isinstance(picture, LabelledPicture) else None
         points = picture.points[:, None]
         for start in range(0, len(points), AT_ONCE):
             part = slice(start, start + AT_ONCE)
-            mine, other = (
-                one.decode(embedding, points=points[part])
-                for one, embedding in ((model, ours), (reference, theirs))
+            tally.masks(
+                model.decode(ours, points=points[part]),
+                reference.decode(theirs, points=points[part]),
+                None if things is None else things[part],
             )
-            logit_errors.append(
-                float(np.abs(by_token(mine, mine.logits) - by_token(other, other.logits)).mean())
-            )
-            for index, thing in enumerate(picture.objects[part]):
-                chosen.append(iou(mine.best[index], other.best[index]))
-                pairs = zip(
-                    by_token(mine, mine.masks)[index], by_token(other, other.masks)[index], strict=True
-                )
-                tokens.append([iou(first, second) for first, second in pairs])
-                truth.append(iou(mine.best[index], thing))
-                reference_truth.append(iou(other.best[index], thing))
-    if not count:
-        raise InputError("labelled: the set holds no picture with a thing of 400 pixels or more")
-    single, first, second, third = (float(value) for value in np.mean(tokens, axis=0))
-    return Agreement(
-        pictures=count,
-        objects=len(chosen),
-        cosine=float(np.mean(cosines)),
-        relative_error=float(np.mean(errors)),
-        logit_error=float(np.mean(logit_errors)),
-        chosen_iou=float(np.mean(chosen)),
-        token_iou=(single, first, second, third),
-        truth_iou=float(np.mean(truth)),
-        reference_truth_iou=float(np.mean(reference_truth)),
-    )
+    if not tally.cosines:
+        raise InputError(
+            "labelled: the set holds no picture with a thing of 400 pixels or more; give a folder with images/NAME.jpg "
+            "and labels/NAME.txt"
+        )
+    return tally.agreement()
 
 
 def by_token(masks: Masks, values: NDArray[Number]) -> NDArray[Number]:
     """Put (P, 4, ...) values of masks of several prompts in the order of SAM's output tokens."""
     order = np.argsort(masks.token, axis=1)
     return np.take_along_axis(values, order.reshape(*order.shape, 1, 1), axis=1)
+
+
+def four(values: NDArray[np.float64]) -> Four:
+    """Return four numbers as a tuple."""
+    single, first, second, third = (float(value) for value in values)
+    return single, first, second, third
+
+
+def worth(value: float | int | Four) -> float | int | list[float] | str:
+    """Round a figure."""
+    if isinstance(value, tuple):
+        return [round(item, 5) for item in value] if np.isfinite(value).all() else str(list(value))
+    if isinstance(value, float):
+        return round(value, 5) if math.isfinite(value) else str(value)
+    return value
+
+
+def table(found: Mapping[tuple[int, int], Agreement], engine: str) -> str:
+    """Write what was measured at each input size (height, width) as a table for people.
+
+    Args:
+        found: the figures of each size.
+        engine: what ran, for the head line.
+    """
+    head = [f"{engine} beside fp32 torch", *(f"{width}x{height}" for height, width in found)]
+    rows = [[name, *(show(one) for one in found.values())] for name, show in ROWS]
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    lines = [
+        row[0].ljust(widths[0])
+        + "".join(cell.rjust(width + 2) for cell, width in zip(row[1:], widths[1:], strict=True))
+        for row in [head, *rows]
+    ]
+    return "\n".join(lines)
+
+
+def known(value: float | None, digits: int) -> str:
+    """Write a figure, or a dash."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+ROWS: tuple[tuple[str, Callable[[Agreement], str]], ...] = (
+    ("pictures / prompts", lambda one: f"{one.pictures} / {one.prompts}"),
+    ("embedding: cosine, mean", lambda one: known(one.cosine, 5)),
+    ("embedding: cosine, worst", lambda one: known(one.worst_cosine, 5)),
+    ("embedding: relative error", lambda one: known(one.relative_error, 4)),
+    *(
+        (f"logits of mask {token}: mean error", lambda one, token=token: known(one.logit_error[token], 3))
+        for token in range(4)
+    ),
+    ("chosen mask: IoU", lambda one: known(one.chosen_iou, 4)),
+    *((f"mask {token}: IoU", lambda one, token=token: known(one.token_iou[token], 4)) for token in range(4)),
+    ("truth: IoU", lambda one: known(one.truth_iou, 4)),
+    ("truth: IoU of fp32 torch", lambda one: known(one.reference_truth_iou, 4)),
+    ("truth: loss", lambda one: known(one.truth_loss, 4)),
+    ("truth: standard error of the loss", lambda one: known(one.truth_loss_error, 4)),
+)
+"""Rows of the table: name, and how to show the figure."""

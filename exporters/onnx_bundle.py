@@ -17,6 +17,7 @@ from onnx import TensorProto
 import sam_edge
 from sam_edge.bundle import MANIFEST, GraphEntry, Manifest, TensorEntry, describe_file, hash_file
 from sam_edge.errors import ExportError, InputError
+from sam_edge.exporters.gate import Gate
 from sam_edge.exporters.onnx_weights import (
     initializers,
     save_with_weights,
@@ -31,8 +32,6 @@ from sam_edge.nn import ORIGINS, Sam
 
 PAD_FREE = 224
 """Input sides that are multiples of this cut windows without padding."""
-CHECKED_SIZES = ((448, 448), (448, 672), (672, 896), (1024, 1024))
-"""Input sizes (height, width) that every export is tried at."""
 ENCODER_ROUNDED, DECODER_ROUNDED = 262_144, 65_536
 """Weights of fewer values stay in half precision: rounding them saves little and costs most. One value in ten."""
 TRACED_AT_MOST = 2**31 - 2**24
@@ -61,6 +60,7 @@ def export_onnx(
     *,
     precision: str = "fp32",
     calibration: CalibrationSet | None = None,
+    gate: Gate | None = None,
 ) -> Manifest:
     """Write a bundle of ONNX files, whole or not at all.
 
@@ -74,10 +74,12 @@ def export_onnx(
         precision: `fp32`; `fp16`: weights stored in half precision, arithmetic in fp32; `int8`: the encoder's matrix
             products in 8 bits, other weights stored in 8 or 16.
         calibration: what to fit int8 on.
+        gate: what the bundle has to pass before it is moved to `out`.
 
     Raises:
         InputError: the precision is unknown, or int8 was asked for without calibration pictures.
         ExportError: the encoder is too large for one ONNX message, or `out` is in the way or cannot be written.
+        GateError: it lost too much accuracy.
     """
     check_traceable(model)
     if precision not in PRECISIONS:
@@ -87,12 +89,7 @@ def export_onnx(
     if precision == "int8" and calibration is None:
         raise InputError("calibration: int8 is fitted on pictures; give a folder of them with --calibration")
     with new_folder(out) as folder:
-        encoder, decoder = trace_encoder(model), trace_decoder(model)
-        if precision == "int8" and calibration is not None:
-            plan, _ = plan_quantization(model, calibration.images)
-            insert(encoder, plan)
-            shrink_to_int8(encoder.graph, at_least=ENCODER_ROUNDED)
-            shrink_to_int8(decoder.graph, at_least=DECODER_ROUNDED)
+        encoder, decoder = traced(model, precision, calibration)
         if precision != "fp32":
             store_half(encoder.graph)
             store_half(decoder.graph)
@@ -101,7 +98,20 @@ def export_onnx(
         save_with_weights({"decoder.onnx": decoder}, folder, "decoder.weights")
         manifest = describe(model.name, encoder, decoder, folder, checkpoint, precision, calibration)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-    return manifest
+        return manifest if gate is None else gate.check(folder)
+
+
+def traced(
+    model: Sam, precision: str, calibration: CalibrationSet | None
+) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """Trace encoder and decoder, and round them if the precision is `int8`."""
+    encoder, decoder = trace_encoder(model), trace_decoder(model)
+    if precision == "int8" and calibration is not None:
+        plan, _ = plan_quantization(model, calibration.images)
+        insert(encoder, plan)
+        shrink_to_int8(encoder.graph, at_least=ENCODER_ROUNDED)
+        shrink_to_int8(decoder.graph, at_least=DECODER_ROUNDED)
+    return encoder, decoder
 
 
 def check_traceable(model: Sam) -> None:
@@ -152,13 +162,25 @@ def new_folder(out: Path) -> Iterator[Path]:
     try:
         yield made
         made.chmod(0o755)
-        if out.exists():
-            shutil.rmtree(out)
-        os.replace(made, out)
+        put_in_place(made, out)
     except OSError as error:
         raise ExportError(f"out: {out} cannot be written: {error}") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def put_in_place(made: Path, out: Path) -> None:
+    """Move a finished folder to its name. One that was there goes last, and comes back if the move fails."""
+    former = made.with_name(f"{made.name}-former")
+    if out.exists():
+        os.replace(out, former)
+    try:
+        os.replace(made, out)
+    except OSError:
+        if former.exists():
+            os.replace(former, out)
+        raise
+    shutil.rmtree(former, ignore_errors=True)
 
 
 def describe(
@@ -195,7 +217,7 @@ def describe(
         checkpoint_sha256=hash_file(checkpoint),
         files=tuple(describe_file(path) for path in sorted(folder.iterdir())),
         graphs=graphs,
-        sizes=CHECKED_SIZES,
+        sizes=(),
         licence=ORIGINS.get(model, UNKNOWN_ORIGIN),
         calibration=calibration.summary() if calibration else {},
         tools=versions(),

@@ -186,18 +186,21 @@ def graph_for(bundle: Bundle, role: str, size: tuple[int, int]) -> GraphEntry:
 
 
 class KeptOpen:
-    """Compiled graphs by input size: built when first needed, the least recently used let go. Not thread-safe."""
+    """Compiled graphs by the shape they are for: built when first needed, the least recently used let go.
+
+    Not thread-safe.
+    """
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._built: dict[tuple[int, int], object] = {}
+        self._built: dict[tuple[int, ...], object] = {}
 
-    def get(self, size: tuple[int, int], build: Callable[[], Built]) -> Built:
-        """Return what was built for `size`, building it now if need be."""
-        found = self._built.pop(size, None)
+    def get(self, shape: tuple[int, ...], build: Callable[[], Built]) -> Built:
+        """Return what was built for `shape`, building it now if need be."""
+        found = self._built.pop(shape, None)
         if found is None:
             found = build()
-        self._built[size] = found
+        self._built[shape] = found
         while len(self._built) > SIZES_KEPT_OPEN:
             self._built.pop(next(iter(self._built)))
         return found  # type: ignore[return-value]

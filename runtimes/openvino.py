@@ -58,8 +58,9 @@ class OpenVino(Runtime):
     def encode(self, image: NDArray[np.uint8]) -> Float:
         """See `Runtime.encode`."""
         check_image(image)
-        shapes = {"image": [-1, *image.shape[1:]] if image.shape[0] > 1 else list(image.shape)}
-        model = self._compiled("encoder", (image.shape[1], image.shape[2]), shapes)
+        batch = 1 if image.shape[0] == 1 else -1
+        size = (image.shape[1], image.shape[2])
+        model = self._compiled("encoder", size, batch, {"image": [batch, *image.shape[1:]]})
         return self._run(model, {"image": image})[0]
 
     def decode(
@@ -75,7 +76,7 @@ class OpenVino(Runtime):
             "mask": [-1, 1, 4 * rows, 4 * columns],
             "has_mask": [-1],
         }
-        model = self._compiled("decoder", (16 * rows, 16 * columns), shapes)
+        model = self._compiled("decoder", (16 * rows, 16 * columns), -1, shapes)
         feed = {
             "embedding": embedding,
             "points": points,
@@ -94,13 +95,13 @@ class OpenVino(Runtime):
             self._decoders.clear()
 
     def _compiled(
-        self, role: str, size: tuple[int, int], shapes: dict[str, list[int]]
+        self, role: str, size: tuple[int, int], batch: int, shapes: dict[str, list[int]]
     ) -> openvino.CompiledModel:
         with self._lock:
             if self._closed:
                 raise closed_error(self.name)
             kept = self._encoders if role == "encoder" else self._decoders
-            return kept.get(size, lambda: self._open(graph_for(self._bundle, role, size), shapes))
+            return kept.get((batch, *size), lambda: self._open(graph_for(self._bundle, role, size), shapes))
 
     def _open(self, graph: GraphEntry, shapes: dict[str, list[int]]) -> openvino.CompiledModel:
         path = self._bundle.path_of(graph)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -162,18 +162,26 @@ def open_bundle(folder: str | Path) -> Bundle:
 
 
 def check_file(folder: Path, entry: FileEntry) -> None:
-    """Compare one file with what the manifest says of it."""
+    """Compare one file with what the manifest says of it.
+
+    Raises:
+        BundleError: the file is missing, cannot be read, lies elsewhere, or differs.
+    """
     if Path(entry.path).name != entry.path:
         raise BundleError(f"bundle: {folder}: file name {entry.path!r} leads out of the folder")
     path = folder / entry.path
-    if not path.is_file():
-        raise BundleError(
-            f"bundle: {folder}: {entry.path} is missing; copy the whole folder, or export it again"
-        )
-    size = path.stat().st_size
+    try:
+        if not path.is_file():
+            raise BundleError(
+                f"bundle: {folder}: {entry.path} is missing; copy the whole folder, or export it again"
+            )
+        size = path.stat().st_size
+        digest = hash_file(path) if size == entry.bytes else ""
+    except OSError as error:
+        raise BundleError(f"bundle: {folder}: {entry.path} cannot be read: {error}") from error
     if size != entry.bytes:
         raise BundleError(f"bundle: {path} has {size} bytes, its manifest says {entry.bytes}; it is damaged")
-    if hash_file(path) != entry.sha256:
+    if digest != entry.sha256:
         raise BundleError(f"bundle: the content of {path} differs from its manifest's sha256; it is damaged")
 
 
@@ -187,10 +195,10 @@ def read_manifest(path: Path) -> Manifest:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BundleError(f"bundle: {path.parent} has no {MANIFEST}") from error
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"bundle: {path} cannot be read as JSON: {error}") from error
     schema = content.get("schema") if isinstance(content, dict) else None
-    if not isinstance(schema, int) or schema < 1:
+    if type(schema) is not int or schema < 1:
         raise BundleError(f"bundle: {path} names no schema; accepted: 1 to {SCHEMA}")
     if schema > SCHEMA:
         raise BundleError(
@@ -204,20 +212,63 @@ def read_manifest(path: Path) -> Manifest:
 
 def parse_manifest(content: dict[str, Any]) -> Manifest:
     """Build a manifest from its JSON content; what is missing or of a wrong type raises as Python does."""
-    graphs = tuple(
-        GraphEntry(**{**graph, "inputs": tensors(graph["inputs"]), "outputs": tensors(graph["outputs"])})
-        for graph in content["graphs"]
-    )
+    texts = ("name", "model", "target", "precision", "checkpoint_sha256", "licence")
+    for key in {"calibration", "parity", "tools"}.intersection(content):
+        typed(content[key])
     return Manifest(
         **{
-            **content,
-            "files": tuple(FileEntry(**entry) for entry in content["files"]),
-            "graphs": graphs,
-            "sizes": tuple((int(height), int(width)) for height, width in content["sizes"]),
+            **typed(content, texts=texts),
+            "files": tuple(
+                FileEntry(**typed(entry, texts=("path", "sha256"), counts=("bytes",)))
+                for entry in listed(content["files"])
+            ),
+            "graphs": tuple(parse_graph(entry) for entry in listed(content["graphs"])),
+            "sizes": tuple(
+                (count(height), count(width)) for height, width in map(listed, listed(content["sizes"]))
+            ),
         }
     )
 
 
-def tensors(entries: list[dict[str, Any]]) -> tuple[TensorEntry, ...]:
+def parse_graph(content: object) -> GraphEntry:
+    """Build a graph's entry from JSON."""
+    entry = typed(content, texts=("role", "file"), counts=("multiple_of",))
+    if entry["multiple_of"] < 1:
+        raise ValueError("multiple_of: 0 is not accepted")
+    return GraphEntry(**{**entry, "inputs": tensors(entry["inputs"]), "outputs": tensors(entry["outputs"])})
+
+
+def tensors(entries: object) -> tuple[TensorEntry, ...]:
     """Build tensor entries from JSON."""
-    return tuple(TensorEntry(**{**entry, "shape": tuple(entry["shape"])}) for entry in entries)
+    made = []
+    for content in listed(entries):
+        entry = typed(content, texts=("name", "dtype", "meaning"))
+        shape = tuple(side if isinstance(side, str) else count(side) for side in listed(entry["shape"]))
+        made.append(TensorEntry(**{**entry, "shape": shape}))
+    return tuple(made)
+
+
+def typed(content: object, *, texts: Iterable[str] = (), counts: Iterable[str] = ()) -> dict[str, Any]:
+    """Return a JSON object after checking that its `texts` are strings and its `counts` are whole numbers."""
+    if not isinstance(content, dict):
+        raise TypeError(f"{content!r} is not an object")
+    for key in texts:
+        if not isinstance(content[key], str):
+            raise TypeError(f"{key}: {content[key]!r} is not a text")
+    for key in counts:
+        count(content[key])
+    return content
+
+
+def listed(content: object) -> list[Any]:
+    """Return a JSON array."""
+    if not isinstance(content, list):
+        raise TypeError(f"{content!r} is not a list")
+    return content
+
+
+def count(value: object) -> int:
+    """Return a whole number of 0 or more."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError(f"{value!r} is not a whole number of 0 or more")
+    return value

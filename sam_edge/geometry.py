@@ -21,6 +21,8 @@ STRIDE = 16
 """Input pixels an embedding place."""
 MASK_STRIDE = 4
 """Input pixels a low-resolution logit."""
+LARGEST_PX = 32_767
+"""Farthest place and largest extent of a view, pixels: what OpenCV's maps reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +45,18 @@ class View:
         """Snap to whole pixels, and refuse what is not a rectangle.
 
         Raises:
-            InputError: a value is not finite, or an extent is not positive.
+            InputError: a value is not finite or beyond 32,767, or an extent is not positive.
         """
         values = (self.x0, self.y0, self.width, self.height)
-        if not all(math.isfinite(value) for value in values) or self.width <= 0 or self.height <= 0:
+        # Asked this way round, NaN is refused as well.
+        within = all(abs(value) <= LARGEST_PX for value in values)
+        if not within or self.width <= 0 or self.height <= 0:
             raise InputError(
-                f"view: {values} is not a rectangle; accepted: finite x0, y0, width > 0, height > 0"
+                f"view: {values} is not accepted; give x0, y0, width > 0, height > 0, up to {LARGEST_PX} pixels"
             )
         left, top = math.floor(self.x0), math.floor(self.y0)
-        object.__setattr__(self, "width", math.ceil(self.x0 + self.width) - left)
-        object.__setattr__(self, "height", math.ceil(self.y0 + self.height) - top)
+        object.__setattr__(self, "width", max(1, math.ceil(self.x0 + self.width) - left))
+        object.__setattr__(self, "height", max(1, math.ceil(self.y0 + self.height) - top))
         object.__setattr__(self, "x0", left)
         object.__setattr__(self, "y0", top)
 
@@ -183,8 +187,8 @@ def cut_out(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
 def default_size(frame_size: tuple[int, int]) -> tuple[int, int]:
     """Choose the encoder's input (height, width) for a frame of (height, width).
 
-    Among the pad-free sizes of at most 672x448 pixels' area, the one that shows the frame largest; of equals, the
-    smallest.
+    Among the pad-free sizes of at most 672x448 pixels' area and sides of at most 896 (SAM knows no place beyond 1024),
+    the one that shows the frame largest; of equals, the smallest.
     """
     candidates = ((448, 672), (672, 448), (448, 448), (224, 672), (672, 224), (224, 896), (896, 224))
     height, width = frame_size

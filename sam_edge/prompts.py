@@ -44,10 +44,12 @@ class Prompts:
     def in_input(self, placement: Placement) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """Write as the decoder takes them: points (P, M, 2) float32 and labels (P, M) int32.
 
-        A box becomes its two corners. Without one, a padding point ends the prompt, as SAM was trained. SAM counts a
-        pixel's own index as its place, half a pixel less than ours.
+        A box becomes its two corners. Without one, a padding point ends the points, as SAM was trained; a mask alone
+        comes without any. SAM counts a pixel's own index as its place, half a pixel less than ours.
         """
         places, kinds = placement.input_from_frame(self.points) - 0.5, self.labels
+        if self.empty:
+            return places.astype(np.float32), kinds
         if self.boxes is None:
             end, kind = np.zeros((self.count, 1, 2)), np.full((self.count, 1), PADDING)
         else:
@@ -143,7 +145,10 @@ def as_labels(labels: ArrayLike | None, points: NDArray[np.float64]) -> NDArray[
     expected = points.shape[:2]
     if labels is None:
         return np.ones(expected, np.int32)
-    array = np.asarray(labels)
+    try:
+        array = np.asarray(labels)
+    except ValueError as error:
+        raise InputError(f"labels: not an array of numbers ({error})") from error
     array = array[None] if array.ndim == 1 and expected[0] == 1 else array
     if array.shape != expected:
         raise InputError(

@@ -181,12 +181,17 @@ class Segmenter:
         rows, columns = (side * STRIDE // MASK_STRIDE for side in embedding.data.shape[2:])
         if mask is None:
             return np.zeros((count, 1, rows, columns), np.float32), np.zeros(count, np.float32)
-        given = np.asarray(mask)
+        try:
+            given = np.asarray(mask)
+        except ValueError as error:
+            raise InputError(f"mask: not an array ({error})") from error
         stack = given if given.ndim == 3 else given[None]
-        if stack.ndim == 3 and stack.dtype == np.bool_ and stack.shape[1:] == embedding.frame_size:
+        if stack.ndim != 3 or len(stack) == 0:
+            raise InputError(f"mask: shape {given.shape}; accepted: (h, w), or (P, h, w) with P of 1 or more")
+        if stack.dtype == np.bool_ and stack.shape[1:] == embedding.frame_size:
             signed = np.where(stack, 1.0, -1.0).astype(np.float32) * np.float32(MASK_PROMPT_LOGIT)
             low = np.stack([embedding.placement.lower(one) for one in signed])
-        elif stack.ndim == 3 and stack.dtype.kind == "f" and stack.shape[1:] == (rows, columns):
+        elif stack.dtype.kind == "f" and stack.shape[1:] == (rows, columns):
             low = stack.astype(np.float32)
         else:
             raise InputError(
@@ -254,8 +259,11 @@ def check_size(size: tuple[int, int]) -> tuple[int, int]:
     Raises:
         InputError: names the value.
     """
-    valid = len(size) == 2 and all(
-        int(side) == side and 64 <= side <= 4096 and side % STRIDE == 0 for side in size
+    valid = (
+        isinstance(size, Sequence)
+        and len(size) == 2
+        and all(isinstance(side, int | np.integer) and 64 <= side <= 4096 for side in size)
+        and all(side % STRIDE == 0 for side in size)
     )
     if not valid:
         raise InputError(
@@ -277,7 +285,8 @@ def load(
 
     Args:
         path: a bundle's folder; None is the model that ships in the package. With `runtime="torch"` also a checkpoint
-            (`.pt` or `.safetensors` in the official MobileSAM key format).
+            (`.pt`, `.pth` or `.safetensors`) of any model of `sam_edge.nn.MODELS`, told
+            apart by its keys.
         runtime: the engine: `onnxruntime`, `openvino`, `torch`, `fake`, one that another package adds, or `auto`:
             OpenVINO where it is installed, else ONNX Runtime. `model.runtime.name` says what was taken.
         threads: threads of one inference; None is every core that this process may use.
@@ -302,13 +311,13 @@ def load_checkpoint(path: Path, runtime: str, options: RuntimeOptions) -> Segmen
     Raises:
         EngineError: another engine was asked for.
         MissingExtraError: torch is not installed.
-        CheckpointError: the file cannot be read, or its keys or shapes are not the model's.
+        CheckpointError: the file cannot be read, or its keys and shapes are no known model's.
     """
     if runtime not in ("torch", "auto"):
         raise EngineError(
             f"runtime: {runtime!r} does not open a checkpoint ({path}); export a bundle, or use torch"
         )
-    from sam_edge.nn import load_mobile_sam
+    from sam_edge.nn import load_model
     from sam_edge.runtimes.torch import Torch
 
-    return Segmenter(Torch(load_mobile_sam(path), options))
+    return Segmenter(Torch(load_model(None, path), options))

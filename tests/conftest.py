@@ -48,7 +48,7 @@ def coco_dir(shared_dir: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def clip_frame() -> NDArray[np.uint8]:
-    """The first frame of the clip that ships in the package: RGB (H, W, 3). A rabbit stands in its middle."""
+    """The first frame of the clip that ships in the package: RGB (H, W, 3). A rabbit crouches in its left half."""
     from sam_edge.media.frames import open_frames
 
     with open_frames(REPO / "sam_edge" / "assets" / "demo" / "clip.mp4") as frames:

@@ -25,7 +25,7 @@ NOTES = ("executorch_debug_handle_mapping.json",)
 
 
 
-def convert_encoder(sam: Sam, size: tuple[int, int], *, half: bool) -> Any:
+def convert_encoder(sam: Sam, size: tuple[int, int], *, half: bool, newer: bool = False) -> Any:
     """Convert the encoder for pictures of `size` (height, width).
 
     Args:
@@ -41,10 +41,12 @@ def convert_encoder(sam: Sam, size: tuple[int, int], *, half: bool) -> Any:
     picture = coremltools.ImageType(name="image", shape=shape, color_layout=coremltools.colorlayout.RGB)
     embedding = coremltools.TensorType(name="embedding", dtype=np.float16 if half else np.float32)
     module = CoreMLEncoder(sam, half=half)
-    return convert(module, (torch.zeros(shape),), [picture], [embedding], half=half)
+    return convert(module, (torch.zeros(shape),), [picture], [embedding], half=half, newer=newer)
 
 
-def convert_decoder(sam: Sam, size: tuple[int, int], *, half: bool, slots: int = POINT_SLOTS) -> Any:
+def convert_decoder(
+    sam: Sam, size: tuple[int, int], *, half: bool, newer: bool = False, slots: int = POINT_SLOTS
+) -> Any:
     """Convert prompt encoder and mask decoder for pictures of `size` (height, width).
 
     Args:
@@ -74,11 +76,17 @@ def convert_decoder(sam: Sam, size: tuple[int, int], *, half: bool, slots: int =
     ]
     outputs = [coremltools.TensorType(name=name, dtype=np.float32) for name in ("logits", "scores")]
     module = CoreMLDecoder(sam, (rows, columns))
-    return convert(module, tuple(example.values()), inputs, outputs, half=half)
+    return convert(module, tuple(example.values()), inputs, outputs, half=half, newer=newer)
 
 
 def convert(
-    module: nn.Module, example: tuple[Tensor, ...], inputs: list[Any], outputs: list[Any], *, half: bool
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    inputs: list[Any],
+    outputs: list[Any],
+    *,
+    half: bool,
+    newer: bool,
 ) -> Any:
     """Trace and convert one half of the model.
 
@@ -93,7 +101,7 @@ def convert(
         model = coremltools.convert(
             program,
             convert_to="mlprogram",
-            minimum_deployment_target=coremltools.target.iOS17,
+            minimum_deployment_target=coremltools.target.iOS18 if newer else coremltools.target.iOS17,
             compute_precision=precision,
             inputs=inputs,
             outputs=outputs,

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from sam_edge.errors import InputError
-from sam_edge.segmenter import Segmenter, load
+from sam_edge.segmenter import Segmenter, check_size, load
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def open_model(given: argparse.Namespace) -> Segmenter:
     return load(given.model, runtime=given.runtime, threads=given.threads, precision=given.precision)
 
 
-def size_of(text: str | None) -> tuple[int, int] | None:
+def size_of(text: str | None, option: str = "--size") -> tuple[int, int] | None:
     """Read WIDTHxHEIGHT as (height, width).
 
     Raises:
@@ -40,8 +40,22 @@ def size_of(text: str | None) -> tuple[int, int] | None:
         return None
     found = re.fullmatch(r"(\d+)x(\d+)", text)
     if not found:
-        raise InputError(f"--size: {text!r} is not accepted; give WIDTHxHEIGHT, for example 672x448")
+        raise InputError(f"{option}: {text!r} is not accepted; give WIDTHxHEIGHT, for example 672x448")
     return int(found[2]), int(found[1])
+
+
+def sizes_of(option: str, text: str | None) -> list[tuple[int, int]]:
+    """Read WIDTHxHEIGHT,WIDTHxHEIGHT,... as (height, width); none where the option is left out.
+
+    Raises:
+        InputError: the text is not that, or a size is none that an encoder takes.
+    """
+    sizes = []
+    for word in text.split(",") if text is not None else ():
+        size = size_of(word, option)
+        if size is not None:
+            sizes.append(check_size(size))
+    return sizes
 
 
 def numbers_of(option: str, text: str, count: int) -> list[float]:

@@ -7,7 +7,18 @@ except ImportError as error:
 
     raise MissingExtraError("torch", extra="export", purpose="the model in torch") from error
 
-from sam_edge.nn.checkpoint import load_mobile_sam, read_state
-from sam_edge.nn.sam import DecoderHalf, EncoderHalf, Sam, mobile_sam
+from sam_edge.nn.checkpoint import load_mobile_sam, load_model, read_state, recognise
+from sam_edge.nn.sam import MODELS, ORIGINS, DecoderHalf, EncoderHalf, Sam, mobile_sam
 
-__all__ = ["DecoderHalf", "EncoderHalf", "Sam", "load_mobile_sam", "mobile_sam", "read_state"]
+__all__ = [
+    "MODELS",
+    "ORIGINS",
+    "DecoderHalf",
+    "EncoderHalf",
+    "Sam",
+    "load_mobile_sam",
+    "load_model",
+    "mobile_sam",
+    "read_state",
+    "recognise",
+]

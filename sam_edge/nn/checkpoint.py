@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from sam_edge.errors import CheckpointError, MissingExtraError
-from sam_edge.nn.sam import Sam, mobile_sam
+from sam_edge.errors import CheckpointError, InputError, MissingExtraError
+from sam_edge.nn.sam import MODELS, Sam
 
 UNUSED = ("image_encoder.norm_head.", "image_encoder.head.")
 """TinyViT's classification head: in the official file, not in the model."""
+ENCODER = "image_encoder."
+"""Where the models of the family differ; what follows the encoder is the same in all."""
 
 
 def sha256_of(path: Path) -> str:
@@ -40,9 +43,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
         except Exception as error:  # a damaged file makes torch's reader raise nearly anything
             raise CheckpointError(
                 f"checkpoint: {path} cannot be read as tensors only ({first_line(error)}); "
-                "accepted: the official mobile_sam.pt, or a .safetensors file"
+                "accepted: an official SAM or MobileSAM checkpoint, or a .safetensors file"
             ) from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
         raise CheckpointError(f"checkpoint: {path} is not a dictionary of tensors")
     return state
 
@@ -107,6 +112,70 @@ def load_mobile_sam(path: str | Path) -> Sam:
     Raises:
         CheckpointError: the file cannot be read or its keys or shapes differ.
     """
-    model = mobile_sam()
-    load_into(model, read_state(Path(path)), origin=str(path))
+    return load_model("mobile_sam", path)
+
+
+def load_model(name: str | None, path: str | Path) -> Sam:
+    """Build a model and load an official checkpoint's format into it, in evaluation mode.
+
+    Args:
+        name: one of `MODELS`; None recognises the model by the checkpoint.
+        path: a `.pt`, `.pth` or `.safetensors` file.
+
+    Raises:
+        InputError: no model has that name.
+        CheckpointError: the file cannot be read, is of no known model, or its keys or shapes differ.
+    """
+    if name is not None and name not in MODELS:
+        raise InputError(f"model: {name!r} is not known; known: {', '.join(MODELS)}")
+    state = read_state(Path(path))
+    name = name if name is not None else recognise(state, origin=str(path))
+    model = MODELS[name]()
+    try:
+        load_into(model, state, origin=str(path))
+    except CheckpointError as error:
+        held = closest(state)
+        if held in (None, name):
+            raise
+        raise CheckpointError(
+            f"checkpoint: {path} holds {held}, not {name}; give the name {held}, or none to have it recognised"
+        ) from error
     return model.eval()
+
+
+def recognise(state: Mapping[str, Tensor], *, origin: str = "state") -> str:
+    """Tell which of `MODELS` a checkpoint's tensors are of, by the names and shapes of the encoder's.
+
+    Args:
+        state: tensors by name; their values are not looked at.
+        origin: what to call the checkpoint in an error.
+
+    Raises:
+        CheckpointError: it is of no known model.
+    """
+    name = closest(state)
+    if name is None:
+        found = ", ".join([*sorted(state)[:3], "..."][: len(state)]) or "nothing"
+        raise CheckpointError(
+            f"checkpoint: {origin} is of no known model; known: {', '.join(MODELS)}, each under the official key "
+            f"names ({ENCODER}...). It holds {found} ({len(state)} tensors)"
+        )
+    return name
+
+
+def closest(state: Mapping[str, Tensor]) -> str | None:
+    """Return the model of which `state` holds most of the encoder, or None where it holds at most half of any.
+
+    Half is enough, so that a damaged checkpoint is still recognised, and loading it names what is wrong with it.
+    """
+    shares = {name: share_present(state, build) for name, build in MODELS.items()}
+    best = max(shares, key=lambda name: shares[name])
+    return best if shares[best] > 0.5 else None
+
+
+def share_present(state: Mapping[str, Tensor], build: Callable[[], Sam]) -> float:
+    """Return the share of a model's encoder, 0..1 of its tensors, that `state` holds in the same shape."""
+    with torch.device("meta"):
+        wanted = build().state_dict()
+    shapes = {key: value.shape for key, value in wanted.items() if key.startswith(ENCODER)}
+    return sum(key in state and state[key].shape == shape for key, shape in shapes.items()) / len(shapes)

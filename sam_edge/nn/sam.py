@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from sam_edge.nn.mask_decoder import MaskDecoder
 from sam_edge.nn.prompts import PromptEncoder
 from sam_edge.nn.tiny_vit import TinyViT
+from sam_edge.nn.vit import VIT_B, VIT_H, VIT_L, ViT
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 """Mean of each colour, red green blue, in 0..255: SAM's own."""
@@ -21,9 +24,10 @@ class Sam(nn.Module):
     pixel_mean: Tensor
     pixel_std: Tensor
 
-    def __init__(self, image_encoder: nn.Module) -> None:
-        """Join `image_encoder`, which gives (B, 256, H / 16, W / 16), with SAM's decoder."""
+    def __init__(self, image_encoder: nn.Module, *, name: str = "sam") -> None:
+        """Join `image_encoder`, which gives (B, 256, H / 16, W / 16), with SAM's decoder; call the whole `name`."""
         super().__init__()
+        self.name = name
         self.image_encoder = image_encoder
         self.prompt_encoder = PromptEncoder()
         self.mask_decoder = MaskDecoder()
@@ -90,4 +94,40 @@ class DecoderHalf(nn.Module):
 
 def mobile_sam() -> Sam:
     """Build MobileSAM (Zhang et al., 2023) with random weights, in evaluation mode."""
-    return Sam(TinyViT()).eval()
+    return Sam(TinyViT(), name="mobile_sam").eval()
+
+
+def sam_vit_b() -> Sam:
+    """Build SAM (Kirillov et al., 2023) on ViT-B with random weights, in evaluation mode."""
+    return Sam(ViT(VIT_B), name="sam_vit_b").eval()
+
+
+def sam_vit_l() -> Sam:
+    """Build SAM (Kirillov et al., 2023) on ViT-L with random weights, in evaluation mode."""
+    return Sam(ViT(VIT_L), name="sam_vit_l").eval()
+
+
+def sam_vit_h() -> Sam:
+    """Build SAM (Kirillov et al., 2023) on ViT-H with random weights, in evaluation mode."""
+    return Sam(ViT(VIT_H), name="sam_vit_h").eval()
+
+
+MODELS: dict[str, Callable[[], Sam]] = {
+    "mobile_sam": mobile_sam,
+    "sam_vit_b": sam_vit_b,
+    "sam_vit_l": sam_vit_l,
+    "sam_vit_h": sam_vit_h,
+}
+"""Every model that can be loaded and exported, by name.
+
+A new one is an encoder in a file of its own, under its checkpoint's key names, and one entry here and in `ORIGINS`.
+Checkpoints are recognised by the names and shapes that its builder gives, so nothing else needs to know of it.
+"""
+ORIGINS = {
+    "mobile_sam": "Apache-2.0; weights: MobileSAM (https://github.com/ChaoningZhang/MobileSAM)",
+    **dict.fromkeys(
+        ("sam_vit_b", "sam_vit_l", "sam_vit_h"),
+        "Apache-2.0; weights: Segment Anything (https://github.com/facebookresearch/segment-anything)",
+    ),
+}
+"""Licence and origin of the official weights of every model."""

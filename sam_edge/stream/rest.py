@@ -1,8 +1,8 @@
 """Where gaze rests, as a selection needs it: what an event detector splits into short pieces is one rest.
 
-Following a thing in video is made of tiny catch-up saccades, one a frame for a thing that moves fast. Each is an event of
-its own for a detector, but the person looks at one place of one thing all along. Vendors merge likewise: Tobii's Ocumen
-joins fixations less than 3 degrees and 100 ms apart.
+Following a thing in video is made of tiny catch-up saccades, one a frame for a thing that moves fast. Each is an event
+of its own for a detector, but the person looks at one place of one thing all along. Vendors merge likewise: Tobii's
+Ocumen joins fixations less than 3 degrees and 100 ms apart.
 """
 
 from __future__ import annotations

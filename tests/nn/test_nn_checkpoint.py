@@ -88,10 +88,20 @@ def test_every_missing_extra_and_misshapen_key_is_named(state: dict[str, Any], t
     with pytest.raises(CheckpointError) as caught:
         load(path)
     said = str(caught.value)
-    for part in (str(path), SCORE_BIAS, NORM, "surprise.weight", "another.bias", f"{QKV} (3, 5)", "(384, 128)"):
+    for part in (
+        str(path),
+        SCORE_BIAS,
+        NORM,
+        "surprise.weight",
+        "another.bias",
+        f"{QKV} (3, 5)",
+        "(384, 128)",
+    ):
         assert part in said
     missing, extra, misshapen = (said.index(word) for word in ("missing:", "extra:", "wrong shape:"))
-    assert missing < said.index(SCORE_BIAS) < extra < said.index("surprise.weight") < misshapen < said.index(QKV)
+    assert (
+        missing < said.index(SCORE_BIAS) < extra < said.index("surprise.weight") < misshapen < said.index(QKV)
+    )
     assert isinstance(caught.value, InputError)
 
 
@@ -143,7 +153,9 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str, kept: float) -> 
 
 
 @pytest.mark.parametrize("name", ["model.pt", "model.safetensors"])
-@pytest.mark.parametrize("content", [b"\x00" * 200, b"not a model at all\n" * 20, b"PK\x03\x04" + b"\xff" * 60])
+@pytest.mark.parametrize(
+    "content", [b"\x00" * 200, b"not a model at all\n" * 20, b"PK\x03\x04" + b"\xff" * 60]
+)
 def test_a_file_of_something_else_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)

@@ -169,7 +169,14 @@ def chosen_in_graph(scores: Float, tokens: int) -> int:
     return int(scores[1:].argmax()) + 1 if tokens < 3 else 0
 
 
-PUBLISHED_PROMPTS = ("one point", "several points", "box", "box with points", "point with mask", "box with mask")
+PUBLISHED_PROMPTS = (
+    "one point",
+    "several points",
+    "box",
+    "box with points",
+    "point with mask",
+    "box with mask",
+)
 """The published graph refuses a prompt without any token, so `mask only` has no counterpart in it."""
 
 

@@ -1,0 +1,194 @@
+"""The gate of every export: what an artifact lost is measured before it gets its name, and too much stops it.
+
+The artifact is opened as users will open it, on its own engine, and prompted beside fp32 torch on a labelled set. The
+first input size is measured on the whole set; two pictures at each further one show that the artifact works there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sam_edge.bundle import MANIFEST, Manifest, open_bundle
+from sam_edge.errors import GateError, InputError
+from sam_edge.exporters.evaluate import Agreement, compare, fingerprint, table
+from sam_edge.exporters.pictures import labelled_pictures
+from sam_edge.segmenter import DEFAULT_BUNDLE, Segmenter, check_size, load
+
+LABELLED = DEFAULT_BUNDLE.parent / "labelled"
+"""The labelled set that comes in the package."""
+SIZES = ((448, 672), (448, 448), (672, 896), (1024, 1024))
+"""Input sizes (height, width) that an export is measured at when none are given."""
+QUICK_PICTURES = 2
+"""Pictures at every size but the first."""
+ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "coreml": "coreml"}
+"""The engine that a bundle of each target is measured on."""
+
+OpenModel = Callable[[Path], Segmenter]
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What an artifact of one precision must reach."""
+
+    cosine: float
+    """Least cosine of the embeddings, of every picture."""
+    relative_error: float
+    """Largest mean relative error of the embedding."""
+    logit_error: float
+    """Largest mean error of the logits of any of the four masks."""
+    chosen_iou: float
+    """Least mean IoU of the mask put first with that of fp32 torch."""
+    token_iou: float
+    """Least mean IoU of any of the four masks with that of fp32 torch."""
+    truth_loss: float
+    """Largest loss of mean IoU with the truth that is not chance: its standard error is taken off first."""
+
+    def missed_by(self, found: Agreement) -> list[str]:
+        """Name every figure that is not good enough; NaN never is."""
+        low = (
+            ("cosine of the embedding", found.worst_cosine, self.cosine),
+            ("IoU of the chosen mask", found.chosen_iou, self.chosen_iou),
+            ("IoU of the worst of the four masks", min(found.token_iou), self.token_iou),
+        )
+        high = [
+            ("relative error of the embedding", found.relative_error, self.relative_error),
+            ("error of the logits", max(found.logit_error), self.logit_error),
+        ]
+        if found.truth_loss is not None and found.truth_loss_error is not None:
+            certain = found.truth_loss - found.truth_loss_error
+            high.append(("certain loss of IoU with the truth", certain, self.truth_loss))
+        return [
+            *(f"{name} {value:.4f}, at least {limit:g}" for name, value, limit in low if not value >= limit),
+            *(f"{name} {value:.4f}, at most {limit:g}" for name, value, limit in high if not value <= limit),
+        ]
+
+    def missed_quickly_by(self, found: Agreement) -> list[str]:
+        """Name what shows on two pictures already: the embedding, and masks far beside those of fp32 torch."""
+        loose = dataclasses.replace(
+            self,
+            relative_error=1.5 * self.relative_error,
+            logit_error=3 * self.logit_error,
+            chosen_iou=self.chosen_iou - QUICK_ALLOWANCE,
+            token_iou=self.token_iou - QUICK_ALLOWANCE,
+            truth_loss=1.0,
+        )
+        return loose.missed_by(found)
+
+
+QUICK_ALLOWANCE = 0.1
+"""How much lower the IoUs of a handful of prompts may be: one mask that flips among so few is no fault."""
+EXACT = Thresholds(0.99999, 0.001, 0.01, 0.998, 0.998, 0.001)
+THRESHOLDS = {
+    "fp32": EXACT,
+    "fp16": Thresholds(0.9999, 0.01, 0.1, 0.98, 0.98, 0.005),
+    "bf16": Thresholds(0.999, 0.03, 0.5, 0.95, 0.95, 0.01),
+    "int8": Thresholds(0.995, 0.08, 1.0, 0.95, 0.93, 0.01),
+}
+"""By precision. `docs/exporting.md` says what they were chosen from."""
+
+
+def thresholds_of(precision: str) -> Thresholds:
+    """Return what is asked of a precision.
+
+    Raises:
+        InputError: it has no thresholds.
+    """
+    if precision not in THRESHOLDS:
+        raise InputError(
+            f"precision: {precision!r} has no thresholds; known: {', '.join(THRESHOLDS)}; give them to the gate"
+        )
+    return THRESHOLDS[precision]
+
+
+def open_on_own_engine(folder: Path) -> Segmenter:
+    """Open a bundle on the engine that it was compiled for, in the precision that it is meant to run in."""
+    manifest = open_bundle(folder).manifest
+    hint = "bf16" if manifest.target == "openvino" and manifest.precision == "bf16" else None
+    return load(folder, runtime=ENGINES.get(manifest.target, "auto"), precision=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What an export has to pass."""
+
+    reference: Segmenter
+    """Fp32 torch, with the checkpoint that is exported."""
+    labelled: Path = LABELLED
+    """A labelled set: `images/NAME.jpg` and `labels/NAME.txt`."""
+    sizes: Sequence[tuple[int, int]] = SIZES
+    """Input sizes (height, width) to measure at, the first one on the whole set."""
+    force: bool = False
+    """Let an artifact pass whatever it lost; the manifest then says so."""
+    thresholds: Thresholds | None = None
+    """What to ask for; None is what `THRESHOLDS` holds for the artifact's precision."""
+    open_model: OpenModel = open_on_own_engine
+    """How to open the artifact."""
+    tell: Tell | None = None
+    """Is given the table of figures."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible sizes and a missing set before anything is exported.
+
+        Raises:
+            InputError: there is no size, one cannot be encoded, or the labelled set is not a folder.
+        """
+        if not self.sizes:
+            raise InputError("sizes: none given; give at least one (height, width)")
+        for size in self.sizes:
+            check_size(size)
+        fingerprint(self.labelled)
+
+    def check(self, folder: Path) -> Manifest:
+        """Measure the bundle in `folder`, and write the figures into its manifest.
+
+        Returns:
+            The manifest, as written.
+
+        Raises:
+            GateError: the artifact lost too much, and `force` is not set.
+            BundleError: its own engine cannot open it.
+            InputError: the labelled set holds nothing to prompt.
+        """
+        manifest = open_bundle(folder).manifest
+        wanted = self.thresholds or thresholds_of(manifest.precision)
+        first, *others = dict.fromkeys(self.sizes)
+        with self.open_model(folder) as model:
+            found = compare(model, self.reference, labelled_pictures(self.labelled), size=first)
+            missed = wanted.missed_by(found)
+            quick = {}
+            for size in others:
+                few = islice(labelled_pictures(self.labelled), QUICK_PICTURES)
+                quick[size] = compare(model, self.reference, few, size=size)
+                missed += [f"at {text(size)}: {fault}" for fault in wanted.missed_quickly_by(quick[size])]
+            engine = f"{model.runtime.name} {model.runtime.precision}"
+        if self.tell is not None:
+            self.tell(table({first: found, **quick}, engine))
+        if missed and not self.force:
+            raise GateError(
+                f"gate: {manifest.name} for {manifest.target} lost too much: {'; '.join(missed)}. Nothing was written; "
+                "--force writes it all the same"
+            )
+        figures: dict[str, Any] = {
+            "reference": "fp32 torch",
+            "engine": engine,
+            "labelled_sha256": fingerprint(self.labelled),
+            "size": list(first),
+            **found.summary(),
+            "at_other_sizes": [{"size": list(size), **one.summary()} for size, one in quick.items()],
+            "missed": missed,
+            "forced": bool(missed),
+        }
+        passed = dataclasses.replace(manifest, parity=figures, sizes=(first, *others))
+        (folder / MANIFEST).write_text(passed.to_json(), encoding="utf-8")
+        return passed
+
+
+def text(size: tuple[int, int]) -> str:
+    """Write a size (height, width) as people do: WIDTHxHEIGHT."""
+    return f"{size[1]}x{size[0]}"
