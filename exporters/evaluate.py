@@ -234,14 +234,15 @@ def worth(value: float | int | Four) -> float | int | list[float] | str:
     return value
 
 
-def table(found: Mapping[tuple[int, int], Agreement], engine: str) -> str:
+def table(found: Mapping[tuple[int, int], Agreement], engine: str, reference: str) -> str:
     """Write what was measured at each input size (height, width) as a table for people.
 
     Args:
         found: the figures of each size.
         engine: what ran, for the head line.
+        reference: what it was compared with, for the head line.
     """
-    head = [f"{engine} beside fp32 torch", *(f"{width}x{height}" for height, width in found)]
+    head = [f"{engine} beside {reference}", *(f"{width}x{height}" for height, width in found)]
     rows = [[name, *(show(one) for one in found.values())] for name, show in ROWS]
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     lines = [
@@ -269,7 +270,7 @@ ROWS: tuple[tuple[str, Callable[[Agreement], str]], ...] = (
     ("chosen mask: IoU", lambda one: known(one.chosen_iou, 4)),
     *((f"mask {token}: IoU", lambda one, token=token: known(one.token_iou[token], 4)) for token in range(4)),
     ("truth: IoU", lambda one: known(one.truth_iou, 4)),
-    ("truth: IoU of fp32 torch", lambda one: known(one.reference_truth_iou, 4)),
+    ("truth: IoU of the reference", lambda one: known(one.reference_truth_iou, 4)),
     ("truth: loss", lambda one: known(one.truth_loss, 4)),
     ("truth: standard error of the loss", lambda one: known(one.truth_loss_error, 4)),
 )

@@ -7,6 +7,7 @@ first input size is measured on the whole set; two pictures at each further one 
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -83,12 +84,14 @@ class Thresholds:
 
 QUICK_ALLOWANCE = 0.1
 """How much lower the IoUs of a handful of prompts may be: one mask that flips among so few is no fault."""
+INT8 = Thresholds(0.995, 0.08, 1.0, 0.95, 0.93, 0.01)
 EXACT = Thresholds(0.99999, 0.001, 0.01, 0.998, 0.998, 0.001)
 THRESHOLDS = {
     "fp32": EXACT,
     "fp16": Thresholds(0.9999, 0.01, 0.1, 0.98, 0.98, 0.005),
     "bf16": Thresholds(0.999, 0.03, 0.5, 0.95, 0.95, 0.01),
-    "int8": Thresholds(0.995, 0.08, 1.0, 0.95, 0.93, 0.01),
+    "int8": INT8,
+    "int8-nncf": INT8,
 }
 """By precision. `docs/exporting.md` says what they were chosen from."""
 
@@ -106,11 +109,29 @@ def thresholds_of(precision: str) -> Thresholds:
     return THRESHOLDS[precision]
 
 
-def open_on_own_engine(folder: Path) -> Segmenter:
-    """Open a bundle on the engine that it was compiled for, in the precision that it is meant to run in."""
-    manifest = open_bundle(folder).manifest
-    hint = "bf16" if manifest.target == "openvino" and manifest.precision == "bf16" else None
-    return load(folder, runtime=ENGINES.get(manifest.target, "auto"), precision=hint)
+def open_measured(
+    folder: Path, *, runtime: str = "auto", threads: int | None = None, precision: str | None = None
+) -> Segmenter:
+    """Open a bundle to measure it: on the engine that it was compiled for, in the precision that it is meant to run in.
+
+    Packages for Core ML are executed by the project's own evaluator where Core ML is not to be had.
+
+    Args:
+        folder: the bundle's folder.
+        runtime: an engine's name; `auto` takes the one of the bundle's target.
+        threads: threads of one inference; None is every core.
+        precision: what the model leaves in floating point; None is what the bundle is meant for.
+    """
+    bundle = open_bundle(folder)
+    manifest = bundle.manifest
+    if runtime == "auto" and manifest.target == "coreml" and sys.platform != "darwin":
+        from sam_edge.exporters.coreml.evaluated import EvaluatedCoreML
+
+        return Segmenter(EvaluatedCoreML(bundle), bundle)
+    if manifest.target == "openvino" and manifest.precision == "bf16":
+        precision = precision or "bf16"
+    engine = ENGINES.get(manifest.target, "auto") if runtime == "auto" else runtime
+    return load(folder, runtime=engine, threads=threads, precision=precision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +148,7 @@ class Gate:
     """Let an artifact pass whatever it lost; the manifest then says so."""
     thresholds: Thresholds | None = None
     """What to ask for; None is what `THRESHOLDS` holds for the artifact's precision."""
-    open_model: OpenModel = open_on_own_engine
+    open_model: OpenModel = open_measured
     """How to open the artifact."""
     tell: Tell | None = None
     """Is given the table of figures."""
@@ -166,16 +187,18 @@ class Gate:
                 few = islice(labelled_pictures(self.labelled), QUICK_PICTURES)
                 quick[size] = compare(model, self.reference, few, size=size)
                 missed += [f"at {text(size)}: {fault}" for fault in wanted.missed_quickly_by(quick[size])]
-            engine = f"{model.runtime.name} {model.runtime.precision}"
+            engine, reference = (
+                f"{one.runtime.name} {one.runtime.precision}" for one in (model, self.reference)
+            )
         if self.tell is not None:
-            self.tell(table({first: found, **quick}, engine))
+            self.tell(table({first: found, **quick}, engine, reference))
         if missed and not self.force:
             raise GateError(
                 f"gate: {manifest.name} for {manifest.target} lost too much: {'; '.join(missed)}. Nothing was written; "
                 "--force writes it all the same"
             )
         figures: dict[str, Any] = {
-            "reference": "fp32 torch",
+            "reference": reference,
             "engine": engine,
             "labelled_sha256": fingerprint(self.labelled),
             "size": list(first),

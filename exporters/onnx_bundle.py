@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +16,15 @@ import onnx
 from onnx import TensorProto
 
 import sam_edge
-from sam_edge.bundle import MANIFEST, GraphEntry, Manifest, TensorEntry, describe_file, hash_file
+from sam_edge.bundle import (
+    MANIFEST,
+    POINT_DECODER,
+    GraphEntry,
+    Manifest,
+    TensorEntry,
+    describe_file,
+    hash_file,
+)
 from sam_edge.errors import ExportError, InputError
 from sam_edge.exporters.gate import Gate
 from sam_edge.exporters.onnx_weights import (
@@ -27,13 +36,20 @@ from sam_edge.exporters.onnx_weights import (
 )
 from sam_edge.exporters.pictures import CalibrationSet
 from sam_edge.exporters.quantize import insert, plan_quantization
-from sam_edge.exporters.trace import trace_decoder, trace_encoder
+from sam_edge.exporters.trace import trace_decoder, trace_encoder, trace_point_decoder
 from sam_edge.nn import ORIGINS, Sam
 
 PAD_FREE = 224
 """Input sides that are multiples of this cut windows without padding."""
-ENCODER_ROUNDED, DECODER_ROUNDED = 262_144, 65_536
-"""Weights of fewer values stay in half precision: rounding them saves little and costs most. One value in ten."""
+ENCODER_ROUNDED, DECODER_ROUNDED = 262_144, 32_768
+"""Weights of fewer values stay in half precision: rounding them saves little and costs most."""
+SENSITIVE = (
+    r"layers\.1\.cross_attn.*\.[qkv]_proj|layers\.0\.cross_attn_image_to_token\.[qkv]_proj"
+    r"|layers\.0\.cross_attn_token_to_image\.k_proj|final_attn.*\.[kv]_proj"
+)
+"""Decoder weights that stay in half precision whatever their size: rounded alone, each disturbs the masks most."""
+NEVER = r"(?!)"
+"""A pattern that matches nothing."""
 TRACED_AT_MOST = 2**31 - 2**24
 """Bytes of fp32 weights that a graph can be traced with: a protobuf message is held under 2 GiB, structure included."""
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -90,13 +106,16 @@ def export_onnx(
         raise InputError("calibration: int8 is fitted on pictures; give a folder of them with --calibration")
     with new_folder(out) as folder:
         encoder, decoder = traced(model, precision, calibration)
+        points = trace_point_decoder(model)
+        if precision == "int8":
+            shrink_decoder(points.graph)
         if precision != "fp32":
-            store_half(encoder.graph)
-            store_half(decoder.graph)
+            for graph in (encoder.graph, decoder.graph, points.graph):
+                store_half(graph)
         graphs = {"encoder.onnx": without_padding(encoder), "encoder_padded.onnx": encoder}
         save_with_weights(graphs, folder, "encoder.weights")
-        save_with_weights({"decoder.onnx": decoder}, folder, "decoder.weights")
-        manifest = describe(model.name, encoder, decoder, folder, checkpoint, precision, calibration)
+        save_with_weights({"decoder.onnx": decoder, "decoder_points.onnx": points}, folder, "decoder.weights")
+        manifest = describe(model.name, encoder, decoder, folder, checkpoint, precision, calibration, points)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
         return manifest if gate is None else gate.check(folder)
 
@@ -110,7 +129,7 @@ def traced(
         plan, _ = plan_quantization(model, calibration.images)
         insert(encoder, plan)
         shrink_to_int8(encoder.graph, at_least=ENCODER_ROUNDED)
-        shrink_to_int8(decoder.graph, at_least=DECODER_ROUNDED)
+        shrink_decoder(decoder.graph)
     return encoder, decoder
 
 
@@ -129,8 +148,16 @@ def check_traceable(model: Sam) -> None:
         )
 
 
-def shrink_to_int8(graph: onnx.GraphProto, *, at_least: int) -> None:
-    """Store weights of products and convolutions of `at_least` so many values in 8 bits, if they are not yet."""
+def shrink_decoder(graph: onnx.GraphProto) -> None:
+    """Store a decoder's weights in 8 bits, but for those that decide what attends to what between tokens and image."""
+    shrink_to_int8(graph, at_least=DECODER_ROUNDED, but=SENSITIVE)
+
+
+def shrink_to_int8(graph: onnx.GraphProto, *, at_least: int, but: str = NEVER) -> None:
+    """Store weights of products and convolutions of `at_least` so many values in 8 bits, if they are not yet.
+
+    Weights whose name matches the pattern `but` are left as they are.
+    """
     constants = initializers(graph)
     axes = {}
     for node in graph.node:
@@ -140,7 +167,8 @@ def shrink_to_int8(graph: onnx.GraphProto, *, at_least: int) -> None:
         values = 1
         for side in tensor.dims:
             values *= side
-        if tensor.data_type == TensorProto.FLOAT and values >= at_least:
+        large = tensor.data_type == TensorProto.FLOAT and values >= at_least
+        if large and not re.search(but, tensor.name):
             axes[tensor.name] = len(tensor.dims) - 1 if node.op_type == "MatMul" else 0
     store_int8(graph, axes, axis_of=axes)
 
@@ -191,14 +219,17 @@ def describe(
     checkpoint: Path,
     precision: str,
     calibration: CalibrationSet | None,
+    points: onnx.ModelProto | None = None,
 ) -> Manifest:
     """Write the manifest of what lies in `folder`: the graphs of `model`, one of `sam_edge.nn.MODELS`."""
     encoder_meaning = {"image": ENCODER_INPUT, "embedding": ENCODER_OUTPUT}
-    entries = (
+    entries = [
         ("encoder", "encoder.onnx", PAD_FREE, encoder, encoder_meaning),
         ("encoder", "encoder_padded.onnx", 16, encoder, encoder_meaning),
         ("decoder", "decoder.onnx", 16, decoder, DECODER_MEANING),
-    )
+    ]
+    if points is not None:
+        entries.append((POINT_DECODER, "decoder_points.onnx", 16, points, DECODER_MEANING))
     graphs = tuple(
         GraphEntry(
             role=role,

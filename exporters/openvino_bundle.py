@@ -17,11 +17,13 @@ from sam_edge.errors import ExportError, InputError, MissingExtraError
 from sam_edge.exporters.gate import Gate
 from sam_edge.exporters.onnx_bundle import (
     DECODER_MEANING,
+    DECODER_ROUNDED,
     ENCODER_INPUT,
     ENCODER_OUTPUT,
     UNKNOWN_ORIGIN,
     check_traceable,
     new_folder,
+    shrink_to_int8,
     tensor_entries,
     traced,
     versions,
@@ -56,8 +58,8 @@ def export_openvino(
         checkpoint: the file it was loaded from, for the manifest.
         out: the bundle's folder; must not exist, or be a bundle, which is replaced.
         precision: `fp32`; `fp16`: weights stored in half precision, arithmetic in fp32; `bf16`: stored like that, and
-            the runtime asks OpenVINO for bf16 arithmetic; `int8`: the encoder's matrix products in 8 bits, other weights
-            stored in 8 or 16, just as in ONNX bundles; `int8-nncf`: the encoder as NNCF quantizes it.
+            the runtime asks OpenVINO for bf16 arithmetic; `int8`: the encoder's matrix products in 8 bits, other
+            weights stored in 8 or 16, just as in ONNX bundles; `int8-nncf`: the encoder as NNCF quantizes it.
         calibration: what to fit int8 on.
         gate: what the bundle has to pass before it is moved to `out`.
 
@@ -68,19 +70,21 @@ def export_openvino(
         MissingExtraError: NNCF was asked for and is not installed.
     """
     check_traceable(model)
-    for name, value, accepted in (("precision", precision, PRECISIONS), ("quantizer", quantizer, QUANTIZERS)):
-        if value not in accepted:
-            raise InputError(
-                f"{name}: {value!r} is not accepted for openvino; accepted: {', '.join(accepted)}"
-            )
-    if precision == "int8" and calibration is None:
+    if precision not in PRECISIONS:
+        raise InputError(
+            f"precision: {precision!r} is not accepted for openvino; accepted: {', '.join(PRECISIONS)}"
+        )
+    if precision.startswith("int8") and calibration is None:
         raise InputError("calibration: int8 is fitted on pictures; give a folder of them with --calibration")
+    tools = {"openvino": openvino.get_version()}
+    if precision == "int8-nncf":
+        tools["nncf"] = nncf_version()
     with new_folder(out) as folder:
-        by_nncf = precision == "int8" and quantizer == "nncf"
-        encoder, decoder = traced(model, "fp32" if by_nncf else precision, None if by_nncf else calibration)
+        encoder, decoder = traced(model, precision, calibration)
+        if precision == "int8-nncf":
+            shrink_to_int8(decoder.graph, at_least=DECODER_ROUNDED)
         graphs = {"encoder": to_openvino(encoder), "decoder": to_openvino(decoder)}
-        tools = {"openvino": openvino.get_version()}
-        if by_nncf and calibration is not None:
+        if precision == "int8-nncf" and calibration is not None:
             graphs["encoder"] = quantize_with_nncf(graphs["encoder"], calibration)
         for role, graph in graphs.items():
             save(graph, folder / f"{role}.xml", half=precision != "fp32")

@@ -20,6 +20,8 @@ FEWEST = 8
 """A quantizer fitted on fewer pictures than this is not worth having."""
 SMALLEST_OBJECT_PX = 400
 """Labelled things of fewer pixels are left out."""
+FARTHEST = 10.0
+"""Corners farther outside than this many sides of the picture are no labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +127,18 @@ def labelled_pictures(folder: Path, *, at_most: int | None = None) -> Iterator[L
 
 
 def read_polygons(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Fill the polygons of a label file: bool (N, height, width)."""
+    """Fill the polygons of a label file: bool (N, height, width).
+
+    Raises:
+        InputError: the file cannot be read, or a line is no polygon.
+    """
     height, width = size
     masks = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"labelled: {path} cannot be read: {error}") from error
+    for number, line in enumerate(lines, start=1):
         try:
             values = [float(word) for word in line.split()]
         except ValueError as error:
@@ -138,6 +148,10 @@ def read_polygons(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
         if len(values) < 7 or len(values) % 2 == 0:
             raise InputError(
                 f"labelled: {path} line {number}: a class and at least three x y pairs are needed"
+            )
+        if not all(abs(value) <= FARTHEST for value in values[1:]):
+            raise InputError(
+                f"labelled: {path} line {number}: a place is not finite or far outside; accepted: 0..1"
             )
         corners = np.array(values[1:]).reshape(-1, 2) * (width, height)
         canvas = np.zeros(size, np.uint8)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from sam_edge.errors import ExportError, MissingExtraError
-from sam_edge.nn import DecoderHalf, EncoderHalf, Sam
+from sam_edge.nn import DecoderHalf, EncoderHalf, PointDecoderHalf, Sam
 from sam_edge.nn.layers import fold_batch_norms
 
 try:
@@ -32,6 +32,13 @@ OPSET = 20
 """The first opset with a Gelu operator of its own."""
 FOLD_AT_MOST = 64
 """Constants up to this many values are folded. More would expand the attention biases from 196 values to 38,416."""
+
+
+DECODED: dict[str, tuple[int | str, ...]] = {
+    "logits": ("prompts", 4, "4*rows", "4*columns"),
+    "scores": ("prompts", 4),
+}
+"""Names and shapes of what a decoder gives."""
 
 
 class NamedLinear(nn.Module):
@@ -186,7 +193,27 @@ def trace_decoder(model: Sam) -> onnx.ModelProto:
             "labels": ("prompts", "points"),
             "mask": ("prompts", 1, "4*rows", "4*columns"),
             "has_mask": ("prompts",),
-            "logits": ("prompts", 4, "4*rows", "4*columns"),
-            "scores": ("prompts", 4),
+            **DECODED,
+        },
+    )
+
+
+def trace_point_decoder(model: Sam) -> onnx.ModelProto:
+    """Trace the decoder for prompts without a mask: cheaper, above all for several prompts at once."""
+    rows, columns = Dim("rows", min=4, max=512), Dim("columns", min=4, max=512)
+    prompts, points = Dim("prompts", min=1, max=4096), Dim("points", min=1, max=256)
+    return to_onnx(
+        PointDecoderHalf(prepared(model)),
+        (torch.zeros(1, 256, 30, 46), torch.zeros(3, 5, 2), torch.ones(3, 5, dtype=torch.int32)),
+        {
+            "embedding": {2: rows, 3: columns},
+            "points": {0: prompts, 1: points},
+            "labels": {0: prompts, 1: points},
+        },
+        {
+            "embedding": (1, 256, "rows", "columns"),
+            "points": ("prompts", "points", 2),
+            "labels": ("prompts", "points"),
+            **DECODED,
         },
     )

@@ -7,12 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.bundle import Bundle, GraphEntry
+from sam_edge.bundle import POINT_DECODER, Bundle, GraphEntry
 from sam_edge.errors import EngineError, InputError
 
 Built = TypeVar("Built")
@@ -185,7 +185,20 @@ def graph_for(bundle: Bundle, role: str, size: tuple[int, int]) -> GraphEntry:
     )
 
 
-class KeptOpen:
+def decoder_for(
+    bundle: Bundle, embedding: Float, points: Float, labels: NDArray[np.int32], mask: Float, has_mask: Float
+) -> tuple[str, dict[str, NDArray[Any]]]:
+    """Choose the decoder for these prompts, and name what goes into it.
+
+    Without any mask prompt, a decoder that takes none does less work; not every bundle has one.
+    """
+    feed = {"embedding": embedding, "points": points, "labels": labels}
+    if not has_mask.any() and bundle.manifest.has(POINT_DECODER):
+        return POINT_DECODER, feed
+    return "decoder", {**feed, "mask": mask, "has_mask": has_mask}
+
+
+class KeptOpen(Generic[Built]):
     """Compiled graphs by the shape they are for: built when first needed, the least recently used let go.
 
     Not thread-safe.
@@ -193,7 +206,7 @@ class KeptOpen:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._built: dict[tuple[int, ...], object] = {}
+        self._built: dict[tuple[int, ...], Built] = {}
 
     def get(self, shape: tuple[int, ...], build: Callable[[], Built]) -> Built:
         """Return what was built for `shape`, building it now if need be."""
@@ -203,7 +216,7 @@ class KeptOpen:
         self._built[shape] = found
         while len(self._built) > SIZES_KEPT_OPEN:
             self._built.pop(next(iter(self._built)))
-        return found  # type: ignore[return-value]
+        return found
 
     def clear(self) -> None:
         """Let all of them go."""

@@ -92,7 +92,9 @@ class PackageRuntime(Runtime):
             )
             for one in (slice(prompt, prompt + 1) for prompt in range(len(points)))
         ]
-        logits, scores = (np.concatenate([output(one, name) for one in made]) for name in ("logits", "scores"))
+        logits, scores = (
+            np.concatenate([output(one, name) for one in made]) for name in ("logits", "scores")
+        )
         return logits, scores
 
     def close(self) -> None:
@@ -203,9 +205,7 @@ def input_size(graph: GraphEntry) -> tuple[int, int]:
     raise BundleError(f"bundle: {graph.file} has neither an image nor an embedding among its inputs")
 
 
-def fill_slots(
-    points: Float, labels: NDArray[np.int32], slots: int
-) -> tuple[Float, NDArray[np.int32]]:
+def fill_slots(points: Float, labels: NDArray[np.int32], slots: int) -> tuple[Float, NDArray[np.int32]]:
     """Add empty points to (P, N, 2) points and (P, N) labels until there are `slots`.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from sam_edge.runtimes.base import (
     check_image,
     check_prompts,
     closed_error,
+    decoder_for,
     graph_for,
 )
 
@@ -44,7 +46,7 @@ class OnnxRuntime(Runtime):
         self.precision = bundle.manifest.precision
         self._bundle = bundle
         self._lock = threading.Lock()
-        self._encoders, self._decoders = KeptOpen(), KeptOpen()
+        self._kept: defaultdict[str, KeptOpen[onnxruntime.InferenceSession]] = defaultdict(KeptOpen)
         self._closed = False
 
     def encode(self, image: NDArray[np.uint8]) -> Float:
@@ -61,14 +63,8 @@ class OnnxRuntime(Runtime):
         check_prompts(embedding, points, labels, mask, has_mask)
         rows, columns = embedding.shape[2:]
         fixed = {"rows": rows, "columns": columns, "4*rows": 4 * rows, "4*columns": 4 * columns}
-        session = self._session("decoder", (16 * rows, 16 * columns), fixed)
-        feed = {
-            "embedding": embedding,
-            "points": points,
-            "labels": labels,
-            "mask": mask,
-            "has_mask": has_mask,
-        }
+        role, feed = decoder_for(self._bundle, embedding, points, labels, mask, has_mask)
+        session = self._session(role, (16 * rows, 16 * columns), fixed)
         logits, scores = self._run(session, feed)
         return logits, scores
 
@@ -76,8 +72,7 @@ class OnnxRuntime(Runtime):
         """See `Runtime.close`."""
         with self._lock:
             self._closed = True
-            self._encoders.clear()
-            self._decoders.clear()
+            self._kept.clear()
 
     def _session(
         self, role: str, size: tuple[int, int], fixed: dict[str, int]
@@ -85,8 +80,7 @@ class OnnxRuntime(Runtime):
         with self._lock:
             if self._closed:
                 raise closed_error(self.name)
-            kept = self._encoders if role == "encoder" else self._decoders
-            return kept.get(size, lambda: self._open(role, size, fixed))
+            return self._kept[role].get(size, lambda: self._open(role, size, fixed))
 
     def _open(self, role: str, size: tuple[int, int], fixed: dict[str, int]) -> onnxruntime.InferenceSession:
         path = self._bundle.path_of(graph_for(self._bundle, role, size))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,10 +21,31 @@ from sam_edge.runtimes.base import (
     check_image,
     check_prompts,
     closed_error,
+    decoder_for,
     graph_for,
 )
 
 PRECISIONS = ("f32", "bf16", "f16")
+
+
+class Compiled:
+    """A compiled model and its idle requests. A request serves one thread at a time, and costs time to make."""
+
+    def __init__(self, model: openvino.CompiledModel) -> None:
+        """Begin with no request."""
+        self._model = model
+        self._idle: deque[openvino.InferRequest] = deque()
+
+    def infer(self, feed: Mapping[str, NDArray[Any]]) -> list[Float]:
+        """Run the model; the results are copies, so that the request can be used again."""
+        try:
+            request = self._idle.pop()
+        except IndexError:
+            request = self._model.create_infer_request()
+        outputs = request.infer(feed)
+        results = [np.array(outputs[port]) for port in self._model.outputs]
+        self._idle.append(request)
+        return results
 
 
 class OpenVino(Runtime):
@@ -52,7 +74,7 @@ class OpenVino(Runtime):
             self._settings["INFERENCE_NUM_THREADS"] = self.threads
         self._bundle = bundle
         self._lock = threading.Lock()
-        self._encoders, self._decoders = KeptOpen(), KeptOpen()
+        self._kept: defaultdict[str, KeptOpen[Compiled]] = defaultdict(KeptOpen)
         self._closed = False
 
     def encode(self, image: NDArray[np.uint8]) -> Float:
@@ -69,21 +91,17 @@ class OpenVino(Runtime):
         """See `Runtime.decode`."""
         check_prompts(embedding, points, labels, mask, has_mask)
         rows, columns = embedding.shape[2:]
-        shapes = {
+        role, feed = decoder_for(self._bundle, embedding, points, labels, mask, has_mask)
+        prompts = 1 if points.shape[0] == 1 else -1
+        every = {
             "embedding": [1, 256, rows, columns],
-            "points": [-1, -1, 2],
-            "labels": [-1, -1],
-            "mask": [-1, 1, 4 * rows, 4 * columns],
-            "has_mask": [-1],
+            "points": [prompts, -1, 2],
+            "labels": [prompts, -1],
+            "mask": [prompts, 1, 4 * rows, 4 * columns],
+            "has_mask": [prompts],
         }
-        model = self._compiled("decoder", (16 * rows, 16 * columns), -1, shapes)
-        feed = {
-            "embedding": embedding,
-            "points": points,
-            "labels": labels,
-            "mask": mask,
-            "has_mask": has_mask,
-        }
+        shapes = {name: every[name] for name in feed}
+        model = self._compiled(role, (16 * rows, 16 * columns), prompts, shapes)
         logits, scores = self._run(model, feed)
         return logits, scores
 
@@ -91,33 +109,29 @@ class OpenVino(Runtime):
         """See `Runtime.close`."""
         with self._lock:
             self._closed = True
-            self._encoders.clear()
-            self._decoders.clear()
+            self._kept.clear()
 
     def _compiled(
         self, role: str, size: tuple[int, int], batch: int, shapes: dict[str, list[int]]
-    ) -> openvino.CompiledModel:
+    ) -> Compiled:
         with self._lock:
             if self._closed:
                 raise closed_error(self.name)
-            kept = self._encoders if role == "encoder" else self._decoders
-            return kept.get((batch, *size), lambda: self._open(graph_for(self._bundle, role, size), shapes))
+            graph = graph_for(self._bundle, role, size)
+            return self._kept[role].get((batch, *size), lambda: self._open(graph, shapes))
 
-    def _open(self, graph: GraphEntry, shapes: dict[str, list[int]]) -> openvino.CompiledModel:
+    def _open(self, graph: GraphEntry, shapes: dict[str, list[int]]) -> Compiled:
         path = self._bundle.path_of(graph)
         try:
             model = self._core.read_model(str(path))
             model.reshape(shapes)
-            return self._core.compile_model(model, self.device, self._settings)
+            return Compiled(self._core.compile_model(model, self.device, self._settings))
         except RuntimeError as error:
             raise BundleError(f"bundle: openvino cannot open {path}: {error}") from error
 
-    def _run(self, model: openvino.CompiledModel, feed: Mapping[str, NDArray[Any]]) -> list[Float]:
+    def _run(self, compiled: Compiled, feed: Mapping[str, NDArray[Any]]) -> list[Float]:
         try:
-            # A request belongs to one thread at a time, so each call has its own.
-            request = model.create_infer_request()
-            outputs = request.infer(feed)
-            return [np.array(outputs[port]) for port in model.outputs]
+            return compiled.infer(feed)
         except RuntimeError as error:
             raise EngineError(f"openvino failed: {error}") from error
 

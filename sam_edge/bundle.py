@@ -16,6 +16,8 @@ from typing import Any
 from sam_edge.errors import BundleError
 
 MANIFEST = "manifest.json"
+POINT_DECODER = "decoder_points"
+"""Role of a decoder for prompts without a mask; a bundle may leave it out."""
 SCHEMA = 1
 """The schema this version writes, and the newest it reads."""
 
@@ -51,7 +53,7 @@ class GraphEntry:
     """One graph that an engine can open."""
 
     role: str
-    """`encoder` or `decoder`."""
+    """`encoder`, `decoder`, or `decoder_points`: a decoder of its own for prompts without a mask."""
     file: str
     """The graph's file."""
     multiple_of: int
@@ -103,6 +105,10 @@ class Manifest:
         if not found:
             raise BundleError(f"bundle: {self.name} holds no {role}")
         return tuple(sorted(found, key=lambda graph: -graph.multiple_of))
+
+    def has(self, role: str) -> bool:
+        """Say whether there is a graph of `role`."""
+        return any(graph.role == role for graph in self.graphs)
 
     def to_json(self) -> str:
         """Write as JSON, keys in a fixed order."""

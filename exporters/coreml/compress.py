@@ -15,10 +15,6 @@ from sam_edge.exporters.coreml.coremltools_quiet import coremltools, quiet
 
 SMALLEST = 512
 """Constants of fewer values are left as they are."""
-TABLE_USERS = ("linear", "add")
-"""Operations whose constants become tables: linear layers, and the attention biases that are added to scores."""
-
-
 @dataclass(frozen=True, slots=True)
 class Compression:
     """How the weights of a package are stored."""
@@ -41,10 +37,14 @@ def compress(model: Any, how: Compression) -> Any:
     Returns:
         A new model.
     """
-    if how.linear_bits < 8:
-        model = with_tables(model, how.linear_bits, how.channels_a_table)
-        return in_8_bits(model, ("conv",)) if how.convolution_bits == 8 else model
-    return in_8_bits(model, ("linear", "add", "conv") if how.convolution_bits == 8 else ("linear", "add"))
+    # Constants that are added to something are attention biases, but for the decoder's positions, whose users differ.
+    outputs = {entry.name for entry in model.get_spec().description.output}
+    products = ("linear", "add") if "embedding" in outputs else ("linear",)
+    convolutions = ("conv",) if how.convolution_bits == 8 else ()
+    if how.linear_bits == 8:
+        return in_8_bits(model, products + convolutions)
+    model = with_tables(model, products, how)
+    return in_8_bits(model, convolutions) if convolutions else model
 
 
 def in_8_bits(model: Any, users: tuple[str, ...]) -> Any:
@@ -56,22 +56,20 @@ def in_8_bits(model: Any, users: tuple[str, ...]) -> Any:
         return tools.linear_quantize_weights(model, config=how)
 
 
-def with_tables(model: Any, bits: int, channels: int | None) -> Any:
-    """Store linear layers and attention biases as indices of `bits` bits into tables of k-means centres."""
+def with_tables(model: Any, users: tuple[str, ...], how: Compression) -> Any:
+    """Store the constants of some types of operation as indices into tables of k-means centres."""
     tools = coremltools.optimize.coreml
-    whole = tools.OpPalettizerConfig(mode="kmeans", nbits=bits, weight_threshold=SMALLEST)
+    whole = tools.OpPalettizerConfig(mode="kmeans", nbits=how.linear_bits, weight_threshold=SMALLEST)
     grouped = whole
-    if channels is not None:
+    if how.channels_a_table is not None:
         grouped = tools.OpPalettizerConfig(
             mode="kmeans",
-            nbits=bits,
+            nbits=how.linear_bits,
             weight_threshold=SMALLEST,
             granularity="per_grouped_channel",
-            group_size=channels,
+            group_size=how.channels_a_table,
             channel_axis=0,
         )
-    how = tools.OptimizationConfig(
-        op_type_configs={user: grouped if user == "linear" else whole for user in TABLE_USERS}
-    )
+    one_each = {user: grouped if user == "linear" else whole for user in users}
     with quiet():
-        return tools.palettize_weights(model, config=how)
+        return tools.palettize_weights(model, config=tools.OptimizationConfig(op_type_configs=one_each))

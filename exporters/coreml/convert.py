@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from sam_edge.errors import ExportError, InputError
+from sam_edge.exporters.coreml.activations import round_inputs
 from sam_edge.exporters.coreml.coremltools_quiet import coremltools, quiet
 from sam_edge.exporters.coreml.modules import CoreMLDecoder, CoreMLEncoder
+from sam_edge.exporters.quantize import Rounding
 from sam_edge.geometry import MASK_STRIDE, STRIDE
 from sam_edge.nn import Sam
 
@@ -25,7 +28,14 @@ NOTES = ("executorch_debug_handle_mapping.json",)
 
 
 
-def convert_encoder(sam: Sam, size: tuple[int, int], *, half: bool, newer: bool = False) -> Any:
+def convert_encoder(
+    sam: Sam,
+    size: tuple[int, int],
+    *,
+    half: bool,
+    newer: bool = False,
+    plan: Mapping[str, Rounding] | None = None,
+) -> Any:
     """Convert the encoder for pictures of `size` (height, width).
 
     Args:
@@ -41,6 +51,7 @@ def convert_encoder(sam: Sam, size: tuple[int, int], *, half: bool, newer: bool 
     picture = coremltools.ImageType(name="image", shape=shape, color_layout=coremltools.colorlayout.RGB)
     embedding = coremltools.TensorType(name="embedding", dtype=np.float16 if half else np.float32)
     module = CoreMLEncoder(sam, half=half)
+    round_inputs(module.encoder, plan or {})
     return convert(module, (torch.zeros(shape),), [picture], [embedding], half=half, newer=newer)
 
 

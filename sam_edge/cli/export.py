@@ -49,7 +49,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "export",
         help="compile a checkpoint for an engine",
-        description="Compile a checkpoint for an engine, measure it beside fp32 torch, and write it if it is good enough.",
+        description="Compile a checkpoint for an engine, measure it beside fp32 torch, write it if it is good enough.",
     )
     parser.add_argument(
         "--checkpoint",

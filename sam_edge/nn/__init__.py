@@ -8,13 +8,14 @@ except ImportError as error:
     raise MissingExtraError("torch", extra="export", purpose="the model in torch") from error
 
 from sam_edge.nn.checkpoint import load_mobile_sam, load_model, read_state, recognise
-from sam_edge.nn.sam import MODELS, ORIGINS, DecoderHalf, EncoderHalf, Sam, mobile_sam
+from sam_edge.nn.sam import MODELS, ORIGINS, DecoderHalf, EncoderHalf, PointDecoderHalf, Sam, mobile_sam
 
 __all__ = [
     "MODELS",
     "ORIGINS",
     "DecoderHalf",
     "EncoderHalf",
+    "PointDecoderHalf",
     "Sam",
     "load_mobile_sam",
     "load_model",

@@ -43,7 +43,12 @@ class Sam(nn.Module):
         return self.image_encoder(self.normalise(image))
 
     def decode(
-        self, embedding: Tensor, points: Tensor, labels: Tensor, mask: Tensor, has_mask: Tensor
+        self,
+        embedding: Tensor,
+        points: Tensor,
+        labels: Tensor,
+        mask: Tensor | None = None,
+        has_mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Decode P prompts on one embedding.
 
@@ -51,14 +56,19 @@ class Sam(nn.Module):
             embedding: float32 (1, 256, h, w).
             points: float32 (P, N, 2), input pixels, a pixel's own index being its place (upstream's convention).
             labels: int (P, N): 1 object, 0 not, 2 and 3 a box's corners, -1 padding.
-            mask: float32 (P, 1, 4h, 4w), logits of a mask prompt.
-            has_mask: float32 (P,): 0 where `mask` is to be ignored.
+            mask: float32 (P, 1, 4h, 4w), logits of a mask prompt; None when no prompt has one.
+            has_mask: float32 (P,): 0 where `mask` is to be ignored; None with `mask`.
 
         Returns:
             Logits float32 (P, 4, 4h, 4w) and scores float32 (P, 4) of all four output tokens.
         """
         height, width = embedding.shape[2], embedding.shape[3]
-        image = embedding.flatten(2).transpose(1, 2) + self.prompt_encoder.dense_mask(mask, has_mask)
+        if mask is None or has_mask is None:
+            # One image for all prompts: what the first block makes of it alone is then computed once.
+            dense = self.prompt_encoder.no_mask_embed.weight
+        else:
+            dense = self.prompt_encoder.dense_mask(mask, has_mask)
+        image = embedding.flatten(2).transpose(1, 2) + dense
         positions = self.prompt_encoder.dense_positions(height, width)
         tokens = self.prompt_encoder.tokens(points, labels)
         return self.mask_decoder(image, positions, tokens, height, width)
@@ -90,6 +100,19 @@ class DecoderHalf(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """See `Sam.decode`."""
         return self.sam.decode(embedding, points, labels, mask, has_mask)
+
+
+class PointDecoderHalf(nn.Module):
+    """The half that is run once a prompt without a mask: the image's share of the work serves all prompts of a call."""
+
+    def __init__(self, sam: Sam) -> None:
+        """Take the prompt encoder and the mask decoder of `sam`."""
+        super().__init__()
+        self.sam = sam
+
+    def forward(self, embedding: Tensor, points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Sam.decode`."""
+        return self.sam.decode(embedding, points, labels)
 
 
 def mobile_sam() -> Sam:

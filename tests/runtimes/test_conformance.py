@@ -138,7 +138,11 @@ class TestResults:
         assert together.shape == (2, 256, 14, 28)
         for got, alone in zip(together, (first, second), strict=True):
             expected = runtime.encode(alone)[0]
-            np.testing.assert_allclose(got, expected, atol=1e-3 * np.abs(expected).max())
+            # Another batch is another compiled graph, and 8 bits round what differs in the last place to other steps.
+            allowed = 0.05 if runtime.precision.startswith("int8") else 1e-4
+            assert np.linalg.norm(got - expected) <= allowed * np.linalg.norm(expected)
+            other = together[1] if alone is first else together[0]
+            assert runtime.name == "fake" or np.linalg.norm(other - expected) > 0.2 * np.linalg.norm(expected)
 
     def test_several_prompts_at_once_are_single_calls(
         self, runtime: Runtime, embedding: NDArray[np.float32]

@@ -1,0 +1,43 @@
+"""Select by gaze in a video, step by step and without a window: what an app's camera loop does.
+
+    python examples/headless_session.py VIDEO GAZE.csv
+
+Without arguments it plays the demo. Prints a line whenever the selection changes.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import sam_edge
+from sam_edge.gaze.recordings import read
+from sam_edge.media.frames import open_frames
+from sam_edge.stream import GazeSession
+
+DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
+
+
+def main(arguments: list[str]) -> None:
+    video, gaze = arguments if arguments else (DEMO / "clip.mp4", DEMO / "gaze.csv")
+    recording = read(Path(gaze))
+    samples = iter(recording.samples)
+    waiting = next(samples, None)
+    before = None
+    with (
+        sam_edge.load() as model,
+        open_frames(video) as frames,
+        GazeSession(model, px_per_deg=recording.px_per_deg or 15) as session,
+    ):
+        for frame in frames:
+            while waiting is not None and waiting.time_ns <= frame.time_ns:
+                session.feed([waiting])
+                waiting = next(samples, None)
+            selection = session.step(frame.image, frame.time_ns)
+            if selection.object_id != before:
+                before = selection.object_id
+                print(f"{frame.time_ns / 1e9:6.2f} s  object {selection.object_id}  box {selection.box}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,190 @@
+"""From a checkpoint to a bundle of Core ML packages."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import sam_edge
+from sam_edge.bundle import MANIFEST, FileEntry, GraphEntry, Manifest, TensorEntry, describe_file, hash_file
+from sam_edge.errors import ExportError, InputError
+from sam_edge.exporters.coreml.compress import Compression, compress
+from sam_edge.exporters.coreml.convert import (
+    DEEPEST_RANK,
+    check_size,
+    convert_decoder,
+    convert_encoder,
+    save,
+)
+from sam_edge.exporters.coreml.evaluate_mil import Program, read_package
+from sam_edge.exporters.onnx_bundle import UNKNOWN_ORIGIN, new_folder
+from sam_edge.exporters.pictures import CalibrationSet
+from sam_edge.exporters.quantize import Rounding, plan_quantization
+from sam_edge.nn import ORIGINS, Sam
+
+SIZES = ((448, 672), (448, 448))
+"""Input sizes (height, width) that are exported when none are asked for."""
+TOOLS = ("torch", "coremltools", "numpy")
+NUMPY_NAMES = {"FLOAT16": "float16", "FLOAT32": "float32", "INT32": "int32"}
+MEANING = {
+    "image": "RGB picture, letterboxed into the top-left corner; Core ML takes it as an image (CVPixelBuffer)",
+    "embedding": "embedding, stride 16",
+    "points": "x, y in input pixels; a pixel's own index is its place",
+    "labels": "1 object, 0 not, 2 and 3 a box's corners, -1 padding (ends a prompt without a box), -2 an empty slot",
+    "mask": "logits of a mask prompt",
+    "has_mask": "1 where the mask is to be used, 0 where it is to be ignored",
+    "logits": "low-resolution logits of all four masks, 4 input pixels apart; > 0 is inside",
+    "scores": "predicted IoU of all four masks",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the packages of a precision are made."""
+
+    half: bool
+    """fp16 instead of fp32."""
+    weights: Compression | None = None
+    """How weights are stored; None leaves them in the format of the arithmetic."""
+    activations: bool = False
+    """Whether what enters the encoder's linear layers is rounded to 8 bits."""
+
+    @property
+    def newer(self) -> bool:
+        """Whether it needs iOS 18 and macOS 15."""
+        return self.weights is not None and self.weights.channels_a_table is not None
+
+
+RECIPES = {
+    "fp32": Recipe(half=False),
+    "fp16": Recipe(half=True),
+    "w8": Recipe(half=True, weights=Compression(linear_bits=8, convolution_bits=16)),
+    "p6": Recipe(half=True, weights=Compression(linear_bits=6, convolution_bits=8, channels_a_table=16)),
+    "p4": Recipe(half=True, weights=Compression(linear_bits=4, convolution_bits=8, channels_a_table=4)),
+    "w8a8": Recipe(
+        half=True, weights=Compression(linear_bits=8, convolution_bits=16), activations=True
+    ),
+}
+"""Precisions by name."""
+
+
+def export_coreml(
+    model: Sam,
+    checkpoint: Path,
+    out: Path,
+    *,
+    precision: str = "fp16",
+    sizes: Sequence[tuple[int, int]] = SIZES,
+    calibration: CalibrationSet | None = None,
+) -> Manifest:
+    """Write a bundle of Core ML packages, whole or not at all: an encoder and a decoder an input size.
+
+    Args:
+        model: the model in torch; not changed.
+        checkpoint: the file it was loaded from, for the manifest.
+        out: the bundle's folder; must not exist, or be a bundle, which is replaced.
+        precision: `fp32`; `fp16`; `w8`: fp16 with weights in 8 bits; `p6`, `p4`: with weights as indices into tables of
+            64 or 16 values; `w8a8`: `w8` with 8-bit inputs of the encoder's matrix products.
+        sizes: input sizes (height, width), multiples of 16, best of 224.
+        calibration: what to fit `w8a8` on.
+
+    Raises:
+        InputError: the precision or a size is not accepted, or w8a8 was asked for without calibration pictures.
+        ExportError: the conversion gave a program that Core ML does not run, or `out` is in the way or cannot be written.
+    """
+    if precision not in RECIPES:
+        raise InputError(
+            f"precision: {precision!r} is not accepted for coreml; accepted: {', '.join(RECIPES)}"
+        )
+    if not sizes:
+        raise InputError("sizes: none given; accepted: one or more (height, width)")
+    wanted = sorted({check_size(size) for size in sizes})
+    recipe = RECIPES[precision]
+    plan: dict[str, Rounding] = {}
+    if recipe.activations:
+        if calibration is None:
+            raise InputError("calibration: w8a8 is fitted on pictures; give a folder of them with --calibration")
+        plan, _ = plan_quantization(model, calibration.images)
+    origin = ORIGINS.get(model.name, UNKNOWN_ORIGIN)
+    with new_folder(out) as folder:
+        graphs = []
+        for size in wanted:
+            encoder = convert_encoder(model, size, half=recipe.half, newer=recipe.newer, plan=plan)
+            decoder = convert_decoder(model, size, half=recipe.half, newer=recipe.newer)
+            for role, converted in (("encoder", encoder), ("decoder", decoder)):
+                name = f"{role}_{size[1]}x{size[0]}.mlpackage"
+                small = compress(converted, recipe.weights) if recipe.weights else converted
+                label(small, f"{model.name} {role} {size[1]}x{size[0]} {precision}", origin)
+                save(small, folder / name)
+                graphs.append(describe_graph(role, name, read_package(folder / name)))
+        manifest = Manifest(
+            name=f"{model.name}-coreml-{precision}",
+            model=model.name,
+            target="coreml",
+            precision=precision,
+            checkpoint_sha256=hash_file(checkpoint),
+            files=tuple(describe_files(folder)),
+            graphs=tuple(graphs),
+            sizes=tuple(wanted),
+            licence=origin,
+            calibration=calibration.summary() if calibration and recipe.activations else {},
+            tools=versions(),
+        )
+        (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    return manifest
+
+
+def label(model: Any, title: str, licence: str) -> None:
+    """Write into a model what Xcode shows of it."""
+    model.short_description, model.license, model.author = title, licence, "sam-edge"
+    model.version = sam_edge.__version__
+    description = model.get_spec().description
+    for entries, notes in (
+        (description.input, model.input_description),
+        (description.output, model.output_description),
+    ):
+        for entry in entries:
+            notes[entry.name] = MEANING[entry.name]
+
+
+def describe_graph(role: str, name: str, program: Program) -> GraphEntry:
+    """Describe one package as it lies on disk.
+
+    Raises:
+        ExportError: a value of its program has more axes than Core ML runs.
+    """
+    if program.deepest_rank > DEEPEST_RANK:
+        raise ExportError(
+            f"coreml: a value of {name} has {program.deepest_rank} axes; accepted: up to {DEEPEST_RANK}"
+        )
+    inputs = []
+    for key, kind in program.inputs.items():
+        entry = TensorEntry(key, kind.shape, NUMPY_NAMES[kind.dtype], MEANING[key])
+        if key in program.image_inputs:
+            batch, colours, height, width = kind.shape
+            entry = replace(entry, shape=(batch, height, width, colours), dtype="uint8")
+        inputs.append(entry)
+    declared = {
+        key: kind for operation in program.operations for key, kind in operation.outputs if key in program.outputs
+    }
+    outputs = tuple(
+        TensorEntry(key, declared[key].shape, NUMPY_NAMES[declared[key].dtype], MEANING[key])
+        for key in program.outputs
+    )
+    return GraphEntry(role=role, file=name, multiple_of=16, inputs=tuple(inputs), outputs=outputs)
+
+
+def describe_files(folder: Path) -> list[FileEntry]:
+    """Measure every file in `folder` and below; a package is a folder, so paths have slashes."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [replace(describe_file(path), path=path.relative_to(folder).as_posix()) for path in files]
+
+
+def versions() -> dict[str, str]:
+    """Name the versions of what made an export."""
+    found = {name: importlib.metadata.version(name) for name in TOOLS}
+    return {"sam_edge": sam_edge.__version__, "python": platform.python_version(), **found}

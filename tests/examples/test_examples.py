@@ -1,0 +1,52 @@
+"""The examples run as they stand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+
+def run(repo_dir: Path, name: str, *arguments: object) -> str:
+    done = subprocess.run(
+        [sys.executable, str(repo_dir / "examples" / name), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_select_in_picture_cuts_the_disc_out(repo_dir: Path, tmp_path: Path) -> None:
+    image = np.full((240, 320, 3), 40, np.uint8)
+    cv2.circle(image, (160, 120), 60, (60, 200, 220), -1)
+    picture, out = tmp_path / "disc.png", tmp_path / "cut.png"
+    cv2.imwrite(str(picture), image)
+    assert "predicted IoU" in run(repo_dir, "select_in_picture.py", picture, 160, 120, out)
+    cut = cv2.imread(str(out), cv2.IMREAD_UNCHANGED)
+    assert cut.shape[2] == 4
+    assert abs(cut.shape[0] - 121) <= 6
+    assert abs(cut.shape[1] - 121) <= 6
+
+
+def test_headless_session_reports_the_selection(repo_dir: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "clip"
+    clip.mkdir()
+    for index in range(8):
+        image = np.full((96, 128, 3), 40, np.uint8)
+        cv2.circle(image, (50 + index, 48), 20, (60, 200, 220), -1)
+        cv2.imwrite(str(clip / f"{index}.png"), image)
+    gaze = tmp_path / "gaze.csv"
+    rows = [f"{index / 200:.3f},{50 + index / 200 * 24:.1f},48,1" for index in range(70)]
+    gaze.write_text("\n".join(["timestamp_s,x_px,y_px,confidence", *rows]) + "\n")
+    assert "object 1" in run(repo_dir, "headless_session.py", clip, gaze)
+
+
+def test_the_demo_gaze_is_made_again_byte_for_byte(repo_dir: Path, tmp_path: Path) -> None:
+    run(repo_dir, "make_demo_gaze.py", tmp_path / "gaze.csv")
+    shipped = repo_dir / "sam_edge" / "assets" / "demo" / "gaze.csv"
+    assert (tmp_path / "gaze.csv").read_bytes() == shipped.read_bytes()

@@ -1,0 +1,162 @@
+"""How far each engine and precision may be from fp32 torch, on real pictures: one table for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sam_edge.errors import EngineError
+from sam_edge.exporters.pictures import LabelledPicture, labelled_pictures
+from sam_edge.masks import Masks, iou
+from sam_edge.runtimes import Runtime, RuntimeOptions
+from sam_edge.segmenter import Embedding, Segmenter
+
+PICTURES = 5
+SIZE = (448, 672)
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What a precision may lose."""
+
+    relative_error: float
+    """Norm of the embedding's difference over the embedding's norm, worst picture."""
+    token_iou: float
+    """IoU of each of SAM's four masks with the reference's, mean over things; the worst of the four."""
+    chosen_iou: float
+    """IoU of the masks put first, mean over things."""
+    score: float
+    """Difference of a predicted IoU, mean over things and masks."""
+
+
+TOLERANCES = {
+    "fp32": Tolerance(relative_error=1e-4, token_iou=0.999, chosen_iou=0.999, score=1e-4),
+    "int8": Tolerance(relative_error=0.08, token_iou=0.92, chosen_iou=0.94, score=0.02),
+    "int8+bf16": Tolerance(relative_error=0.09, token_iou=0.92, chosen_iou=0.94, score=0.02),
+}
+
+
+def by_token(masks: Masks, prompt: int) -> NDArray[np.bool_]:
+    """The four masks (4, H, W) of one prompt in the order of SAM's outputs."""
+    return np.asarray(masks.masks[prompt][np.argsort(masks.token[prompt])])
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A picture and what fp32 torch makes of it."""
+
+    picture: LabelledPicture
+    """The picture and the things in it."""
+    embedding: Embedding
+    """Torch's embedding."""
+    masks: Masks
+    """Torch's masks, a prompt a thing: one point in its deepest place."""
+
+
+@pytest.fixture(scope="module")
+def expected(reference: Segmenter, coco_dir: Path) -> list[Expected]:
+    """The first pictures of the labelled set, and what fp32 torch makes of them."""
+    made = []
+    for picture in labelled_pictures(coco_dir, at_most=PICTURES):
+        embedding = reference.encode(picture.image, size=SIZE)
+        made.append(Expected(picture, embedding, reference.decode(embedding, points=picture.points[:, None])))
+    assert sum(len(one.picture.objects) for one in made) >= 10
+    return made
+
+
+@pytest.fixture(
+    scope="module", params=[("onnxruntime", None), ("openvino", None), ("openvino", "bf16")], ids=str
+)
+def measured(
+    request: pytest.FixtureRequest, open_engine: Callable[..., Runtime]
+) -> Iterator[tuple[Segmenter, Tolerance]]:
+    """Each engine on the embedded model, and what its precision may lose."""
+    name, hint = request.param
+    with open_engine(name, RuntimeOptions(precision=hint)) as runtime:
+        yield Segmenter(runtime), TOLERANCES[runtime.precision]
+
+
+def relative_error(got: Embedding, wanted: Embedding) -> float:
+    """Norm of the difference over the norm."""
+    return float(np.linalg.norm(got.data - wanted.data) / np.linalg.norm(wanted.data))
+
+
+def test_masks_and_scores_are_those_of_torch_within_the_table(
+    measured: tuple[Segmenter, Tolerance], expected: list[Expected]
+) -> None:
+    model, allowed = measured
+    errors, tokens, chosen, scores = [], [], [], []
+    for one in expected:
+        embedding = model.encode(one.picture.image, size=SIZE)
+        errors.append(relative_error(embedding, one.embedding))
+        got = model.decode(embedding, points=one.picture.points[:, None])
+        for thing in range(len(one.picture.objects)):
+            pairs = zip(by_token(got, thing), by_token(one.masks, thing), strict=True)
+            tokens.append([iou(mine, theirs) for mine, theirs in pairs])
+            chosen.append(iou(got.best[thing], one.masks.best[thing]))
+            order, other = np.argsort(got.token[thing]), np.argsort(one.masks.token[thing])
+            scores.append(np.abs(got.scores[thing][order] - one.masks.scores[thing][other]).mean())
+    assert max(errors) <= allowed.relative_error
+    assert np.mean(tokens, axis=0).min() >= allowed.token_iou
+    assert np.mean(chosen) >= allowed.chosen_iou
+    assert np.mean(scores) <= allowed.score
+
+
+def test_quantization_is_really_there(expected: list[Expected], open_engine: Callable[..., Runtime]) -> None:
+    """Were the embedded model not rounded, the table would be no test."""
+    with open_engine("onnxruntime") as runtime:
+        got = Segmenter(runtime).encode(expected[0].picture.image, size=SIZE)
+    assert relative_error(got, expected[0].embedding) > TOLERANCES["fp32"].relative_error
+
+
+SIZES = [(448, 448), (448, 672), (672, 896), (1024, 1024)]
+POINTS = [[[140, 450]], [[990, 350]], [[628, 424]], [[340, 470]], [[180, 330]]]
+"""Boulder, block, pebble, rabbit and rock in the clip's first frame."""
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[1]}x{size[0]}")
+def test_every_size_runs_and_means_the_same(
+    size: tuple[int, int],
+    reference: Segmenter,
+    open_engine: Callable[..., Runtime],
+    clip_frame: NDArray[np.uint8],
+) -> None:
+    exact = reference.encode(clip_frame, size=size)
+    wanted = reference.decode(exact, points=POINTS)
+    for name in ("onnxruntime", "openvino"):
+        try:
+            runtime = open_engine(name)
+        except pytest.skip.Exception:
+            continue
+        with Segmenter(runtime) as model:
+            embedding = model.encode(clip_frame, size=size)
+            assert embedding.data.shape == (1, 256, size[0] // 16, size[1] // 16)
+            assert relative_error(embedding, exact) < TOLERANCES["int8"].relative_error
+            masks = model.decode(embedding, points=POINTS)
+        same = [
+            iou(mine, theirs)
+            for prompt in range(len(POINTS))
+            for mine, theirs in zip(by_token(masks, prompt), by_token(wanted, prompt), strict=True)
+        ]
+        # Single masks of single prompts do flip under rounding; most of twenty must not.
+        assert np.median(same) > 0.96
+
+
+def test_more_sizes_than_are_kept_open_still_run(open_engine: Callable[..., Runtime]) -> None:
+    sizes = [(64, 64 + 16 * step) for step in range(7)]
+    with open_engine("onnxruntime") as runtime:
+        first = [runtime.encode(np.full((1, *size, 3), 90, np.uint8)) for size in sizes]
+        again = [runtime.encode(np.full((1, *size, 3), 90, np.uint8)) for size in sizes]
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_device_that_is_not_here_is_named(open_engine: Callable[..., Runtime]) -> None:
+    pytest.importorskip("openvino", reason="needs OpenVINO: pip install 'sam-edge[openvino]'")
+    with pytest.raises(EngineError, match=r"device: 'ABACUS' is not here; OpenVINO sees .*CPU"):
+        open_engine("openvino", RuntimeOptions(device="ABACUS"))
