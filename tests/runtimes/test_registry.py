@@ -54,7 +54,7 @@ def added(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def add(*points: tuple[str, str]) -> None:
         made = [EntryPoint(name, value, "sam_edge.runtimes") for name, value in points]
-        monkeypatch.setattr("sam_edge.runtimes.registry.entry_points", lambda group: made)
+        monkeypatch.setattr("importlib.metadata.entry_points", lambda group: made)
 
     return add
 
