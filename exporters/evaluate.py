@@ -101,6 +101,9 @@ class Agreement:
     """IoU of the masks that each puts first, mean over prompts."""
     token_iou: Four
     """IoU of each of the four masks with the reference's, mean over prompts."""
+    refined_iou: float
+    """IoU of the masks put first when the reference's own mask is given back as a mask prompt beside the point, once a
+    picture; mean over pictures."""
     truth_iou: float | None
     """IoU of the mask put first with the truth, mean over prompts; None without labels."""
     reference_truth_iou: float | None
@@ -135,6 +138,7 @@ class Tally:
         self.tokens: list[list[float]] = []
         self.chosen: list[float] = []
         self.truth: list[tuple[float, float]] = []
+        self.refined: list[float] = []
 
     def embeddings(self, ours: Embedding, theirs: Embedding) -> None:
         """Compare two embeddings of one picture."""
@@ -172,6 +176,7 @@ class Tally:
             logit_error=four(np.mean(self.logits, axis=0)),
             chosen_iou=float(np.mean(self.chosen)),
             token_iou=four(np.mean(self.tokens, axis=0)),
+            refined_iou=float(np.mean(self.refined)),
             truth_iou=None if truth is None else float(truth[0]),
             reference_truth_iou=None if truth is None else float(truth[1]),
             truth_loss_error=None if truth is None else float(np.std(losses) / np.sqrt(len(losses))),
@@ -200,11 +205,18 @@ def compare(
         points = picture.points[:, None]
         for start in range(0, len(points), AT_ONCE):
             part = slice(start, start + AT_ONCE)
-            tally.masks(
+            mine, other = (
                 model.decode(ours, points=points[part]),
                 reference.decode(theirs, points=points[part]),
-                None if things is None else things[part],
             )
+            tally.masks(mine, other, None if things is None else things[part])
+            if start == 0:
+                first, given = points[:1], other.logits[:1, 0]
+                refined = [
+                    one.decode(embedding, points=first, mask=given).best[0]
+                    for one, embedding in ((model, ours), (reference, theirs))
+                ]
+                tally.refined.append(iou(refined[0], refined[1]))
     if not tally.cosines:
         raise InputError(
             "labelled: the set holds no picture with a thing of 400 pixels or more; give a folder with images/NAME.jpg "
@@ -269,6 +281,7 @@ ROWS: tuple[tuple[str, Callable[[Agreement], str]], ...] = (
     ),
     ("chosen mask: IoU", lambda one: known(one.chosen_iou, 4)),
     *((f"mask {token}: IoU", lambda one, token=token: known(one.token_iou[token], 4)) for token in range(4)),
+    ("with a mask prompt: IoU", lambda one: known(one.refined_iou, 4)),
     ("truth: IoU", lambda one: known(one.truth_iou, 4)),
     ("truth: IoU of the reference", lambda one: known(one.reference_truth_iou, 4)),
     ("truth: loss", lambda one: known(one.truth_loss, 4)),

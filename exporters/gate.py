@@ -56,6 +56,7 @@ class Thresholds:
             ("cosine of the embedding", found.worst_cosine, self.cosine),
             ("IoU of the chosen mask", found.chosen_iou, self.chosen_iou),
             ("IoU of the worst of the four masks", min(found.token_iou), self.token_iou),
+            ("IoU with a mask prompt", found.refined_iou, self.token_iou),
         )
         high = [
             ("relative error of the embedding", found.relative_error, self.relative_error),

@@ -8,7 +8,7 @@ import platform
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -105,32 +105,33 @@ def export_onnx(
     if precision == "int8" and calibration is None:
         raise InputError("calibration: int8 is fitted on pictures; give a folder of them with --calibration")
     with new_folder(out) as folder:
-        encoder, decoder = traced(model, precision, calibration)
-        points = trace_point_decoder(model)
-        if precision == "int8":
-            shrink_decoder(points.graph)
+        graphs = traced(model, precision, calibration)
         if precision != "fp32":
-            for graph in (encoder.graph, decoder.graph, points.graph):
-                store_half(graph)
-        graphs = {"encoder.onnx": without_padding(encoder), "encoder_padded.onnx": encoder}
-        save_with_weights(graphs, folder, "encoder.weights")
+            for proto in graphs.values():
+                store_half(proto.graph)
+        encoder, decoder, points = graphs["encoder"], graphs["decoder"], graphs[POINT_DECODER]
+        encoders = {"encoder.onnx": without_padding(encoder), "encoder_padded.onnx": encoder}
+        save_with_weights(encoders, folder, "encoder.weights")
         save_with_weights({"decoder.onnx": decoder, "decoder_points.onnx": points}, folder, "decoder.weights")
-        manifest = describe(model.name, encoder, decoder, folder, checkpoint, precision, calibration, points)
+        manifest = describe(model.name, graphs, folder, checkpoint, precision, calibration)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
         return manifest if gate is None else gate.check(folder)
 
 
-def traced(
-    model: Sam, precision: str, calibration: CalibrationSet | None
-) -> tuple[onnx.ModelProto, onnx.ModelProto]:
-    """Trace encoder and decoder, and round them if the precision is `int8`."""
-    encoder, decoder = trace_encoder(model), trace_decoder(model)
+def traced(model: Sam, precision: str, calibration: CalibrationSet | None) -> dict[str, onnx.ModelProto]:
+    """Trace the encoder and both decoders, by role, and round what is to be 8 bits.
+
+    `int8` rounds the encoder's products and the decoders' weights; `int8-nncf` leaves the encoder to NNCF.
+    """
+    encoder, decoder, points = trace_encoder(model), trace_decoder(model), trace_point_decoder(model)
     if precision == "int8" and calibration is not None:
         plan, _ = plan_quantization(model, calibration.images)
         insert(encoder, plan)
         shrink_to_int8(encoder.graph, at_least=ENCODER_ROUNDED)
-        shrink_decoder(decoder.graph)
-    return encoder, decoder
+    if precision.startswith("int8"):
+        for proto in (decoder, points):
+            shrink_decoder(proto.graph)
+    return {"encoder": encoder, "decoder": decoder, POINT_DECODER: points}
 
 
 def check_traceable(model: Sam) -> None:
@@ -213,32 +214,29 @@ def put_in_place(made: Path, out: Path) -> None:
 
 def describe(
     model: str,
-    encoder: onnx.ModelProto,
-    decoder: onnx.ModelProto,
+    traced_graphs: Mapping[str, onnx.ModelProto],
     folder: Path,
     checkpoint: Path,
     precision: str,
     calibration: CalibrationSet | None,
-    points: onnx.ModelProto | None = None,
 ) -> Manifest:
-    """Write the manifest of what lies in `folder`: the graphs of `model`, one of `sam_edge.nn.MODELS`."""
+    """Write the manifest of what lies in `folder`: the graphs of `model`, by role, as they were traced."""
     encoder_meaning = {"image": ENCODER_INPUT, "embedding": ENCODER_OUTPUT}
     entries = [
-        ("encoder", "encoder.onnx", PAD_FREE, encoder, encoder_meaning),
-        ("encoder", "encoder_padded.onnx", 16, encoder, encoder_meaning),
-        ("decoder", "decoder.onnx", 16, decoder, DECODER_MEANING),
+        ("encoder", "encoder.onnx", PAD_FREE, encoder_meaning),
+        ("encoder", "encoder_padded.onnx", 16, encoder_meaning),
+        ("decoder", "decoder.onnx", 16, DECODER_MEANING),
+        (POINT_DECODER, "decoder_points.onnx", 16, DECODER_MEANING),
     ]
-    if points is not None:
-        entries.append((POINT_DECODER, "decoder_points.onnx", 16, points, DECODER_MEANING))
     graphs = tuple(
         GraphEntry(
             role=role,
             file=file,
             multiple_of=multiple,
-            inputs=tensor_entries(proto.graph.input, meaning),
-            outputs=tensor_entries(proto.graph.output, meaning),
+            inputs=tensor_entries(traced_graphs[role].graph.input, meaning),
+            outputs=tensor_entries(traced_graphs[role].graph.output, meaning),
         )
-        for role, file, multiple, proto, meaning in entries
+        for role, file, multiple, meaning in entries
     )
     return Manifest(
         name=f"{model}-{precision}",
@@ -250,12 +248,12 @@ def describe(
         graphs=graphs,
         sizes=(),
         licence=ORIGINS.get(model, UNKNOWN_ORIGIN),
-        calibration=calibration.summary() if calibration else {},
+        calibration=calibration.summary() if calibration and precision == "int8" else {},
         tools=versions(),
     )
 
 
-def tensor_entries(values: Iterator[onnx.ValueInfoProto], meaning: dict[str, str]) -> tuple[TensorEntry, ...]:
+def tensor_entries(values: Iterable[onnx.ValueInfoProto], meaning: dict[str, str]) -> tuple[TensorEntry, ...]:
     """Describe a graph's inputs or outputs."""
     return tuple(
         TensorEntry(

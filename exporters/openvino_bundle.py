@@ -17,13 +17,11 @@ from sam_edge.errors import ExportError, InputError, MissingExtraError
 from sam_edge.exporters.gate import Gate
 from sam_edge.exporters.onnx_bundle import (
     DECODER_MEANING,
-    DECODER_ROUNDED,
     ENCODER_INPUT,
     ENCODER_OUTPUT,
     UNKNOWN_ORIGIN,
     check_traceable,
     new_folder,
-    shrink_to_int8,
     tensor_entries,
     traced,
     versions,
@@ -80,23 +78,13 @@ def export_openvino(
     if precision == "int8-nncf":
         tools["nncf"] = nncf_version()
     with new_folder(out) as folder:
-        encoder, decoder = traced(model, precision, calibration)
-        if precision == "int8-nncf":
-            shrink_to_int8(decoder.graph, at_least=DECODER_ROUNDED)
-        graphs = {"encoder": to_openvino(encoder), "decoder": to_openvino(decoder)}
+        protos = traced(model, precision, calibration)
+        graphs = {role: to_openvino(proto) for role, proto in protos.items()}
         if precision == "int8-nncf" and calibration is not None:
             graphs["encoder"] = quantize_with_nncf(graphs["encoder"], calibration)
         for role, graph in graphs.items():
             save(graph, folder / f"{role}.xml", half=precision != "fp32")
-        manifest = describe(
-            model.name,
-            {"encoder": encoder, "decoder": decoder},
-            folder,
-            checkpoint,
-            precision,
-            calibration,
-            tools,
-        )
+        manifest = describe(model.name, protos, folder, checkpoint, precision, calibration, tools)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
         return manifest if gate is None else gate.check(folder)
 
@@ -161,6 +149,6 @@ def describe(
         graphs=entries,
         sizes=(),
         licence=ORIGINS.get(model, UNKNOWN_ORIGIN),
-        calibration=calibration.summary() if calibration else {},
+        calibration=calibration.summary() if calibration and precision.startswith("int8") else {},
         tools={**versions(), **tools},
     )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from sam_edge.errors import MissingExtraError
@@ -27,14 +31,28 @@ def quantize_with_nncf(encoder: Any, calibration: CalibrationSet) -> Any:
     """
     nncf = import_nncf()
     data = nncf.Dataset([image[None] for image in calibration.images], lambda picture: {PICTURE: picture})
-    return nncf.quantize(
-        encoder,
-        data,
-        preset=nncf.QuantizationPreset.MIXED,
-        model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(calibration.images),
-        ignored_scope=nncf.IgnoredScope(types=[SINGLE_CHANNEL], names=sensitive_products(encoder)),
-    )
+    with quiet_nncf():
+        return nncf.quantize(
+            encoder,
+            data,
+            preset=nncf.QuantizationPreset.MIXED,
+            model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=len(calibration.images),
+            ignored_scope=nncf.IgnoredScope(types=[SINGLE_CHANNEL], names=sensitive_products(encoder)),
+        )
+
+
+@contextmanager
+def quiet_nncf() -> Iterator[None]:
+    """Keep NNCF from telling of every layer that it was told to leave alone, and its progress off stdout."""
+    logger = logging.getLogger("nncf")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def sensitive_products(encoder: Any) -> list[str]:

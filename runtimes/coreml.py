@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
+import platform
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -51,7 +52,8 @@ class PackageRuntime(Runtime):
         self.precision = bundle.manifest.precision
         self._bundle = bundle
         self._lock = threading.Lock()
-        self._encoders, self._decoders = KeptOpen(), KeptOpen()
+        self._encoders: KeptOpen[Execute] = KeptOpen()
+        self._decoders: KeptOpen[Execute] = KeptOpen()
         self._closed = False
 
     @abstractmethod
@@ -138,10 +140,10 @@ class CoreML(PackageRuntime):
             MissingExtraError: coremltools or Pillow is not installed.
             InputError: an option is not one of Core ML's.
         """
-        if sys.platform != "darwin":
+        if platform.system() != "Darwin":
             raise EngineError(
-                f"coreml: Core ML runs on macOS and iOS, this is {sys.platform}; `sam-edge verify` measures such a "
-                "bundle here, and a bundle for onnx runs here"
+                f"coreml: Core ML runs on macOS and iOS, this is {platform.system()}; `sam-edge verify` measures such "
+                "a bundle here, and a bundle for onnx runs here"
             )
         units = COMPUTE_UNITS.get(options.device, options.device)
         if units not in COMPUTE_UNITS.values():
@@ -185,10 +187,10 @@ def import_coreml() -> tuple[Any, Callable[[NDArray[Any]], Any]]:
     except ImportError as error:
         raise MissingExtraError("coremltools", extra="coreml", purpose="running on Core ML") from error
     try:
-        from PIL import Image
+        pictures = importlib.import_module("PIL.Image")
     except ImportError as error:
         raise MissingExtraError("pillow", extra="coreml", purpose="giving pictures to Core ML") from error
-    return coremltools, Image.fromarray
+    return coremltools, pictures.fromarray
 
 
 def input_size(graph: GraphEntry) -> tuple[int, int]:

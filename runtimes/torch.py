@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sam_edge.bundle import Bundle
 from sam_edge.errors import InputError
-from sam_edge.nn import Sam, load_mobile_sam
+from sam_edge.nn import Sam, load_model
 from sam_edge.runtimes.base import Float, Runtime, RuntimeOptions, check_image, check_prompts, closed_error
 
 
@@ -65,4 +65,4 @@ class Torch(Runtime):
 def open_torch(bundle: Bundle, options: RuntimeOptions) -> Runtime:
     """Open a bundle that holds a checkpoint."""
     graph = bundle.manifest.graphs_of("encoder")[0]
-    return Torch(load_mobile_sam(bundle.path_of(graph)), options)
+    return Torch(load_model(bundle.manifest.model, bundle.path_of(graph)), options)

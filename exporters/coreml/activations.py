@@ -1,7 +1,7 @@
 """W8A8: what enters the encoder's linear layers is rounded to 8 bits, so that integer units can multiply it.
 
-coremltools fits such ranges by running Core ML, which only macOS can. Here they are fitted in torch, by the same plan as
-the ONNX export's, and written into the traced graph as pairs of `quantize` and `dequantize`.
+coremltools fits such ranges by running Core ML, which only macOS can. Here they are fitted in torch, by the same plan
+as the ONNX export's, and written into the traced graph as pairs of `quantize` and `dequantize`.
 """
 
 from __future__ import annotations

@@ -65,9 +65,7 @@ RECIPES = {
     "w8": Recipe(half=True, weights=Compression(linear_bits=8, convolution_bits=16)),
     "p6": Recipe(half=True, weights=Compression(linear_bits=6, convolution_bits=8, channels_a_table=16)),
     "p4": Recipe(half=True, weights=Compression(linear_bits=4, convolution_bits=8, channels_a_table=4)),
-    "w8a8": Recipe(
-        half=True, weights=Compression(linear_bits=8, convolution_bits=16), activations=True
-    ),
+    "w8a8": Recipe(half=True, weights=Compression(linear_bits=8, convolution_bits=16), activations=True),
 }
 """Precisions by name."""
 
@@ -94,7 +92,8 @@ def export_coreml(
 
     Raises:
         InputError: the precision or a size is not accepted, or w8a8 was asked for without calibration pictures.
-        ExportError: the conversion gave a program that Core ML does not run, or `out` is in the way or cannot be written.
+        ExportError: the conversion gave a program that Core ML does not run, or `out` is in the way or cannot be
+            written.
     """
     if precision not in RECIPES:
         raise InputError(
@@ -107,7 +106,9 @@ def export_coreml(
     plan: dict[str, Rounding] = {}
     if recipe.activations:
         if calibration is None:
-            raise InputError("calibration: w8a8 is fitted on pictures; give a folder of them with --calibration")
+            raise InputError(
+                "calibration: w8a8 is fitted on pictures; give a folder of them with --calibration"
+            )
         plan, _ = plan_quantization(model, calibration.images)
     origin = ORIGINS.get(model.name, UNKNOWN_ORIGIN)
     with new_folder(out) as folder:
@@ -169,7 +170,10 @@ def describe_graph(role: str, name: str, program: Program) -> GraphEntry:
             entry = replace(entry, shape=(batch, height, width, colours), dtype="uint8")
         inputs.append(entry)
     declared = {
-        key: kind for operation in program.operations for key, kind in operation.outputs if key in program.outputs
+        key: kind
+        for operation in program.operations
+        for key, kind in operation.outputs
+        if key in program.outputs
     }
     outputs = tuple(
         TensorEntry(key, declared[key].shape, NUMPY_NAMES[declared[key].dtype], MEANING[key])

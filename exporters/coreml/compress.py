@@ -15,6 +15,8 @@ from sam_edge.exporters.coreml.coremltools_quiet import coremltools, quiet
 
 SMALLEST = 512
 """Constants of fewer values are left as they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compression:
     """How the weights of a package are stored."""

@@ -27,7 +27,6 @@ NOTES = ("executorch_debug_handle_mapping.json",)
 """Files that coremltools leaves in a package for its own debugger."""
 
 
-
 def convert_encoder(
     sam: Sam,
     size: tuple[int, int],
@@ -99,17 +98,13 @@ def convert(
     half: bool,
     newer: bool,
 ) -> Any:
-    """Trace and convert one half of the model.
-
-    Raises:
-        ExportError: a value of the program has more axes than Core ML runs.
-    """
+    """Trace and convert one half of the model."""
     with torch.no_grad(), quiet():
         program = torch.export.export(module.eval(), example).run_decompositions({})
         precision: Any = coremltools.precision.FLOAT32
         if half:
             precision = coremltools.transform.FP16ComputePrecision(op_selector=lambda op: not is_angle(op))
-        model = coremltools.convert(
+        return coremltools.convert(
             program,
             convert_to="mlprogram",
             minimum_deployment_target=coremltools.target.iOS18 if newer else coremltools.target.iOS17,
@@ -118,7 +113,6 @@ def convert(
             outputs=outputs,
             skip_model_load=True,
         )
-    return model
 
 
 def is_angle(operation: Any) -> bool:

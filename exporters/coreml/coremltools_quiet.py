@@ -28,6 +28,10 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\).*", FutureWarning)
             # numpy on coremltools' rounding of fp32 constants that do not fit fp16 (they become infinite).
             warnings.filterwarnings("ignore", "overflow encountered in cast", RuntimeWarning)
+            # coremltools' own use of what it has since deprecated.
+            warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"coremltools\.")
+            # coremltools leaves its temporary folders to the garbage collector.
+            warnings.filterwarnings("ignore", "Implicitly cleaning up", ResourceWarning)
             yield
     finally:
         logger.setLevel(level)
@@ -38,7 +42,11 @@ try:
         import coremltools
         from coremltools.proto import MIL_pb2 as mil_proto
         from coremltools.proto import Model_pb2 as model_proto
+        from google.protobuf.message import DecodeError as _DecodeError
 except ImportError as error:
     raise MissingExtraError("coremltools", extra="export", purpose="exporting to Core ML") from error
 
-__all__ = ["coremltools", "mil_proto", "model_proto", "quiet"]
+DecodeError: type[Exception] = _DecodeError
+"""What protobuf raises for bytes that are no message."""
+
+__all__ = ["DecodeError", "coremltools", "mil_proto", "model_proto", "quiet"]

@@ -1,4 +1,7 @@
-"""A Core ML bundle behind the interface of every engine, executed by the MIL evaluator: for gates, `verify` and tests."""
+"""A Core ML bundle behind the interface of every engine, executed by the MIL evaluator.
+
+For the gate, for `verify` and for tests, on machines without Core ML.
+"""
 
 from __future__ import annotations
 

@@ -140,7 +140,8 @@ class CoreMLDecoder(nn.Module):
             [mlp(tokens[:, 1 + i]) for i, mlp in enumerate(self.decoder.output_hypernetworks_mlps)], dim=1
         )
         logits = kernels @ self.upscale(image).transpose(1, 2)
-        return self.in_order(logits), self.decoder.iou_prediction_head(tokens[:, 0])
+        scores: Tensor = self.decoder.iou_prediction_head(tokens[:, 0])
+        return self.in_order(logits), scores
 
     def point_tokens(self, points: Tensor, labels: Tensor) -> Tensor:
         """Embed points: what they are, and where. The label is looked up by a product instead of a gather."""

@@ -19,17 +19,17 @@ pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[export]'
 pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'sam-edge[export]'")
 openvino = pytest.importorskip("openvino", reason="needs OpenVINO: pip install 'sam-edge[openvino]'")
 
-import onnx
+import onnx  # noqa: E402
 
-import sam_edge
-from sam_edge.bundle import open_bundle
-from sam_edge.errors import ExportError, GateError, InputError, MissingExtraError
-from sam_edge.exporters import onnx_bundle, openvino_bundle
-from sam_edge.exporters.gate import LABELLED, Gate, Thresholds, open_measured
-from sam_edge.exporters.openvino_bundle import export_openvino
-from sam_edge.exporters.pictures import CalibrationSet
-from sam_edge.geometry import Placement, View
-from sam_edge.segmenter import DEFAULT_BUNDLE, Segmenter
+import sam_edge  # noqa: E402
+from sam_edge.bundle import open_bundle  # noqa: E402
+from sam_edge.errors import ExportError, GateError, InputError, MissingExtraError  # noqa: E402
+from sam_edge.exporters import onnx_bundle, openvino_bundle  # noqa: E402
+from sam_edge.exporters.gate import LABELLED, Gate, Thresholds, open_measured  # noqa: E402
+from sam_edge.exporters.openvino_bundle import export_openvino  # noqa: E402
+from sam_edge.exporters.pictures import CalibrationSet  # noqa: E402
+from sam_edge.geometry import Placement, View  # noqa: E402
+from sam_edge.segmenter import DEFAULT_BUNDLE, Segmenter  # noqa: E402
 
 if TYPE_CHECKING:
     from sam_edge.nn import Sam
@@ -67,8 +67,9 @@ def fp32(
 @pytest.fixture
 def shipped_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Instead of tracing, take the int8 graphs that the package ships."""
-    encoder, decoder = (onnx.load(DEFAULT_BUNDLE / f"{name}.onnx") for name in ("encoder_padded", "decoder"))
-    monkeypatch.setattr(openvino_bundle, "traced", lambda model, precision, calibration: (encoder, decoder))
+    names = {"encoder": "encoder_padded", "decoder": "decoder"}
+    graphs = {role: onnx.load(DEFAULT_BUNDLE / f"{name}.onnx") for role, name in names.items()}
+    monkeypatch.setattr(openvino_bundle, "traced", lambda model, precision, calibration: graphs)
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ def test_half_precision_is_stored_in_half_the_bytes(
     stored, wide = (
         {entry.path: entry.bytes for entry in one.files} for one in (made, open_bundle(fp32).manifest)
     )
-    for name in ("encoder.bin", "decoder.bin"):
+    for name in ("encoder.bin", "decoder.bin", "decoder_points.bin"):
         assert stored[name] < 0.51 * wide[name]
     with open_measured(tmp_path / "bf16") as model, sam_edge.load(fp32) as exact:
         assert "bf16" in model.runtime.precision

@@ -32,9 +32,7 @@ def gelu(call: Call) -> Tensor:
     """Exact GELU, or its tanh approximation; both are one table look-up or one kernel on Apple's engines."""
     mode = call.word("mode", "EXACT")
     if mode not in ("EXACT", "TANH_APPROXIMATION"):
-        raise ExportError(
-            f"evaluate: gelu {call.name!r} mode {mode!r}; accepted: EXACT, TANH_APPROXIMATION"
-        )
+        raise ExportError(f"evaluate: gelu {call.name!r} mode {mode!r}; accepted: EXACT, TANH_APPROXIMATION")
     return F.gelu(call.real("x"), approximate="none" if mode == "EXACT" else "tanh")
 
 

@@ -98,9 +98,7 @@ class Evaluator:
             accepted[name] = torch.from_numpy(np.array(inputs[name])).to(kind.held)
         return accepted
 
-    def _perform(
-        self, operation: Operation, values: dict[str, Value], watch: Watcher | None = None
-    ) -> None:
+    def _perform(self, operation: Operation, values: dict[str, Value], watch: Watcher | None = None) -> None:
         call = Call(
             kind=operation.kind,
             name=operation.outputs[0][0],

@@ -28,8 +28,8 @@ def split(call: Call) -> tuple[Tensor, ...]:
     """Cut along `axis`, into given sizes or equal parts."""
     x, axis = call.tensor("x"), call.number("axis")
     if call.has("split_sizes"):
-        return tuple(x.split(call.numbers("split_sizes"), axis))
-    return tuple(x.split(x.shape[axis] // call.number("num_splits"), axis))
+        return torch.split_with_sizes(x, call.numbers("split_sizes"), axis)
+    return x.tensor_split(call.number("num_splits"), axis)
 
 
 def concat(call: Call) -> Tensor:

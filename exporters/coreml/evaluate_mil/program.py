@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from google.protobuf.message import DecodeError
 from torch import Tensor
 
 from sam_edge.errors import ExportError
-from sam_edge.exporters.coreml.coremltools_quiet import mil_proto, model_proto
+from sam_edge.exporters.coreml.coremltools_quiet import DecodeError, mil_proto, model_proto
 from sam_edge.exporters.coreml.evaluate_mil.blob import BlobFile, signed, unpack_bits
 from sam_edge.exporters.coreml.evaluate_mil.values import TensorType, Value
 

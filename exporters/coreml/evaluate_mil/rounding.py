@@ -45,8 +45,8 @@ def lut_to_dense(call: Call) -> Tensor:
         shape = call.numbers("shape")
         count = int(torch.tensor(shape).prod())
         bits = (table.numel() - 1).bit_length()
-        indices = unpack_bits(call.tensor("indices").numpy(), bits, count)
-        return table[torch.from_numpy(indices).long()].reshape(shape)
+        packed = unpack_bits(call.tensor("indices").numpy(), bits, count)
+        return table[torch.from_numpy(packed).long()].reshape(shape)
     indices, tables = call.tensor("indices").long(), call.tensor("lut")
     if tables.shape[-1] != 1:
         raise ExportError(f"evaluate: {call.kind} {call.name!r} looks up vectors; that is not known")

@@ -1,0 +1,158 @@
+"""What pyproject.toml lists is what lies in the tree, and rooms import only the rooms before them."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sam_edge
+
+ROOMS = ("exporters", "runtimes", "gaze")
+"""Folders at the root that install inside `sam_edge`, by a link in it."""
+
+
+@pytest.fixture(scope="module")
+def project(repo_dir: Path) -> dict[str, Any]:
+    """The content of pyproject.toml."""
+    # Before Python 3.11 pytest itself brings the reader.
+    reader = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    content: dict[str, Any] = reader.loads((repo_dir / "pyproject.toml").read_text(encoding="utf-8"))
+    return content
+
+
+def packages_in(folder: Path, name: str) -> Iterator[str]:
+    """Name every package under a folder; links are followed, as Python follows them."""
+    yield name
+    for inner in sorted(folder.iterdir()):
+        if inner.is_dir() and (inner / "__init__.py").is_file():
+            yield from packages_in(inner, f"{name}.{inner.name}")
+
+
+def test_the_list_of_packages_is_that_of_the_tree(project: dict[str, Any], repo_dir: Path) -> None:
+    listed = project["tool"]["setuptools"]["packages"]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == {*packages_in(repo_dir / "sam_edge", "sam_edge"), "sam_edge.assets"}
+
+
+def test_every_folder_with_modules_is_a_package(repo_dir: Path) -> None:
+    for path in (repo_dir / "sam_edge", *(repo_dir / room for room in ROOMS)):
+        for module in path.rglob("*.py"):
+            assert (module.parent / "__init__.py").is_file(), module
+
+
+def test_the_rooms_at_the_root_are_mapped_and_linked(project: dict[str, Any], repo_dir: Path) -> None:
+    mapped = project["tool"]["setuptools"]["package-dir"]
+    assert mapped == {"sam_edge": "sam_edge", **{f"sam_edge.{room}": room for room in ROOMS}}
+    for room in ROOMS:
+        link = repo_dir / "sam_edge" / room
+        assert link.is_symlink(), f"{link} must be a link, or an editable install misses the room"
+        assert not link.readlink().is_absolute()
+        assert link.resolve() == repo_dir / room
+
+
+def test_the_links_are_committed_as_links(repo_dir: Path) -> None:
+    listing = subprocess.run(
+        ["git", "ls-files", "--stage", "sam_edge"], cwd=repo_dir, capture_output=True, text=True, check=False
+    )
+    if listing.returncode != 0 or not listing.stdout:
+        pytest.skip("this is no git checkout")
+    links = {line.split("\t")[1] for line in listing.stdout.splitlines() if line.startswith("120000 ")}
+    assert links == {f"sam_edge/{room}" for room in ROOMS}
+
+
+def test_the_version_is_the_same_everywhere(project: dict[str, Any]) -> None:
+    assert project["project"]["version"] == sam_edge.__version__
+
+
+def test_all_takes_in_every_extra_but_the_tests(project: dict[str, Any]) -> None:
+    extras = project["project"]["optional-dependencies"]
+    (named,) = extras["all"]
+    assert set(named.removeprefix("sam-edge[").removesuffix("]").split(",")) == set(extras) - {"all", "test"}
+    assert set(extras) >= {"openvino", "export", "gaze", "webcam", "serve", "test", "all"}
+
+
+def test_the_base_install_is_three_libraries(project: dict[str, Any]) -> None:
+    names = {one.partition(">=")[0] for one in project["project"]["dependencies"]}
+    assert names == {"numpy", "opencv-python", "onnxruntime"}
+
+
+ORDER = (
+    {"errors"},
+    {"geometry", "masks", "bundle", "prompts", "media", "assets"},
+    {"gaze"},
+    {"nn"},
+    {"runtimes"},
+    {"segmenter"},
+    {"stream"},
+    {"exporters"},
+    {"cli"},
+)
+"""The rooms, first ones first. A room imports those before it, and itself."""
+
+
+def imported_by(path: Path) -> Iterator[str]:
+    """Name the first part, after `sam_edge`, of everything that a module imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "sam_edge" and len(parts) > 1:
+                yield parts[1]
+
+
+RANKS = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
+
+
+@pytest.mark.parametrize("room", sorted(RANKS))
+def test_a_room_imports_only_rooms_before_it(repo_dir: Path, room: str) -> None:
+    folder, module = repo_dir / "sam_edge" / room, repo_dir / "sam_edge" / f"{room}.py"
+    paths = sorted(folder.rglob("*.py")) if folder.is_dir() else [module]
+    wrong = [
+        f"{path.relative_to(repo_dir)} imports {name}"
+        for path in paths
+        for name in imported_by(path)
+        if name in RANKS and RANKS[name] > RANKS[room]
+    ]
+    assert not wrong
+
+
+class TestPublicNames:
+    def test_everything_promised_is_there(self) -> None:
+        assert all(hasattr(sam_edge, name) for name in sam_edge.__all__)
+        assert len(sam_edge.__all__) == len(set(sam_edge.__all__))
+        assert set(sam_edge.__all__) >= {"load", "Segmenter", "Embedding", "Masks", "View", "SamEdgeError"}
+
+    def test_nothing_else_is_public(self) -> None:
+        modules = {name for name, value in vars(sam_edge).items() if type(value).__name__ == "module"}
+        names = {name for name in vars(sam_edge) if not name.startswith("_")} - modules
+        assert names == {name for name in sam_edge.__all__ if not name.startswith("_")}
+
+    def test_every_error_of_the_tree_is_public_and_one_of_a_kind(self) -> None:
+        from sam_edge import errors
+
+        tree = {
+            name
+            for name, value in vars(errors).items()
+            if isinstance(value, type) and issubclass(value, errors.SamEdgeError)
+        }
+        assert tree == {name for name in sam_edge.__all__ if name.endswith("Error")}
+
+    def test_public_things_are_documented(self) -> None:
+        for name in sam_edge.__all__:
+            value = getattr(sam_edge, name)
+            if callable(value):
+                assert value.__doc__, name
+        for name, member in vars(sam_edge.Segmenter).items():
+            if callable(member) and not name.startswith("_"):
+                assert member.__doc__, name
