@@ -85,8 +85,9 @@ class Thresholds:
 
 QUICK_ALLOWANCE = 0.1
 """How much lower the IoUs of a handful of prompts may be: one mask that flips among so few is no fault."""
-INT8 = Thresholds(0.995, 0.08, 1.0, 0.95, 0.93, 0.01)
 EXACT = Thresholds(0.99999, 0.001, 0.01, 0.998, 0.998, 0.001)
+INT8 = Thresholds(0.995, 0.08, 1.0, 0.95, 0.93, 0.01)
+HALF = Thresholds(0.999, 0.05, 0.5, 0.97, 0.95, 0.01)
 THRESHOLDS = {
     "fp32": EXACT,
     "fp16": Thresholds(0.9999, 0.01, 0.1, 0.98, 0.98, 0.005),
@@ -95,19 +96,23 @@ THRESHOLDS = {
     "int8-nncf": INT8,
 }
 """By precision. `docs/exporting.md` says what they were chosen from."""
+OF_TARGET = {("coreml", "fp16"): HALF, ("coreml", "w8"): HALF}
+"""By target and precision, where a precision means something else there: Core ML computes in half precision."""
 
 
-def thresholds_of(precision: str) -> Thresholds:
-    """Return what is asked of a precision.
+def thresholds_of(manifest: Manifest) -> Thresholds:
+    """Return what is asked of a bundle.
 
     Raises:
-        InputError: it has no thresholds.
+        InputError: nothing is known of its precision.
     """
-    if precision not in THRESHOLDS:
+    found = OF_TARGET.get((manifest.target, manifest.precision)) or THRESHOLDS.get(manifest.precision)
+    if found is None:
         raise InputError(
-            f"precision: {precision!r} has no thresholds; known: {', '.join(THRESHOLDS)}; give them to the gate"
+            f"precision: {manifest.precision!r} for {manifest.target} has no thresholds; known: "
+            f"{', '.join(THRESHOLDS)}; give thresholds to the gate"
         )
-    return THRESHOLDS[precision]
+    return found
 
 
 def open_measured(
@@ -178,7 +183,7 @@ class Gate:
             InputError: the labelled set holds nothing to prompt.
         """
         manifest = open_bundle(folder).manifest
-        wanted = self.thresholds or thresholds_of(manifest.precision)
+        wanted = self.thresholds or thresholds_of(manifest)
         first, *others = dict.fromkeys(self.sizes)
         with self.open_model(folder) as model:
             found = compare(model, self.reference, labelled_pictures(self.labelled), size=first)

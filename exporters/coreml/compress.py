@@ -39,7 +39,7 @@ def compress(model: Any, how: Compression) -> Any:
     Returns:
         A new model.
     """
-    # Constants that are added to something are attention biases, but for the decoder's positions, whose users differ.
+    # What is added in the encoder are attention biases; in the decoder, positions, which are better left exact.
     outputs = {entry.name for entry in model.get_spec().description.output}
     products = ("linear", "add") if "embedding" in outputs else ("linear",)
     convolutions = ("conv",) if how.convolution_bits == 8 else ()
@@ -50,19 +50,19 @@ def compress(model: Any, how: Compression) -> Any:
 
 
 def in_8_bits(model: Any, users: tuple[str, ...]) -> Any:
-    """Store the constants of some types of operation in 8 bits with one scale an output channel."""
+    """Store the weights of some types of operation in 8 bits with one scale an output channel."""
     tools = coremltools.optimize.coreml
     one = tools.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=SMALLEST)
-    how = tools.OptimizationConfig(op_type_configs=dict.fromkeys(users, one))
+    how = tools.OptimizationConfig(op_name_configs=dict.fromkeys(weights_of(model, users), one))
     with quiet():
         return tools.linear_quantize_weights(model, config=how)
 
 
 def with_tables(model: Any, users: tuple[str, ...], how: Compression) -> Any:
-    """Store the constants of some types of operation as indices into tables of k-means centres."""
+    """Store the weights of some types of operation as indices into tables of k-means centres."""
     tools = coremltools.optimize.coreml
     whole = tools.OpPalettizerConfig(mode="kmeans", nbits=how.linear_bits, weight_threshold=SMALLEST)
-    grouped = whole
+    one_each = dict.fromkeys(weights_of(model, users), whole)
     if how.channels_a_table is not None:
         grouped = tools.OpPalettizerConfig(
             mode="kmeans",
@@ -72,6 +72,21 @@ def with_tables(model: Any, users: tuple[str, ...], how: Compression) -> Any:
             group_size=how.channels_a_table,
             channel_axis=0,
         )
-    one_each = {user: grouped if user == "linear" else whole for user in users}
+        one_each.update(dict.fromkeys(weights_of(model, ("linear",)), grouped))
     with quiet():
-        return tools.palettize_weights(model, config=tools.OptimizationConfig(op_type_configs=one_each))
+        return tools.palettize_weights(model, config=tools.OptimizationConfig(op_name_configs=one_each))
+
+
+def weights_of(model: Any, users: tuple[str, ...]) -> list[str]:
+    """Name the constants of two or more axes that operations of some types take.
+
+    They are configured by name because equal constants are stored once, and coremltools refuses a constant whose users
+    are configured differently.
+    """
+    with quiet():
+        found = coremltools.optimize.coreml.get_weights_metadata(model, weight_threshold=SMALLEST)
+    return [
+        name
+        for name, weight in found.items()
+        if weight.val.ndim > 1 and any(user.op_type in users for user in weight.child_ops)
+    ]

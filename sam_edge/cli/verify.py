@@ -110,7 +110,7 @@ def measure(
         if given.images
         else labelled_pictures(given.labelled or LABELLED, at_most=given.pictures)
     )
-    wanted = thresholds_of(bundle.manifest.precision)
+    wanted = thresholds_of(bundle.manifest)
     with (
         open_reference(given, bundle) as reference,
         open_measured(

@@ -210,7 +210,7 @@ def test_own_thresholds_replace_those_of_the_precision(bundle: Path, labelled: P
     ],
 )
 def test_every_figure_counts(precision: str, worse: dict[str, float]) -> None:
-    wanted = thresholds_of(precision)
+    wanted = THRESHOLDS[precision]
     assert wanted.missed_by(GOOD) == []
     assert len(wanted.missed_by(dataclasses.replace(GOOD, **worse))) == 1  # type: ignore[arg-type]
 
@@ -222,9 +222,15 @@ def test_a_loss_of_truth_within_chance_is_no_fault() -> None:
     assert wanted.missed_by(dataclasses.replace(lost, truth_loss_error=0.005)) != []
 
 
-def test_precisions_without_thresholds_are_named() -> None:
-    with pytest.raises(InputError, match="'int3' has no thresholds; known: fp32"):
-        thresholds_of("int3")
+def test_thresholds_follow_precision_and_target(bundle: Path) -> None:
+    manifest = open_bundle(bundle).manifest
+    assert thresholds_of(manifest) == THRESHOLDS["int8"]
+    # Half precision is how ONNX weights are stored, and how Core ML computes.
+    stored = thresholds_of(dataclasses.replace(manifest, precision="fp16"))
+    computed = thresholds_of(dataclasses.replace(manifest, precision="fp16", target="coreml"))
+    assert computed.relative_error > stored.relative_error
+    with pytest.raises(InputError, match="'int3' for onnx has no thresholds; known: fp32"):
+        thresholds_of(dataclasses.replace(manifest, precision="int3"))
 
 
 @pytest.mark.parametrize("sizes", [(), ((450, 448),), ((448, 448), (448, 20)), ((448, 448, 3),)])

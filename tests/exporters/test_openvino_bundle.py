@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import resource
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -179,7 +179,8 @@ def test_nncf_leaves_alone_what_does_not_bear_it(
     out = tmp_path / "int8"
     made = export_openvino(torch_model, checkpoint, out, precision="int8-nncf", calibration=calibration)
     assert "nncf" in made.tools
-    rounded, kept = set(), set()
+    rounded: set[tuple[str, str]] = set()
+    kept: set[tuple[str, str]] = set()
     for node in openvino.Core().read_model(str(out / "encoder.xml")).get_ops():
         kind = node.get_type_name()
         if kind in ("MatMul", "Convolution", "GroupConvolution"):
@@ -238,6 +239,7 @@ def test_what_is_in_the_way_stays(torch_model: Sam, checkpoint: Path, tmp_path: 
 @contextmanager
 def nearly_full(limit: int) -> Iterator[None]:
     """Let no file of this process grow beyond `limit` bytes, as on a full disk."""
+    resource = pytest.importorskip("resource", reason="limits of a process are to be had on Unix only")
     former = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, former[1]))
     try:
@@ -282,7 +284,7 @@ def test_dying_half_way_leaves_the_former_bundle(
 def test_a_bundle_is_replaced_whole_or_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
     shutil.copytree(DEFAULT_BUNDLE, out)
-    move = onnx_bundle.os.replace
+    move = os.replace
 
     def refuse(source: Path, target: Path) -> None:
         if target == out and not source.name.endswith("-former"):
@@ -290,7 +292,7 @@ def test_a_bundle_is_replaced_whole_or_comes_back(tmp_path: Path, monkeypatch: p
         move(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(onnx_bundle.os, "replace", refuse)
+        patch.setattr(os, "replace", refuse)
         with pytest.raises(ExportError, match="not now"), onnx_bundle.new_folder(out) as folder:
             (folder / "manifest.json").write_text("{}")
     assert open_bundle(out).manifest == open_bundle(DEFAULT_BUNDLE).manifest

@@ -66,8 +66,6 @@ def test_the_base_install_segments(base_install: Path) -> None:
         ("import sam_edge.nn", "torch", "export"),
         ("import sam_edge; sam_edge.load('weights.pt')", "torch", "export"),
         ("import sam_edge; sam_edge.load('weights.safetensors', runtime='torch')", "torch", "export"),
-        ("import sam_edge.exporters.trace", "torch", "export"),
-        ("import sam_edge.exporters.onnx_bundle", "onnx", "export"),
     ],
 )
 def test_what_needs_an_extra_names_it(base_install: Path, code: str, library: str, extra: str) -> None:
