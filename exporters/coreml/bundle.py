@@ -63,7 +63,7 @@ RECIPES = {
     "fp32": Recipe(half=False),
     "fp16": Recipe(half=True),
     "w8": Recipe(half=True, weights=Compression(linear_bits=8, convolution_bits=16)),
-    "p6": Recipe(half=True, weights=Compression(linear_bits=6, convolution_bits=8, channels_a_table=16)),
+    "p6": Recipe(half=True, weights=Compression(linear_bits=6, convolution_bits=8)),
     "p4": Recipe(half=True, weights=Compression(linear_bits=4, convolution_bits=8, channels_a_table=4)),
     "w8a8": Recipe(half=True, weights=Compression(linear_bits=8, convolution_bits=16), activations=True),
 }

@@ -83,10 +83,19 @@ def weights_of(model: Any, users: tuple[str, ...]) -> list[str]:
     They are configured by name because equal constants are stored once, and coremltools refuses a constant whose users
     are configured differently.
     """
-    with quiet():
-        found = coremltools.optimize.coreml.get_weights_metadata(model, weight_threshold=SMALLEST)
+    function = model.get_spec().mlProgram.functions["main"]
+    operations = function.block_specializations[function.opset].operations
+    used = {
+        bound.name
+        for operation in operations
+        if operation.type in users
+        for argument in operation.inputs.values()
+        for bound in argument.arguments
+    }
     return [
-        name
-        for name, weight in found.items()
-        if weight.val.ndim > 1 and any(user.op_type in users for user in weight.child_ops)
+        operation.attributes["name"].immediateValue.tensor.strings.values[0]
+        for operation in operations
+        if operation.type == "const"
+        and operation.outputs[0].name in used
+        and operation.outputs[0].type.tensorType.rank > 1
     ]

@@ -163,7 +163,11 @@ def test_sources_that_need_an_extra_say_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing = SimpleNamespace(
-        scheme="far", summary="A tracker", example="far://x", extra="gaze", installed=False
+        scheme="far",
+        summary="A tracker",
+        example="far://x",
+        installed=False,
+        install_command="pip install 'sam-edge[gaze]'",
     )
     monkeypatch.setattr(sources, "schemes", lambda: (missing,))
     command("sources")

@@ -204,7 +204,8 @@ class TestFewerBits:
         manifest = open_bundle(out).manifest
         assert manifest == made
         assert (manifest.precision, manifest.name) == (precision, f"mobile_sam-{precision}")
-        assert manifest.calibration == {"pictures": 8, "sha256": calibration.fingerprint}
+        fitted = {"pictures": 8, "sha256": calibration.fingerprint} if precision == "int8" else {}
+        assert manifest.calibration == fitted
         before = sum(path.stat().st_size for path in fp32_bundle.iterdir())
         assert sum(path.stat().st_size for path in out.iterdir()) < smaller * before
         points = [[[140, 450]], [[990, 350]], [[628, 424]]]

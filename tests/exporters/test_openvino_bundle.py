@@ -67,7 +67,7 @@ def fp32(
 @pytest.fixture
 def shipped_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Instead of tracing, take the int8 graphs that the package ships."""
-    names = {"encoder": "encoder_padded", "decoder": "decoder"}
+    names = {"encoder": "encoder_padded", "decoder": "decoder", "decoder_points": "decoder_points"}
     graphs = {role: onnx.load(DEFAULT_BUNDLE / f"{name}.onnx") for role, name in names.items()}
     monkeypatch.setattr(openvino_bundle, "traced", lambda model, precision, calibration: graphs)
 
@@ -88,10 +88,13 @@ def test_the_manifest_says_what_is_there(fp32: Path) -> None:
         "encoder.bin",
         "decoder.xml",
         "decoder.bin",
+        "decoder_points.xml",
+        "decoder_points.bin",
     }
     assert [(graph.role, graph.multiple_of) for graph in manifest.graphs] == [
         ("encoder", 16),
         ("decoder", 16),
+        ("decoder_points", 16),
     ]
     assert manifest.sizes == ((448, 448), (304, 400))
     assert manifest.parity["engine"] == "openvino fp32"

@@ -132,6 +132,13 @@ def test_a_mask_that_is_marked_absent_is_ignored(torch_model: Sam, embedding: An
     assert (present - without).abs().max() > 0.1
 
 
+def test_leaving_the_mask_out_is_marking_it_absent(torch_model: Sam, embedding: Any) -> None:
+    points, labels = torch.tensor(POINTS), torch.tensor(LABELS)
+    absent = decode(torch_model, embedding, points, labels)
+    for left_out, expected in zip(torch_model.decode(embedding, points, labels), absent, strict=True):
+        torch.testing.assert_close(left_out, expected, atol=1e-3, rtol=0)
+
+
 def test_a_padding_point_has_no_place(torch_model: Sam, embedding: Any) -> None:
     at_origin, _ = decode(torch_model, embedding, POINTS[:1], LABELS[:1])
     elsewhere, _ = decode(torch_model, embedding, [[POINTS[0][0], [77.0, 5.0]]], LABELS[:1])

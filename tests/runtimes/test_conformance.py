@@ -195,6 +195,19 @@ class TestModels:
         )
         np.testing.assert_allclose(absent.on(real_runtime, real_embedding)[0], plain, atol=1e-4)
 
+    def test_prompts_with_and_without_a_mask_in_one_call(
+        self, real_runtime: Runtime, real_embedding: NDArray[np.float32]
+    ) -> None:
+        """Whatever graph an engine has for prompts without masks, each prompt gets what it gets alone."""
+        mask = np.full((56, 112), -8, np.float32)
+        mask[24:33, 69:100] = 8
+        mixed = replace(prompt(RABBIT, BLOCK, mask=mask), has_mask=np.array([0, 1], np.float32))
+        logits, scores = mixed.on(real_runtime, real_embedding)
+        for index, alone in enumerate((prompt(RABBIT), prompt(BLOCK, mask=mask))):
+            expected, score = alone.on(real_runtime, real_embedding)
+            np.testing.assert_allclose(logits[index], expected[0], atol=2e-3)
+            np.testing.assert_allclose(scores[index], score[0], atol=1e-4)
+
     def test_a_mask_alone_needs_no_token(
         self, real_runtime: Runtime, real_embedding: NDArray[np.float32]
     ) -> None:

@@ -210,7 +210,8 @@ class TestGraphs:
 
 class TestKeptOpen:
     def test_the_least_recently_used_goes_first(self) -> None:
-        kept, built = KeptOpen(), []
+        kept: KeptOpen[int] = KeptOpen()
+        built = []
 
         def get(side: int) -> int:
             def build() -> int:
@@ -230,7 +231,7 @@ class TestKeptOpen:
         assert built == [*sides, 99, 2], "2 was used least recently and must be gone"
 
     def test_nothing_is_kept_of_what_could_not_be_built(self) -> None:
-        kept = KeptOpen()
+        kept: KeptOpen[int] = KeptOpen()
 
         def fail() -> int:
             raise BundleError("broken")

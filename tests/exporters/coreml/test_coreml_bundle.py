@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SMALL = (224, 224)
 IOS_17 = 8
+TOLERATED = 0.06
+"""Relative error from 8-bit weights. Random weights amplify rounding; a wrong operation gives an error of about 1."""
 
 
 @pytest.fixture(scope="module")
@@ -114,13 +116,13 @@ def test_agrees_with_torch(
     with EvaluatedCoreML(opened, composite=composite) as model:
         ours, theirs = model.encode(image), reference.encode(image)
         assert ours.dtype == np.float32
-        assert np.linalg.norm(ours - theirs) / np.linalg.norm(theirs) < 0.03
+        assert np.linalg.norm(ours - theirs) / np.linalg.norm(theirs) < TOLERATED
         given = prompts(*theirs.shape[2:])
         for made, expected in zip(
             model.decode(theirs, *given), reference.decode(theirs, *given), strict=True
         ):
             assert made.shape == expected.shape
-            assert np.linalg.norm(made - expected) / np.linalg.norm(expected) < 0.03
+            assert np.linalg.norm(made - expected) / np.linalg.norm(expected) < TOLERATED
 
 
 def test_several_pictures_are_each_encoded(opened: Bundle, image: np.ndarray) -> None:
