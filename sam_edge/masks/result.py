@@ -1,4 +1,4 @@
-"""Masks as values: what a decode returns, which of its masks is meant, and small tools on them."""
+"""What a decode returns, and which of its masks is meant."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sam_edge.masks.boxes import boxes_of
 
 NEAR_BEST = 0.1
 """Masks whose predicted IoU lies this close to the best one's are candidates for `best_first`."""
@@ -33,8 +35,7 @@ class Masks:
     def boxes(self) -> NDArray[np.float64]:
         """Box (x0, y0, x1, y1) of each mask in frame pixels: (K, 4) or (P, K, 4); zeros for an empty mask."""
         flat = self.masks.reshape(-1, *self.masks.shape[-2:])
-        boxes = [box_of(mask) or (0.0, 0.0, 0.0, 0.0) for mask in flat]
-        return np.array(boxes, np.float64).reshape(*self.masks.shape[:-2], 4)
+        return boxes_of(flat).reshape(*self.masks.shape[:-2], 4)
 
 
 def best_first(
@@ -65,19 +66,3 @@ def best_first(
     else:
         chosen = single[0] if len(single) else by_score[0]
     return np.concatenate([[chosen], by_score[by_score != chosen]])
-
-
-def box_of(mask: NDArray[np.bool_]) -> tuple[float, float, float, float] | None:
-    """Return the smallest box (x0, y0, x1, y1) round a mask (H, W), frame pixels; None when it is empty."""
-    rows, columns = np.asarray(mask.any(axis=1)), np.asarray(mask.any(axis=0))
-    if not rows.any():
-        return None
-    y0, x0 = int(rows.argmax()), int(columns.argmax())
-    y1, x1 = len(rows) - int(rows[::-1].argmax()), len(columns) - int(columns[::-1].argmax())
-    return float(x0), float(y0), float(x1), float(y1)
-
-
-def iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
-    """Return intersection over union of two masks of one shape; 1 when both are empty."""
-    union = int(np.count_nonzero(first | second))
-    return 1.0 if union == 0 else int(np.count_nonzero(first & second)) / union

@@ -1,0 +1,147 @@
+"""Boxes (x0, y0, x1, y1) in frame pixels: round masks, how far they overlap, and which of them say the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sam_edge.errors import InputError
+
+
+def box_of(mask: NDArray[np.bool_]) -> tuple[float, float, float, float] | None:
+    """Return the smallest box (x0, y0, x1, y1) round a mask (H, W), frame pixels; None when it is empty."""
+    rows, columns = np.asarray(mask.any(axis=1)), np.asarray(mask.any(axis=0))
+    if not rows.any():
+        return None
+    y0, x0 = int(rows.argmax()), int(columns.argmax())
+    y1, x1 = len(rows) - int(rows[::-1].argmax()), len(columns) - int(columns[::-1].argmax())
+    return float(x0), float(y0), float(x1), float(y1)
+
+
+def boxes_of(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the smallest box round each of many masks (N, H, W): (N, 4), frame pixels; zeros for an empty mask.
+
+    Raises:
+        InputError: `masks` is not (N, H, W).
+    """
+    if masks.ndim != 3:
+        raise InputError(f"masks: shape {masks.shape}; accepted: (N, H, W); give one mask as mask[None]")
+    boxes = np.zeros((len(masks), 4))
+    if masks.size == 0:
+        return boxes
+    for low, high, side in ((1, 3, masks.any(axis=2)), (0, 2, masks.any(axis=1))):
+        boxes[:, low] = side.argmax(axis=1)
+        boxes[:, high] = side.shape[1] - side[:, ::-1].argmax(axis=1)
+        boxes[~side.any(axis=1)] = 0
+    return boxes
+
+
+def box_areas(boxes: ArrayLike) -> NDArray[np.float64]:
+    """Return the area of each box (N, 4), square pixels; 0 for one whose sides are not in order."""
+    given = as_boxes("boxes", boxes)
+    sides = np.clip(given[:, 2:] - given[:, :2], 0, None)
+    return np.asarray(sides[:, 0] * sides[:, 1])
+
+
+def box_iou(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
+    """Return intersection over union of every box of one set (N, 4) with every box of another (M, 4): (N, M), 0..1.
+
+    Two boxes without area have 0.
+
+    Raises:
+        InputError: boxes are not finite (N, 4).
+    """
+    one, other = as_boxes("first", first), as_boxes("second", second)
+    low = np.maximum(one[:, None, :2], other[None, :, :2])
+    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
+    sides = np.clip(high - low, 0, None)
+    shared = sides[..., 0] * sides[..., 1]
+    union = box_areas(one)[:, None] + box_areas(other)[None] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def nms(boxes: ArrayLike, scores: ArrayLike, *, above: float = 0.7) -> NDArray[np.int64]:
+    """Keep the best of boxes that say the same (non-maximum suppression).
+
+    Args:
+        boxes: (N, 4) frame pixels.
+        scores: (N,), higher is better; of equal ones the first is better.
+        above: boxes whose IoU with a better one that is kept exceeds this are dropped, 0..1. SAM's own is 0.7.
+
+    Returns:
+        Indices of those kept, best first.
+
+    Raises:
+        InputError: shapes do not fit, or a value is not finite.
+    """
+    given = as_boxes("boxes", boxes)
+    values = _as_scores(scores, len(given))
+    _check_share("above", above)
+    kept: list[int] = []
+    left = np.argsort(-values, kind="stable")
+    while len(left):
+        best, left = left[0], left[1:]
+        kept.append(int(best))
+        left = left[box_iou(given[best][None], given[left])[0] <= above]
+    return np.array(kept, np.int64)
+
+
+def suppress(overlap: NDArray[np.floating[Any]], scores: ArrayLike, *, above: float) -> NDArray[np.int64]:
+    """Keep the best of things that say the same, by any measure of overlap: `mask_iou`, for example.
+
+    Args:
+        overlap: (N, N), symmetric.
+        scores: (N,), higher is better; of equal ones the first is better.
+        above: things whose overlap with a better one that is kept exceeds this are dropped.
+
+    Returns:
+        Indices of those kept, best first.
+
+    Raises:
+        InputError: shapes do not fit, or a score is not finite.
+    """
+    if overlap.ndim != 2 or overlap.shape[0] != overlap.shape[1]:
+        raise InputError(f"overlap: shape {overlap.shape}; accepted: (N, N)")
+    values = _as_scores(scores, len(overlap))
+    kept: list[int] = []
+    left = np.argsort(-values, kind="stable")
+    while len(left):
+        best, left = left[0], left[1:]
+        kept.append(int(best))
+        left = left[overlap[best, left] <= above]
+    return np.array(kept, np.int64)
+
+
+def as_boxes(name: str, boxes: ArrayLike) -> NDArray[np.float64]:
+    """Return boxes as float64 (N, 4); no box at all may come in any shape.
+
+    Raises:
+        InputError: they are not numbers, not (N, 4), or not finite.
+    """
+    try:
+        given = np.asarray(boxes, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: not boxes ({error}); accepted: numbers (N, 4) x0, y0, x1, y1") from error
+    if given.size == 0:
+        return np.zeros((0, 4))
+    if given.ndim != 2 or given.shape[1] != 4:
+        raise InputError(f"{name}: shape {given.shape}; accepted: (N, 4) x0, y0, x1, y1")
+    if not np.isfinite(given).all():
+        raise InputError(f"{name}: holds NaN or infinity; accepted: finite pixels")
+    return given
+
+
+def _as_scores(scores: ArrayLike, count: int) -> NDArray[np.float64]:
+    values = np.asarray(scores, np.float64)
+    if values.shape != (count,):
+        raise InputError(f"scores: shape {values.shape}; accepted: ({count},), one for each")
+    if not np.isfinite(values).all():
+        raise InputError("scores: holds NaN or infinity; accepted: finite numbers")
+    return values
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise InputError(f"{name}: {value}; accepted: 0 to 1")
