@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,8 @@ def boxes_of(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     boxes = np.zeros((len(masks), 4))
     if masks.size == 0:
         return boxes
-    for low, high, side in ((1, 3, masks.any(axis=2)), (0, 2, masks.any(axis=1))):
+    for low, high, axis in ((1, 3, 2), (0, 2, 1)):
+        side = np.asarray(masks.any(axis=axis))
         boxes[:, low] = side.argmax(axis=1)
         boxes[:, high] = side.shape[1] - side[:, ::-1].argmax(axis=1)
         boxes[~side.any(axis=1)] = 0
@@ -59,7 +61,8 @@ def box_iou(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
     sides = np.clip(high - low, 0, None)
     shared = sides[..., 0] * sides[..., 1]
     union = box_areas(one)[:, None] + box_areas(other)[None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    shares: NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return shares
 
 
 def nms(boxes: ArrayLike, scores: ArrayLike, *, above: float = 0.7) -> NDArray[np.int64]:
@@ -79,13 +82,7 @@ def nms(boxes: ArrayLike, scores: ArrayLike, *, above: float = 0.7) -> NDArray[n
     given = as_boxes("boxes", boxes)
     values = _as_scores(scores, len(given))
     _check_share("above", above)
-    kept: list[int] = []
-    left = np.argsort(-values, kind="stable")
-    while len(left):
-        best, left = left[0], left[1:]
-        kept.append(int(best))
-        left = left[box_iou(given[best][None], given[left])[0] <= above]
-    return np.array(kept, np.int64)
+    return _best_of(values, lambda best, left: box_iou(given[best][None], given[left])[0], above)
 
 
 def suppress(overlap: NDArray[np.floating[Any]], scores: ArrayLike, *, above: float) -> NDArray[np.int64]:
@@ -105,13 +102,8 @@ def suppress(overlap: NDArray[np.floating[Any]], scores: ArrayLike, *, above: fl
     if overlap.ndim != 2 or overlap.shape[0] != overlap.shape[1]:
         raise InputError(f"overlap: shape {overlap.shape}; accepted: (N, N)")
     values = _as_scores(scores, len(overlap))
-    kept: list[int] = []
-    left = np.argsort(-values, kind="stable")
-    while len(left):
-        best, left = left[0], left[1:]
-        kept.append(int(best))
-        left = left[overlap[best, left] <= above]
-    return np.array(kept, np.int64)
+    _check_share("above", above)
+    return _best_of(values, lambda best, left: np.asarray(overlap[best, left]), above)
 
 
 def as_boxes(name: str, boxes: ArrayLike) -> NDArray[np.float64]:
@@ -131,6 +123,20 @@ def as_boxes(name: str, boxes: ArrayLike) -> NDArray[np.float64]:
     if not np.isfinite(given).all():
         raise InputError(f"{name}: holds NaN or infinity; accepted: finite pixels")
     return given
+
+
+def _best_of(
+    scores: NDArray[np.float64],
+    overlap_of: Callable[[np.intp, NDArray[np.intp]], NDArray[np.floating[Any]]],
+    above: float,
+) -> NDArray[np.int64]:
+    kept: list[int] = []
+    left = np.argsort(-scores, kind="stable")
+    while len(left):
+        best, left = left[0], left[1:]
+        kept.append(int(best))
+        left = left[overlap_of(best, left) <= above]
+    return np.array(kept, np.int64)
 
 
 def _as_scores(scores: ArrayLike, count: int) -> NDArray[np.float64]:

@@ -45,4 +45,5 @@ def mask_iou(first: NDArray[np.bool_], second: NDArray[np.bool_] | None = None) 
         shared += rows[:, part].astype(np.float32) @ columns[:, part].astype(np.float32).T
     areas = np.count_nonzero(rows, axis=1)[:, None] + np.count_nonzero(columns, axis=1)[None]
     union = areas - shared
-    return np.divide(shared, union, out=np.ones_like(shared), where=union > 0)
+    shares: NDArray[np.float64] = np.divide(shared, union, out=np.ones_like(shared), where=union > 0)
+    return shares
