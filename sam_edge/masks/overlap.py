@@ -38,9 +38,10 @@ def mask_iou(first: NDArray[np.bool_], second: NDArray[np.bool_] | None = None) 
         raise InputError(
             f"second: masks of {other.shape[1:]}, the first are {first.shape[1:]}; give one height and width"
         )
-    rows, columns = first.reshape(len(first), -1), other.reshape(len(other), -1)
+    pixels = first.shape[1] * first.shape[2]
+    rows, columns = first.reshape(len(first), pixels), other.reshape(len(other), pixels)
     shared = np.zeros((len(rows), len(columns)))
-    for begin in range(0, rows.shape[1], BLOCK_PX):
+    for begin in range(0, pixels, BLOCK_PX):
         part = slice(begin, begin + BLOCK_PX)
         shared += rows[:, part].astype(np.float32) @ columns[:, part].astype(np.float32).T
     areas = np.count_nonzero(rows, axis=1)[:, None] + np.count_nonzero(columns, axis=1)[None]
