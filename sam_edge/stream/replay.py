@@ -1,0 +1,156 @@
+"""Replaying a recording through a new session, and saying where the two differ."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sam_edge.errors import InputError
+from sam_edge.masks import iou
+from sam_edge.media.frames import Frame
+from sam_edge.segmenter import Segmenter
+from sam_edge.stream.plain import to_plain
+from sam_edge.stream.recording import (
+    COMMANDS,
+    ModelRecord,
+    RecordedCommand,
+    RecordedFrame,
+    RecordedGaze,
+    checksum_of,
+    read_recording,
+)
+from sam_edge.stream.selection import Selection
+from sam_edge.stream.session import GazeSession
+
+MEASURED = ("timing_ms",)
+"""Fields of a selection that a clock measured: they differ from run to run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field in which two selections differ."""
+
+    field: str
+    """Name of the field."""
+    recorded: object
+    """Its value in the recording."""
+    again: object
+    """Its value in the replay."""
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        first, second = self.recorded, self.again
+        if isinstance(first, np.ndarray) and isinstance(second, np.ndarray) and first.shape == second.shape:
+            pixels = np.count_nonzero(first != second)
+            return f"{self.field}: {pixels} pixels differ, IoU {iou(first > 0, second > 0):.4f}"
+        return f"{self.field}: {_short(first)}, again {_short(second)}"
+
+
+def replay(
+    folder: str | Path,
+    frames: Iterable[Frame],
+    model: Segmenter,
+    *,
+    any_model: bool = False,
+    open_session: Callable[..., GazeSession] = GazeSession,
+) -> Iterator[tuple[Selection, Selection]]:
+    """Step a new session through a recording, frame by frame, and give the selections then and now.
+
+    Args:
+        folder: the recording.
+        frames: the frames of the video, in order; those that the recording does not have are passed over.
+        model: the model that the recording was made with.
+        any_model: go on with another model. Selections may differ then.
+        open_session: takes the model and the recorded options as keyword arguments; gives the session to step.
+
+    Raises:
+        InputError: the recording is damaged, the model is another one, or a frame is missing or another one.
+    """
+    recording = read_recording(folder)
+    here = ModelRecord.of(model)
+    if not any_model and here != recording.model:
+        raise InputError(
+            f"model: {here.name}, {here.engine} {here.precision}, {here.threads} threads, {_hash(here)}; recorded with "
+            f"{recording.model.name}, {recording.model.engine} {recording.model.precision}, "
+            f"{recording.model.threads} threads, {_hash(recording.model)}; open that one, or allow any model"
+        )
+    shown = iter(frames)
+    with open_session(model, **_arguments(recording.options)) as session:
+        for entry in recording.entries():
+            if isinstance(entry, RecordedGaze):
+                session.feed(entry.samples)
+            elif isinstance(entry, RecordedCommand):
+                _call(session, entry)
+            elif isinstance(entry, RecordedFrame):
+                frame = _frame_of(shown, entry)
+                yield entry.selection, session.step(frame.image, frame.time_ns)
+
+
+def compare(recorded: Selection, again: Selection) -> tuple[Difference, ...]:
+    """Name the fields in which two selections are not the same bit for bit, but for times that a clock measured."""
+    names = [one.name for one in dataclasses.fields(recorded) if one.name not in MEASURED]
+    pairs = [(name, getattr(recorded, name), getattr(again, name)) for name in names]
+    return tuple(Difference(*pair) for pair in pairs if _plain_text(pair[1]) != _plain_text(pair[2]))
+
+
+def _plain_text(value: object) -> str:
+    return json.dumps(_without_measured(to_plain(value)), sort_keys=True)
+
+
+def _without_measured(plain: Any) -> Any:
+    if isinstance(plain, dict):
+        return {key: _without_measured(one) for key, one in plain.items() if key not in MEASURED}
+    return [_without_measured(one) for one in plain] if isinstance(plain, list) else plain
+
+
+def _arguments(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a session's keyword arguments; JSON has made lists of their tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+
+
+def _call(session: GazeSession, command: RecordedCommand) -> None:
+    method = getattr(session, command.name, None) if command.name in COMMANDS else None
+    if method is None:
+        raise InputError(f"recording: it calls {command.name!r}, which this version's session does not have")
+    method(**command.arguments)
+
+
+def _frame_of(shown: Iterator[Frame], entry: RecordedFrame) -> Frame:
+    """Return the frame of the recorded time, passing over those before it."""
+    for frame in shown:
+        if frame.time_ns < entry.time_ns:
+            continue
+        if frame.time_ns > entry.time_ns:
+            raise InputError(
+                f"frames: none at {entry.time_ns} ns, where the recording has one; give its video"
+            )
+        if frame.image.shape[:2] != entry.size:
+            raise InputError(
+                f"frames: {frame.image.shape[:2]} at {entry.time_ns} ns, recorded: {entry.size} (height, width)"
+            )
+        if entry.checksum is not None and checksum_of(frame.image) != entry.checksum:
+            raise InputError(
+                f"frames: other pixels at {entry.time_ns} ns than were recorded; give the same video, and decode it "
+                "with the same version of OpenCV"
+            )
+        return frame
+    raise InputError(
+        f"frames: they end before {entry.time_ns} ns, where the recording has one; give its whole video"
+    )
+
+
+def _hash(model: ModelRecord) -> str:
+    return "no bundle" if model.sha256 is None else f"manifest {model.sha256[:12]}"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array {value.shape}"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
