@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint assets models clean
+.PHONY: demo test lint assets models bench-stream clean
 
 demo: $(VENV)/.base
 	$(BIN)/sam-edge demo
@@ -27,6 +27,11 @@ assets: $(VENV)/.test models
 # The official weights and the published references that the parity tests compare with.
 models: $(VENV)/.test
 	$(BIN)/python .ci/fetch_models.py
+
+# Selection in live video on any folder like DAVIS; see `bench_stream.py --help`. BENCH takes its options, for example
+# make bench-stream BENCH="--data DAVIS --judge EVAL --peer --peer-encoder ENCODER.onnx --peer-decoder DECODER.onnx"
+bench-stream: $(VENV)/.base
+	$(BIN)/python benchmarks/bench_stream.py $(BENCH)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

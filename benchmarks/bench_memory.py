@@ -1,0 +1,172 @@
+"""Memory of a long stream: the demo's clip and its gaze over and over, while frames' times go on.
+
+    python benchmarks/bench_memory.py [--minutes 10] [--fps 24] [--fast] [--json OUT.json]
+
+On a clock, one thread shows frames and steps the session; a frame whose time has passed when it would be shown is left
+out, as a camera would. With --fast every frame is stepped as soon as the one before is done: the same work in less
+time. Prints the peak of the resident memory and its growth from the end of the first minute of the stream to the end:
+the least-squares slope over that time, and the difference of the medians of the first and the last tenth of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import sam_edge
+from sam_edge.gaze.recordings import read
+from sam_edge.gaze.samples import GazeSample
+from sam_edge.media.environment import cpu_name, peak_memory_mb
+from sam_edge.media.frames import open_frames
+from sam_edge.stream import GazeSession
+
+DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
+NS = 1_000_000_000
+SETTLED_S = 60.0
+
+
+def resident_mb() -> float:
+    """Return the memory that this process holds now, MB (10^6 bytes). Linux only."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def pictures(video: Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Give the clip's frames over and over, with the number of the round; the file is opened anew each time."""
+    for turn in itertools.count():
+        with open_frames(video) as frames:
+            for frame in frames:
+                yield turn, frame.image
+
+
+def looping(samples: tuple[GazeSample, ...], length_ns: int) -> Iterator[GazeSample]:
+    """Give the gaze over and over, each round later by the clip's length."""
+    for turn in itertools.count():
+        for sample in samples:
+            if 0 <= sample.time_ns < length_ns:
+                yield GazeSample(
+                    sample.time_ns + turn * length_ns, sample.x_px, sample.y_px, sample.confidence
+                )
+
+
+class Stream:
+    """A session that is stepped through the looped clip, and what its memory was."""
+
+    def __init__(self, session: GazeSession, *, fps: float, fast: bool) -> None:
+        self._session = session
+        self._fps = fps
+        self._fast = fast
+        recording = read(DEMO / "gaze.csv")
+        with open_frames(DEMO / "clip.mp4") as frames:
+            count = sum(1 for _ in frames)
+        self._gaze = looping(tuple(recording.samples), round(count * NS / fps))
+        self._next = next(self._gaze)
+        self.times_s: list[float] = []
+        self.resident_mb: list[float] = []
+        self.stepped = self.left_out = self.with_mask = 0
+
+    def run(self, minutes: float) -> None:
+        """Play for so many minutes of stream time."""
+        begun = time.monotonic()
+        for index, (_, image) in enumerate(pictures(DEMO / "clip.mp4")):
+            now_s = index / self._fps
+            if now_s >= 60 * minutes:
+                break
+            if not self._fast:
+                late_s = time.monotonic() - begun - now_s
+                if late_s > 1 / self._fps:
+                    self.left_out += 1
+                    continue
+                time.sleep(max(0.0, -late_s))
+            self._session.feed(self._until(round((index + 1) * NS / self._fps)))
+            selection = self._session.step(image, round(index * NS / self._fps))
+            self.stepped += 1
+            self.with_mask += selection.mask is not None
+            if index % round(self._fps) == 0:
+                self.times_s.append(now_s)
+                self.resident_mb.append(resident_mb())
+
+    def _until(self, time_ns: int) -> list[GazeSample]:
+        taken = []
+        while self._next.time_ns <= time_ns:
+            taken.append(self._next)
+            self._next = next(self._gaze)
+        return taken
+
+
+def growth(times_s: list[float], values_mb: list[float]) -> dict[str, float] | None:
+    """Say how memory grew after the first minute; None for a stream too short to tell."""
+    times, values = np.array(times_s), np.array(values_mb)
+    values, times = values[times >= SETTLED_S], times[times >= SETTLED_S]
+    if len(times) < 10:
+        return None
+    tenth = len(values) // 10
+    return {
+        "slope_mb_per_minute": float(np.polyfit(times / 60, values, 1)[0]),
+        "last_minus_first_mb": float(np.median(values[-tenth:]) - np.median(values[:tenth])),
+        "most_minus_first_mb": float(values.max() - values[0]),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--fps", type=float, default=24.0)
+    parser.add_argument("--fast", action="store_true", help="do not wait for the clock")
+    parser.add_argument("--runtime", default="auto")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--json", type=Path, metavar="OUT.json")
+    given = parser.parse_args()
+    px_per_deg = read(DEMO / "gaze.csv").px_per_deg or 15.0
+    with (
+        sam_edge.load(runtime=given.runtime, threads=given.threads) as model,
+        GazeSession(model, px_per_deg=px_per_deg) as session,
+    ):
+        engine = f"{model.runtime.name} {model.runtime.precision}, {model.runtime.threads} threads"
+        stream = Stream(session, fps=given.fps, fast=given.fast)
+        stream.run(given.minutes)
+    if stream.with_mask == 0:
+        raise SystemExit("nothing was selected in the whole stream: this measures nothing")
+    grown = growth(stream.times_s, stream.resident_mb)
+    content = {
+        "cpu": cpu_name(),
+        "engine": engine,
+        "minutes": given.minutes,
+        "fps": given.fps,
+        "fast": given.fast,
+        "stepped": stream.stepped,
+        "left_out": stream.left_out,
+        "with_mask": stream.with_mask,
+        "peak_memory_mb": peak_memory_mb(),
+        "growth": grown,
+        "times_s": stream.times_s,
+        "resident_mb": stream.resident_mb,
+    }
+    print(f"{content['cpu']}, {engine}, Python {platform.python_version()}, sam-edge {sam_edge.__version__}")
+    print(f"{stream.stepped} frames stepped, {stream.left_out} left out, {stream.with_mask} with a mask")
+    print(f"peak {content['peak_memory_mb']:.0f} MB, at the end {stream.resident_mb[-1]:.0f} MB")
+    if grown is None:
+        print("growth: the stream is too short to tell (more than a minute and ten seconds)")
+    else:
+        print(
+            f"after the first minute: {grown['slope_mb_per_minute']:+.2f} MB a minute, last tenth minus first tenth "
+            f"{grown['last_minus_first_mb']:+.1f} MB, most minus first {grown['most_minus_first_mb']:+.1f} MB"
+        )
+    if given.json:
+        given.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

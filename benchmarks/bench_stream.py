@@ -1,0 +1,378 @@
+"""Selection in live video: accuracy, time and memory of `sam-edge track`, beside the peer, in one run.
+
+    python benchmarks/bench_stream.py [--data DAVIS] [--judge EVAL] [--sequences dog,libby] [--seeds 0,1,2]
+                                      [--modes realtime,offline] [--peer] [--json OUT.json] [-- TRACK OPTIONS]
+
+DAVIS is a folder like that of the DAVIS challenge: JPEGImages/SEQUENCE/*.jpg and Annotations/SEQUENCE/*.png. EVAL is a
+folder with the judge's scripts, which know nothing of this project: `observer.py` makes gaze, `score_masks.py` scores,
+`peer_mobile_sam.py` is the peer. They are not part of this repository. Options after `--` go to `sam-edge track`.
+
+Runs go one after the other, everything of one sequence and seed together, so that a drift of the machine hits all
+alike. Columns: J (region), F (boundary), their mean JF, and hits (IoU > 0.5) as the judge has them; `on time`, the
+share of frames whose own mask was there before the next frame came; `fresh`, the share of the frames scored that
+showed such a mask; p50, p95 and p99, milliseconds of a step, of all steps that the report tells (for the peer, of one
+encode and decode); `first`, milliseconds from the moment when gaze landed on the object to the first mask with
+IoU > 0.5, the median over the sequences where it comes, and in how many runs it comes. The last line of a system is the
+mean over sequences; its steps are those of all runs together, its memory the most of any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+
+from sam_edge.media.environment import Environment
+
+REPO = Path(__file__).resolve().parent.parent
+SHARED = REPO.parent / "shared"
+GRACE_S = 0.5
+RIGHT = 0.5
+MODES = ("realtime", "offline")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One sequence seen by one observer."""
+
+    sequence: str
+    seed: int
+    frames: Path
+    truth: Path
+    gaze: Path
+    onset_s: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run of one system."""
+
+    system: str
+    sequence: str
+    seed: int
+    j: float
+    f: float
+    jf: float
+    hits: float
+    frames: int
+    first_ms: float | None
+    """Gaze landing to the first right mask; None when there is none."""
+    on_time: float | None = None
+    fresh: float | None = None
+    peak_memory_mb: float | None = None
+    steps_ms: tuple[float, ...] = field(default=(), repr=False)
+    environment: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+class Judge:
+    """The judge's scripts."""
+
+    def __init__(self, folder: Path) -> None:
+        for name in ("observer.py", "score_masks.py"):
+            if not (folder / name).is_file():
+                raise SystemExit(f"--judge: {folder} has no {name}; give the folder of the judge's scripts")
+        self.folder = folder
+        self.scoring = loaded(folder / "score_masks.py")
+
+    def gaze(self, truth: Path, out: Path, seed: int, fps: float) -> float:
+        """Write an observer's gaze, and return when it lands on the object, seconds."""
+        run(self.folder / "observer.py", truth, out, "--seed", seed, "--fps", fps)
+        found = json.loads(Path(f"{out}.truth.json").read_text())["onset_s"]
+        return float(found or 0.0)
+
+    def score(self, masks: Path, case: Case, fps: float) -> dict[str, float]:
+        """Score a folder of masks."""
+        masks.mkdir(exist_ok=True)
+        scores: dict[str, float] = self.scoring.score(masks, case.truth, case.onset_s + GRACE_S, fps)
+        return scores
+
+
+def loaded(path: Path) -> ModuleType:
+    """Import a script by its path."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(*arguments: object) -> str:
+    """Run Python with these arguments, and return what it printed."""
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)}\nended with status {done.returncode}:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def first_right_ms(case: Case, masks: Path, frames: Sequence[dict[str, Any]], fps: float) -> float | None:
+    """Return the time from the gaze's landing to the first mask with IoU > 0.5, milliseconds.
+
+    A mask counts as seen when its step returned, where that is known and in time, and else at its frame's end.
+    """
+    for index, path in enumerate(sorted(case.truth.glob("*.png"))):
+        end_s = (index + 1) / fps
+        shown = masks / path.name
+        if end_s <= case.onset_s or not shown.is_file():
+            continue
+        true = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0
+        pred = cv2.imread(str(shown), cv2.IMREAD_GRAYSCALE) > 0
+        union = np.count_nonzero(true | pred)
+        if not true.any() or np.count_nonzero(true & pred) <= RIGHT * union:
+            continue
+        record = frames[index] if index < len(frames) else {}
+        step_ms = record.get("stages_ms", {}).get("total")
+        if step_ms is not None and not record["dropped"]:
+            end_s = min(end_s, index / fps + step_ms / 1e3)
+        return max(0.0, 1e3 * (end_s - case.onset_s))
+    return None
+
+
+def ours(case: Case, judge: Judge, work: Path, mode: str, given: argparse.Namespace) -> Result:
+    """Run `sam-edge track` on a case, and score it."""
+    masks, report = work / f"ours-{mode}", work / f"ours-{mode}.json"
+    clock = ["--realtime"] if mode == "realtime" else []
+    threads = ["--threads", given.threads] if given.threads else []
+    run(
+        *("-m", "sam_edge.cli", "track", case.frames, "--gaze", case.gaze, "--fps", given.fps),
+        *("--masks", masks, "--report", report, "--quiet", *clock, *threads, *given.track),
+    )
+    content = json.loads(report.read_text())
+    frames = content["frames"]
+    scores = judge.score(masks, case, given.fps)
+    scored = [one for one in frames if one["index"] / given.fps >= case.onset_s + GRACE_S]
+    return Result(
+        system=f"ours, {mode}",
+        sequence=case.sequence,
+        seed=case.seed,
+        **of_scores(scores),
+        # Without a clock every frame is waited for, and none of this is known.
+        first_ms=first_right_ms(case, masks, frames if mode == "realtime" else (), given.fps),
+        on_time=share(not one["dropped"] for one in frames) if mode == "realtime" else None,
+        fresh=share(not one["dropped"] and one["source"] != "none" for one in scored),
+        peak_memory_mb=content["summary"]["peak_memory_mb"],
+        steps_ms=tuple(
+            one["stages_ms"]["total"] for one in frames if one["stages_ms"].get("total") is not None
+        ),
+        environment=content["environment"],
+    )
+
+
+def peer(case: Case, judge: Judge, work: Path, mode: str, given: argparse.Namespace) -> Result:
+    """Run the peer on a case, and score it."""
+    masks = work / f"peer-{mode}"
+    clock = ["--realtime"] if mode == "realtime" else []
+    printed = run(
+        *(judge.folder / "peer_mobile_sam.py", case.frames, case.gaze, masks, "--fps", given.fps),
+        *("--encoder", given.peer_encoder, "--decoder", given.peer_decoder),
+        *("--threads", given.threads or 2, *clock),
+    )
+    told = json.loads(printed.splitlines()[-1])
+    return Result(
+        system=f"peer, {mode}",
+        sequence=case.sequence,
+        seed=case.seed,
+        **of_scores(judge.score(masks, case, given.fps)),
+        first_ms=first_right_ms(case, masks, (), given.fps),
+        steps_ms=(told["encode_ms"] + told["decode_ms"],),
+    )
+
+
+def of_scores(scores: dict[str, float]) -> dict[str, Any]:
+    """Rename the judge's figures."""
+    return {
+        "j": scores["J"],
+        "f": scores["F"],
+        "jf": scores["JF"],
+        "hits": scores["hits"],
+        "frames": scores["frames"],
+    }
+
+
+def share(values: Iterable[bool]) -> float | None:
+    """Return the share that is true; None of nothing."""
+    found = list(values)
+    return sum(found) / len(found) if found else None
+
+
+def cases(given: argparse.Namespace, judge: Judge, work: Path) -> Iterator[Case]:
+    """Make every sequence's and seed's gaze as it is needed."""
+    pictures, truths = given.data / "JPEGImages", given.data / "Annotations"
+    if not pictures.is_dir() or not truths.is_dir():
+        raise SystemExit(
+            f"--data: {given.data} has no JPEGImages and Annotations; give a folder like that of DAVIS"
+        )
+    names = given.sequences or sorted(one.name for one in truths.iterdir() if one.is_dir())
+    for name in names:
+        if not (pictures / name).is_dir() or not (truths / name).is_dir():
+            raise SystemExit(
+                f"--sequences: {name} is not in {given.data}; there are {sorted(p.name for p in truths.iterdir())}"
+            )
+        for seed in given.seeds:
+            folder = work / f"{name}-{seed}"
+            folder.mkdir(parents=True, exist_ok=True)
+            gaze = folder / "gaze.csv"
+            onset_s = judge.gaze(truths / name, gaze, seed, given.fps)
+            yield Case(name, seed, pictures / name, truths / name, gaze, onset_s)
+
+
+def median(values: Iterable[float | None]) -> float | None:
+    """Return the median of those that are known."""
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of those that are known."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def row(name: str, results: Sequence[Result]) -> dict[str, Any]:
+    """Sum up some runs of one system: means over sequences of the means over seeds."""
+    sequences = sorted({one.sequence for one in results})
+    grouped = [[one for one in results if one.sequence == sequence] for sequence in sequences]
+    means = {
+        key: mean(mean(getattr(one, key) for one in group) for group in grouped)
+        for key in ("j", "f", "jf", "hits", "on_time", "fresh")
+    }
+    steps = [step for one in results for step in one.steps_ms]
+    percentiles = np.percentile(steps, (50, 95, 99)).tolist() if steps else [None] * 3
+    # Of a sequence, the median over its seeds; of all, the median over the sequences where a right mask comes.
+    firsts = [median(one.first_ms for one in group) for group in grouped]
+    memory = [one.peak_memory_mb for one in results if one.peak_memory_mb is not None]
+    return {
+        "name": name,
+        **means,
+        **dict(zip(("p50_ms", "p95_ms", "p99_ms"), percentiles, strict=True)),
+        "first_ms": median(firsts),
+        "first_in": sum(one.first_ms is not None for one in results),
+        "runs": len(results),
+        "peak_memory_mb": max(memory) if memory else None,
+    }
+
+
+HEAD = (
+    f"{'':<20}{'JF':>7}{'J':>7}{'F':>7}{'hits':>7}{'on time':>9}{'fresh':>7}"
+    f"{'p50':>8}{'p95':>8}{'p99':>8}{'first':>7}{'in':>7}{'MB':>6}"
+)
+
+
+def line(values: dict[str, Any]) -> str:
+    """Write a row of the table."""
+
+    def cell(key: str, width: int, form: str) -> str:
+        return f"{'-' if values[key] is None else format(values[key], form):>{width}}"
+
+    scores = "".join(cell(key, 7, ".3f") for key in ("jf", "j", "f", "hits"))
+    shares = cell("on_time", 9, ".3f") + cell("fresh", 7, ".3f")
+    times = "".join(cell(key, 8, ".1f") for key in ("p50_ms", "p95_ms", "p99_ms"))
+    first = f"{cell('first_ms', 7, '.0f')}{values['first_in']:>4}/{values['runs']:<2}"
+    return f"{values['name']:<20}{scores}{shares}{times}{first}{cell('peak_memory_mb', 6, '.0f')}"
+
+
+def tables(results: Sequence[Result]) -> dict[str, list[dict[str, Any]]]:
+    """Sum up: for each system a row a sequence, and the mean."""
+    made = {}
+    for system in dict.fromkeys(one.system for one in results):
+        own = [one for one in results if one.system == system]
+        rows = [
+            row(name, [one for one in own if one.sequence == name])
+            for name in dict.fromkeys(one.sequence for one in own)
+        ]
+        made[system] = [*rows, row("mean", own)]
+    return made
+
+
+def machine(results: Sequence[Result], given: argparse.Namespace) -> dict[str, Any]:
+    """Describe on what it ran: what the first run of ours said of itself, and the peer's engine."""
+    said = next((one.environment for one in results if one.environment), None)
+    here = Environment.gather(engine="-", precision="-", threads=given.threads or 0, model="-")
+    return said or asdict(here)
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+    def words(text: str) -> list[str]:
+        return [word for word in text.split(",") if word]
+
+    parser.add_argument("--data", type=Path, default=SHARED / "data" / "davis")
+    parser.add_argument("--judge", type=Path, default=SHARED / "eval")
+    parser.add_argument("--sequences", type=words, help="default: all")
+    parser.add_argument("--seeds", type=lambda text: [int(word) for word in words(text)], default=[0, 1, 2])
+    parser.add_argument("--modes", type=words, default=list(MODES), help="of realtime,offline; default: both")
+    parser.add_argument("--fps", type=float, default=24.0)
+    parser.add_argument("--threads", type=int, help="default: every core; 2 for the peer")
+    parser.add_argument("--peer", action="store_true", help="run the peer, too")
+    parser.add_argument("--peer-encoder", type=Path)
+    parser.add_argument("--peer-decoder", type=Path)
+    parser.add_argument("--json", type=Path, metavar="OUT.json")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="keep gaze, masks and reports here")
+    parser.add_argument("track", nargs="*", help="after --: options of sam-edge track")
+    given = parser.parse_args()
+    if set(given.modes) - set(MODES) or not given.modes:
+        parser.error(f"--modes: {given.modes}; accepted: {','.join(MODES)}")
+    if given.peer and not (given.peer_encoder and given.peer_decoder):
+        parser.error("--peer: needs --peer-encoder and --peer-decoder, ONNX files")
+    return given
+
+
+def measure(given: argparse.Namespace, work: Path) -> list[Result]:
+    """Run every system on every case."""
+    judge = Judge(given.judge)
+    systems = (ours, peer) if given.peer else (ours,)
+    results = []
+    for case in cases(given, judge, work):
+        for mode in given.modes:
+            for system in systems:
+                result = system(case, judge, case.gaze.parent, mode, given)
+                results.append(result)
+                first = "never" if result.first_ms is None else f"{result.first_ms:.0f} ms"
+                print(
+                    f"{case.sequence} {case.seed} {result.system}: JF {result.jf:.3f}, first {first}",
+                    file=sys.stderr,
+                )
+    return results
+
+
+def main() -> None:
+    """Measure and print."""
+    given = arguments()
+    with tempfile.TemporaryDirectory() as scratch:
+        results = measure(given, given.work or Path(scratch))
+    ran_on, summed = machine(results, given), tables(results)
+    print(", ".join(f"{key} {value}" for key, value in ran_on.items()))
+    print(f"{given.fps:g} frames/s, seeds {given.seeds}, track options {given.track or 'none'}")
+    for system, rows in summed.items():
+        print(f"\n-- {system}\n{HEAD}")
+        print("\n".join(map(line, rows)))
+    if given.json:
+        content = {
+            "environment": ran_on,
+            "fps": given.fps,
+            "seeds": given.seeds,
+            "tables": summed,
+            "runs": [asdict(one) for one in results],
+        }
+        given.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Select in live video with the mouse as the eye tracker: rest it on a thing, and the thing is outlined.
+
+    python examples/webcam_mouse.py [CAMERA OR VIDEO] [--px-per-deg 15]
+
+Give the number of a camera (default 0), or a video file, which is played at its own rate. Keys: r releases, q or Esc
+ends. With `--headless` there is no window: a made-up mouse rests in the middle of the picture, or at `--mouse X,Y`;
+`--frames N --out PICTURE.png` stops after N frames and writes the last one as it would have been shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+import sam_edge
+import sam_edge.gaze
+from sam_edge.media.overlay import TRAIL_S, draw_selection
+from sam_edge.media.write import write_png
+from sam_edge.stream import GazeSession, Selection
+
+WINDOW = "sam-edge: rest the mouse on a thing; r releases, q ends"
+ENDS = (ord("q"), 27)
+TREMOR_PX = 1.0
+
+
+def frames(source: str) -> Iterator[np.ndarray]:
+    """Give RGB frames: those of a camera as they come, those of a file in their own time."""
+    live = source.isdecimal()
+    capture = cv2.VideoCapture(int(source) if live else source)
+    fps = capture.get(cv2.CAP_PROP_FPS) or 24.0
+    index, begun = 0, time.monotonic()
+    while True:
+        there, image = capture.read()
+        if not there:
+            break
+        if not live:
+            time.sleep(max(0.0, begun + index / fps - time.monotonic()))
+        index += 1
+        yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    capture.release()
+
+
+def drawn(image: np.ndarray, selection: Selection, recent: deque, now_ns: int) -> np.ndarray:
+    """Draw the selection and the mouse's path on a frame."""
+    caption = [selection.state.value]
+    if selection.score is not None:
+        caption.append(f"object {selection.object_id}, predicted IoU {selection.score:.2f}")
+    if "total" in selection.timing_ms:
+        caption.append(f"{selection.timing_ms['total']:.0f} ms, {selection.source}")
+    aged = [(one.x_px, one.y_px, (now_ns - one.time_ns) / 1e9) for one in recent if one.valid]
+    return draw_selection(
+        image,
+        mask=selection.mask,
+        box=selection.box,
+        gaze_trail=[one for one in aged if one[2] <= TRAIL_S],
+        fixation=selection.fixation,
+        caption=caption,
+    )
+
+
+def show(picture: np.ndarray, session: GazeSession) -> bool:
+    """Show a frame, and do what the pressed key says. Returns whether to go on."""
+    cv2.imshow(WINDOW, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    key = cv2.waitKey(1) & 0xFF
+    if key == ord("r"):
+        session.release()
+    return key not in ENDS
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", nargs="?", default="0", help="number of a camera, or a video file")
+    parser.add_argument("--px-per-deg", type=float, default=15.0, help="frame pixels in a degree")
+    parser.add_argument("--frames", type=int, default=0, help="stop after so many")
+    parser.add_argument("--headless", action="store_true", help="no window")
+    parser.add_argument("--mouse", metavar="X,Y", help="where the made-up mouse rests, frame pixels")
+    parser.add_argument("--out", metavar="PICTURE.png", help="write the last frame")
+    parser.add_argument("--runtime", default="auto")
+    return parser.parse_args()
+
+
+def main() -> None:
+    given = arguments()
+    mouse = sam_edge.gaze.open("mouse://?rate_hz=100")
+    if not given.headless:
+        cv2.namedWindow(WINDOW)
+        mouse.watch_window(WINDOW)
+    recent: deque = deque(maxlen=100)
+    picture, count, selected = None, 0, 0
+    with (
+        sam_edge.load(runtime=given.runtime) as model,
+        mouse,
+        GazeSession(model, px_per_deg=given.px_per_deg) as session,
+    ):
+        for image in frames(given.source):
+            if count == 0:
+                session.warm_up(image)
+            if given.headless:
+                height, width = image.shape[:2]
+                x, y = map(float, given.mouse.split(",")) if given.mouse else (width / 2, height / 2)
+                mouse.move(x + TREMOR_PX * math.sin(count), y + TREMOR_PX * math.cos(count))
+            samples = mouse.read()
+            recent.extend(samples)
+            session.feed(samples)
+            now_ns = time.monotonic_ns()
+            selection = session.step(image, now_ns)
+            picture = drawn(image, selection, recent, now_ns)
+            count += 1
+            selected += selection.mask is not None
+            if count == given.frames or not (given.headless or show(picture, session)):
+                break
+    if picture is None:
+        raise SystemExit(f"{given.source}: no camera or video that can be opened, or no frame came from it")
+    if given.out:
+        write_png(given.out, picture)
+    print(f"{count} frames, {selected} with a selection")
+
+
+if __name__ == "__main__":
+    main()
