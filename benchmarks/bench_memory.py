@@ -32,6 +32,7 @@ from sam_edge.stream import GazeSession
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
 NS = 1_000_000_000
 SETTLED_S = 60.0
+SAMPLED_S = 1.0
 
 
 def resident_mb() -> float:
@@ -91,7 +92,7 @@ class Stream:
             selection = self._session.step(image, round(index * NS / self._fps))
             self.stepped += 1
             self.with_mask += selection.mask is not None
-            if index % round(self._fps) == 0:
+            if not self.times_s or now_s >= self.times_s[-1] + SAMPLED_S:
                 self.times_s.append(now_s)
                 self.resident_mb.append(resident_mb())
 
