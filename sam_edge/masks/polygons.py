@@ -36,7 +36,7 @@ def polygons_of(mask: NDArray[np.bool_], *, tolerance_px: float = 0.0) -> list[N
     Args:
         mask: bool (H, W).
         tolerance_px: vertices are left out as long as the outline moves by no more than this (Douglas-Peucker). 0
-            keeps the mask exactly.
+            keeps the mask exactly; with more, pieces and holes no larger than this may go.
 
     Returns:
         One polygon (N, 2) of x, y for each piece of the mask (pieces that touch at a corner are one), with its holes;
@@ -89,8 +89,9 @@ def mask_of_polygons(polygons: Sequence[ArrayLike], size: tuple[int, int]) -> ND
     inside = np.zeros(width * height, np.bool_)
     for number, polygon in enumerate(polygons):
         crossings = _crossings(as_polygon(polygon, f"polygon {number}"), height, width)
-        toggles = np.bincount(crossings, minlength=0) & 1
-        places = np.flatnonzero(toggles[: width * height])
+        places, counts = np.unique(crossings, return_counts=True)
+        # Where it is crossed an even number of times, nothing changes; the outline's end lies behind the last pixel.
+        places = places[counts % 2 == 1]
         for begin, end in itertools.zip_longest(places[::2], places[1::2], fillvalue=width * height):
             inside[begin:end] = True
     return np.ascontiguousarray(inside.reshape(width, height).T)

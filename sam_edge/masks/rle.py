@@ -42,7 +42,8 @@ class Rle:
         Raises:
             InputError: it is not bool (H, W) of 1 to 2^28 pixels.
         """
-        return cls((mask.shape[0], mask.shape[1]), compress(counts_of(mask)))
+        counts = counts_of(mask)
+        return cls((mask.shape[0], mask.shape[1]), compress(counts))
 
     @classmethod
     def from_counts(cls, counts: Sequence[int] | NDArray[np.integer[Any]], size: tuple[int, int]) -> Rle:

@@ -9,6 +9,7 @@ everything up to a crash of the program can be read.
 from __future__ import annotations
 
 import json
+import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ _KINDS: dict[str, type[Entry]] = {
 
 
 class SessionRecorder:
-    """Writes what happens to a session. A context manager; safe to close twice.
+    """Writes what happens to a session. A context manager; may be told from several threads.
 
     Example:
         >>> with SessionRecorder("out/run", model=model, options={"px_per_deg": 15}) as recorder:
@@ -139,6 +140,7 @@ class SessionRecorder:
         """
         self._folder = Path(folder)
         self._frames = 0
+        self._writing = threading.Lock()
         header = {
             "schema": SCHEMA,
             "sam_edge": sam_edge.__version__,
@@ -224,8 +226,9 @@ class SessionRecorder:
     def _put(self, entry: Mapping[str, object]) -> None:
         line = json.dumps(entry, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         try:
-            while line:
-                line = line[self._log.write(line) :]
+            with self._writing:
+                while line:
+                    line = line[self._log.write(line) :]
         except OSError as error:
             raise cannot_write(self._folder / LOG, error) from error
 

@@ -74,11 +74,9 @@ def replay(
     """
     recording = read_recording(folder)
     here = ModelRecord.of(model)
-    if not any_model and here != recording.model:
+    if not any_model and _identity(here) != _identity(recording.model):
         raise InputError(
-            f"model: {here.name}, {here.engine} {here.precision}, {here.threads} threads, {_hash(here)}; recorded with "
-            f"{recording.model.name}, {recording.model.engine} {recording.model.precision}, "
-            f"{recording.model.threads} threads, {_hash(recording.model)}; open that one, or allow any model"
+            f"model: {_identity(here)}; recorded with {_identity(recording.model)}; open that one, or allow any model"
         )
     shown = iter(frames)
     with open_session(model, **_arguments(recording.options)) as session:
@@ -145,8 +143,10 @@ def _frame_of(shown: Iterator[Frame], entry: RecordedFrame) -> Frame:
     )
 
 
-def _hash(model: ModelRecord) -> str:
-    return "no bundle" if model.sha256 is None else f"manifest {model.sha256[:12]}"
+def _identity(model: ModelRecord) -> str:
+    """Say what a result depends on: the bundle, the engine and its precision."""
+    bundle = "no bundle" if model.sha256 is None else f"manifest {model.sha256[:12]}"
+    return f"{model.name} ({bundle}), {model.engine}, {model.precision}"
 
 
 def _short(value: object) -> str:

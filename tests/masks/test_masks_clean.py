@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from scipy import ndimage
 
 from sam_edge.errors import InputError
 from sam_edge.masks import without_holes, without_islands
+from sam_edge.masks.clean import hole_area_px, pieces_of
 
 MASKS = arrays.arrays(bool, (12, 13))
 CORNERS = np.ones((3, 3))
@@ -24,6 +26,27 @@ def test_islands_are_the_small_pieces(mask: NDArray[np.bool_]) -> None:
     areas = ndimage.sum_labels(mask, labels, range(1, count + 1))
     keep = [number + 1 for number, area in enumerate(areas) if area >= 0.3 * areas.max()]
     np.testing.assert_array_equal(without_islands(mask, 0.3), np.isin(labels, keep))
+
+
+@given(mask=MASKS)
+def test_pieces_and_holes_are_counted_to_the_pixel(mask: NDArray[np.bool_]) -> None:
+    labels, count = ndimage.label(mask, CORNERS)
+    pieces = pieces_of(mask)
+    areas = ndimage.sum_labels(mask, labels, range(1, count + 1))
+    assert sorted(piece.area_px for piece in pieces) == sorted(areas)
+    for piece in pieces:
+        for hole in piece.holes:
+            ring = np.zeros(mask.shape, bool)
+            ring[hole[:, 0, 1], hole[:, 0, 0]] = True
+            assert hole_area_px(hole) == (ndimage.binary_fill_holes(ring) & ~ring).sum()
+
+
+def test_large_pieces_are_counted_to_the_pixel() -> None:
+    canvas = np.zeros((1080, 1920), np.uint8)
+    cv2.ellipse(canvas, (900, 500), (800, 450), 20, 0, 360, 1, -1)
+    cv2.circle(canvas, (900, 500), 303, 0, -1)
+    (piece,) = pieces_of(canvas > 0)
+    assert piece.area_px == np.count_nonzero(canvas)
 
 
 @given(mask=MASKS)

@@ -129,7 +129,7 @@ def test_any_text_is_a_mask_or_an_input_error(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "mask", [np.zeros((2, 3), np.uint8), np.zeros((1, 2, 3), bool), np.zeros((0, 3), bool)]
+    "mask", [np.zeros((2, 3), np.uint8), np.zeros(6, bool), np.zeros((1, 2, 3), bool), np.zeros((0, 3), bool)]
 )
 def test_what_is_no_mask_is_refused(mask: NDArray[Any]) -> None:
     with pytest.raises(InputError):
