@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint assets models bench-stream clean
+.PHONY: demo test lint assets models bench bench-stream clean
 
 demo: $(VENV)/.base
 	$(BIN)/sam-edge demo
@@ -27,6 +27,12 @@ assets: $(VENV)/.test models
 # The official weights and the published references that the parity tests compare with.
 models: $(VENV)/.test
 	$(BIN)/python .ci/fetch_models.py
+
+# The figures of engines and exports, asked beside measured, and the peer. BENCH takes its options, for example
+# make bench BENCH="--accuracy COCO128 --json bench.json"; see `bench_engines.py --help`.
+bench: models
+	test -f .cache/models/peer_encoder_1024.onnx || $(BIN)/python benchmarks/peer_encoder.py
+	$(BIN)/python benchmarks/bench_engines.py $(BENCH)
 
 # Selection in live video on any folder like DAVIS; see `bench_stream.py --help`. BENCH takes its options, for example
 # make bench-stream BENCH="--data DAVIS --judge EVAL --peer --peer-encoder ENCODER.onnx --peer-decoder DECODER.onnx"

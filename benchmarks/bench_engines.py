@@ -1,21 +1,30 @@
-"""Encode and decode on every engine here, beside the pipeline that people ship today, in one run.
+"""The figures that exporters and runtimes are held to: asked beside measured, and the peer beside both, in one run.
 
-    python benchmarks/bench_engines.py [--peer-encoder encoder_1024.onnx --peer-decoder decoder.onnx] [--rounds 15]
+    python benchmarks/bench_engines.py [--models .cache/models] [--rounds 15] [--accuracy COCO128] [--json OUT.json]
 
-The peer is the official MobileSAM encoder at 1024x1024 in fp32 and the published SAM decoder with its full-size resize,
-both on ONNX Runtime. Everything takes turns, round by round, so that a drift of the machine hits all alike; ratios
-are of medians. Results are checked before they are timed: masks of every engine against the first one's.
+The peer is what people ship today: the official MobileSAM encoder at 1024x1024 in fp32 and the published SAM decoder
+with its full-size resize, both on ONNX Runtime. `make models` and `benchmarks/peer_encoder.py` bring its files.
+Everything takes turns, round by round, so that a drift of the machine hits all alike; ratios are of medians. Results
+are checked before they are timed: the masks of every engine against the first one's, and several prompts at once
+against one by one.
+
+`--fp32 BUNDLE` (from `sam-edge export --precision fp32`) adds ONNX Runtime's own fp32 to compare its 8 bits with.
+`--accuracy DIR` measures on a labelled set, `images/` and `labels/`, beside fp32 torch: minutes. Core ML's figures are
+the table that `sam-edge export --target coreml` prints.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,13 +32,18 @@ import numpy as np
 import sam_edge
 from sam_edge.masks import iou
 from sam_edge.media.environment import cpu_name, usable_cores
+from sam_edge.segmenter import DEFAULT_BUNDLE
 
+MODELS = Path(__file__).resolve().parent.parent / ".cache" / "models"
 CLIP = Path(sam_edge.__file__).parent / "assets" / "demo" / "clip.mp4"
 FRAME = 40
 POINT = (520.0, 400.0)
 SIZES = ((448, 672), (448, 448))
 AT_ONCE = 16
 AGREES = 0.9
+LOGITS_APART = 0.02
+"""How far several prompts at once may be from one by one, of the largest logit: bf16 sums in another order."""
+ENGINES = (("onnxruntime", None), ("openvino", "f32"), ("openvino", "bf16"))
 
 
 @dataclass
@@ -41,18 +55,47 @@ class Timed:
     times_ms: list[float] = field(default_factory=list)
 
     def run(self) -> None:
+        """Call it once and note how long it took."""
         begun = time.perf_counter()
         self.call()
         self.times_ms.append(1e3 * (time.perf_counter() - begun))
 
     @property
     def median_ms(self) -> float:
+        """Median of all calls."""
         return float(np.median(self.times_ms))
 
+    def figures(self) -> dict[str, float | str]:
+        """Describe for JSON."""
+        p95 = float(np.percentile(self.times_ms, 95))
+        best = min(self.times_ms)
+        return {
+            "name": self.name,
+            "median_ms": round(self.median_ms, 2),
+            "p95_ms": round(p95, 2),
+            "best_ms": round(best, 2),
+        }
+
     def row(self, against_ms: float | None) -> str:
+        """Describe in a line."""
         p95 = float(np.percentile(self.times_ms, 95))
         ratio = f"{against_ms / self.median_ms:>8.2f}x" if against_ms else " " * 9
         return f"{self.name:<44}{self.median_ms:>9.2f}{p95:>9.2f}{min(self.times_ms):>9.2f}{ratio}"
+
+
+@dataclass
+class Asked:
+    """One row of the table: what is asked for, and what was measured."""
+
+    what: str
+    asked: str
+    measured: str
+    met: bool | None
+
+    def row(self) -> str:
+        """Describe in a line."""
+        verdict = {True: "met", False: "missed", None: "not measured"}[self.met]
+        return f"{self.what:<66}{self.asked:>16}{self.measured:>34}  {verdict}"
 
 
 def frame() -> np.ndarray:
@@ -65,63 +108,82 @@ def frame() -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def engines(bundle: Path | None, threads: int | None) -> list[tuple[str, str | None]]:
-    """List the engines and precisions that this machine can run."""
-    found: list[tuple[str, str | None]] = []
-    for runtime, precision in (("onnxruntime", None), ("openvino", "f32"), ("openvino", "bf16")):
-        try:
-            sam_edge.load(bundle, runtime=runtime, precision=precision, threads=threads).close()
-        except sam_edge.SamEdgeError as error:
-            print(f"{runtime} {precision or ''}: not here ({error})")
-            continue
-        found.append((runtime, precision))
-    return found
-
-
 def prompts(count: int, rows: int, columns: int) -> tuple[np.ndarray, ...]:
     """Make `count` one-point prompts spread over an embedding of rows x columns, as a runtime takes them."""
     points = np.zeros((count, 2, 2), np.float32)
     points[:, 0, 0] = np.linspace(0.2, 0.8, count) * 16 * columns
     points[:, 0, 1] = 0.4 * 16 * rows
     labels = np.tile(np.array([1, -1], np.int32), (count, 1))
-    return (
-        points,
-        labels,
-        np.zeros((count, 1, 4 * rows, 4 * columns), np.float32),
-        np.zeros(count, np.float32),
-    )
+    empty = np.zeros((count, 1, 4 * rows, 4 * columns), np.float32)
+    return points, labels, empty, np.zeros(count, np.float32)
 
 
-def ours(given: argparse.Namespace, image: np.ndarray) -> tuple[dict[str, list[Timed]], list[str]]:
-    """Set up everything of ours, checked against each other."""
-    timed: dict[str, list[Timed]] = {"encode": [], "decode": [], "batch": []}
-    notes: list[str] = []
+def check_at_once(name: str, runtime: Any, data: np.ndarray, one: tuple[np.ndarray, ...], many: Any) -> None:
+    """Compare the first of several prompts at once with that prompt alone.
+
+    Raises:
+        SystemExit: they differ.
+    """
+    alone, together = runtime.decode(data, *one)[0][0], runtime.decode(data, *many)[0]
+    same = np.abs(together[0] - alone).max() if np.array_equal(one[0][0], many[0][0]) else np.inf
+    if not same < LOGITS_APART * np.abs(alone).max():
+        raise SystemExit(f"{name}: {AT_ONCE} prompts at once are not the prompts one by one ({same:.3f})")
+
+
+@dataclass
+class Ours:
+    """What is timed of ours, by engine and size."""
+
+    encode: dict[tuple[str, tuple[int, int]], Timed] = field(default_factory=dict)
+    decode: dict[tuple[str, tuple[int, int]], Timed] = field(default_factory=dict)
+    batch: dict[tuple[str, tuple[int, int]], Timed] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def everything(self) -> list[Timed]:
+        """List all that is timed."""
+        return [*self.encode.values(), *self.decode.values(), *self.batch.values()]
+
+
+def set_up(given: argparse.Namespace, image: np.ndarray) -> Ours:
+    """Open every bundle on every engine here, and check them against each other."""
+    ours = Ours()
     reference = None
-    for bundle in given.bundle or [None]:
-        for runtime, precision in engines(bundle, given.threads):
-            model = sam_edge.load(bundle, runtime=runtime, precision=precision, threads=given.threads)
-            name = f"{model.bundle.manifest.name if model.bundle else ''} {runtime} {model.runtime.precision}"
+    bundles = [(given.bundle, "")] + [(given.fp32, "fp32 ")] * (given.fp32 is not None)
+    for bundle, prefix in bundles:
+        for runtime, precision in ENGINES[:1] if prefix else ENGINES:
+            try:
+                model = sam_edge.load(bundle, runtime=runtime, precision=precision, threads=given.threads)
+            except sam_edge.SamEdgeError as error:
+                print(f"{runtime} {precision or ''}: not here ({error})")
+                continue
+            name = f"{prefix}{runtime} {model.runtime.precision}"
             for size in SIZES:
                 embedding = model.encode(image, size=size)
                 best = model.decode(embedding, points=[POINT]).best
                 if size == SIZES[0]:
                     reference = best if reference is None else reference
-                    notes.append(f"{name}: IoU with the first engine's mask {iou(best, reference):.3f}")
+                    ours.notes.append(f"{name}: IoU with the first engine's mask {iou(best, reference):.3f}")
                     if iou(best, reference) < AGREES:
                         raise SystemExit(f"{name} does not agree with the first engine")
-                pixels = embedding.placement.render(image)[None]
-                label = f"{name} {size[1]}x{size[0]}"
-                timed["encode"].append(Timed(label, lambda m=model, p=pixels: m.runtime.encode(p)))
-                one, many = prompts(1, *embedding.data.shape[2:]), prompts(AT_ONCE, *embedding.data.shape[2:])
-                data = embedding.data
-                timed["decode"].append(Timed(label, lambda m=model, d=data, p=one: m.runtime.decode(d, *p)))
-                timed["batch"].append(Timed(label, lambda m=model, d=data, p=many: m.runtime.decode(d, *p)))
-    return timed, notes
+                pixels, data = embedding.placement.render(image)[None], embedding.data
+                one, many = prompts(1, *data.shape[2:]), prompts(AT_ONCE, *data.shape[2:])
+                check_at_once(name, model.runtime, data, one, many)
+                label, key = f"{name} {size[1]}x{size[0]}", (name, size)
+                ours.encode[key] = Timed(label, lambda m=model, p=pixels: m.runtime.encode(p))
+                ours.decode[key] = Timed(label, lambda m=model, d=data, p=one: m.runtime.decode(d, *p))
+                ours.batch[key] = Timed(label, lambda m=model, d=data, p=many: m.runtime.decode(d, *p))
+    return ours
 
 
 def peer(given: argparse.Namespace) -> tuple[Timed, Timed] | None:
-    """Set up what people ship today; None when its files were not given."""
-    if given.peer_encoder is None or given.peer_decoder is None:
+    """Set up what people ship today; None when its files are not here."""
+    encoder_file = given.peer_encoder or given.models / "peer_encoder_1024.onnx"
+    decoder_file = given.peer_decoder or given.models / "sam_decoder_published.onnx"
+    missing = [str(path) for path in (encoder_file, decoder_file) if not path.is_file()]
+    if missing:
+        print(
+            f"without the peer: {', '.join(missing)} not here; make models && python benchmarks/peer_encoder.py"
+        )
         return None
     import onnxruntime
 
@@ -129,7 +191,7 @@ def peer(given: argparse.Namespace) -> tuple[Timed, Timed] | None:
     settings.intra_op_num_threads = given.threads or usable_cores()
     encoder, decoder = (
         onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-        for path in (given.peer_encoder, given.peer_decoder)
+        for path in (encoder_file, decoder_file)
     )
     image = np.random.default_rng(0).normal(size=(1, 3, 1024, 1024)).astype(np.float32)
     name = encoder.get_inputs()[0].name
@@ -147,42 +209,160 @@ def peer(given: argparse.Namespace) -> tuple[Timed, Timed] | None:
     )
 
 
-def main() -> None:
-    """Measure and print."""
+def times(what: str, least: float, ratios: dict[str, float]) -> Asked:
+    """Make a row of a ratio: the best of several engines counts."""
+    if not ratios:
+        return Asked(what, f">= {least:g}x", "", None)
+    name = max(ratios, key=lambda key: ratios[key])
+    return Asked(what, f">= {least:g}x", f"{ratios[name]:.1f}x ({name})", ratios[name] >= least)
+
+
+def speed_rows(ours: Ours, rivals: tuple[Timed, Timed] | None) -> list[Asked]:
+    """Compare what was timed with what is asked."""
+    eight = {key: timed for key, timed in ours.encode.items() if not key[0].startswith("fp32")}
+    rows = []
+    for size, least in zip(SIZES, (12, 18), strict=True):
+        fast = (
+            {k[0]: rivals[0].median_ms / t.median_ms for k, t in eight.items() if k[1] == size}
+            if rivals
+            else {}
+        )
+        rows.append(times(f"encode {size[1]}x{size[0]}, against the peer's encode", least, fast))
+    decode = (
+        {k[0]: rivals[1].median_ms / ours.decode[k].median_ms for k in eight if k[1] == SIZES[0]}
+        if rivals
+        else {}
+    )
+    rows.append(times("decode one point, against the peer's decode", 4, decode))
+    for size in SIZES:
+        many = {
+            k[0]: AT_ONCE * ours.decode[k].median_ms / ours.batch[k].median_ms for k in eight if k[1] == size
+        }
+        rows.append(
+            times(f"{AT_ONCE} prompts at once on {size[1]}x{size[0]}, against {AT_ONCE} calls", 1.8, many)
+        )
+    full = {size: timed for (name, size), timed in ours.encode.items() if name.startswith("fp32")}
+    own = {
+        f"{size[1]}x{size[0]}": timed.median_ms / eight["onnxruntime int8", size].median_ms
+        for size, timed in full.items()
+        if ("onnxruntime int8", size) in eight
+    }
+    rows.append(
+        times("int8 on ONNX Runtime, against its fp32", 1.4, {k: v for k, v in own.items() if k == "672x448"})
+    )
+    return rows
+
+
+def size_rows(given: argparse.Namespace) -> list[Asked]:
+    """Compare sizes on disk with what is asked."""
+    files = {path.name: path.stat().st_size / 1e6 for path in (given.bundle or DEFAULT_BUNDLE).iterdir()}
+    rows = []
+    for role, most in (("encoder", 7), ("decoder", 5)):
+        megabytes = sum(size for name, size in files.items() if name.startswith(role))
+        rows.append(
+            Asked(f"size of the int8 {role}", f"<= {most} MB", f"{megabytes:.2f} MB", megabytes <= most)
+        )
+    return rows
+
+
+def accuracy_rows(given: argparse.Namespace) -> list[Asked]:
+    """Measure on a labelled set beside fp32 torch, on every engine."""
+    what = "int8 beside fp32 torch, 672x448: chosen mask; worst of the three; loss of truth"
+    asked = ".96; .95; .005"
+    if given.accuracy is None:
+        return [Asked(what, asked, "", None)]
+    from sam_edge.exporters.evaluate import compare
+    from sam_edge.exporters.pictures import labelled_pictures
+
+    rows = []
+    with sam_edge.load(given.models / "mobile_sam.pt", runtime="torch", threads=given.threads) as reference:
+        for runtime, precision in (ENGINES[0], ENGINES[2]):
+            with sam_edge.load(
+                given.bundle, runtime=runtime, precision=precision, threads=given.threads
+            ) as model:
+                found = compare(model, reference, labelled_pictures(given.accuracy), size=SIZES[0])
+                name = f"{runtime} {model.runtime.precision}"
+            loss, three = found.truth_loss, min(found.token_iou[1:])
+            met = found.chosen_iou >= 0.96 and three >= 0.95 and loss is not None and loss <= 0.005
+            said = f"{found.chosen_iou:.3f}; {three:.3f}; {loss:.4f}" if loss is not None else "no labels"
+            rows.append(Asked(f"{what} ({name})", asked, said, met))
+    return rows
+
+
+def environment(given: argparse.Namespace) -> dict[str, Any]:
+    """Say what the figures belong to."""
+    packages = [name for name in ("onnxruntime", "openvino", "numpy", "torch") if installed(name)]
+    return {
+        "processor": cpu_name(),
+        "threads": given.threads or usable_cores(),
+        "python": platform.python_version(),
+        "versions": {name: metadata.version(name) for name in packages},
+        "load_before": round(os.getloadavg()[0], 2),
+        "rounds": given.rounds,
+    }
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--bundle", type=Path, action="append", help="repeatable; default: the package's own")
-    parser.add_argument("--peer-encoder", type=Path)
-    parser.add_argument("--peer-decoder", type=Path)
+    parser.add_argument(
+        "--models", type=Path, default=MODELS, help="where the peer's files and the checkpoint lie"
+    )
+    parser.add_argument("--peer-encoder", type=Path, help="default: peer_encoder_1024.onnx among the models")
+    parser.add_argument(
+        "--peer-decoder", type=Path, help="default: sam_decoder_published.onnx among the models"
+    )
+    parser.add_argument(
+        "--bundle", type=Path, metavar="BUNDLE", help="what is measured; default: the package's own"
+    )
+    parser.add_argument("--fp32", type=Path, metavar="BUNDLE", help="an fp32 ONNX bundle")
+    parser.add_argument("--accuracy", type=Path, metavar="DIR", help="a labelled set to measure accuracy on")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int)
-    given = parser.parse_args()
-    packages = ("onnxruntime", "openvino", "numpy")
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages if installed(name))
-    print(
-        f"{cpu_name()}, {given.threads or usable_cores()} threads, Python {platform.python_version()}, {versions}"
-    )
-    timed, notes = ours(given, frame())
-    rivals = peer(given)
-    everything = [*timed["encode"], *timed["decode"], *timed["batch"], *(rivals or ())]
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print."""
+    given = parse()
+    machine = environment(given)
+    print(", ".join(f"{key} {value}" for key, value in machine.items()))
+    ours, rivals = set_up(given, frame()), peer(given)
+    everything = [*ours.everything(), *(rivals or ())]
     for item in everything:
         item.call()
     for _ in range(given.rounds):
         for item in everything:
             item.run()
-    print("\n".join(notes))
+    print("\n".join(ours.notes))
     print(f"\n{'milliseconds':<44}{'median':>9}{'p95':>9}{'best':>9}{'  against':>9}")
-    for title, key, rival in (("encode", "encode", 0), ("decode one point", "decode", 1)):
+    for title, timed, rival in (("encode", ours.encode, 0), ("decode one point", ours.decode, 1)):
         print(f"-- {title}, faster than the peer")
-        against = rivals[rival].median_ms if rivals else None
         if rivals:
             print(rivals[rival].row(None))
-        for item in timed[key]:
-            print(item.row(against))
+        for item in timed.values():
+            print(item.row(rivals[rival].median_ms if rivals else None))
     print(f"-- decode {AT_ONCE} points at once, faster than {AT_ONCE} calls")
-    for single, batch in zip(timed["decode"], timed["batch"], strict=True):
-        print(batch.row(AT_ONCE * single.median_ms))
+    for key, item in ours.batch.items():
+        print(item.row(AT_ONCE * ours.decode[key].median_ms))
+    rows = [*speed_rows(ours, rivals), *accuracy_rows(given), *size_rows(given)]
+    print(f"\n{'what':<66}{'asked':>16}{'measured':>34}")
+    for row in rows:
+        print(row.row())
+    if given.json:
+        figures = {
+            "machine": machine,
+            "table": [asdict(row) for row in rows],
+            "timed": {
+                kind: [item.figures() for item in getattr(ours, kind).values()]
+                for kind in ("encode", "decode", "batch")
+            },
+            "peer": [item.figures() for item in rivals or ()],
+        }
+        given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 def installed(package: str) -> bool:

@@ -18,6 +18,7 @@ from sam_edge.bundle import MANIFEST, Manifest, open_bundle
 from sam_edge.errors import GateError, InputError
 from sam_edge.exporters.evaluate import Agreement, compare, fingerprint, table
 from sam_edge.exporters.pictures import labelled_pictures
+from sam_edge.runtimes.registry import engines, preferred_precision
 from sam_edge.segmenter import DEFAULT_BUNDLE, Segmenter, check_size, load
 
 LABELLED = DEFAULT_BUNDLE.parent / "labelled"
@@ -96,7 +97,14 @@ THRESHOLDS = {
     "int8-nncf": INT8,
 }
 """By precision. `docs/exporting.md` says what they were chosen from."""
-OF_TARGET = {("coreml", "fp16"): HALF, ("coreml", "w8"): HALF}
+PALETTE = Thresholds(0.98, 0.2, 2.5, 0.85, 0.8, 0.02)
+OF_TARGET = {
+    ("coreml", "fp16"): HALF,
+    ("coreml", "w8"): HALF,
+    ("coreml", "w8a8"): INT8,
+    ("coreml", "p6"): INT8,
+    ("coreml", "p4"): PALETTE,
+}
 """By target and precision, where a precision means something else there: Core ML computes in half precision."""
 
 
@@ -196,8 +204,12 @@ class Gate:
             engine, reference = (
                 f"{one.runtime.name} {one.runtime.precision}" for one in (model, self.reference)
             )
+        others_too, faults = self.on_engines_of_their_own(folder, manifest, wanted, first)
+        missed += faults
         if self.tell is not None:
             self.tell(table({first: found, **quick}, engine, reference))
+            for name, one in others_too.items():
+                self.tell(table({first: one}, name, reference))
         if missed and not self.force:
             raise GateError(
                 f"gate: {manifest.name} for {manifest.target} lost too much: {'; '.join(missed)}. Nothing was written; "
@@ -209,6 +221,7 @@ class Gate:
             "labelled_sha256": fingerprint(self.labelled),
             "size": list(first),
             **found.summary(),
+            "on_other_engines": {name: one.summary() for name, one in others_too.items()},
             "at_other_sizes": [{"size": list(size), **one.summary()} for size, one in quick.items()],
             "missed": missed,
             "forced": bool(missed),
@@ -216,6 +229,28 @@ class Gate:
         passed = dataclasses.replace(manifest, parity=figures, sizes=(first, *others))
         (folder / MANIFEST).write_text(passed.to_json(), encoding="utf-8")
         return passed
+
+    def on_engines_of_their_own(
+        self, folder: Path, manifest: Manifest, wanted: Thresholds, size: tuple[int, int]
+    ) -> tuple[dict[str, Agreement], list[str]]:
+        """Measure the graphs that are made for one engine alone on that engine, as `runtime="auto"` runs it.
+
+        Returns:
+            The figures by engine and precision, none for an engine that is not installed; and what was missed.
+        """
+        found: dict[str, Agreement] = {}
+        missed = []
+        known = engines()
+        for name in sorted({graph.engine for graph in manifest.graphs} - {"", ENGINES[manifest.target]}):
+            if name not in known or not known[name].installed:
+                continue
+            precision = preferred_precision(open_bundle(folder), name)
+            with load(folder, runtime=name, precision=precision) as model:
+                agreement = compare(model, self.reference, labelled_pictures(self.labelled), size=size)
+                label = f"{model.runtime.name} {model.runtime.precision}"
+            found[label] = agreement
+            missed += [f"on {label}: {fault}" for fault in wanted.missed_by(agreement)]
+        return found, missed
 
 
 def text(size: tuple[int, int]) -> str:

@@ -27,6 +27,8 @@ from sam_edge.bundle import (
 )
 from sam_edge.errors import ExportError, InputError
 from sam_edge.exporters.gate import Gate
+from sam_edge.exporters.onnx_gelu import use_polynomial
+from sam_edge.exporters.onnx_rounding import SHIFTED, insert, insert_shifted
 from sam_edge.exporters.onnx_weights import (
     initializers,
     save_with_weights,
@@ -35,10 +37,12 @@ from sam_edge.exporters.onnx_weights import (
     without_padding,
 )
 from sam_edge.exporters.pictures import CalibrationSet
-from sam_edge.exporters.quantize import insert, plan_quantization
+from sam_edge.exporters.quantize import plan_quantization
 from sam_edge.exporters.trace import trace_decoder, trace_encoder, trace_point_decoder
 from sam_edge.nn import ORIGINS, Sam
 
+FOR_OPENVINO = "encoder_openvino"
+"""What `traced` and its file are called: the encoder in the form that suits OpenVINO."""
 PAD_FREE = 224
 """Input sides that are multiples of this cut windows without padding."""
 ENCODER_ROUNDED, DECODER_ROUNDED = 262_144, 32_768
@@ -108,9 +112,12 @@ def export_onnx(
         graphs = traced(model, precision, calibration)
         if precision != "fp32":
             for proto in graphs.values():
-                store_half(proto.graph)
+                shifted = [tensor.name for tensor in proto.graph.initializer if tensor.name.endswith(SHIFTED)]
+                store_half(proto.graph, skip=shifted)
         encoder, decoder, points = graphs["encoder"], graphs["decoder"], graphs[POINT_DECODER]
         encoders = {"encoder.onnx": without_padding(encoder), "encoder_padded.onnx": encoder}
+        if FOR_OPENVINO in graphs:
+            encoders[f"{FOR_OPENVINO}.onnx"] = without_padding(graphs[FOR_OPENVINO])
         save_with_weights(encoders, folder, "encoder.weights")
         save_with_weights({"decoder.onnx": decoder, "decoder_points.onnx": points}, folder, "decoder.weights")
         manifest = describe(model.name, graphs, folder, checkpoint, precision, calibration)
@@ -121,17 +128,27 @@ def export_onnx(
 def traced(model: Sam, precision: str, calibration: CalibrationSet | None) -> dict[str, onnx.ModelProto]:
     """Trace the encoder and both decoders, by role, and round what is to be 8 bits.
 
-    `int8` rounds the encoder's products and the decoders' weights; `int8-nncf` leaves the encoder to NNCF.
+    `int8` rounds the encoder's products and the decoders' weights, and adds an encoder for OpenVINO; `int8-nncf` leaves
+    the encoder to NNCF.
     """
-    encoder, decoder, points = trace_encoder(model), trace_decoder(model), trace_point_decoder(model)
+    graphs = {
+        "encoder": trace_encoder(model),
+        "decoder": trace_decoder(model),
+        POINT_DECODER: trace_point_decoder(model),
+    }
     if precision == "int8" and calibration is not None:
         plan, _ = plan_quantization(model, calibration.images)
-        insert(encoder, plan)
-        shrink_to_int8(encoder.graph, at_least=ENCODER_ROUNDED)
+        graphs[FOR_OPENVINO] = onnx.ModelProto()
+        graphs[FOR_OPENVINO].CopyFrom(graphs["encoder"])
+        insert(graphs["encoder"], plan)
+        insert_shifted(graphs[FOR_OPENVINO], plan)
+        use_polynomial(graphs[FOR_OPENVINO])
+        for role in ("encoder", FOR_OPENVINO):
+            shrink_to_int8(graphs[role].graph, at_least=ENCODER_ROUNDED)
     if precision.startswith("int8"):
-        for proto in (decoder, points):
-            shrink_decoder(proto.graph)
-    return {"encoder": encoder, "decoder": decoder, POINT_DECODER: points}
+        for role in ("decoder", POINT_DECODER):
+            shrink_decoder(graphs[role].graph)
+    return graphs
 
 
 def check_traceable(model: Sam) -> None:
@@ -223,11 +240,13 @@ def describe(
     """Write the manifest of what lies in `folder`: the graphs of `model`, by role, as they were traced."""
     encoder_meaning = {"image": ENCODER_INPUT, "embedding": ENCODER_OUTPUT}
     entries = [
-        ("encoder", "encoder.onnx", PAD_FREE, encoder_meaning),
-        ("encoder", "encoder_padded.onnx", 16, encoder_meaning),
-        ("decoder", "decoder.onnx", 16, DECODER_MEANING),
-        (POINT_DECODER, "decoder_points.onnx", 16, DECODER_MEANING),
+        ("encoder", "encoder.onnx", "", PAD_FREE, encoder_meaning),
+        ("encoder", "encoder_padded.onnx", "", 16, encoder_meaning),
+        ("decoder", "decoder.onnx", "", 16, DECODER_MEANING),
+        (POINT_DECODER, "decoder_points.onnx", "", 16, DECODER_MEANING),
     ]
+    if FOR_OPENVINO in traced_graphs:
+        entries.insert(1, ("encoder", f"{FOR_OPENVINO}.onnx", "openvino", PAD_FREE, encoder_meaning))
     graphs = tuple(
         GraphEntry(
             role=role,
@@ -235,8 +254,9 @@ def describe(
             multiple_of=multiple,
             inputs=tensor_entries(traced_graphs[role].graph.input, meaning),
             outputs=tensor_entries(traced_graphs[role].graph.output, meaning),
+            engine=engine,
         )
-        for role, file, multiple, meaning in entries
+        for role, file, engine, multiple, meaning in entries
     )
     return Manifest(
         name=f"{model}-{precision}",

@@ -10,6 +10,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from sam_edge.errors import ExportError
+
+PADDING = ("Pad", "Slice")
+"""Operators that pad windows and undo it."""
 LARGE = 256
 """Tensors of more values than this are worth storing in fewer bits, and outside the graph."""
 
@@ -38,12 +42,16 @@ def without_padding(model: onnx.ModelProto) -> onnx.ModelProto:
 
     The padding of a window and the cutting that undoes it change nothing at such sizes, but every engine copies the
     tensor for each of them.
+
+    Raises:
+        ExportError: something is padded or cut that is not a window's.
     """
     slim = onnx.ModelProto()
     slim.CopyFrom(model)
     graph = slim.graph
-    bypassed = {node.output[0]: node.input[0] for node in graph.node if node.op_type in ("Pad", "Slice")}
-    kept = [node for node in graph.node if node.op_type not in ("Pad", "Slice")]
+    check_windows(graph)
+    bypassed = {node.output[0]: node.input[0] for node in graph.node if node.op_type in PADDING}
+    kept = [node for node in graph.node if node.op_type not in PADDING]
     del graph.node[:]
     graph.node.extend(kept)
     for made in bypassed:
@@ -53,6 +61,34 @@ def without_padding(model: onnx.ModelProto) -> onnx.ModelProto:
         replace_input(graph, made, source)
     drop_unused(graph)
     return slim
+
+
+def check_windows(graph: onnx.GraphProto) -> None:
+    """Refuse a graph with a Pad or a Slice that is not the padding of windows and the cutting that undoes it.
+
+    Windows are padded with zeros, and cut from the first place on along rows or columns, one cut an axis.
+
+    Raises:
+        ExportError: names the node.
+    """
+    constants = initializers(graph)
+    pads = [node for node in graph.node if node.op_type == "Pad"]
+    slices = [node for node in graph.node if node.op_type == "Slice"]
+    for node in pads:
+        modes = [attribute.s for attribute in node.attribute if attribute.name == "mode"]
+        value = constants.get(node.input[2]) if len(node.input) > 2 else None
+        if modes not in ([], [b"constant"]) or (value is not None and numpy_helper.to_array(value).any()):
+            raise ExportError(f"encoder: {node.name} does not pad with zeros, so it pads no window")
+    for node in slices:
+        start, axis = (constants.get(node.input[index]) for index in (1, 3))
+        begins = None if start is None else numpy_helper.to_array(start).tolist()
+        along = None if axis is None else numpy_helper.to_array(axis).tolist()
+        if begins != [0] or along not in ([1], [2]):
+            raise ExportError(
+                f"encoder: {node.name} cuts axes {along} from {begins} on, so it undoes no window's padding"
+            )
+    if len(slices) != 2 * len(pads):
+        raise ExportError(f"encoder: {len(pads)} paddings but {len(slices)} cuts; expected two for each")
 
 
 def drop_unused(graph: onnx.GraphProto) -> None:

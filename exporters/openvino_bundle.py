@@ -19,6 +19,7 @@ from sam_edge.exporters.onnx_bundle import (
     DECODER_MEANING,
     ENCODER_INPUT,
     ENCODER_OUTPUT,
+    FOR_OPENVINO,
     UNKNOWN_ORIGIN,
     check_traceable,
     new_folder,
@@ -79,6 +80,8 @@ def export_openvino(
         tools["nncf"] = nncf_version()
     with new_folder(out) as folder:
         protos = traced(model, precision, calibration)
+        if FOR_OPENVINO in protos:
+            protos["encoder"] = protos.pop(FOR_OPENVINO)
         graphs = {role: to_openvino(proto) for role, proto in protos.items()}
         if precision == "int8-nncf" and calibration is not None:
             graphs["encoder"] = quantize_with_nncf(graphs["encoder"], calibration)

@@ -21,9 +21,12 @@ from torch.export import Dim
 from sam_edge.errors import ExportError, MissingExtraError
 from sam_edge.nn import DecoderHalf, EncoderHalf, PointDecoderHalf, Sam
 from sam_edge.nn.layers import fold_batch_norms
+from sam_edge.nn.tiny_vit import Attention
+from sam_edge.nn.two_way import ReducedAttention
 
 try:
     import onnx
+    import onnx.numpy_helper
     import onnxscript.optimizer
 except ImportError as error:
     raise MissingExtraError("onnx and onnxscript", extra="export", purpose="exporting to ONNX") from error
@@ -32,7 +35,8 @@ OPSET = 20
 """The first opset with a Gelu operator of its own."""
 FOLD_AT_MOST = 64
 """Constants up to this many values are folded. More would expand the attention biases from 196 values to 38,416."""
-
+PARTS = ("q", "k", "v")
+"""What `SplitAttention` calls its layers for queries, keys and values."""
 
 DECODED: dict[str, tuple[int | str, ...]] = {
     "logits": ("prompts", 4, "4*rows", "4*columns"),
@@ -55,19 +59,77 @@ class NamedLinear(nn.Module):
         return x @ self.weight + self.bias
 
 
+class NamedAttention(ReducedAttention):
+    """A `ReducedAttention` whose layers are `NamedLinear`."""
+
+    def by_head(self, layer: nn.Linear) -> Tensor:
+        """See `ReducedAttention.by_head`."""
+        return layer.weight.view(-1, self.heads, self.head_width).permute(1, 2, 0)
+
+
 def name_linears(module: nn.Module) -> None:
     """Replace every linear layer inside `module` by a `NamedLinear`, in place."""
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
             setattr(module, name, NamedLinear(child))
+            continue
+        if isinstance(child, ReducedAttention):
+            child.__class__ = NamedAttention
+        name_linears(child)
+
+
+class SplitAttention(nn.Module):
+    """TinyViT's window attention with a layer each for queries, keys and values.
+
+    One layer for all three has to be cut apart again, which copies; three layers read the same rounded input.
+    """
+
+    offsets: Tensor
+
+    def __init__(self, packed: Attention) -> None:
+        """Take over the weights of `packed`; the scale of the scores lies in the queries."""
+        super().__init__()
+        self.heads, self.head_width = packed.heads, packed.head_width
+        self.norm, self.proj, self.attention_biases = packed.norm, packed.proj, packed.attention_biases
+        width = packed.qkv.in_features
+        weight = packed.qkv.weight.detach().view(self.heads, 3, self.head_width, width)
+        bias = packed.qkv.bias.detach().view(self.heads, 3, self.head_width)
+        for place, name in enumerate(PARTS):
+            layer = nn.Linear(width, width)
+            scale = self.head_width**-0.5 if name == "q" else 1.0
+            layer.weight = nn.Parameter(weight[:, place].reshape(width, width) * scale)
+            layer.bias = nn.Parameter(bias[:, place].reshape(width) * scale)
+            self.add_module(name, layer)
+        self.register_buffer("offsets", packed.offsets, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See `Attention.forward`."""
+        places, width = x.shape[1], x.shape[2]
+        normal = self.norm(x)
+        query, key, value = (
+            self.get_submodule(name)(normal).view(-1, places, self.heads, self.head_width).transpose(1, 2)
+            for name in PARTS
+        )
+        bias = self.attention_biases.index_select(1, self.offsets.long().flatten()).view(-1, places, places)
+        weights = (query @ key.transpose(2, 3) + bias).softmax(dim=3)
+        mixed: Tensor = self.proj((weights @ value).transpose(1, 2).reshape(-1, places, width))
+        return mixed
+
+
+def split_attentions(module: nn.Module) -> None:
+    """Replace every `Attention` of TinyViT inside `module` by a `SplitAttention`, in place."""
+    for name, child in module.named_children():
+        if isinstance(child, Attention):
+            setattr(module, name, SplitAttention(child))
         else:
-            name_linears(child)
+            split_attentions(child)
 
 
 def prepared(model: Sam) -> Sam:
     """Copy `model` with normalisation folded into its convolutions and its weights laid out for ONNX."""
     model = copy.deepcopy(model).eval()
     fold_batch_norms(model)
+    split_attentions(model)
     name_linears(model)
     return model
 
@@ -117,6 +179,7 @@ def to_onnx(
     proto = exported.model_proto
     name_shapes(proto, names)
     strip_notes(proto)
+    drop_zero_biases(proto.graph)
     onnx.checker.check_model(proto)
     return proto
 
@@ -145,6 +208,21 @@ def strip_notes(proto: onnx.ModelProto) -> None:
         output.ClearField("metadata_props")
     for node in proto.graph.node:
         node.name = f"{node.op_type}_{node.output[0]}"
+
+
+def drop_zero_biases(graph: onnx.GraphProto) -> None:
+    """Drop the zeros that the tracer expands to be the bias of a convolution that has none."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    zeros = {
+        node.output[0]
+        for node in graph.node
+        if node.op_type == "Expand"
+        and node.input[0] in constants
+        and not onnx.numpy_helper.to_array(constants[node.input[0]]).any()
+    }
+    for node in graph.node:
+        if node.op_type == "Conv" and len(node.input) == 3 and node.input[2] in zeros:
+            del node.input[2]
 
 
 def trace_encoder(model: Sam) -> onnx.ModelProto:

@@ -6,6 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -29,9 +30,16 @@ class RuntimeOptions:
     """Threads of one inference; None is every core that this process may use."""
     precision: str | None = None
     """Number format of what the model leaves in floating point: `f32`, or `bf16` where the engine and the CPU have it.
-    None is `f32`. It is always pinned, never left to the engine."""
+    None is `f32`, but for `runtime="auto"` (`registry.preferred_precision`). It is always pinned, never left to the
+    engine."""
     device: str = "CPU"
     """The engine's own name of the device."""
+    pin_cores: bool = False
+    """Whether every thread of an inference stays on one core. Steadier on a machine that is the model's alone, slower
+    on one that is shared."""
+    cache: Path | None = None
+    """Folder that compiled models are kept in, so that opening one again takes a fraction of the time; None keeps
+    nothing. Only engines that compile use it: OpenVINO."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.
@@ -52,9 +60,14 @@ class RuntimeOptions:
 
 def available_cores() -> int:
     """Count the cores that this process may use."""
+    return len(usable_cores())
+
+
+def usable_cores() -> list[int]:
+    """Number the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 class Runtime(ABC):
@@ -169,19 +182,19 @@ def check_prompts(
             raise InputError(f"{name}: type {value.dtype}; accepted: {np.dtype(dtype)}")
 
 
-def graph_for(bundle: Bundle, role: str, size: tuple[int, int]) -> GraphEntry:
-    """Choose the strictest graph of `role` that takes an input of (height, width).
+def graph_for(bundle: Bundle, role: str, size: tuple[int, int], engine: str) -> GraphEntry:
+    """Choose the strictest graph of `role` that takes an input of (height, width), one made for `engine` first.
 
     Raises:
         InputError: none takes it.
     """
-    graphs = bundle.manifest.graphs_of(role)
-    for graph in graphs:
-        if size[0] % graph.multiple_of == 0 and size[1] % graph.multiple_of == 0:
-            return graph
-    step = min(graph.multiple_of for graph in graphs)
+    graphs = [graph for graph in bundle.manifest.graphs_of(role) if graph.engine in ("", engine)]
+    fitting = [g for g in graphs if size[0] % g.multiple_of == 0 and size[1] % g.multiple_of == 0]
+    if fitting:
+        return max(fitting, key=lambda graph: (graph.multiple_of, graph.engine == engine))
+    steps = ", ".join(str(graph.multiple_of) for graph in graphs[-1:])
     raise InputError(
-        f"size: {size[1]}x{size[0]} is not accepted by this bundle; sides must be multiples of {step}"
+        f"size: {size[1]}x{size[0]} is not accepted by this bundle on {engine}; sides must be multiples of {steps}"
     )
 
 

@@ -23,9 +23,12 @@ from sam_edge.runtimes.base import (
     closed_error,
     decoder_for,
     graph_for,
+    usable_cores,
 )
 
 ERRORS_ONLY = 3
+NOT_WANTED = ["MatMulAddFusion"]
+"""It joins a product and its bias before the product's 8 bits are seen, which are then multiplied in fp32."""
 
 
 class OnnxRuntime(Runtime):
@@ -44,6 +47,7 @@ class OnnxRuntime(Runtime):
             )
         self.threads = options.thread_count
         self.precision = bundle.manifest.precision
+        self._affinities = affinities(self.threads) if options.pin_cores else ""
         self._bundle = bundle
         self._lock = threading.Lock()
         self._kept: defaultdict[str, KeptOpen[onnxruntime.InferenceSession]] = defaultdict(KeptOpen)
@@ -83,15 +87,19 @@ class OnnxRuntime(Runtime):
             return self._kept[role].get(size, lambda: self._open(role, size, fixed))
 
     def _open(self, role: str, size: tuple[int, int], fixed: dict[str, int]) -> onnxruntime.InferenceSession:
-        path = self._bundle.path_of(graph_for(self._bundle, role, size))
+        path = self._bundle.path_of(graph_for(self._bundle, role, size, self.name))
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = self.threads
+        if self._affinities:
+            settings.add_session_config_entry("session.intra_op_thread_affinities", self._affinities)
         settings.inter_op_num_threads = 1
         settings.log_severity_level = ERRORS_ONLY
         for name, value in fixed.items():
             settings.add_free_dimension_override_by_name(name, value)
         try:
-            return onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(
+                str(path), settings, providers=["CPUExecutionProvider"], disabled_optimizers=NOT_WANTED
+            )
         except Exception as error:  # onnxruntime's errors share no base class but Exception
             raise BundleError(f"bundle: onnxruntime cannot open {path}: {error}") from error
 
@@ -101,6 +109,21 @@ class OnnxRuntime(Runtime):
         except Exception as error:  # as above
             raise EngineError(f"onnxruntime failed: {error}") from error
         return outputs
+
+
+def affinities(threads: int) -> str:
+    """Give each thread but the caller's own, which is not the engine's to move, a core: numbered from 1, as ONNX
+    Runtime writes it. Empty where there is no such thread.
+
+    Raises:
+        InputError: there are more threads than cores.
+    """
+    cores = usable_cores()
+    if threads > len(cores):
+        raise InputError(
+            f"pin_cores: {threads} threads for {len(cores)} cores; accepted: at most as many threads as cores"
+        )
+    return ";".join(str(core + 1) for core in cores[1:threads])
 
 
 def open_onnxruntime(bundle: Bundle, options: RuntimeOptions) -> Runtime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from sam_edge.runtimes.base import (
     decoder_for,
     graph_for,
 )
+from sam_edge.runtimes.compiled_cache import CompiledCache, cache_key
 
 PRECISIONS = ("f32", "bf16", "f16")
 
@@ -72,6 +74,10 @@ class OpenVino(Runtime):
         }
         if self.device == "CPU":
             self._settings["INFERENCE_NUM_THREADS"] = self.threads
+            self._settings["ENABLE_CPU_PINNING"] = "YES" if options.pin_cores else "NO"
+        elif options.pin_cores:
+            raise InputError(f"pin_cores: the device {self.device} has no cores to pin; accepted: CPU")
+        self._cache = CompiledCache(options.cache) if options.cache is not None else None
         self._bundle = bundle
         self._lock = threading.Lock()
         self._kept: defaultdict[str, KeptOpen[Compiled]] = defaultdict(KeptOpen)
@@ -117,23 +123,50 @@ class OpenVino(Runtime):
         with self._lock:
             if self._closed:
                 raise closed_error(self.name)
-            graph = graph_for(self._bundle, role, size)
+            graph = graph_for(self._bundle, role, size, self.name)
             return self._kept[role].get((batch, *size), lambda: self._open(graph, shapes))
 
     def _open(self, graph: GraphEntry, shapes: dict[str, list[int]]) -> Compiled:
         path = self._bundle.path_of(graph)
+        key = self._key(graph, shapes) if self._cache is not None else ""
         try:
+            kept = self._cache.read(key) if self._cache is not None else None
+            if kept is not None:
+                return Compiled(self._core.import_model(io.BytesIO(kept), self.device, self._settings))
             model = self._core.read_model(str(path))
             model.reshape(shapes)
-            return Compiled(self._core.compile_model(model, self.device, self._settings))
+            compiled = self._core.compile_model(model, self.device, self._settings)
+            if self._cache is not None:
+                self._cache.write(key, compiled.export_model().getvalue())
+            return Compiled(compiled)
         except RuntimeError as error:
             raise BundleError(f"bundle: openvino cannot open {path}: {error}") from error
+
+    def _key(self, graph: GraphEntry, shapes: dict[str, list[int]]) -> str:
+        where = self.device if self.device in self._core.available_devices else "CPU"
+        engine = {
+            "name": self.name,
+            "version": openvino.get_version(),
+            "device": self.device,
+            "processor": self._core.get_property(where, "FULL_DEVICE_NAME"),
+            "capabilities": sorted(self._core.get_property(where, "OPTIMIZATION_CAPABILITIES")),
+            **self._settings,
+        }
+        return cache_key(self._bundle, graph, shapes, engine)
 
     def _run(self, compiled: Compiled, feed: Mapping[str, NDArray[Any]]) -> list[Float]:
         try:
             return compiled.infer(feed)
         except RuntimeError as error:
             raise EngineError(f"openvino failed: {error}") from error
+
+
+def preferred_precision(bundle: Bundle, options: RuntimeOptions) -> str:
+    """Say what `runtime="auto"` computes in: bf16 for a bundle in 8 bits or bf16 on a CPU that has it natively, which
+    is about half as fast again and loses far less than the 8 bits do; else f32."""
+    if options.device != "CPU" or not bundle.manifest.precision.startswith(("int8", "bf16")):
+        return "f32"
+    return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
 
 
 def open_openvino(bundle: Bundle, options: RuntimeOptions) -> Runtime:

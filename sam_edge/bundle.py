@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sam_edge.errors import BundleError
@@ -27,7 +27,7 @@ class FileEntry:
     """One file of a bundle."""
 
     path: str
-    """Name inside the bundle's folder."""
+    """Where it lies inside the bundle's folder, with slashes."""
     sha256: str
     """Hash of its content, hexadecimal."""
     bytes: int
@@ -62,6 +62,8 @@ class GraphEntry:
     """What goes in."""
     outputs: tuple[TensorEntry, ...]
     """What comes out."""
+    engine: str = ""
+    """The engine it is made for; empty where any may open it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,9 @@ def open_bundle(folder: str | Path) -> Bundle:
     manifest = read_manifest(folder / MANIFEST)
     for entry in manifest.files:
         check_file(folder, entry)
+    # A package for Core ML is a folder: naming it names what lies in it.
     listed = {entry.path for entry in manifest.files}
+    listed |= {str(parent) for path in listed for parent in PurePosixPath(path).parents if parent.parts}
     for graph in manifest.graphs:
         if graph.file not in listed:
             raise BundleError(f"bundle: {folder}: graph file {graph.file!r} is not among the listed files")
@@ -173,7 +177,7 @@ def check_file(folder: Path, entry: FileEntry) -> None:
     Raises:
         BundleError: the file is missing, cannot be read, lies elsewhere, or differs.
     """
-    if Path(entry.path).name != entry.path:
+    if leads_out(entry.path):
         raise BundleError(f"bundle: {folder}: file name {entry.path!r} leads out of the folder")
     path = folder / entry.path
     try:
@@ -189,6 +193,13 @@ def check_file(folder: Path, entry: FileEntry) -> None:
         raise BundleError(f"bundle: {path} has {size} bytes, its manifest says {entry.bytes}; it is damaged")
     if digest != entry.sha256:
         raise BundleError(f"bundle: the content of {path} differs from its manifest's sha256; it is damaged")
+
+
+def leads_out(path: str) -> bool:
+    """Whether a file's name is anything but a plain path below the bundle's folder, written with slashes."""
+    parts = path.split("/")
+    odd = "\\" in path or ":" in path or "\0" in path
+    return odd or any(part in ("", ".", "..") for part in parts)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -239,6 +250,7 @@ def parse_manifest(content: dict[str, Any]) -> Manifest:
 def parse_graph(content: object) -> GraphEntry:
     """Build a graph's entry from JSON."""
     entry = typed(content, texts=("role", "file"), counts=("multiple_of",))
+    typed(entry, texts={"engine"}.intersection(entry))
     if entry["multiple_of"] < 1:
         raise ValueError("multiple_of: 0 is not accepted")
     return GraphEntry(**{**entry, "inputs": tensors(entry["inputs"]), "outputs": tensors(entry["outputs"])})

@@ -280,6 +280,8 @@ def load(
     threads: int | None = None,
     precision: str | None = None,
     device: str = "CPU",
+    pin_cores: bool = False,
+    cache: str | Path | None = None,
 ) -> Segmenter:
     """Open a model.
 
@@ -290,15 +292,26 @@ def load(
         runtime: the engine: `onnxruntime`, `openvino`, `torch`, `fake`, one that another package adds, or `auto`:
             OpenVINO where it is installed, else ONNX Runtime. `model.runtime.name` says what was taken.
         threads: threads of one inference; None is every core that this process may use.
-        precision: number format of what the model leaves in floating point: `f32` (the default), or `bf16` on OpenVINO.
+        precision: number format of what the model leaves in floating point: `f32`, or `bf16` on OpenVINO. None is
+            `f32`, but with `runtime="auto"` OpenVINO takes `bf16` for a model in 8 bits where the CPU has it natively;
+            `model.runtime.precision` says what runs.
         device: the engine's own name of the device.
+        pin_cores: keep every thread on one core; for machines that are the model's alone.
+        cache: folder to keep compiled models in; None keeps none. OpenVINO then opens a model in a fraction of the
+            time. Keyed on everything that changes it: files, shapes, engine, settings, processor.
 
     Raises:
         BundleError: the bundle is missing, damaged or from a newer version.
         EngineError: the engine is unknown or does not open such a bundle.
         MissingExtraError: the engine is not installed; the message holds the pip command.
     """
-    options = RuntimeOptions(threads=threads, precision=precision, device=device)
+    options = RuntimeOptions(
+        threads=threads,
+        precision=precision,
+        device=device,
+        pin_cores=pin_cores,
+        cache=Path(cache) if cache is not None else None,
+    )
     if path is not None and Path(path).suffix in (".pt", ".pth", ".safetensors"):
         return load_checkpoint(Path(path), runtime, options)
     bundle = open_bundle(path if path is not None else DEFAULT_BUNDLE)

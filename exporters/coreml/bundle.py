@@ -21,9 +21,10 @@ from sam_edge.exporters.coreml.convert import (
     save,
 )
 from sam_edge.exporters.coreml.evaluate_mil import Program, read_package
+from sam_edge.exporters.gate import Gate
 from sam_edge.exporters.onnx_bundle import UNKNOWN_ORIGIN, new_folder
 from sam_edge.exporters.pictures import CalibrationSet
-from sam_edge.exporters.quantize import Rounding, plan_quantization
+from sam_edge.exporters.quantize import Rounding, linears, plan_quantization
 from sam_edge.nn import ORIGINS, Sam
 
 SIZES = ((448, 672), (448, 448))
@@ -76,8 +77,9 @@ def export_coreml(
     out: Path,
     *,
     precision: str = "fp16",
-    sizes: Sequence[tuple[int, int]] = SIZES,
+    sizes: Sequence[tuple[int, int]] | None = None,
     calibration: CalibrationSet | None = None,
+    gate: Gate | None = None,
 ) -> Manifest:
     """Write a bundle of Core ML packages, whole or not at all: an encoder and a decoder an input size.
 
@@ -87,10 +89,12 @@ def export_coreml(
         out: the bundle's folder; must not exist, or be a bundle, which is replaced.
         precision: `fp32`; `fp16`; `w8`: fp16 with weights in 8 bits; `p6`, `p4`: with weights as indices into tables of
             64 or 16 values; `w8a8`: `w8` with 8-bit inputs of the encoder's matrix products.
-        sizes: input sizes (height, width), multiples of 16, best of 224.
+        sizes: input sizes (height, width), multiples of 16, best of 224; None is those of the gate, or `SIZES`.
         calibration: what to fit `w8a8` on.
+        gate: what the bundle has to pass before it is moved to `out`. Without Core ML, the evaluator runs it.
 
     Raises:
+        GateError: it lost too much accuracy.
         InputError: the precision or a size is not accepted, or w8a8 was asked for without calibration pictures.
         ExportError: the conversion gave a program that Core ML does not run, or `out` is in the way or cannot be
             written.
@@ -99,6 +103,8 @@ def export_coreml(
         raise InputError(
             f"precision: {precision!r} is not accepted for coreml; accepted: {', '.join(RECIPES)}"
         )
+    if sizes is None:
+        sizes = gate.sizes if gate is not None else SIZES
     if not sizes:
         raise InputError("sizes: none given; accepted: one or more (height, width)")
     wanted = sorted({check_size(size) for size in sizes})
@@ -109,7 +115,8 @@ def export_coreml(
             raise InputError(
                 "calibration: w8a8 is fitted on pictures; give a folder of them with --calibration"
             )
-        plan, _ = plan_quantization(model, calibration.images)
+        everything, _ = plan_quantization(model, calibration.images)
+        plan = {name: everything[name] for name in linears(model) if name in everything}
     origin = ORIGINS.get(model.name, UNKNOWN_ORIGIN)
     with new_folder(out) as folder:
         graphs = []
@@ -136,7 +143,7 @@ def export_coreml(
             tools=versions(),
         )
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-    return manifest
+        return manifest if gate is None else gate.check(folder)
 
 
 def label(model: Any, title: str, licence: str) -> None:

@@ -22,9 +22,16 @@ CALIBRATED_AT = (448, 672)
 EXPORTERS = {
     "onnx": "sam_edge.exporters.onnx_bundle:export_onnx",
     "openvino": "sam_edge.exporters.openvino_bundle:export_openvino",
+    "coreml": "sam_edge.exporters.coreml.bundle:export_coreml",
 }
 """Where the exporter of each target is, as `module:function`."""
-TOOLS = {"torch": "export", "onnx": "export", "onnxscript": "export", "openvino": "openvino"}
+TOOLS = {
+    "torch": "export",
+    "onnx": "export",
+    "onnxscript": "export",
+    "openvino": "openvino",
+    "coremltools": "export",
+}
 """Libraries that exporters need, and the extra that brings each."""
 
 
@@ -68,13 +75,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--precision",
-        default="int8",
-        help="fp32, fp16 or int8; for openvino also bf16 and int8-nncf (default: int8)",
+        help="fp32, fp16 or int8; for openvino also bf16 and int8-nncf; for coreml fp32, fp16, w8, p6, p4 or w8a8 "
+        "(default: int8; for coreml fp16)",
     )
     parser.add_argument(
         "--sizes",
         metavar="WxH,...",
-        help="the encoder's inputs to measure at, the first in full (default: 672x448 and three more)",
+        help="the encoder's inputs to measure at, the first in full (default: 672x448 and three more); for coreml "
+        "those that packages are made for (default: 672x448,448x448)",
     )
     parser.add_argument("--calibration", type=Path, metavar="DIR", help="pictures that int8 is fitted on")
     parser.add_argument(
@@ -90,8 +98,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(given: argparse.Namespace) -> int:
     """Export, and say what was made and what it lost."""
-    if given.precision.startswith("int8") and given.calibration is None:
-        raise InputError("--calibration: int8 is fitted on pictures; give a folder of 8 or more, best 32")
+    precision = given.precision or ("fp16" if given.target == "coreml" else "int8")
+    if precision.startswith(("int8", "w8a8")) and given.calibration is None:
+        raise InputError(
+            f"--calibration: {precision} is fitted on pictures; give a folder of 8 or more, best 32"
+        )
     sizes = sizes_of("--sizes", given.sizes)
     export = exporter(given.target)
     from sam_edge.exporters.gate import LABELLED, SIZES, Gate
@@ -107,7 +118,7 @@ def run(given: argparse.Namespace) -> int:
     gate = Gate(
         Segmenter(Torch(model, RuntimeOptions())),
         labelled=given.labelled or LABELLED,
-        sizes=sizes or SIZES,
+        sizes=sizes or (SIZES[:2] if given.target == "coreml" else SIZES),
         force=given.force,
         tell=tables.append,
     )
@@ -117,7 +128,7 @@ def run(given: argparse.Namespace) -> int:
                 model,
                 given.checkpoint,
                 given.out,
-                precision=given.precision,
+                precision=precision,
                 calibration=calibration,
                 gate=gate,
             )

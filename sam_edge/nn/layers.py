@@ -74,3 +74,37 @@ class ChannelNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the channels of (B, C, H, W)."""
         return self.channels_last(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def into_windows(x: Tensor, side: int) -> Tensor:
+    """Cut (B, H, W, C) into windows of `side` x `side` places: (windows, side, side, C), row by row.
+
+    Windows that reach over the edge are filled with zeros.
+    """
+    batch, height, width, channels = x.shape
+    rows, columns, below, beside = windows_over(height, width, side)
+    padded = F.pad(x, (0, 0, 0, beside, 0, below)) if needs_padding(below, beside) else x
+    cut = padded.view(batch, rows, side, columns, side, channels).transpose(2, 3)
+    return cut.reshape(batch * rows * columns, side, side, channels)
+
+
+def out_of_windows(windows: Tensor, batch: int, height: int, width: int) -> Tensor:
+    """Put windows (windows, side, side, C) together again: (B, H, W, C), without what reached over the edge."""
+    side, channels = windows.shape[1], windows.shape[3]
+    rows, columns, below, beside = windows_over(height, width, side)
+    joined = windows.view(batch, rows, columns, side, side, channels).transpose(2, 3)
+    whole = joined.reshape(batch, rows * side, columns * side, channels)
+    return whole[:, :height, :width] if needs_padding(below, beside) else whole
+
+
+def windows_over(height: int, width: int, side: int) -> tuple[int, int, int, int]:
+    """Count rows and columns of the windows that cover an area, and the places they reach below and beside it."""
+    rows, columns = (height + side - 1) // side, (width + side - 1) // side
+    return rows, columns, rows * side - height, columns * side - width
+
+
+def needs_padding(below: int | torch.SymInt, beside: int | torch.SymInt) -> bool:
+    """Whether windows reach over the edge. A size that is unknown while tracing counts as one that may need it."""
+    if isinstance(below, torch.SymInt) or isinstance(beside, torch.SymInt):
+        return True
+    return below > 0 or beside > 0

@@ -2,7 +2,8 @@
 
 Wu et al., "TinyViT: Fast Pretraining Distillation for Small Vision Transformers" (2022), in the shape that Zhang et
 al., "Faster Segment Anything: Towards Lightweight SAM for Mobile Applications" (2023) train it: stride 16 in the end,
-256 channels out. Tensors are channels-last inside the transformer stages, so that windows are cut by views.
+256 channels out. Inside the transformer stages a tensor is a list of places, (B, H x W, C): engines then keep it as it
+lies, where an image of the same content tempts them to reorder it before every second layer.
 
 Windows of 7, 14, 7 lie at strides 8, 16, 16. An input whose sides are multiples of 224 is cut without padding; any
 other multiple of 16 pads the last windows with zeros, as upstream does at 1024.
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sam_edge.nn.layers import ChannelNorm, ConvNorm
+from sam_edge.nn.layers import ChannelNorm, ConvNorm, into_windows, out_of_windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,30 +154,20 @@ class TinyViTBlock(nn.Module):
         self.mlp = FeedForward(width, width * expansion)
 
     def attend(self, x: Tensor) -> Tensor:
-        """Cut (B, H, W, C) into windows, attend in each, and put them together again."""
-        side = self.window
+        """Cut (B, H, W, C) into windows, attend in each, and put them together again: (B, H x W, C)."""
         batch, height, width, channels = x.shape
-        rows, columns = (height + side - 1) // side, (width + side - 1) // side
-        below, beside = rows * side - height, columns * side - width
-        padded = F.pad(x, (0, 0, 0, beside, 0, below)) if needs_padding(below, beside) else x
-        cut = padded.view(batch, rows, side, columns, side, channels).transpose(2, 3)
-        mixed = self.attn(cut.reshape(batch * rows * columns, side * side, channels))
-        joined = mixed.view(batch, rows, columns, side, side, channels).transpose(2, 3)
-        whole = joined.reshape(batch, rows * side, columns * side, channels)
-        return whole[:, :height, :width] if needs_padding(below, beside) else whole
+        cut = into_windows(x, self.window)
+        mixed = self.attn(cut.reshape(-1, self.window * self.window, channels))
+        joined = mixed.reshape(-1, self.window, self.window, channels)
+        return out_of_windows(joined, batch, height, width).reshape(batch, -1, channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) to the same shape."""
-        x = x + self.attend(x)
-        x = self.local_conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    def forward(self, x: Tensor, height: int, width: int) -> Tensor:
+        """(B, H x W, C) to the same shape."""
+        batch, _, channels = x.shape
+        x = x + self.attend(x.reshape(batch, height, width, channels))
+        placed = x.reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+        x = self.local_conv(placed).permute(0, 2, 3, 1).reshape(batch, -1, channels)
         return x + self.mlp(x)
-
-
-def needs_padding(below: int | torch.SymInt, beside: int | torch.SymInt) -> bool:
-    """Whether windows reach over the edge. A size that is unknown while tracing counts as one that may need it."""
-    if isinstance(below, torch.SymInt) or isinstance(beside, torch.SymInt):
-        return True
-    return below > 0 or beside > 0
 
 
 class ConvStage(nn.Module):
@@ -189,10 +180,10 @@ class ConvStage(nn.Module):
         self.downsample = PatchMerging(width, next_width, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, H / 2, W / 2, next_width)."""
+        """(B, C, H, W) to (B, next_width, H / 2, W / 2)."""
         for block in self.blocks:
             x = block(x)
-        return self.downsample(x).permute(0, 2, 3, 1)
+        return self.downsample(x)
 
 
 class AttentionStage(nn.Module):
@@ -212,12 +203,13 @@ class AttentionStage(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) to (B, H', W', C')."""
+        """(B, C, H, W) to (B, C', H', W')."""
+        batch, channels, height, width = x.shape
+        tokens = x.permute(0, 2, 3, 1).reshape(batch, -1, channels)
         for block in self.blocks:
-            x = block(x)
-        if self.downsample is not None:
-            x = self.downsample(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        return x
+            tokens = block(tokens, height, width)
+        x = tokens.reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+        return x if self.downsample is None else self.downsample(x)
 
 
 class TinyViT(nn.Module):
@@ -244,4 +236,4 @@ class TinyViT(nn.Module):
         x = self.patch_embed(x)
         for layer in self.layers:
             x = layer(x)
-        return self.neck(x.permute(0, 3, 1, 2))
+        return self.neck(x)

@@ -31,6 +31,33 @@ class ReducedAttention(nn.Module):
         mixed = (scores.softmax(dim=3) @ v).transpose(1, 2).flatten(2)
         return self.out_proj(mixed)
 
+    def of_few(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Do the same for few queries on many places: a query is brought to the keys' channels, not they to its.
+
+        The bias of the keys moves all scores of a query alike, so that it falls out.
+        """
+        prompts, few, _ = query.shape
+        q = self.split(self.q_proj(query)) * self.head_width**-0.5
+        at_keys = (q @ self.by_head(self.k_proj)).flatten(1, 2)
+        weights = (at_keys @ key.transpose(1, 2)).softmax(dim=2)
+        seen = (weights @ value).view(prompts, self.heads, few, -1)
+        mixed = (seen @ self.by_head(self.v_proj).transpose(1, 2)).transpose(1, 2).flatten(2)
+        return self.out_proj(mixed + self.v_proj.bias)
+
+    def on_few(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Do the same for many places on few keys: they are brought to the places' channels."""
+        prompts, few, _ = key.shape
+        k, v = self.split(self.k_proj(key)) * self.head_width**-0.5, self.split(self.v_proj(value))
+        at_places = (k @ self.by_head(self.q_proj)).flatten(1, 2)
+        offset = (k @ self.q_proj.bias.view(self.heads, self.head_width, 1)).flatten(1)
+        scores = query @ at_places.transpose(1, 2) + offset[:, None]
+        weights = scores.view(prompts, -1, self.heads, few).softmax(dim=3).transpose(1, 2)
+        return self.out_proj((weights @ v).transpose(1, 2).flatten(2))
+
+    def by_head(self, layer: nn.Linear) -> Tensor:
+        """Return the weight of a projection, head by head: (heads, head width, C)."""
+        return layer.weight.view(self.heads, self.head_width, -1)
+
 
 class TokenMLP(nn.Module):
     """The two-layer network of a block, on tokens."""
@@ -73,9 +100,12 @@ class TwoWayBlock(nn.Module):
             tokens = tokens + self.self_attn(placed, placed, tokens)
         tokens = self.norm1(tokens)
         keys = image + image_at
-        tokens = self.norm2(tokens + self.cross_attn_token_to_image(tokens + tokens_at, keys, image))
+        look, answer = self.cross_attn_token_to_image, self.cross_attn_image_to_token
+        # In the first block all prompts see one image, which is projected once. Later every prompt has its own.
+        shared = self.first
+        tokens = self.norm2(tokens + (look if shared else look.of_few)(tokens + tokens_at, keys, image))
         tokens = self.norm3(tokens + self.mlp(tokens))
-        image = self.norm4(image + self.cross_attn_image_to_token(keys, tokens + tokens_at, tokens))
+        image = self.norm4(image + (answer if shared else answer.on_few)(keys, tokens + tokens_at, tokens))
         return tokens, image
 
 
@@ -94,5 +124,5 @@ class TwoWayTransformer(nn.Module):
         tokens_at = tokens
         for layer in self.layers:
             tokens, image = layer(tokens, image, tokens_at, image_at)
-        seen = self.final_attn_token_to_image(tokens + tokens_at, image + image_at, image)
+        seen = self.final_attn_token_to_image.of_few(tokens + tokens_at, image + image_at, image)
         return self.norm_final_attn(tokens + seen), image

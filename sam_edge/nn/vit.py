@@ -18,8 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sam_edge.nn.layers import ChannelNorm
-from sam_edge.nn.tiny_vit import needs_padding
+from sam_edge.nn.layers import ChannelNorm, into_windows, out_of_windows
 
 EPSILON = 1e-6
 """Added to variances by the blocks' layer normalisation."""
@@ -148,16 +147,8 @@ class Block(nn.Module):
 
         Windows that reach over the edge are filled with zeros, which are attended to like any place, as upstream does.
         """
-        side = self.window
-        batch, height, width, channels = x.shape
-        rows, columns = (height + side - 1) // side, (width + side - 1) // side
-        below, beside = rows * side - height, columns * side - width
-        padded = F.pad(x, (0, 0, 0, beside, 0, below)) if needs_padding(below, beside) else x
-        cut = padded.view(batch, rows, side, columns, side, channels).transpose(2, 3)
-        mixed = self.attn(cut.reshape(batch * rows * columns, side, side, channels))
-        joined = mixed.view(batch, rows, columns, side, side, channels).transpose(2, 3)
-        whole = joined.reshape(batch, rows * side, columns * side, channels)
-        return whole[:, :height, :width] if needs_padding(below, beside) else whole
+        batch, height, width, _ = x.shape
+        return out_of_windows(self.attn(into_windows(x, self.window)), batch, height, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) to the same shape."""

@@ -194,7 +194,19 @@ def test_a_missing_folder_and_a_missing_manifest_are_named(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["../secret", "/etc/passwd", "sub/encoder.onnx", "..", ".", "", "d.onnx/", "../bundle/d.onnx"]
+    "name",
+    [
+        "../secret",
+        "/etc/passwd",
+        "sub/../encoder.onnx",
+        "..",
+        ".",
+        "",
+        "d.onnx/",
+        "../bundle/d.onnx",
+        "a//b",
+        "c:d",
+    ],
 )
 def test_a_file_name_that_leads_out_of_the_folder_is_refused(folder: Path, name: str) -> None:
     """Whatever lies there, and however well its hash fits."""

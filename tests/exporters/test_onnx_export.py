@@ -30,7 +30,8 @@ pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'sam-edg
 
 from sam_edge.exporters import onnx_bundle  # noqa: E402
 from sam_edge.exporters.onnx_bundle import export_onnx, new_folder  # noqa: E402
-from sam_edge.exporters.quantize import Rounding, insert, plan_quantization, simulated  # noqa: E402
+from sam_edge.exporters.onnx_rounding import insert, insert_shifted  # noqa: E402
+from sam_edge.exporters.quantize import Rounding, folded, plan_quantization, simulated  # noqa: E402
 
 Float = NDArray[np.float32]
 SIZES = [(448, 672), (1024, 1024), (480, 640)]
@@ -219,16 +220,25 @@ class TestFewerBits:
         same = np.count_nonzero(ours.best & theirs.best) / np.count_nonzero(ours.best | theirs.best)
         assert same > masks
 
+    @pytest.mark.parametrize("form", [insert, insert_shifted])
     def test_the_rounded_graph_computes_what_was_simulated(
-        self, fp32_bundle: Path, torch_model: Sam, plan: dict[str, Rounding], clip_frame: NDArray[np.uint8]
+        self,
+        fp32_bundle: Path,
+        torch_model: Sam,
+        plan: dict[str, Rounding],
+        clip_frame: NDArray[np.uint8],
+        form: Callable[..., None],
     ) -> None:
         """The plan written into ONNX and the plan played through in torch lose the same."""
         graph = onnx.load(fp32_bundle / "encoder_padded.onnx")
-        insert(graph, plan)
+        form(graph, plan)
+        torch_model = folded(torch_model)
         image = picture(clip_frame, (224, 448))
         with torch.inference_mode():
             exact = torch_model.encode(torch.from_numpy(image)).numpy()
-            with simulated(torch_model, plan):
+            # Without activations of convolutions, `insert` loses less than the whole plan.
+            played = {name: one for name, one in plan.items() if form is insert_shifted or not one.factors}
+            with simulated(torch_model, played):
                 expected = torch_model.encode(torch.from_numpy(image)).numpy()
             after = torch_model.encode(torch.from_numpy(image)).numpy()
         np.testing.assert_array_equal(after, exact)
@@ -246,18 +256,30 @@ class TestFewerBits:
         # with each other would lie 1.4 times as far apart as they are long.
         assert relative_error(got, expected) < 0.85 * lost
 
+    @pytest.mark.parametrize("form", [insert, insert_shifted])
     def test_both_factors_of_every_planned_product_are_rounded(
-        self, fp32_bundle: Path, plan: dict[str, Rounding]
+        self, fp32_bundle: Path, plan: dict[str, Rounding], form: Callable[..., None]
     ) -> None:
+        packed = [name for name in plan if name.endswith("qkv.weight")]
+        convolutions = [name for name in plan if plan[name].factors]
         assert len(plan) >= 20
+        assert packed
+        assert convolutions
         graph = onnx.load(fp32_bundle / "encoder_padded.onnx")
-        insert(graph, plan)
+        form(graph, plan)
         onnx.checker.check_model(graph)
         kinds = [node.op_type for node in graph.graph.node]
-        assert kinds.count("QuantizeLinear") == len(plan)
-        assert kinds.count("DequantizeLinear") == 2 * len(plan)
+        given = len(plan) if form is insert_shifted else len(plan) - len(convolutions)
+        assert kinds.count("QuantizeLinear") == given
+        assert kinds.count("DequantizeLinear") == given + len(plan) + 2 * len(packed)
         constants = {one.name: one for one in graph.graph.initializer}
-        for name in plan:
+        zeros = [
+            onnx.numpy_helper.to_array(constants[n.input[2]])
+            for n in graph.graph.node
+            if n.op_type == "QuantizeLinear"
+        ]
+        assert any(zero != 0 for zero in zeros) is (form is insert)
+        for name in (one.replace("qkv", part) for one in plan for part in ("q", "k", "v")):
             assert name not in constants
             stored = onnx.numpy_helper.to_array(constants[f"{name}_i8"])
             assert stored.dtype == np.int8

@@ -186,11 +186,21 @@ class TestGraphs:
     def test_the_strictest_graph_that_takes_a_size(
         self, bundle: Bundle, size: tuple[int, int], multiple: int
     ) -> None:
-        assert graph_for(bundle, "encoder", size).multiple_of == multiple
+        assert graph_for(bundle, "encoder", size, "onnxruntime").multiple_of == multiple
+
+    def test_a_graph_made_for_an_engine_comes_first_there_and_serves_nowhere_else(
+        self, bundle: Bundle
+    ) -> None:
+        general = graph_for(bundle, "encoder", (448, 448), "onnxruntime")
+        own = replace(general, file="own.onnx", engine="openvino")
+        both = replace(bundle, manifest=replace(bundle.manifest, graphs=(*bundle.manifest.graphs, own)))
+        assert graph_for(both, "encoder", (448, 448), "openvino") == own
+        assert graph_for(both, "encoder", (448, 448), "onnxruntime").engine == ""
+        assert graph_for(both, "encoder", (448, 640), "openvino").multiple_of == 16
 
     def test_a_size_that_none_takes_is_refused(self, bundle: Bundle) -> None:
         with pytest.raises(InputError, match=r"size: 452x448 is not accepted.*multiples of 16"):
-            graph_for(bundle, "encoder", (448, 452))
+            graph_for(bundle, "encoder", (448, 452), "onnxruntime")
 
     @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
     def test_a_graph_that_is_none_gives_a_bundle_error(self, tmp_path: Path, name: str) -> None:
