@@ -90,6 +90,7 @@ ORDER = (
     {"nn"},
     {"runtimes"},
     {"segmenter"},
+    {"everything"},
     {"stream"},
     {"exporters"},
     {"cli"},

@@ -1,0 +1,7 @@
+"""Everything mode: finds and masks all that is in a picture."""
+
+from sam_edge.everything.found import FoundMask
+from sam_edge.everything.generate import find_everything, total_points
+from sam_edge.everything.settings import FAST, Settings
+
+__all__ = ["FAST", "FoundMask", "Settings", "find_everything", "total_points"]

@@ -1,0 +1,247 @@
+"""Finds and masks everything in a picture.
+
+The method is that of Kirillov et al., "Segment Anything" (2023), section 5 and appendix B: a grid of points is decoded,
+masks that the model doubts or that hang on the threshold are dropped, and of those that say the same the best stays.
+What differs: filters work on the low-resolution logits, so that only masks that stay are ever scaled to the picture,
+and points inside a mask that was found with confidence are not asked (`Settings.skip_found`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam_edge.everything.found import FoundMask, rle_of_part
+from sam_edge.everything.grid import Crop, crops_of, grid_points
+from sam_edge.everything.patches import Patch, Pool, patch_of, scaled, shown_places
+from sam_edge.everything.settings import Settings
+from sam_edge.geometry import MASK_STRIDE, STRIDE, Placement, View
+from sam_edge.masks import box_areas, box_of, nms, without_holes, without_islands
+from sam_edge.prompts import as_prompts
+from sam_edge.segmenter import Embedding, Segmenter, check_frame
+
+EDGE_PX = 20.0
+"""A mask this close to an edge of its crop that is none of the picture's is taken to be cut off, as SAM takes it."""
+FIRST_BATCH = 16
+"""Points of the first call: what they find saves asking others."""
+MULTIMASK = (1, 2, 3)
+"""The three of SAM's outputs that stand for the sub-part, the part and the whole."""
+
+
+def find_everything(
+    model: Segmenter,
+    image: NDArray[np.uint8],
+    *,
+    settings: Settings | None = None,
+    embedding: Embedding | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> list[FoundMask]:
+    """Find and mask everything in a picture.
+
+    Args:
+        model: from `sam_edge.load`.
+        image: RGB uint8 (H, W, 3).
+        settings: grid, crops and filters; None is `Settings()`. `FAST` suits video.
+        embedding: of the whole picture, if there is one already; it is then not encoded again.
+        advance: called with the number of points that were done, asked or skipped, after every batch.
+            `total_points` tells how many there are.
+
+    Returns:
+        The masks, those of the whole picture first, of each crop the best first; with crops, those of smaller ones
+        first. Empty for a picture without anything.
+
+    Raises:
+        InputError: the image is not RGB uint8, or the embedding is that of another frame.
+        EngineError: the engine failed.
+
+    Example:
+        >>> for found in find_everything(model, image):
+        ...     print(found.bbox, found.predicted_iou)
+    """
+    check_frame(image)
+    chosen = settings or Settings()
+    frame_size = (image.shape[0], image.shape[1])
+    whole = View.whole(frame_size)
+    found: list[Finished] = []
+    crops = crops_of(frame_size, chosen)
+    for crop in crops:
+        if embedding is not None and embedding.view == crop.view == whole:
+            encoded = embedding
+        else:
+            encoded = model.encode(image, size=chosen.size, view=crop.view)
+        patches = _patches(model, encoded, crop, chosen, advance)
+        found += [_finished(patch, encoded.placement, chosen, frame_size) for patch in patches]
+    if len(crops) > 1:
+        found = _best(found, [-float(one.view.width * one.view.height) for one in found], chosen.crop_nms)
+    if chosen.min_region_px > 0:
+        # Masks that needed no cleaning are preferred to those that did.
+        doubts = [float(one.cleaned) for one in found]
+        found = _best(found, [-doubt for doubt in doubts], max(chosen.box_nms, chosen.crop_nms))
+    return [one.mask for one in found]
+
+
+def total_points(frame_size: tuple[int, int], settings: Settings | None = None) -> int:
+    """Return how many points the grids of a picture of (height, width) have together."""
+    return sum(crop.points_per_side**2 for crop in crops_of(frame_size, settings or Settings()))
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A mask in frame pixels."""
+
+    mask: FoundMask
+    """The mask."""
+    view: View
+    """The crop that it comes from."""
+    cleaned: bool
+    """Whether islands or holes were removed."""
+
+
+def _patches(
+    model: Segmenter,
+    embedding: Embedding,
+    crop: Crop,
+    settings: Settings,
+    advance: Callable[[int], None] | None,
+) -> list[Patch]:
+    """Ask the points of one crop, and return the masks that no better one of the crop suppresses."""
+    pool = Pool(settings.box_nms)
+    placement = embedding.placement
+    points = grid_points(crop)
+    rows, columns = shown_places(placement)
+    known = np.zeros((rows, columns), np.bool_)
+    places = placement.input_from_frame(points) / MASK_STRIDE
+    at = (
+        np.clip(places[:, 1].astype(int), 0, rows - 1),
+        np.clip(places[:, 0].astype(int), 0, columns - 1),
+    )
+    begin = 0
+    count = min(FIRST_BATCH, settings.points_per_batch)
+    while begin < len(points):
+        asked = _next(known, at, begin, count)
+        end = int(asked[-1]) + 1 if len(asked) == count else len(points)
+        if len(asked):
+            for patch, marks in _ask(model, embedding, points[asked], settings):
+                if patch is not None:
+                    pool.add(patch)
+                if marks is not None:
+                    known |= marks
+        if advance is not None:
+            advance(end - begin)
+        begin, count = end, settings.points_per_batch
+    frame = View.whole(embedding.frame_size)
+    return [patch for patch in pool.best() if not _cut_off(patch.box, placement.view, frame)]
+
+
+def _next(
+    known: NDArray[np.bool_], at: tuple[NDArray[np.int64], NDArray[np.int64]], begin: int, count: int
+) -> NDArray[np.int64]:
+    """Return the next points, `count` at most, that lie in nothing known yet."""
+    open_ones = np.flatnonzero(~known[at[0][begin:], at[1][begin:]])[:count]
+    return np.asarray(open_ones + begin, np.int64)
+
+
+def _ask(
+    model: Segmenter, embedding: Embedding, points: NDArray[np.float64], settings: Settings
+) -> list[tuple[Patch | None, NDArray[np.bool_] | None]]:
+    """Decode points, and return each mask that passes the filters, with the places that it makes known."""
+    placement = embedding.placement
+    logits, scores = decode_points(model, embedding, points)
+    rows, columns = shown_places(placement)
+    logits = logits[:, :, :rows, :columns]
+    made: list[tuple[Patch | None, NDArray[np.bool_] | None]] = []
+    for index, point in enumerate(points):
+        passed = []
+        for token in MULTIMASK:
+            score = float(scores[index, token])
+            if score <= settings.predicted_iou and settings.predicted_iou > 0:
+                continue
+            low = logits[index, token]
+            stable = stability(low, settings.stability_offset)
+            if stable < settings.stability:
+                continue
+            passed.append((low, score, stable))
+        smallest = _smallest_certain(passed, settings.skip_found)
+        for number, (low, score, stable) in enumerate(passed):
+            patch = patch_of(
+                low, placement, score=score, stability=stable, point=(float(point[0]), float(point[1]))
+            )
+            made.append((patch, low > 0 if number == smallest else None))
+    return made
+
+
+def _smallest_certain(
+    passed: list[tuple[NDArray[np.float32], float, float]], skip_found: float | None
+) -> int | None:
+    """Return which of a point's masks tells that its place is known: the smallest, if it is certain enough."""
+    if skip_found is None or not passed:
+        return None
+    areas = [np.count_nonzero(low > 0) for low, _, _ in passed]
+    smallest = int(np.argmin(areas))
+    return smallest if passed[smallest][1] >= skip_found else None
+
+
+def decode_points(
+    model: Segmenter, embedding: Embedding, points: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Decode points (P, 2), frame pixels, each a prompt of its own, without scaling anything to the frame.
+
+    Returns:
+        Logits float32 (P, 4, h, w), low-resolution, and scores float32 (P, 4), of all four of SAM's outputs.
+    """
+    prompts = as_prompts(points[:, None], None, None, frame_size=embedding.frame_size, view=embedding.view)
+    places, kinds = prompts.in_input(embedding.placement)
+    sides = [side * STRIDE // MASK_STRIDE for side in embedding.data.shape[2:]]
+    none = np.zeros((len(points), 1, *sides), np.float32)
+    return model.runtime.decode(embedding.data, places, kinds, none, np.zeros(len(points), np.float32))
+
+
+def stability(logits: NDArray[np.float32], offset: float) -> float:
+    """Return the IoU of a mask (h, w) at a threshold higher and one lower by `offset` logits; 0 for an empty one."""
+    union = np.count_nonzero(logits > -offset)
+    return float(np.count_nonzero(logits > offset) / union) if union else 0.0
+
+
+def _cut_off(box: tuple[float, float, float, float], crop: View, frame: View) -> bool:
+    """Say whether a mask's box touches an edge of its crop that is not the picture's."""
+    box_sides = np.array(box)
+    near_crop = np.abs(box_sides - _sides(crop)) <= EDGE_PX
+    near_frame = np.abs(box_sides - _sides(frame)) <= EDGE_PX
+    return bool((near_crop & ~near_frame).any())
+
+
+def _sides(view: View) -> NDArray[np.float64]:
+    return np.array([view.x0, view.y0, view.x0 + view.width, view.y0 + view.height], np.float64)
+
+
+def _finished(
+    patch: Patch, placement: Placement, settings: Settings, frame_size: tuple[int, int]
+) -> Finished:
+    """Scale a patch to the frame, clean it, and describe it."""
+    part, (top, left) = scaled(patch, placement)
+    cleaned = part
+    if settings.min_region_px > 0:
+        cleaned = without_holes(part, 0, least_px=settings.min_region_px)
+        cleaned = without_islands(cleaned, 0, least_px=settings.min_region_px)
+    x0, y0, x1, y1 = box_of(cleaned) or (0.0, 0.0, 0.0, 0.0)
+    view = placement.view
+    mask = FoundMask(
+        segmentation=rle_of_part(cleaned, (top, left), frame_size),
+        area=int(np.count_nonzero(cleaned)),
+        bbox=(x0 + left, y0 + top, x1 - x0, y1 - y0),
+        predicted_iou=patch.score,
+        point_coords=(patch.point,),
+        stability_score=patch.stability,
+        crop_box=(float(view.x0), float(view.y0), float(view.width), float(view.height)),
+    )
+    return Finished(mask, view, cleaned is not part)
+
+
+def _best(found: list[Finished], scores: list[float], above: float) -> list[Finished]:
+    """Drop masks whose boxes say the same as one of a better score, and masks without any pixel."""
+    there = [index for index, one in enumerate(found) if box_areas([one.mask.box])[0] > 0]
+    kept = nms([found[index].mask.box for index in there], [scores[index] for index in there], above=above)
+    return [found[there[index]] for index in kept]

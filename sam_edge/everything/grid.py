@@ -1,0 +1,72 @@
+"""Where is asked: a grid of points in the picture and in crops of it.
+
+Grid and crops are those of Kirillov et al., "Segment Anything" (2023), appendix B, as their generator lays them out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam_edge.everything.settings import Settings
+from sam_edge.geometry import View
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A part of the picture, and how many points are asked in it."""
+
+    view: View
+    """The part."""
+    points_per_side: int
+    """Points along a side of its grid."""
+
+
+def crops_of(frame_size: tuple[int, int], settings: Settings) -> list[Crop]:
+    """Return the whole picture of (height, width), and the crops of every layer, row by row."""
+    height, width = frame_size
+    crops = [Crop(View.whole(frame_size), settings.points_per_side)]
+    for layer in range(1, settings.crop_layers + 1):
+        across = 2**layer
+        overlap = int(settings.crop_overlap * min(height, width) * 2 / across)
+        step_x, step_y = _length(width, across, overlap), _length(height, across, overlap)
+        points = max(1, settings.points_per_side // settings.crop_points_divisor**layer)
+        for row in range(across):
+            for column in range(across):
+                x0 = min(max(0, step_x - overlap) * column, width - 1)
+                y0 = min(max(0, step_y - overlap) * row, height - 1)
+                view = View(x0, y0, min(step_x, width - x0), min(step_y, height - y0))
+                crops.append(Crop(view, points))
+    return crops
+
+
+def grid_points(crop: Crop) -> NDArray[np.float64]:
+    """Return the grid of a crop, (N, 2) frame pixels, coarse to fine.
+
+    Any beginning of it covers the whole crop evenly: what the first points find, later ones need not be asked.
+    """
+    count = crop.points_per_side
+    index = np.arange(count)
+    # How often a row halves before it is odd: rows in the middle of the coarsest grid come first.
+    level = np.array([_halvings(int(one), count) for one in index])
+    rows, columns = (axis.ravel() for axis in np.meshgrid(index, index, indexing="ij"))
+    coarse = np.minimum(level[rows], level[columns])
+    order = np.lexsort((columns, rows, -coarse))
+    unit = (np.stack([columns, rows], axis=1)[order] + 0.5) / count
+    view = crop.view
+    return np.asarray(unit * (view.width, view.height) + (view.x0, view.y0))
+
+
+def _halvings(index: int, count: int) -> int:
+    """Return in how many halvings of a grid of `count` the row `index` stays, counted from its middle."""
+    distance = abs(index - count // 2)
+    if distance == 0:
+        return count.bit_length()
+    return (distance & -distance).bit_length() - 1
+
+
+def _length(side: int, crops: int, overlap: int) -> int:
+    return min(side, math.ceil((overlap * (crops - 1) + side) / crops))

@@ -1,0 +1,64 @@
+"""`sam-edge everything`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import pytest
+
+from sam_edge.masks.sa1b import read_sa1b
+
+Run = Callable[..., tuple[int, str, str]]
+QUICK = ("--points-per-side", 3, "--size", "224x224", "--runtime", "onnxruntime", "--threads", 1)
+
+
+def test_a_picture(run_cli: Run, clip: Path, tmp_path: Path) -> None:
+    status, printed, told = run_cli("everything", clip / "00000.png", "--out", tmp_path / "out", *QUICK)
+    assert status == 0
+    found = read_sa1b(tmp_path / "out" / "00000.json")
+    assert found.file_name == "00000.png"
+    assert f"{len(found.masks)} masks" in printed
+    assert "9/9 points" in told
+    # The disc of radius 20 at (40, 48).
+    assert any(abs(one.area_px - 3.14 * 400) < 200 for one in found.masks)
+    assert cv2.imread(str(tmp_path / "out" / "00000.png")).shape == (96, 128, 3)
+
+
+def test_a_video(run_cli: Run, clip: Path, tmp_path: Path) -> None:
+    status, printed, _ = run_cli("everything", clip, "--out", tmp_path / "out", "--every", 5, *QUICK)
+    assert status == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "00000.json",
+        "00005.json",
+        "00010.json",
+        "everything.mp4",
+    ]
+    assert "in 3 frames" in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--predicted-iou", 1.5), "predicted_iou"),
+        (("--points-per-side", 0), "points_per_side"),
+        (("--every", 0), "--every"),
+        (("--fast", "--full"), "--fast"),
+        (("--size", "30x30"), "size"),
+    ],
+)
+def test_what_is_not_accepted_is_named(
+    run_cli: Run, clip: Path, tmp_path: Path, options: tuple[object, ...], named: str
+) -> None:
+    status, _, told = run_cli(
+        "everything", clip / "00000.png", "--out", tmp_path / "out", *options, "--quiet"
+    )
+    assert status == 2
+    assert named in told
+
+
+def test_the_folder_must_not_be_a_file(run_cli: Run, clip: Path) -> None:
+    status, _, told = run_cli("everything", clip / "00000.png", "--out", clip / "00001.png")
+    assert status == 2
+    assert "--out" in told
