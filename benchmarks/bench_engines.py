@@ -41,8 +41,8 @@ POINT = (520.0, 400.0)
 SIZES = ((448, 672), (448, 448))
 AT_ONCE = 16
 AGREES = 0.9
-LOGITS_APART = 0.02
-"""How far several prompts at once may be from one by one, of the largest logit: bf16 sums in another order."""
+SAME = 0.95
+"""IoU of masks of several prompts at once with those one by one: bf16 sums in another order."""
 ENGINES = (("onnxruntime", None), ("openvino", "f32"), ("openvino", "bf16"))
 
 
@@ -124,10 +124,10 @@ def check_at_once(name: str, runtime: Any, data: np.ndarray, one: tuple[np.ndarr
     Raises:
         SystemExit: they differ.
     """
-    alone, together = runtime.decode(data, *one)[0][0], runtime.decode(data, *many)[0]
-    same = np.abs(together[0] - alone).max() if np.array_equal(one[0][0], many[0][0]) else np.inf
-    if not same < LOGITS_APART * np.abs(alone).max():
-        raise SystemExit(f"{name}: {AT_ONCE} prompts at once are not the prompts one by one ({same:.3f})")
+    alone, together = runtime.decode(data, *one)[0][0] > 0, runtime.decode(data, *many)[0][0] > 0
+    same = min(iou(mask, other) for mask, other in zip(alone, together, strict=True))
+    if not (np.array_equal(one[0][0], many[0][0]) and same >= SAME):
+        raise SystemExit(f"{name}: {AT_ONCE} prompts at once are not the prompts one by one (IoU {same:.3f})")
 
 
 @dataclass

@@ -201,6 +201,9 @@ def save_with_weights(models: dict[str, onnx.ModelProto], folder: Path, weights:
         for name, model in models.items():
             external = onnx.ModelProto()
             external.CopyFrom(model)
+            for node in external.graph.node:
+                # Engines name nodes themselves; stored names are a quarter of a graph's bytes.
+                node.ClearField("name")
             for tensor in external.graph.initializer:
                 data = numpy_helper.to_array(tensor).tobytes()
                 if len(data) <= LARGE:

@@ -14,6 +14,7 @@ onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'sam-edge[exp
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
+from sam_edge.errors import ExportError  # noqa: E402
 from sam_edge.exporters.onnx_weights import (  # noqa: E402
     LARGE,
     drop_unused,
@@ -129,23 +130,47 @@ def test_padding_and_what_undoes_it_are_taken_out_and_the_original_stays() -> No
         return np.array(values, np.int64)
 
     nodes = [
-        helper.make_node("Pad", ["x", "pads"], ["padded"]),
+        helper.make_node("Unsqueeze", ["x", "front"], ["placed"]),
+        helper.make_node("Pad", ["placed", "pads"], ["padded"]),
         helper.make_node("Relu", ["padded"], ["positive"]),
-        helper.make_node("Slice", ["positive", "from", "to", "axes"], ["cut"]),
-        helper.make_node("Slice", ["cut", "from", "to2", "axes2"], ["cut2"]),
-        helper.make_node("Neg", ["cut2"], ["y"]),
+        helper.make_node("Slice", ["positive", "from", "to", "rows"], ["cut"]),
+        helper.make_node("Slice", ["cut", "from", "to", "columns"], ["cut2"]),
+        helper.make_node("Squeeze", ["cut2", "front"], ["y"]),
     ]
     constants = {
-        "pads": indices(0, 0, 0, 0), "from": indices(0), "to": indices(5), "axes": indices(0),
-        "to2": indices(40), "axes2": indices(1),
+        "front": indices(0), "pads": indices(0, 0, 0, 0, 0, 0), "from": indices(0), "to": indices(99),
+        "rows": indices(1), "columns": indices(2),
     }  # fmt: skip
     model = graph_of(nodes, constants)
     before = model.SerializeToString()
     slim = without_padding(model)
-    assert [node.op_type for node in slim.graph.node] == ["Relu", "Neg"]
-    assert not slim.graph.initializer
+    assert [node.op_type for node in slim.graph.node] == ["Unsqueeze", "Relu", "Squeeze"]
+    assert set(initializers(slim.graph)) == {"front"}
     np.testing.assert_array_equal(run(slim), run(model))
     assert model.SerializeToString() == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"from": [1]}, r"cuts axes \[1\] from \[1\] on"),
+        ({"rows": [0]}, r"cuts axes \[0\] from \[0\] on"),
+        ({"cuts": 1}, "1 paddings but 1 cuts"),
+        ({"mode": "reflect"}, "does not pad with zeros"),
+    ],
+)
+def test_what_is_no_windows_padding_is_not_taken_out(changed: dict[str, Any], said: str) -> None:
+    nodes = [
+        helper.make_node("Pad", ["x", "pads"], ["padded"], mode=changed.get("mode", "constant")),
+        helper.make_node("Slice", ["padded", "from", "to", "rows"], ["cut"]),
+    ]
+    if changed.get("cuts") != 1:
+        nodes.append(helper.make_node("Slice", ["cut", "from", "to", "columns"], ["cut2"]))
+    nodes.append(helper.make_node("Neg", [nodes[-1].output[0]], ["y"]))
+    values = {"pads": [0, 0, 0, 0], "from": [0], "to": [99], "rows": [1], "columns": [2]}
+    constants = {name: np.array(changed.get(name, value), np.int64) for name, value in values.items()}
+    with pytest.raises(ExportError, match=said):
+        without_padding(graph_of(nodes, constants))
 
 
 class TestSaving:
