@@ -22,6 +22,7 @@ from sam_edge.errors import (
 )
 from sam_edge.geometry import View
 from sam_edge.masks import Masks
+from sam_edge.predictor import SamPredictor
 from sam_edge.segmenter import Embedding, Segmenter, load
 
 __version__ = "0.1.0"
@@ -39,6 +40,7 @@ __all__ = [
     "MediaError",
     "MissingExtraError",
     "SamEdgeError",
+    "SamPredictor",
     "Segmenter",
     "SessionError",
     "TrackerError",

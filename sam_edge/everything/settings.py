@@ -74,5 +74,5 @@ def _share(name: str, value: float) -> None:
         raise InputError(f"{name}: {value}; accepted: 0 to 1")
 
 
-FAST = Settings(points_per_side=12, predicted_iou=0.8, stability=0.85, size=(448, 448), skip_found=0.8)
+FAST = Settings(points_per_side=16, predicted_iou=0.8, stability=0.85, size=(448, 448), skip_found=0.8)
 """For video: a coarse grid on a small input."""

@@ -90,7 +90,7 @@ ORDER = (
     {"nn"},
     {"runtimes"},
     {"segmenter"},
-    {"everything"},
+    {"everything", "predictor", "embeddings", "cutouts"},
     {"stream"},
     {"exporters"},
     {"cli"},

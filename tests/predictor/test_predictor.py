@@ -1,0 +1,278 @@
+"""`SamPredictor` beside the original's, embeddings on disk, and cut-outs."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import sam_edge
+from sam_edge.cutouts import cut_out, write_cut_out
+from sam_edge.embeddings import load_embedding, save_embedding
+from sam_edge.errors import InputError, MediaError, SessionError
+from sam_edge.masks import iou
+from sam_edge.runtimes.fake import Fake
+from sam_edge.segmenter import Segmenter
+
+GREY = np.full((300, 400, 3), 90, np.uint8)
+
+
+@pytest.fixture
+def predictor() -> sam_edge.SamPredictor:
+    made = sam_edge.SamPredictor(Segmenter(Fake()))
+    made.set_image(GREY)
+    return made
+
+
+@pytest.fixture(scope="module")
+def original(repo_dir: Path, checkpoint: Path) -> Iterator[Any]:
+    """PyPI's `SamPredictor` with the official weights of MobileSAM."""
+    pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[export]'")
+    if importlib.util.find_spec("segment_anything") is None:
+        pytest.skip("needs segment-anything: pip install 'sam-edge[test]'")
+    spec = importlib.util.spec_from_file_location(
+        "reference_masks", repo_dir / "benchmarks" / "reference_masks.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    before = dict(sys.modules)
+    yield module.reference_predictor(checkpoint)
+    # The stand-ins for torchvision, and what was imported with them, are not left behind.
+    for name in set(sys.modules) - set(before):
+        if name.partition(".")[0] in ("torchvision", "segment_anything"):
+            del sys.modules[name]
+
+
+class TestBesideTheOriginal:
+    @pytest.fixture(scope="class")
+    def both(
+        self, original: Any, reference: Segmenter, photographs: dict[str, NDArray[np.uint8]]
+    ) -> tuple[sam_edge.SamPredictor, Any]:
+        import torch
+
+        image = photographs["000000000009"]
+        ours = sam_edge.SamPredictor(reference)
+        ours.set_image(image)
+        height, width = ours.input_size
+        shown = ours.embedding.placement.render(image)[:height, :width]
+        original.set_torch_image(torch.from_numpy(shown).permute(2, 0, 1)[None], image.shape[:2])
+        return ours, original
+
+    @pytest.mark.parametrize(
+        "prompt",
+        [
+            {"point_coords": np.array([[300.0, 130.0]]), "point_labels": np.array([1])},
+            {
+                "point_coords": np.array([[300, 130], [50, 300]]),
+                "point_labels": np.array([1, 0]),
+                "multimask_output": False,
+            },
+            {"box": np.array([210, 40, 390, 220]), "multimask_output": False},
+            {
+                "box": np.array([210, 40, 390, 220]),
+                "point_coords": np.array([[300, 130]]),
+                "point_labels": np.array([0]),
+            },
+            {
+                "point_coords": np.array([[300.0, 130.0]]),
+                "point_labels": np.array([1]),
+                "return_logits": True,
+            },
+        ],
+    )
+    def test_prompts_give_what_the_original_gives(
+        self, both: tuple[sam_edge.SamPredictor, Any], prompt: dict[str, Any]
+    ) -> None:
+        ours, theirs = (one.predict(**prompt) for one in both)
+        for mine, its in zip(ours, theirs, strict=True):
+            assert mine.shape == its.shape
+            assert mine.dtype == its.dtype
+        assert np.abs(ours[2] - theirs[2]).max() < 0.1
+        assert np.abs(ours[1] - theirs[1]).max() < 0.005
+        if prompt.get("return_logits"):
+            assert np.abs(ours[0] - theirs[0]).max() < 0.1
+        else:
+            assert all(iou(mine, its) > 0.995 for mine, its in zip(ours[0], theirs[0], strict=True))
+
+    def test_a_mask_goes_in_again(self, both: tuple[sam_edge.SamPredictor, Any]) -> None:
+        point = {"point_coords": np.array([[300, 130]]), "point_labels": np.array([1])}
+        results = []
+        for one in both:
+            _, scores, low = one.predict(**point)
+            best = int(np.argmax(scores))
+            results.append(one.predict(**point, mask_input=low[best : best + 1], multimask_output=False))
+        assert np.abs(results[0][2] - results[1][2]).max() < 0.2
+        assert iou(results[0][0][0], results[1][0][0]) > 0.995
+
+
+class TestConventions:
+    def test_shapes(self, predictor: sam_edge.SamPredictor) -> None:
+        masks, scores, low = predictor.predict(np.array([[200, 150]]), np.array([1]))
+        assert (masks.shape, scores.shape, low.shape) == ((3, 300, 400), (3,), (3, 256, 256))
+        assert (masks.dtype, scores.dtype, low.dtype) == (np.bool_, np.float32, np.float32)
+        single = predictor.predict(np.array([[200, 150]]), np.array([1]), multimask_output=False)
+        assert single[0].shape == (1, 300, 400)
+        assert predictor.original_size == (300, 400)
+        assert predictor.input_size == (768, 1024)
+        assert predictor.get_image_embedding().shape == (1, 256, 64, 64)
+        assert predictor.device == "CPU"
+
+    def test_a_smaller_input_gives_smaller_logits(self) -> None:
+        made = sam_edge.SamPredictor(Segmenter(Fake()), size=(448, 672))
+        made.set_image(GREY)
+        masks, _, low = made.predict(box=np.array([100, 50, 300, 250]), multimask_output=False)
+        assert low.shape == (1, 112, 168)
+        wanted = np.zeros((300, 400), np.bool_)
+        wanted[50:250, 100:300] = True
+        assert iou(masks[0], wanted) > 0.95
+        again = made.predict(mask_input=low)
+        assert again[0].shape == (3, 300, 400)
+
+    def test_bgr_is_turned_round(self) -> None:
+        random = np.random.default_rng(1)
+        image = random.integers(0, 255, (300, 400, 3), np.uint8)
+
+        class Seen(Fake):
+            def encode(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+                self.image = image.copy()
+                return super().encode(image)
+
+        runtime = Seen()
+        made = sam_edge.SamPredictor(Segmenter(runtime))
+        made.set_image(image)
+        first = runtime.image
+        made.set_image(np.ascontiguousarray(image[..., ::-1]), "BGR")
+        assert np.array_equal(runtime.image, first)
+
+    def test_no_image(self) -> None:
+        made = sam_edge.SamPredictor(Segmenter(Fake()))
+        assert not made.is_image_set
+        with pytest.raises(SessionError, match="set_image"):
+            made.predict(np.array([[1, 1]]), np.array([1]))
+        made.set_image(GREY)
+        assert made.is_image_set
+        made.reset_image()
+        assert not made.is_image_set
+
+    @pytest.mark.parametrize(
+        ("arguments", "named"),
+        [
+            ({}, "prompt"),
+            ({"point_coords": [[1, 2]]}, "point_labels"),
+            ({"point_labels": [1]}, "point_labels"),
+            ({"point_coords": [[1, 2]], "point_labels": [1, 0]}, "point_labels"),
+            ({"point_coords": [[1, 2]], "point_labels": [3]}, "point_labels"),
+            ({"point_coords": [[np.nan, 2]], "point_labels": [1]}, "point_coords"),
+            ({"box": [1, 2, 3]}, "box"),
+            ({"box": [[1, 2, 3, 4], [1, 2, 3, 4]]}, "box"),
+            ({"mask_input": np.zeros((1, 64, 64))}, "mask_input"),
+        ],
+    )
+    def test_what_is_not_accepted_is_named(
+        self, predictor: sam_edge.SamPredictor, arguments: dict[str, Any], named: str
+    ) -> None:
+        with pytest.raises(InputError, match=named):
+            predictor.predict(**arguments)
+
+    def test_formats(self, predictor: sam_edge.SamPredictor) -> None:
+        with pytest.raises(InputError, match="image_format"):
+            predictor.set_image(GREY, "GRB")
+
+
+class TestEmbeddingsOnDisk:
+    @pytest.fixture(autouse=True)
+    def library(self) -> None:
+        pytest.importorskip("safetensors", reason="needs safetensors: pip install 'sam-edge[embeddings]'")
+
+    def test_what_was_saved_comes_back(self, tmp_path: Path) -> None:
+        model = Segmenter(Fake())
+        view = sam_edge.View(20, 30, 200, 150)
+        embedding = model.encode(GREY, size=(224, 224), view=view, time_ns=7)
+        save_embedding(tmp_path / "one.safetensors", embedding)
+        back = load_embedding(tmp_path / "one.safetensors")
+        assert np.array_equal(back.data, embedding.data)
+        assert back.placement == embedding.placement
+        assert (back.frame_size, back.time_ns) == ((300, 400), 7)
+        made = model.decode(back, points=[[100, 100]])
+        assert np.array_equal(made.masks, model.decode(embedding, points=[[100, 100]]).masks)
+
+    def test_a_predictor_takes_it(self, predictor: sam_edge.SamPredictor, tmp_path: Path) -> None:
+        save_embedding(tmp_path / "one.safetensors", predictor.embedding)
+        other = sam_edge.SamPredictor(Segmenter(Fake()))
+        other.embedding = load_embedding(tmp_path / "one.safetensors")
+        point = (np.array([[200, 150]]), np.array([1]))
+        assert np.array_equal(other.predict(*point)[2], predictor.predict(*point)[2])
+
+    def test_other_weights_are_refused(self, tmp_path: Path) -> None:
+        with sam_edge.load(runtime="onnxruntime", threads=1) as model:
+            embedding = model.encode(GREY, size=(224, 224))
+            path = tmp_path / "one.safetensors"
+            save_embedding(path, embedding, model=model)
+            assert np.array_equal(load_embedding(path, model=model).data, embedding.data)
+            data = path.read_bytes()
+            assert model.bundle is not None
+            digest = model.bundle.manifest.checkpoint_sha256.encode()
+            path.write_bytes(data.replace(digest, b"0" * len(digest)))
+            with pytest.raises(InputError, match="weights"):
+                load_embedding(path, model=model)
+
+    @pytest.mark.parametrize("keep", [0, 4, 60, -1])
+    def test_a_damaged_file_is_named(self, tmp_path: Path, keep: int) -> None:
+        path = tmp_path / "one.safetensors"
+        save_embedding(path, Segmenter(Fake()).encode(GREY, size=(224, 224)))
+        path.write_bytes(path.read_bytes()[:keep])
+        with pytest.raises(InputError, match=r"one\.safetensors"):
+            load_embedding(path)
+
+    def test_a_file_of_others_and_none_at_all(self, tmp_path: Path) -> None:
+        from safetensors.numpy import save_file
+
+        save_file({"embedding": np.zeros((1, 256, 4, 4), np.float32)}, tmp_path / "other.safetensors")
+        for name in ("other", "none"):
+            with pytest.raises(InputError, match=name):
+                load_embedding(tmp_path / f"{name}.safetensors")
+
+
+class TestCutOuts:
+    @pytest.fixture
+    def mask(self) -> NDArray[np.bool_]:
+        mask = np.zeros((300, 400), np.bool_)
+        mask[100:150, 200:260] = True
+        return mask
+
+    def test_the_crop_holds_the_pixels(self, mask: NDArray[np.bool_], tmp_path: Path) -> None:
+        mask[100, 200] = False
+        rgba = cut_out(GREY, mask)
+        assert rgba.shape == (50, 60, 4)
+        assert rgba[0, 0].tolist() == [90, 90, 90, 0]
+        assert rgba[1, 1].tolist() == [90, 90, 90, 255]
+        write_cut_out(tmp_path / "cut.png", rgba)
+        assert np.array_equal(cv2.imread(str(tmp_path / "cut.png"), cv2.IMREAD_UNCHANGED), rgba)
+
+    def test_margin_and_soft_edge(self, mask: NDArray[np.bool_]) -> None:
+        rgba = cut_out(GREY, mask, margin_px=10, soft_px=4)
+        assert rgba.shape == (70, 80, 4)
+        edge = rgba[35, :, 3]
+        assert edge[0] == 0
+        assert edge[40] == 255
+        assert 100 < int(edge[9]) < int(edge[10]) < 160
+
+    def test_bad_input(self, mask: NDArray[np.bool_], tmp_path: Path) -> None:
+        for wrong in (mask[:10], mask.astype(np.uint8), np.zeros_like(mask)):
+            with pytest.raises(InputError, match="mask"):
+                cut_out(GREY, wrong)
+        with pytest.raises(InputError, match="margin"):
+            cut_out(GREY, mask, margin_px=-1)
+        with pytest.raises(MediaError, match="jpg"):
+            write_cut_out(tmp_path / "cut.jpg", cut_out(GREY, mask))
+        with pytest.raises(MediaError, match="rgba"):
+            write_cut_out(tmp_path / "cut.png", GREY)
