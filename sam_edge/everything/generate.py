@@ -83,6 +83,11 @@ def find_everything(
     return [one.mask for one in found]
 
 
+def patches_of(model: Segmenter, embedding: Embedding, settings: Settings) -> list[Patch]:
+    """Return the masks of one encoded view that pass the filters, best first, before they are scaled to the frame."""
+    return _patches(model, embedding, Crop(embedding.view, settings.points_per_side), settings, None)
+
+
 def total_points(frame_size: tuple[int, int], settings: Settings | None = None) -> int:
     """Return how many points the grids of a picture of (height, width) have together."""
     return sum(crop.points_per_side**2 for crop in crops_of(frame_size, settings or Settings()))

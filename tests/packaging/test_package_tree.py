@@ -91,6 +91,7 @@ ORDER = (
     {"runtimes"},
     {"segmenter"},
     {"everything", "predictor", "embeddings", "cutouts"},
+    {"instances"},
     {"stream"},
     {"exporters"},
     {"cli"},

@@ -52,21 +52,22 @@ def original(repo_dir: Path, checkpoint: Path) -> Iterator[Any]:
             del sys.modules[name]
 
 
+@pytest.fixture(scope="module")
+def both(
+    original: Any, reference: Segmenter, photographs: dict[str, NDArray[np.uint8]]
+) -> tuple[sam_edge.SamPredictor, Any]:
+    import torch
+
+    image = photographs["000000000009"]
+    ours = sam_edge.SamPredictor(reference)
+    ours.set_image(image)
+    height, width = ours.input_size
+    shown = ours.embedding.placement.render(image)[:height, :width]
+    original.set_torch_image(torch.from_numpy(shown).permute(2, 0, 1)[None], image.shape[:2])
+    return ours, original
+
+
 class TestBesideTheOriginal:
-    @pytest.fixture(scope="class")
-    def both(
-        self, original: Any, reference: Segmenter, photographs: dict[str, NDArray[np.uint8]]
-    ) -> tuple[sam_edge.SamPredictor, Any]:
-        import torch
-
-        image = photographs["000000000009"]
-        ours = sam_edge.SamPredictor(reference)
-        ours.set_image(image)
-        height, width = ours.input_size
-        shown = ours.embedding.placement.render(image)[:height, :width]
-        original.set_torch_image(torch.from_numpy(shown).permute(2, 0, 1)[None], image.shape[:2])
-        return ours, original
-
     @pytest.mark.parametrize(
         "prompt",
         [

@@ -1,0 +1,109 @@
+"""An edge map from the masks of a grid of points.
+
+Kirillov et al., "Segment Anything" (2023), appendix D: Sobel filtering of the masks' probabilities where their outer
+boundary lies, the largest value of all masks at each place, and thinning by suppression across the edge.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sam_edge.everything.generate import patches_of
+from sam_edge.everything.patches import Patch
+from sam_edge.everything.settings import Settings
+from sam_edge.geometry import MASK_STRIDE, Placement, View
+from sam_edge.segmenter import Embedding, Segmenter, check_frame
+
+EDGES = Settings(points_per_side=16, predicted_iou=0.5, stability=0.5, skip_found=0.92)
+"""The paper's grid; few masks are left out, weak ones give weak edges."""
+BLUR_PX = 1.0
+"""Sigma of the blur before the edge's direction is measured, input pixels."""
+FLAT = 1e-4
+"""Curvature that does not make a ridge."""
+
+
+def edge_map(
+    model: Segmenter,
+    image: NDArray[np.uint8],
+    *,
+    settings: Settings = EDGES,
+    thin: bool = True,
+    embedding: Embedding | None = None,
+) -> NDArray[np.float32]:
+    """Draw the edges of what is in a picture.
+
+    Args:
+        model: from `sam_edge.load`.
+        image: RGB uint8 (H, W, 3).
+        settings: of the masks; crops are not used.
+        thin: whether only the ridge of each edge stays.
+        embedding: of the whole picture, if there is one already.
+
+    Returns:
+        float32 (H, W), 0..1; 1 is the clearest edge of the picture, all 0 where nothing was found.
+
+    Raises:
+        InputError: the image is not RGB uint8.
+        EngineError: the engine failed.
+    """
+    check_frame(image)
+    frame_size = (image.shape[0], image.shape[1])
+    if embedding is None:
+        embedding = model.encode(image, size=settings.size, view=View.whole(frame_size))
+    placement = embedding.placement
+    strength = np.zeros(placement.inside, np.float32)
+    for patch in patches_of(model, embedding, settings):
+        _add_edge(strength, patch, placement)
+    if strength.max() > 0:
+        strength /= strength.max()
+    if thin:
+        strength = thinned(strength)
+    height, width = frame_size
+    grown = width > strength.shape[1]
+    how = cv2.INTER_LINEAR if grown or not thin else cv2.INTER_AREA
+    return np.asarray(cv2.resize(strength, (width, height), interpolation=how), np.float32)
+
+
+def thinned(strength: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Keep of an edge map (H, W) what is no weaker than its neighbours across the edge."""
+    smooth = cv2.GaussianBlur(strength, (0, 0), BLUR_PX)
+    # Across a ridge the second derivative is most negative: its direction is that of the Hessian's lowest eigenvalue.
+    xx = cv2.Sobel(smooth, cv2.CV_32F, 2, 0, ksize=3)
+    yy = cv2.Sobel(smooth, cv2.CV_32F, 0, 2, ksize=3)
+    xy = cv2.Sobel(smooth, cv2.CV_32F, 1, 1, ksize=3)
+    angle = 0.5 * np.arctan2(2 * xy, xx - yy) + np.pi / 2
+    step_x, step_y = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+    columns, rows = np.meshgrid(
+        np.arange(strength.shape[1], dtype=np.float32), np.arange(strength.shape[0], dtype=np.float32)
+    )
+    lowest = (xx + yy) / 2 - np.hypot((xx - yy) / 2, xy)
+    ridge = lowest < -FLAT
+    for sign in (-1, 1):
+        beside = cv2.remap(
+            smooth,
+            columns + sign * step_x,
+            rows + sign * step_y,
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        ridge &= smooth >= beside
+    return np.where(ridge, strength, np.float32(0))
+
+
+def _add_edge(strength: NDArray[np.float32], patch: Patch, placement: Placement) -> None:
+    """Put the edge of one mask into the map, in input pixels, where it is stronger than what is there."""
+    top, left = (MASK_STRIDE * place for place in patch.corner)
+    height, width = (MASK_STRIDE * side for side in patch.logits.shape)
+    logits = cv2.resize(patch.logits.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    part = strength[top : top + height, left : left + width]
+    logits = logits[: part.shape[0], : part.shape[1]]
+    probability = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+    slope = np.hypot(
+        cv2.Sobel(probability, cv2.CV_32F, 1, 0, ksize=3, borderType=cv2.BORDER_REPLICATE),
+        cv2.Sobel(probability, cv2.CV_32F, 0, 1, ksize=3, borderType=cv2.BORDER_REPLICATE),
+    )
+    inside = (logits > 0).astype(np.uint8)
+    boundary = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    np.maximum(part, np.where(boundary, slope, 0), out=part)

@@ -1,0 +1,118 @@
+"""Masks for the boxes of any detector, in a few calls of the decoder."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sam_edge.errors import InputError, MissingExtraError
+from sam_edge.everything.found import FoundMask
+from sam_edge.masks.boxes import as_boxes
+from sam_edge.segmenter import Embedding, Segmenter, check_frame
+
+BOXES_PER_CALL = 32
+"""Boxes that are decoded in one call; bounds the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """One mask for each box."""
+
+    masks: NDArray[np.bool_]
+    """(N, H, W) in frame pixels; empty for a box that does not lie on the frame."""
+    scores: NDArray[np.float32]
+    """(N,): IoU with the truth as the model predicts it; 0 for a box that does not lie on the frame."""
+
+
+def masks_of_boxes(
+    model: Segmenter,
+    image: NDArray[np.uint8],
+    boxes: ArrayLike,
+    *,
+    size: tuple[int, int] | None = None,
+    embedding: Embedding | None = None,
+) -> Instances:
+    """Mask what each box shows.
+
+    Args:
+        model: from `sam_edge.load`.
+        image: RGB uint8 (H, W, 3).
+        boxes: (N, 4) x0, y0, x1, y1 in frame pixels; what reaches over the frame's edge is cut off.
+        size: the encoder's input (height, width); None picks one by the frame.
+        embedding: of the whole image, if there is one already.
+
+    Returns:
+        One mask and score a box, in their order.
+
+    Raises:
+        InputError: the image is not RGB uint8, or the boxes are not finite (N, 4).
+        EngineError: the engine failed.
+    """
+    check_frame(image)
+    height, width = image.shape[:2]
+    given = as_boxes("boxes", boxes)
+    shown = np.clip(given, 0, [width, height, width, height])
+    there = np.flatnonzero((shown[:, 2] > shown[:, 0]) & (shown[:, 3] > shown[:, 1]))
+    masks = np.zeros((len(given), height, width), np.bool_)
+    scores = np.zeros(len(given), np.float32)
+    if len(there):
+        encoded = embedding if embedding is not None else model.encode(image, size=size)
+        for begin in range(0, len(there), BOXES_PER_CALL):
+            part = there[begin : begin + BOXES_PER_CALL]
+            made = model.decode(encoded, boxes=shown[part], multimask=False)
+            masks[part], scores[part] = made.masks[:, 0], made.scores[:, 0]
+    return Instances(masks, scores)
+
+
+def with_masks(
+    model: Segmenter, image: NDArray[np.uint8], detections: Any, *, size: tuple[int, int] | None = None
+) -> Any:
+    """Add masks to what a detector found.
+
+    Args:
+        model: from `sam_edge.load`.
+        image: RGB uint8 (H, W, 3).
+        detections: `supervision.Detections`, or anything with boxes (N, 4) under `xyxy` that can be copied.
+        size: the encoder's input (height, width); None picks one by the frame.
+
+    Returns:
+        A copy with bool (N, H, W) under `mask`; the given one stays as it is.
+
+    Raises:
+        InputError: there are no boxes under `xyxy`, or they are not finite (N, 4).
+    """
+    if not hasattr(detections, "xyxy"):
+        raise InputError(
+            f"detections: {type(detections).__name__} has no boxes; accepted: supervision.Detections"
+        )
+    result = copy.copy(detections)
+    result.mask = masks_of_boxes(model, image, detections.xyxy, size=size).masks
+    return result
+
+
+def detections_of(found: Sequence[FoundMask]) -> Any:
+    """Return what everything mode found as `supervision.Detections`, with predicted IoU as confidence.
+
+    Raises:
+        MissingExtraError: supervision is not installed.
+    """
+    try:
+        supervision = importlib.import_module("supervision")
+    except ImportError as error:
+        raise MissingExtraError(
+            "supervision", extra="supervision", purpose="supervision.Detections"
+        ) from error
+    if not found:
+        return supervision.Detections.empty()
+    return supervision.Detections(
+        xyxy=np.array([one.box for one in found], np.float32),
+        mask=np.stack([one.mask() for one in found]),
+        confidence=np.array([one.predicted_iou for one in found], np.float32),
+        class_id=np.zeros(len(found), int),
+    )
