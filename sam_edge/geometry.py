@@ -133,6 +133,26 @@ class Placement:
         frame[shown.y0 : shown.y0 + shown.height, shown.x0 : shown.x0 + shown.width] = part
         return frame
 
+    def paste_on(
+        self, low: NDArray[np.float32], frame_size: tuple[int, int], grid: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """Scale one low-resolution map (size / 4) to a grid (rows, columns) that lies over a whole frame.
+
+        Returns float32 of the grid's shape; bilinear; -inf at places whose centre lies outside the view.
+        """
+        pixel = np.array([frame_size[1] / grid[1], frame_size[0] / grid[0]])
+        step = pixel * self.scale / MASK_STRIDE
+        offset = (0.5 * pixel - (self.view.x0, self.view.y0)) * self.scale / MASK_STRIDE - 0.5
+        matrix = np.array([[step[0], 0, offset[0]], [0, step[1], offset[1]]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        made = cv2.warpAffine(low, matrix, grid[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        if self.view != View.whole(frame_size):
+            x = (np.arange(grid[1]) + 0.5) * pixel[0] - self.view.x0
+            y = (np.arange(grid[0]) + 0.5) * pixel[1] - self.view.y0
+            made[:, (x < 0) | (x > self.view.width)] = -np.inf
+            made[(y < 0) | (y > self.view.height)] = -np.inf
+        return np.asarray(made, np.float32)
+
     def lower(self, frame_map: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scale a frame-sized map (H, W) down into a low-resolution one (size / 4); 0 outside the frame."""
         rendered_size = (self.size[0] // MASK_STRIDE, self.size[1] // MASK_STRIDE)

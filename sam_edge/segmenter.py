@@ -142,6 +142,29 @@ class Segmenter:
         several = prompts.several or (mask is not None and np.ndim(mask) == 3)
         return stacked(made) if several else made[0]
 
+    def decode_logits(
+        self,
+        embedding: Embedding,
+        *,
+        points: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        boxes: ArrayLike | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Decode P prompts without scaling their masks to the frame: for those who need few of them.
+
+        Args and errors are those of `decode`, without a mask prompt.
+
+        Returns:
+            Low-resolution logits float32 (P, 4, 4h, 4w) and predicted IoUs float32 (P, 4), in the order of SAM's tokens:
+            the single mask, then the three. `embedding.placement.paste` scales one to the frame.
+        """
+        prompts = as_prompts(points, labels, boxes, frame_size=embedding.frame_size, view=embedding.view)
+        if prompts.empty:
+            raise InputError("prompt: nothing is prompted; give points or boxes")
+        places, kinds = prompts.in_input(embedding.placement)
+        low, given = self._mask_prompt(embedding, None, prompts.count)
+        return self.runtime.decode(embedding.data, places, kinds, low, given)
+
     def segment(
         self,
         image: NDArray[np.uint8],

@@ -23,6 +23,7 @@ from sam_edge.media.report import FrameRecord, TrackReport
 from sam_edge.media.write import MaskFolderWriter, VideoWriter
 from sam_edge.segmenter import Segmenter
 from sam_edge.stream.playback import Shown, every_frame, in_real_time
+from sam_edge.stream.recording import SessionRecorder
 from sam_edge.stream.session import GazeSession
 
 PX_PER_DEG = 15.0
@@ -52,6 +53,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--realtime", action="store_true", help="play on a clock; late frames are not waited for"
     )
+    parser.add_argument(
+        "--record", type=Path, metavar="DIR", help="record the session; `sam-edge replay` plays it again"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
     add_model(parser)
     parser.set_defaults(run=run)
@@ -62,11 +66,15 @@ def run(given: argparse.Namespace) -> int:
     check_outputs(given)
     recording = read(given.gaze)
     px_per_deg = given.px_per_deg or recording.px_per_deg or PX_PER_DEG
-    with (
-        open_model(given) as model,
-        open_frames(given.video, fps=given.fps) as reader,
-        GazeSession(model, px_per_deg=px_per_deg, size=size_of(given.size)) as session,
-    ):
+    size = size_of(given.size)
+    options = {"px_per_deg": px_per_deg, "size": size}
+    with ExitStack() as stack:
+        model = stack.enter_context(open_model(given))
+        reader = stack.enter_context(open_frames(given.video, fps=given.fps))
+        recorder = SessionRecorder(given.record, model=model, options=options) if given.record else None
+        session = stack.enter_context(
+            GazeSession(model, px_per_deg=px_per_deg, size=size, in_thread=given.realtime, recorder=recorder)
+        )
         check_unit(recording, reader.size)
         report = play(given, model, session, reader, recording)
     if given.report:
@@ -86,6 +94,8 @@ def check_outputs(given: argparse.Namespace) -> None:
     for option, path in (("--out", given.out), ("--masks", given.masks), ("--report", given.report)):
         if path is not None and path.resolve() in inputs:
             raise InputError(f"{option}: {path} is an input; give another name")
+    if given.record and given.realtime:
+        raise InputError("--record: not with --realtime; what a clock decided cannot be played again alike")
     if given.px_per_deg is not None and not given.px_per_deg > 0:
         raise InputError(f"--px-per-deg: {given.px_per_deg} is not accepted; give a positive number")
 
@@ -156,7 +166,7 @@ def record_of(shown: Shown) -> FrameRecord:
         source=selection.source if selection is not None else "none",
         dropped=shown.dropped,
         score=selection.score if selection is not None else None,
-        stages_ms=selection.timing_ms if selection is not None and not shown.dropped else {},
+        stages_ms=shown.timing_ms,
     )
 
 

@@ -1,7 +1,11 @@
-"""How the picture moves: dense optical flow, and what is carried along with it."""
+"""How the picture moves: dense optical flow, its history, and what is carried along with it."""
 
 from __future__ import annotations
 
+import threading
+from collections import deque
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 import cv2
@@ -10,10 +14,49 @@ from numpy.typing import NDArray
 
 LONG_SIDE_PX = 427
 """Flow is computed on frames scaled down to this: half of DAVIS's 854, where it costs 1 to 3 ms."""
+FRAMES_KEPT = 24
+"""Steps of motion that are remembered: a second of video, far more than an encoding takes."""
+STILL_PX, STILL_LEVELS = 0.35, 2.0
+"""A picture has not changed when 99 % of the grid moved less than this, and its grey levels changed less on average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """Where everything on a newer frame was on an older one. Carries maps and points from the older to the newer."""
+
+    back: NDArray[np.float32]
+    """(rows, columns, 2): for each place of the grid, how far away it was, grid pixels x, y."""
+    scale: tuple[float, float]
+    """Grid pixels a frame pixel, along x and y."""
+
+    def carry(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Carry a map (rows, columns), or several (rows, columns, n), of the older frame to the newer one.
+
+        What comes from outside the frame repeats its edge.
+        """
+        where = self.back + places(self.back.shape[0], self.back.shape[1])
+        moved = cv2.remap(values, where, cast(Any, None), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(moved, np.float32)
+
+    def carry_point(self, x_px: float, y_px: float) -> tuple[float, float]:
+        """Carry a point of the older frame, frame pixels, to the newer one."""
+        rows, columns = self.back.shape[:2]
+        step_x, step_y = 0.0, 0.0
+        # Motion is known where things are now; a few rounds find where the point went.
+        for _ in range(3):
+            column = min(columns - 1, max(0, int((x_px + step_x) * self.scale[0])))
+            row = min(rows - 1, max(0, int((y_px + step_y) * self.scale[1])))
+            back_x, back_y = self.back[row, column]
+            step_x, step_y = -float(back_x) / self.scale[0], -float(back_y) / self.scale[1]
+        return x_px + step_x, y_px + step_y
+
+    def after(self, earlier: Motion) -> Motion:
+        """Return the motion from `earlier`'s older frame to this one's newer frame."""
+        return Motion(self.back + self.carry(earlier.back), self.scale)
 
 
 class FrameMotion:
-    """Optical flow from each frame back to the one before.
+    """Optical flow from each frame back to the one before, remembered for a second. Safe for several threads.
 
     Dense inverse search (Kroeger et al., "Fast Optical Flow using Dense Inverse Search", 2016), as OpenCV has it.
     """
@@ -22,45 +65,65 @@ class FrameMotion:
         """Begin without a frame."""
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._grey: NDArray[np.uint8] | None = None
-        self._back: NDArray[np.float32] | None = None
-        self._scale = 1.0
+        self._time_ns: int | None = None
+        self._steps: deque[tuple[int, int, Motion, bool]] = deque(maxlen=FRAMES_KEPT)
+        self._asked: dict[int, tuple[Motion, int]] = {}
+        self._lock = threading.Lock()
 
-    def advance(self, image: NDArray[np.uint8]) -> None:
-        """Take the next frame, RGB uint8 (H, W, 3)."""
-        height, width = image.shape[:2]
-        self._scale = min(1.0, LONG_SIDE_PX / max(height, width))
-        size = (max(16, round(width * self._scale)), max(16, round(height * self._scale)))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    def advance(self, image: NDArray[np.uint8], time_ns: int) -> None:
+        """Take the next frame, RGB uint8 (H, W, 3), of the size of those before."""
+        rows, columns = grid_of((image.shape[0], image.shape[1]))
+        small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
-        if self._grey is not None and self._grey.shape == grey.shape:
-            # From the new frame back to the old one, so that a mask is carried by one lookup a pixel.
+        if self._grey is not None and self._time_ns is not None:
+            # From the new frame back to the old one, so that a map is carried by one lookup a pixel.
             # An array in the third place would be a first guess of the flow; None, which the stubs leave out, is none.
-            self._back = np.asarray(self._flow.calc(grey, self._grey, cast(Any, None)), np.float32)
-        else:
-            self._back = None
-        self._grey = grey
+            back = np.asarray(self._flow.calc(grey, self._grey, cast(Any, None)), np.float32)
+            still = float(cv2.norm(grey, self._grey, cv2.NORM_L1)) < STILL_LEVELS * grey.size
+            still = still and float(np.percentile(np.abs(back[::4, ::4]), 99)) < STILL_PX
+            motion = Motion(back, (columns / image.shape[1], rows / image.shape[0]))
+            with self._lock:
+                self._steps.append((self._time_ns, time_ns, motion, still))
+        self._grey, self._time_ns = grey, time_ns
 
-    def carry_mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Carry a mask (H, W) of the frame before to this one."""
-        if self._back is None:
-            return mask
-        rows, columns = self._back.shape[:2]
-        small = cv2.resize(mask.astype(np.uint8) * 255, (columns, rows), interpolation=cv2.INTER_AREA)
-        x, y = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
-        moved = cv2.remap(small, x + self._back[..., 0], y + self._back[..., 1], cv2.INTER_LINEAR)
-        full = cv2.resize(moved, (mask.shape[1], mask.shape[0]), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(full >= 128)
+    def between(self, older_ns: int, newer_ns: int) -> Motion | None:
+        """Return the motion from one frame to a later one, by their times; None when it is not remembered.
 
-    def carry_point(self, x_px: float, y_px: float) -> tuple[float, float]:
-        """Carry a point of the frame before, frame pixels, to this one."""
-        if self._back is None:
-            return x_px, y_px
-        rows, columns = self._back.shape[:2]
-        step_x, step_y = 0.0, 0.0
-        # The flow is known where things are now; two rounds find where the point went.
-        for _ in range(2):
-            column = min(columns - 1, max(0, int((x_px + step_x) * self._scale)))
-            row = min(rows - 1, max(0, int((y_px + step_y) * self._scale)))
-            back_x, back_y = self._back[row, column]
-            step_x, step_y = -float(back_x) / self._scale, -float(back_y) / self._scale
-        return x_px + step_x, y_px + step_y
+        Asked again from the same frame, as a camera does at every step, only what is new is added.
+        """
+        with self._lock:
+            known = self._asked.get(older_ns)
+        total, from_ns = known if known is not None and known[1] <= newer_ns else (None, older_ns)
+        for step in self._chain(from_ns, newer_ns):
+            total = step[2] if total is None else step[2].after(total)
+            from_ns = step[1]
+        if total is None or from_ns != newer_ns:
+            return None
+        with self._lock:
+            self._asked = {**dict(list(self._asked.items())[-3:]), older_ns: (total, newer_ns)}
+        return total
+
+    def still(self, older_ns: int, newer_ns: int) -> bool:
+        """Say whether the picture has not changed from one frame to a later one."""
+        chain = self._chain(older_ns, newer_ns)
+        return bool(chain) and all(step[3] for step in chain)
+
+    def _chain(self, older_ns: int, newer_ns: int) -> list[tuple[int, int, Motion, bool]]:
+        """Return the remembered steps from one frame to a later one; none when a step is missing."""
+        with self._lock:
+            chain = [step for step in self._steps if step[0] >= older_ns and step[1] <= newer_ns]
+        whole = bool(chain) and chain[0][0] == older_ns and chain[-1][1] == newer_ns
+        return chain if whole else []
+
+
+@cache
+def places(rows: int, columns: int) -> NDArray[np.float32]:
+    """Return the grid's own places (rows, columns, 2), x and y."""
+    x, y = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
+    return np.stack([x, y], axis=-1)
+
+
+def grid_of(frame_size: tuple[int, int]) -> tuple[int, int]:
+    """Return the grid (rows, columns) that motion is computed on, for frames of (height, width)."""
+    scale = min(1.0, LONG_SIDE_PX / max(frame_size))
+    return max(16, round(frame_size[0] * scale)), max(16, round(frame_size[1] * scale))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from types import TracebackType
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +15,8 @@ from sam_edge.stream.selection import Selection
 from sam_edge.stream.session import GazeSession
 
 NS = 1_000_000_000
+GAZE_EVERY_S = 0.005
+"""On a clock, gaze is handed over this often between frames, as a live tracker would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,9 @@ class Shown:
     selection: Selection | None
     """The newest selection that was there when the next frame came; None before the first one."""
     dropped: bool
-    """Whether it was made for an earlier frame."""
+    """Whether it was made for an earlier frame: this one's came too late, or the frame was passed over."""
+    timing_ms: Mapping[str, float] = field(default_factory=dict)
+    """Times of the frame's own step, in time or not; empty where it was passed over."""
 
     @property
     def mask(self) -> NDArray[np.bool_] | None:
@@ -57,97 +59,53 @@ def every_frame(session: GazeSession, frames: FrameReader, samples: Sequence[Gaz
     feed = GazeFeed(samples)
     for frame in frames:
         session.feed(feed.until(round((frame.index + 1) * NS / frames.fps)))
-        yield Shown(frame, session.step(frame.image, frame.time_ns), dropped=False)
+        selection = session.step(frame.image, frame.time_ns)
+        yield Shown(frame, selection, dropped=False, timing_ms=selection.timing_ms)
 
 
 def in_real_time(session: GazeSession, frames: FrameReader, samples: Sequence[GazeSample]) -> Iterator[Shown]:
     """Play the frames on a clock, and give what a viewer saw.
 
-    A worker always takes the newest frame and the gaze up to that very moment. What counts for a frame is the newest
-    selection that was finished when the next one came. Frames are read before the clock starts and given when it has
-    stopped, so that neither reading nor writing takes part; the whole clip has to fit in memory.
+    A frame is stepped when its time has come, with the gaze up to that moment; what counts for it is the newest
+    selection that was returned when the next one came. A frame whose whole interval went by during an earlier step is
+    passed over. Frames are read before the clock starts and given when it has stopped, so that neither reading nor
+    writing takes part; the whole clip has to fit in memory.
     """
     clip = list(frames)
     session.warm_up(clip[0].image)
-    worker = Worker(session, samples)
-    seen: list[Selection | None] = []
-    with worker:
-        for frame in clip:
-            worker.wait_until(frame.time_ns)
-            worker.offer(frame)
-            worker.wait_until(round((frame.index + 1) * NS / frames.fps))
-            seen.append(worker.newest())
-    for frame, selection in zip(clip, seen, strict=True):
-        fresh = selection is not None and selection.frame_time_ns == frame.time_ns
-        yield Shown(frame, selection, dropped=not fresh)
+    clock = Clock(session, samples)
+    newest: Selection | None = None
+    seen: list[Shown] = []
+    for frame in clip:
+        end_ns = round((frame.index + 1) * NS / frames.fps)
+        if clock.now_ns() >= end_ns:
+            seen.append(Shown(frame, newest, dropped=True))
+            continue
+        clock.wait_until(frame.time_ns)
+        before, newest = newest, session.step(frame.image, frame.time_ns)
+        late = clock.now_ns() >= end_ns
+        seen.append(Shown(frame, before if late else newest, dropped=late, timing_ms=newest.timing_ms))
+    yield from seen
 
 
-class Worker:
-    """Steps a session in a thread of its own, always on the newest frame. Its clock starts when it is entered."""
+class Clock:
+    """The clock that a clip is played on; hands the gaze over as its time comes. Starts when it is made."""
 
     def __init__(self, session: GazeSession, samples: Sequence[GazeSample]) -> None:
-        """Step `session`, feeding it `samples` as their time comes."""
+        """Start."""
         self._session = session
         self._feed = GazeFeed(samples)
-        self._change = threading.Condition()
-        self._frame: Frame | None = None
-        self._selection: Selection | None = None
-        self._error: BaseException | None = None
-        self._stop = False
-        self._thread = threading.Thread(target=self._work, name="sam-edge-playback", daemon=True)
-        self._begun_ns = 0
-
-    def offer(self, frame: Frame) -> None:
-        """Show the next frame; one that was not begun is passed over."""
-        with self._change:
-            self._frame = frame
-            self._change.notify_all()
-
-    def newest(self) -> Selection | None:
-        """Return the newest selection that is finished. Raises what the session raised."""
-        with self._change:
-            if self._error is not None:
-                raise self._error
-            return self._selection
-
-    def wait_until(self, time_ns: int) -> None:
-        """Sleep until the clock shows `time_ns`."""
-        rest_ns = time_ns - self._now_ns()
-        if rest_ns > 0:
-            time.sleep(rest_ns / NS)
-
-    def __enter__(self) -> Worker:
-        """Start the clock and the thread."""
         self._begun_ns = time.monotonic_ns()
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop the thread, after the step it is in."""
-        with self._change:
-            self._stop = True
-            self._change.notify_all()
-        self._thread.join()
-
-    def _now_ns(self) -> int:
+    def now_ns(self) -> int:
+        """Return what the clock shows."""
         return time.monotonic_ns() - self._begun_ns
 
-    def _next(self) -> Frame | None:
-        """Wait for a new frame; None when there will be none."""
-        with self._change:
-            self._change.wait_for(lambda: self._stop or self._frame is not None)
-            frame, self._frame = self._frame, None
-            return None if self._stop else frame
-
-    def _work(self) -> None:
-        try:
-            while (frame := self._next()) is not None:
-                self._session.feed(self._feed.until(self._now_ns()))
-                selection = self._session.step(frame.image, frame.time_ns)
-                with self._change:
-                    self._selection = selection
-        except Exception as error:  # whatever it is belongs to the caller, who meets it in `newest`
-            with self._change:
-                self._error = error
+    def wait_until(self, time_ns: int) -> None:
+        """Wait until the clock shows `time_ns`, and feed the gaze that comes meanwhile."""
+        while True:
+            self._session.feed(self._feed.until(self.now_ns()))
+            rest_s = (time_ns - self.now_ns()) / NS
+            if rest_s <= 0:
+                return
+            time.sleep(min(rest_s, GAZE_EVERY_S))

@@ -26,6 +26,20 @@ class State(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A thing that was selected on purpose and stays so while gaze moves on."""
+
+    object_id: int
+    """Its number."""
+    mask: NDArray[np.bool_]
+    """Bool (H, W) in frame pixels."""
+    box: tuple[float, float, float, float]
+    """Its box x0, y0, x1, y1 in frame pixels."""
+    score: float
+    """IoU with the truth as the model predicts it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """The state of a session after one frame."""
 
@@ -42,10 +56,14 @@ class Selection:
     object_id: int | None
     """Rises by one with every new thing that is selected."""
     source: str
-    """Where the mask came from: `encoded`, `reused`, `propagated`, or `none`."""
+    """Where the mask came from: `encoded` (decoded on this very frame), `reused` (decoded on the embedding of an
+    earlier frame that looks the same), `propagated` (carried here by motion from an earlier frame), or `none`."""
     age_ms: float = 0.0
-    """Age of the encoding that the mask goes back to, relative to this frame."""
+    """How much older than this frame the frame is that the mask was decoded on."""
     fixation: tuple[float, float, float] | None = None
     """Where the gaze rests: x, y and spread in frame pixels; None while it does not."""
+    kept: tuple[Kept, ...] = ()
+    """Things selected with `GazeSession.select`, until they are released; oldest first."""
     timing_ms: Mapping[str, float] = field(default_factory=dict)
-    """Milliseconds of each stage that ran for this frame, and their `total`."""
+    """Milliseconds of each stage that ran for this frame, and their `total`. With a thread of its own for the encoder,
+    the stages `encode` and `attend` are those of the newest scene and no part of the total."""

@@ -4,47 +4,101 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError, SessionError
-from sam_edge.gaze.events import EventDetector, Fixation
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import GazeSource
-from sam_edge.masks import box_of
+from sam_edge.masks import box_of, without_islands
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
-from sam_edge.stream.motion import FrameMotion
-from sam_edge.stream.rest import RestMerger
-from sam_edge.stream.selection import Selection, State
-from sam_edge.stream.target import Target, near, without_islands
+from sam_edge.stream.attention import Attention, Scene
+from sam_edge.stream.candidate import Candidate, Grid, density_at, gaze_density, overlap, upsampled
+from sam_edge.stream.closeup import SIDE, Track, look_closer
+from sam_edge.stream.encoding import NewestFirst
+from sam_edge.stream.looking import NS_PER_MS, Look, Looking
+from sam_edge.stream.motion import FrameMotion, Motion
+from sam_edge.stream.recording import SessionRecorder
+from sam_edge.stream.selection import Kept, Selection, State
 
-NS_PER_MS = 1_000_000
-SETTLED_MS = 60.0
-"""Gaze must rest this long before it prompts: the first samples after a saccade still move."""
-SWITCH_MS = 250.0
-"""Gaze must be elsewhere this long, in one fixation or in several, before the selection follows."""
+FOLLOWED, FOLLOWED_IN_THREAD = 5, 3
+"""Candidates that are followed: more where nobody waits for them."""
+HOVER_MS = 250.0
+"""A first rest on a thing selects it when it has lasted this long; before, the thing is only outlined."""
+REFRESH_MS = 600.0
+"""While gaze stays on the selected thing, the whole frame is encoded this often."""
+CLOSER_MS = 20.0
+"""A step waits this long for the close-up of its frame when the whole frame is not being encoded at that time; where it
+takes longer, motion carries the last one on."""
+SAME_TRACK = 0.6
+"""A track that overlaps the newest verdict this much, on the verdict's frame, goes on: it is finer and fresher."""
+TRACKED_FRAMES = 48
+"""Frames for which the track is remembered."""
 BLINK_MS = 300.0
-"""Where gaze rested last still counts this long after: over a blink, and until the next fixation."""
-CREDIBLE = 0.2
-"""A reading of a place counts when its predicted IoU is no lower than the best one's by this."""
-COVERED, LARGER = 0.8, 4.0
-"""A reading beside the mask is the same thing when it covers this share of it, and is at most so many times larger."""
-TOLERANCE_DEG = 1.0
-"""How far beside a thing gaze may lie and still mean it: about twice the accuracy of a good tracker."""
+"""Where gaze rested last is shown this long after: over a blink, and until the next fixation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame that is to be encoded."""
+
+    image: NDArray[np.uint8]
+    """RGB uint8 (H, W, 3)."""
+    time_ns: int
+    """When it was shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """A thing on the scene that it was decoded on."""
+
+    object_id: int
+    """Its number."""
+    soft: Grid
+    """Its mask on the motion grid."""
+    low: NDArray[np.float32] | None
+    """Low-resolution logits on the scene's embedding; None when it was only carried to the scene."""
+    score: float
+    """Predicted IoU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is meant on one scene."""
+
+    time_ns: int
+    """The frame."""
+    embedding: Embedding
+    """Of the frame, or of an earlier one that looks the same."""
+    state: State
+    """What the person seems to want."""
+    meant: Thing | None
+    """The thing meant."""
+    kept: tuple[Thing, ...]
+    """Things selected on purpose."""
+    settled: bool
+    """Whether it is settled: a new rest on it needs no new judgement."""
+    look: Look | None
+    """Where the gaze rested last."""
+    stages_ms: Mapping[str, float]
+    """Time of each stage."""
 
 
 class GazeSession:
-    """Selects what a person looks at in a stream of frames. Not for several threads at once.
+    """Selects what a person looks at in a stream of frames.
 
-    Give gaze by `feed`, or open the session on a live source; then call `step` once a frame. Every result depends only
-    on frames and gaze given so far.
+    Give gaze by `feed`, or open the session on a live source; then call `step` once a frame. By default every step
+    encodes its frame and waits for it: each result depends only on the frames and gaze given so far. With
+    `in_thread=True` a step takes milliseconds: a thread encodes the newest frame, and the selection is carried from the
+    frame that was encoded to the newest one by motion.
 
     Example:
-        >>> with GazeSession(sam_edge.load(), gaze=source) as session:
+        >>> with GazeSession(sam_edge.load(), gaze=source, in_thread=True) as session:
         ...     for frame in camera:
         ...         selection = session.step(frame, time.monotonic_ns())
     """
@@ -56,6 +110,8 @@ class GazeSession:
         gaze: GazeSource | None = None,
         px_per_deg: float = 15.0,
         size: tuple[int, int] | None = None,
+        in_thread: bool = False,
+        recorder: SessionRecorder | None = None,
     ) -> None:
         """Begin with nothing selected.
 
@@ -64,6 +120,9 @@ class GazeSession:
             gaze: a live source, read at every step and closed with the session; None when gaze is given by `feed`.
             px_per_deg: frame pixels in a degree of visual angle.
             size: the encoder's input (height, width); None picks one that suits the frame.
+            in_thread: encode in a thread of its own, and never let the camera wait.
+            recorder: told everything that happens; closed with the session. A recording replays to the same result
+                when `in_thread` is False.
 
         Raises:
             InputError: `px_per_deg` is not positive.
@@ -75,31 +134,39 @@ class GazeSession:
         self._model = model
         self._gaze = gaze
         self._size = size
-        self._tolerance_px = TOLERANCE_DEG * px_per_deg
-        self._detector = EventDetector(px_per_deg=px_per_deg)
-        self._rests = RestMerger(px_per_deg)
+        self._recorder = recorder
+        self._looking = Looking(px_per_deg)
         self._motion = FrameMotion()
-        self._fixation: Fixation | None = None
+        most = FOLLOWED_IN_THREAD if in_thread else FOLLOWED
+        self._attention = Attention(model, px_per_deg=px_per_deg, most=most)
+        self._attending = threading.Lock()
+        self._scene: Scene | None = None
+        self._last_look: Look | None = None
         self._let_go: int | None = None
-        self._away_since_ns: int | None = None
-        self._target: Target | None = None
-        self._objects = 0
+        self._verdict: Verdict | None = None
         self._frame_size: tuple[int, int] | None = None
         self._time_ns: int | None = None
         self._stepping = threading.Lock()
         self._closed = False
+        self._thread = NewestFirst(self._attend, name="sam-edge-encoder") if in_thread else None
+        self._closer = NewestFirst(self._look_closer, name="sam-edge-closeup") if in_thread else None
+        self._track: Track | None = None
+        self._tracked: dict[int, Track] = {}
+        self._rest_judged: int | None = None
 
     def feed(self, samples: Iterable[GazeSample]) -> None:
-        """Take gaze samples, in order of time, on the clock of the frames."""
-        for sample in samples:
-            for fixation in self._detector.update(sample).fixations:
-                self._fixation = self._rests.update(fixation)
+        """Take gaze samples, in order of time, on the clock of the frames. Another thread may do so between steps."""
+        given = list(samples)
+        if self._recorder is not None and given:
+            self._recorder.gaze(given)
+        self._looking.feed(given)
 
     def step(self, image: NDArray[np.uint8], time_ns: int) -> Selection:
         """Take the next frame and say what is selected on it.
 
         Args:
-            image: RGB uint8 (H, W, 3), of the same size as the frames before.
+            image: RGB uint8 (H, W, 3), of the same size as the frames before. With `in_thread` it must not be written
+                to afterwards.
             time_ns: when it was shown, on the clock of the gaze; later than the frame before.
 
         Raises:
@@ -114,26 +181,71 @@ class GazeSession:
             )
         try:
             self._check(image, time_ns)
-            return self._step(image, time_ns)
+            selection = self._step(image, time_ns)
         finally:
             self._stepping.release()
+        if self._recorder is not None:
+            self._recorder.frame(time_ns, (image.shape[0], image.shape[1]), selection)
+        return selection
 
     def warm_up(self, image: NDArray[np.uint8]) -> None:
         """Encode and decode once on a frame like those to come, so that the first step does not open the engine."""
         check_frame(image)
         embedding = self._model.encode(image, size=self._size)
-        self._model.decode(embedding, points=[[image.shape[1] / 2, image.shape[0] / 2]])
+        height, width = image.shape[:2]
+        box = (0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height)
+        self._model.decode_logits(embedding, points=[[[width / 2, height / 2]]])
+        closeup = self._model.encode(image, size=(SIDE, SIDE))
+        self._model.decode_logits(closeup, points=[[[width / 2, height / 2]]], boxes=[box])
+        for several in range(1, FOLLOWED_IN_THREAD + 1):
+            self._model.decode_logits(
+                embedding, points=[[[width / 2, height / 2]]] * several, boxes=[box] * several
+            )
 
-    def release(self) -> None:
-        """Let go of what is selected. The fixation that rests on it now does not select it again."""
-        self._target = None
-        self._let_go = None if self._fixation is None else self._fixation.event_id
+    def select(self, at_ns: int | None = None) -> int | None:
+        """Keep a thing until it is released: what is meant now, or what gaze rested on closest to a trigger's time.
+
+        Triggers come late: a button is pressed when the eyes have left already. Give the time at which the person made
+        up their mind, as well as the device knows it. Gaze goes on to outline other things; what is kept is in
+        `Selection.kept`.
+
+        Args:
+            at_ns: a time on the clock of the frames; None is now.
+
+        Returns:
+            The thing's number; None when there is nothing to keep.
+        """
+        if self._recorder is not None:
+            self._recorder.command("select", {"at_ns": at_ns})
+        with self._attending:
+            return self._attention.pin(at_ns)
+
+    def release(self, object_id: int | None = None) -> None:
+        """Let go of one thing, or of everything. The fixation that rests on it now does not select it again."""
+        if self._recorder is not None:
+            self._recorder.command("release", {"object_id": object_id})
+        with self._attending:
+            self._attention.forget(object_id)
+            if self._attention.best is None:
+                self._let_go = self._looking.rest_id
+                self._verdict, self._track = None, None
+                for thread in (self._thread, self._closer):
+                    if thread is not None:
+                        thread.forget()
 
     def close(self) -> None:
-        """End the session, and close its gaze source. The model stays open. Closing twice is allowed."""
+        """End the session after the encoding that goes on, and close its gaze source. The model stays open.
+
+        Closing twice is allowed.
+        """
         self._closed = True
+        for thread in (self._thread, self._closer):
+            if thread is not None:
+                thread.close()
         if self._gaze is not None:
             self._gaze.close()
+        if self._recorder is not None:
+            self._recorder.close()
 
     def __enter__(self) -> GazeSession:
         """Return itself."""
@@ -165,110 +277,228 @@ class GazeSession:
         with timed(stages, "gaze"):
             if self._gaze is not None:
                 self.feed(self._gaze.read())
-        with timed(stages, "propagate"):
-            self._motion.advance(image)
-            if self._target is not None:
-                self._target.follow(self._motion, (image.shape[0], image.shape[1]))
-        fixation = self._current(time_ns)
-        state, source = State.NONE, "none"
-        if fixation is not None or (self._target is not None and self._target.places):
-            with timed(stages, "encode"):
-                embedding = self._model.encode(image, size=self._size, time_ns=time_ns)
-            with timed(stages, "attend"):
-                state = self._attend(fixation, embedding)
-            if self._target is not None and self._target.places:
-                self._look(embedding, self._target, stages)
-                source = "encoded"
-        elif self._target is not None:
-            state, source = State.HELD, "propagated"
-        if self._target is not None and (self._target.mask is None or not self._target.mask.any()):
-            state = State.LOST
-        stages["total"] = 1e3 * (time.perf_counter() - begun)
-        return self._selection(time_ns, state, source, fixation, stages)
+        with timed(stages, "motion"):
+            self._motion.advance(image, time_ns)
+        frame, before = Frame(image, time_ns), self._verdict
+        if self._thread is None or self._closer is None:
+            self._verdict = self._attend(frame)
+            with timed(stages, "propagate"):
+                selection = self._shown(self._verdict, time_ns)
+        else:
+            self._verdict = self._thread.newest()
+            with timed(stages, "propagate"):
+                self._carry_track(before, time_ns)
+            if self._due(time_ns):
+                self._thread.offer(frame)
+            with timed(stages, "closeup"):
+                self._follow(frame, self._closer)
+            with timed(stages, "show"):
+                selection = self._shown(self._verdict, time_ns)
+        total = 1e3 * (time.perf_counter() - begun)
+        new = self._verdict is not None and self._verdict is not before
+        behind = self._verdict.stages_ms if new and self._verdict is not None else {}
+        return replace(selection, timing_ms={**stages, **behind, "total": total})
 
-    def _current(self, time_ns: int) -> Fixation | None:
-        """Return where gaze rests now, if it has rested long enough."""
-        fixation = self._fixation
-        if fixation is None or fixation.duration_ns < SETTLED_MS * NS_PER_MS:
-            return None
-        if time_ns - fixation.time_ns > BLINK_MS * NS_PER_MS or fixation.event_id == self._let_go:
-            return None
-        return fixation if self._on_frame(fixation) else None
-
-    def _on_frame(self, fixation: Fixation) -> bool:
-        if self._frame_size is None:
+    def _due(self, time_ns: int) -> bool:
+        """Say whether the whole frame is to be encoded: the close-up does not tell what else may be meant."""
+        verdict, track = self._verdict, self._track
+        if verdict is None or track is None or self._frame_size is None:
+            return True
+        if time_ns - verdict.time_ns >= REFRESH_MS * NS_PER_MS:
+            return True
+        place = self._looking.place
+        if place is None:
             return False
-        height, width = self._frame_size
-        return 0 <= fixation.x_px <= width and 0 <= fixation.y_px <= height
+        rest_id, x_px, y_px = place
+        if rest_id != self._rest_judged and not verdict.settled:
+            return True
+        noise_grid = self._attention.noise_px * track.soft.shape[1] / self._frame_size[1]
+        return density_at(gaze_density(track.soft, noise_grid), x_px, y_px, self._frame_size) < 1.0
 
-    def _attend(self, fixation: Fixation | None, embedding: Embedding) -> State:
-        """Decide which thing is meant: the one selected, or another one."""
-        target = self._target
-        if fixation is None:
-            return State.NONE if target is None else State.HELD
-        if target is not None:
-            known = any(place.event_id == fixation.event_id for place in target.places)
-            if known or self._same_thing(target, fixation, embedding):
-                target.looked_at(fixation)
-                self._away_since_ns = None
-                return State.SELECTED
-            if self._away_since_ns is None:
-                self._away_since_ns = fixation.onset_ns
-            if fixation.time_ns - self._away_since_ns < SWITCH_MS * NS_PER_MS:
-                return State.HELD
-        self._away_since_ns = None
-        self._objects += 1
-        self._target = Target(self._objects)
-        self._target.looked_at(fixation)
-        return State.HOVER
+    def _carry_track(self, before: Verdict | None, time_ns: int) -> None:
+        """Bring the track to the newest frame, or begin a new one where the verdict says otherwise."""
+        verdict, track = self._verdict, self._track
+        if verdict is None or verdict.meant is None:
+            self._track = None
+            return
+        if verdict is not before and not self._agrees(verdict, verdict.meant):
+            meant = verdict.meant
+            track = Track(meant.object_id, verdict.time_ns, meant.soft, meant.score, verdict.time_ns)
+        if track is not None and track.time_ns != time_ns:
+            motion = self._motion.between(track.time_ns, time_ns)
+            track = (
+                None
+                if motion is None
+                else replace(track, time_ns=time_ns, soft=motion.carry(track.soft), low=None, embedding=None)
+            )
+        self._track = track
 
-    def _same_thing(self, target: Target, fixation: Fixation, embedding: Embedding) -> bool:
-        """Say whether gaze rests on the selected thing still.
-
-        Being on its mask does not tell: a mask may have taken in a neighbour, or only a part of the thing. What tells
-        is whether the new place alone can be read, by one of SAM's three masks, as something that holds the earlier
-        places too. Beside the mask, such a reading must also hold most of it, and not be something far larger.
-        """
-        if target.mask is None or not target.mask.any():
-            return False
-        inside = near(target.mask, fixation.x_px, fixation.y_px, self._tolerance_px)
-        masks = self._model.decode(embedding, points=[(fixation.x_px, fixation.y_px)], multimask=True)
-        credible = masks.masks[masks.scores >= masks.scores.max() - CREDIBLE]
-        holding = [mask for mask in credible if target.share_inside(mask, self._tolerance_px) >= 0.5]
-        if inside:
-            return bool(holding)
-        area = np.count_nonzero(target.mask)
-        return any(
-            np.count_nonzero(mask & target.mask) >= COVERED * area and np.count_nonzero(mask) <= LARGER * area
-            for mask in holding
+    def _agrees(self, verdict: Verdict, meant: Thing) -> bool:
+        then = self._tracked.get(verdict.time_ns)
+        return (
+            self._track is not None
+            and then is not None
+            and then.object_id == meant.object_id == self._track.object_id
+            and overlap(then.soft > 0, meant.soft > 0) >= SAME_TRACK
         )
 
-    def _look(self, embedding: Embedding, target: Target, stages: dict[str, float]) -> None:
-        """Decode the target's places, and take the mask that is the target."""
-        with timed(stages, "decode"):
-            points = [(place.x_px, place.y_px) for place in target.places]
-            masks = self._model.decode(embedding, points=points)
-        with timed(stages, "choose"):
-            chosen = target.choose(masks)
-            target.mask = without_islands(masks.masks[chosen])
-            target.score = float(masks.scores[chosen])
+    def _follow(self, frame: Frame, closer: NewestFirst[tuple[Frame, Track], Track]) -> None:
+        """Look closer at the thing tracked, and wait for it as long as the frame's deadline allows."""
+        track = self._track
+        if track is None:
+            return
+        if not closer.busy:
+            closer.offer((frame, track))
+        waits = self._thread is None or not self._thread.busy
+        found = closer.finished(CLOSER_MS / 1e3) if waits else closer.newest()
+        if found is not None and found.object_id == track.object_id and found.decoded_ns > track.decoded_ns:
+            if found.time_ns == frame.time_ns:
+                self._track = found
+            else:
+                motion = self._motion.between(found.time_ns, frame.time_ns)
+                if motion is not None:
+                    soft = motion.carry(found.soft)
+                    self._track = replace(found, time_ns=frame.time_ns, soft=soft, low=None, embedding=None)
+        if self._track is not None:
+            older = list(self._tracked.items())[-TRACKED_FRAMES:]
+            self._tracked = {**dict(older), frame.time_ns: self._track}
 
-    def _selection(
-        self, time_ns: int, state: State, source: str, fixation: Fixation | None, stages: dict[str, float]
-    ) -> Selection:
-        target = self._target
-        mask = target.mask if target is not None and target.mask is not None and target.mask.any() else None
+    def _look_closer(self, job: tuple[Frame, Track]) -> Track:
+        frame, track = job
+        return look_closer(self._model, frame.image, track)
+
+    def _attend(self, frame: Frame) -> Verdict | None:
+        """Encode a frame, take the gaze that came meanwhile, and find what is meant.
+
+        Runs in the thread, if there is one.
+
+        Returns None, and encodes nothing, as long as gaze has never rested.
+        """
+        if self._looking.rest_id is None:
+            return None
+        stages: dict[str, float] = {}
+        with timed(stages, "encode"):
+            embedding = self._encoded(frame)
+        with timed(stages, "attend"), self._attending:
+            look = self._looking.take()
+            if look is not None and look.rest_id == self._let_go:
+                look = None
+            if look is not None:
+                self._last_look = look
+            before = self._scene
+            motion = self._motion.between(before.time_ns, frame.time_ns) if before is not None else None
+            scene = Scene(embedding, frame.time_ns, motion)
+            had = self._attention.best is not None
+            meant = self._attention.see(scene, look, self._followed(frame.time_ns))
+            if look is not None:
+                self._rest_judged = look.rest_id
+            self._scene = scene
+            state = self._state(meant, look, had=had)
+            return Verdict(
+                time_ns=frame.time_ns,
+                embedding=embedding,
+                state=state,
+                meant=thing_of(meant),
+                kept=tuple(thing for one in self._attention.pinned if (thing := thing_of(one)) is not None),
+                settled=self._attention.settled,
+                look=self._last_look,
+                stages_ms=stages,
+            )
+
+    def _followed(self, time_ns: int) -> Grid | None:
+        """Return where the track was on a frame, when it is the thing that is meant."""
+        track, best = self._tracked.get(time_ns), self._attention.best
+        return (
+            track.soft
+            if track is not None and best is not None and track.object_id == best.object_id
+            else None
+        )
+
+    def _encoded(self, frame: Frame) -> Embedding:
+        before = self._scene
+        if before is not None and self._motion.still(before.time_ns, frame.time_ns):
+            return before.embedding
+        return self._model.encode(frame.image, size=self._size, time_ns=frame.time_ns)
+
+    def _state(self, meant: Candidate | None, look: Look | None, *, had: bool) -> State:
+        if meant is None:
+            was_lost = self._verdict is not None and self._verdict.state is State.LOST
+            return State.LOST if had or was_lost else State.NONE
+        if look is None or not self._attention.looked_at(look.rest_id):
+            return State.HELD
+        dwell_ms = (look.time_ns - look.onset_ns) / NS_PER_MS
+        return State.SELECTED if self._attention.agreed >= 2 or dwell_ms >= HOVER_MS else State.HOVER
+
+    def _shown(self, verdict: Verdict | None, time_ns: int) -> Selection:
+        """Bring what was found to the newest frame."""
+        empty = Selection(time_ns, State.NONE, None, None, None, None, "none")
+        if verdict is None:
+            return empty
+        fresh = verdict.time_ns == time_ns
+        track = self._track
+        wanted = (None if track is not None else verdict.meant, *verdict.kept)
+        needed = not fresh and any(thing is not None for thing in wanted)
+        motion = self._motion.between(verdict.time_ns, time_ns) if needed else None
+        known = fresh or motion is not None
+        masks = [self._mask_of(thing, verdict, motion) if known else None for thing in wanted]
+        if track is not None:
+            masks[0] = mask_of_track(track, verdict.embedding.frame_size)
+        kept = tuple(
+            Kept(thing.object_id, mask, box, thing.score)
+            for thing, mask in zip(verdict.kept, masks[1:], strict=True)
+            if mask is not None and (box := box_of(mask)) is not None
+        )
+        look = verdict.look
+        rests = look is not None and time_ns - look.time_ns <= BLINK_MS * NS_PER_MS
+        fixation = (look.x_px, look.y_px, look.spread_px) if rests and look is not None else None
+        mask, meant = masks[0], verdict.meant
+        if mask is None or meant is None:
+            gone = State.LOST if verdict.state is not State.NONE else State.NONE
+            return Selection(time_ns, gone, None, None, None, None, "none", fixation=fixation, kept=kept)
+        decoded_ns = verdict.embedding.time_ns if track is None else track.decoded_ns
+        fresh = fresh if track is None else track.decoded_ns == time_ns
+        reused = track is None and verdict.embedding.time_ns != verdict.time_ns
         return Selection(
             frame_time_ns=time_ns,
-            state=state,
+            state=verdict.state,
             mask=mask,
-            box=None if mask is None else box_of(mask),
-            score=None if mask is None or target is None else target.score,
-            object_id=None if mask is None or target is None else target.object_id,
-            source="none" if mask is None else source,
-            fixation=None if fixation is None else (fixation.x_px, fixation.y_px, fixation.spread_px),
-            timing_ms=stages,
+            box=box_of(mask),
+            score=meant.score if track is None else track.score,
+            object_id=meant.object_id,
+            source="propagated" if not fresh else "reused" if reused else "encoded",
+            age_ms=(time_ns - decoded_ns) / NS_PER_MS,
+            fixation=fixation,
+            kept=kept,
         )
+
+    def _mask_of(
+        self, thing: Thing | None, verdict: Verdict, motion: Motion | None
+    ) -> NDArray[np.bool_] | None:
+        """Return a thing's mask on the newest frame, bool (H, W); None when nothing of it is there."""
+        if thing is None:
+            return None
+        size = verdict.embedding.frame_size
+        if motion is None and thing.low is not None:
+            mask = np.asarray(verdict.embedding.placement.paste(thing.low, size) > 0)
+        else:
+            mask = upsampled(thing.soft if motion is None else motion.carry(thing.soft), size)
+        return without_islands(mask) if mask.any() else None
+
+
+def mask_of_track(track: Track, size: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Return a track's mask on its frame, bool (H, W); None when nothing of it is there."""
+    if track.low is not None and track.embedding is not None:
+        mask = np.asarray(track.embedding.placement.paste(track.low, size) > 0)
+    else:
+        mask = upsampled(track.soft, size)
+    return without_islands(mask) if mask.any() else None
+
+
+def thing_of(candidate: Candidate | None) -> Thing | None:
+    """Note a candidate as it is now; None when it has no number."""
+    if candidate is None or candidate.object_id is None:
+        return None
+    return Thing(candidate.object_id, candidate.soft, candidate.low, candidate.score)
 
 
 @contextmanager

@@ -1,0 +1,90 @@
+"""A thread that encodes the newest frame and says what is meant on it, so that the camera never waits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Job = TypeVar("Job")
+Done = TypeVar("Done")
+
+
+class NewestFirst(Generic[Job, Done]):
+    """Works on the newest job in a thread of its own; a job that was not begun is replaced by a newer one."""
+
+    def __init__(self, work: Callable[[Job], Done | None], *, name: str) -> None:
+        """Start the thread; `work` runs in it, one job at a time."""
+        self._work = work
+        self._change = threading.Condition()
+        self._job: Job | None = None
+        self._done: Done | None = None
+        self._error: Exception | None = None
+        self._busy = False
+        self._stop = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def offer(self, job: Job) -> None:
+        """Give a job; it replaces one that waits."""
+        with self._change:
+            self._job = job
+            self._change.notify_all()
+
+    def newest(self) -> Done | None:
+        """Return the newest result, None before the first one. Raises, once, what the work raised meanwhile."""
+        with self._change:
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error
+            return self._done
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is being worked on, or waits."""
+        with self._change:
+            return self._busy or self._job is not None
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Wait until nothing is to be done; say whether that came true in time."""
+        with self._change:
+            return self._change.wait_for(lambda: not self._busy and self._job is None, timeout_s)
+
+    def finished(self, timeout_s: float) -> Done | None:
+        """Wait a while until nothing is to be done, then return what `newest` returns."""
+        self.wait_idle(timeout_s)
+        return self.newest()
+
+    def forget(self) -> None:
+        """Let go of the newest result and of the job that waits."""
+        with self._change:
+            self._job, self._done = None, None
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Stop the thread after the job it is in. Closing twice is allowed."""
+        with self._change:
+            self._stop = True
+            self._change.notify_all()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            with self._change:
+                self._busy = False
+                self._change.notify_all()
+                self._change.wait_for(lambda: self._stop or self._job is not None)
+                if self._stop or self._job is None:
+                    return
+                job, self._job, self._busy = self._job, None, True
+            done: Done | None = None
+            error: Exception | None = None
+            try:
+                done = self._work(job)
+            except Exception as raised:  # whatever it is belongs to the caller, who meets it in `newest`
+                error = raised
+            with self._change:
+                if error is not None:
+                    self._error = error
+                else:
+                    self._done = done

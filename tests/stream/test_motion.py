@@ -1,0 +1,76 @@
+"""Flow carries maps and points, over one step or several."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from sam_edge.stream.motion import FRAMES_KEPT, FrameMotion, grid_of
+
+
+def texture(height: int = 240, width: int = 320) -> np.ndarray:
+    small = np.random.default_rng(3).integers(0, 255, (height // 6, width // 6, 3), dtype=np.uint8)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def disc(x: int, y: int, radius: int, shape: tuple[int, int] = (240, 320)) -> np.ndarray:
+    canvas = np.full(shape, -1, np.float32)
+    cv2.circle(canvas, (x, y), radius, 1, -1)
+    return canvas
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    return float(((one > 0) & (other > 0)).sum() / ((one > 0) | (other > 0)).sum())
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(0, 0), (5, 0), (-4, 3), (8, -6)])
+def test_a_shift_of_the_picture_shifts_what_is_carried(dx: int, dy: int) -> None:
+    image = texture()
+    frames = FrameMotion()
+    frames.advance(image, 10)
+    frames.advance(np.roll(image, (dy, dx), axis=(0, 1)), 20)
+    motion = frames.between(10, 20)
+    x_px, y_px = motion.carry_point(160.0, 120.0)
+    assert np.hypot(x_px - 160 - dx, y_px - 120 - dy) < 1.0
+    assert overlap(motion.carry(disc(160, 120, 40)), disc(160 + dx, 120 + dy, 40)) > 0.93
+
+
+def test_several_steps_add_up_however_they_are_asked_for() -> None:
+    image = texture()
+    frames = FrameMotion()
+    for step in range(5):
+        frames.advance(np.roll(image, 3 * step, axis=1), step)
+    assert overlap(frames.between(0, 4).carry(disc(160, 120, 40)), disc(172, 120, 40)) > 0.9
+    # Asked step by step from the same frame, as a camera does.
+    for step in range(1, 5):
+        stepwise = frames.between(0, step)
+    np.testing.assert_allclose(stepwise.back, frames.between(0, 4).back)
+    assert overlap(frames.between(2, 4).carry(disc(160, 120, 40)), disc(166, 120, 40)) > 0.9
+
+
+def test_motion_that_is_not_remembered_is_none() -> None:
+    frames = FrameMotion()
+    frames.advance(texture(), 0)
+    assert frames.between(0, 0) is None
+    for step in range(1, FRAMES_KEPT + 3):
+        frames.advance(texture(), step)
+    assert frames.between(0, FRAMES_KEPT + 2) is None
+    assert frames.between(FRAMES_KEPT, FRAMES_KEPT + 2) is not None
+    assert frames.between(FRAMES_KEPT, FRAMES_KEPT + 9) is None
+
+
+def test_still_says_whether_the_picture_changed() -> None:
+    image = texture()
+    frames = FrameMotion()
+    for time_ns, shift in enumerate((0, 0, 0, 6, 6)):
+        frames.advance(np.roll(image, shift, axis=1), time_ns)
+    assert frames.still(0, 2)
+    assert not frames.still(1, 3)
+    assert frames.still(3, 4)
+    assert not frames.still(3, 9)
+
+
+def test_the_grid_has_the_frames_shape() -> None:
+    assert grid_of((480, 854)) == (240, 427)
+    assert grid_of((240, 320)) == (240, 320)
