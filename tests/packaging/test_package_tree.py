@@ -91,7 +91,7 @@ ORDER = (
     {"runtimes"},
     {"segmenter"},
     {"everything", "predictor", "embeddings", "cutouts"},
-    {"instances"},
+    {"instances", "lift"},
     {"stream"},
     {"exporters"},
     {"cli"},

@@ -1,0 +1,90 @@
+"""From a mask on a frame to points in space."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sam_edge.errors import InputError
+from sam_edge.lift.cameras import Camera
+from sam_edge.lift.cloud import PointCloud
+from sam_edge.lift.depth import without_bleeding
+from sam_edge.segmenter import check_frame
+
+RIGID = 1e-3
+"""How far a pose may be from a rotation."""
+
+
+def lift(
+    image: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    depth_m: ArrayLike,
+    camera: Camera,
+    *,
+    world_from_camera: ArrayLike | None = None,
+    along_ray: bool = False,
+    raw: bool = False,
+) -> PointCloud:
+    """Lift what a mask shows into space.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+        mask: bool (H, W).
+        depth_m: (H, W), metres; NaN, infinity, zero and less mean that it is not known.
+        camera: intrinsics of these frames.
+        world_from_camera: rigid transform (4, 4) or (3, 4), metres; the points are then in the world's space.
+        along_ray: whether depth is the distance from the camera, and not along its axis.
+        raw: whether to keep pixels at jumps of depth, which mix the thing with what is behind it.
+
+    Raises:
+        InputError: sizes do not fit one another, the pose is no rigid transform, or no pixel of the mask has a depth
+            that can be believed.
+    """
+    check_frame(image)
+    size = (image.shape[0], image.shape[1])
+    depth = np.asarray(depth_m, np.float64)
+    if mask.dtype != np.bool_ or mask.shape != size:
+        raise InputError(f"mask: {mask.dtype} {mask.shape}; accepted: bool {size}, as the image")
+    if depth.shape != size:
+        raise InputError(
+            f"depth_m: shape {depth.shape}; accepted: {size}, as the image; scale it by its nearest pixels"
+        )
+    if camera.size != size:
+        raise InputError(
+            f"camera: made for frames of {camera.size}; accepted: {size} (height, width), as the image"
+        )
+    pose = _pose(world_from_camera)
+    known = mask & np.isfinite(depth) & (depth > 0)
+    used = known if raw else without_bleeding(mask, depth, _frame_width(camera))
+    rows, columns = np.nonzero(used)
+    if not len(rows):
+        raise InputError(
+            f"depth_m: none of the mask's {np.count_nonzero(mask)} pixels has a depth above 0 that can be believed"
+        )
+    rays = camera.rays(np.stack([columns + 0.5, rows + 0.5], axis=1))
+    length = np.linalg.norm(rays, axis=1) if along_ray else rays[:, 2]
+    points = rays * (depth[rows, columns] / length)[:, None]
+    if pose is not None:
+        points = points @ pose[:, :3].T + pose[:, 3]
+    return PointCloud(points, image[rows, columns], "camera" if pose is None else "world")
+
+
+def _frame_width(camera: Camera) -> float:
+    """Return how wide the frame is at a depth of 1, near its middle."""
+    height, width = camera.size
+    middle = np.array([[width / 2, height / 2], [width / 2 + 1, height / 2]])
+    rays = camera.rays(middle)
+    flat = rays[:, :2] / rays[:, 2:]
+    return float(width * np.linalg.norm(flat[1] - flat[0]))
+
+
+def _pose(given: ArrayLike | None) -> NDArray[np.float64] | None:
+    if given is None:
+        return None
+    pose = np.asarray(given, np.float64)
+    if pose.shape not in ((4, 4), (3, 4)) or not np.isfinite(pose).all():
+        raise InputError(f"world_from_camera: shape {pose.shape}; accepted: finite (4, 4) or (3, 4)")
+    turn = pose[:3, :3]
+    if np.abs(turn @ turn.T - np.eye(3)).max() > RIGID or np.linalg.det(turn) < 0:
+        raise InputError("world_from_camera: its left part is no rotation; accepted: a rigid transform")
+    return pose[:3]
