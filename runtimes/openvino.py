@@ -26,20 +26,26 @@ from sam_edge.runtimes.base import (
     graph_for,
 )
 from sam_edge.runtimes.compiled_cache import CompiledCache, cache_key
+from sam_edge.runtimes.openvino_positions import PLACED, POINTS, split_positions
 
 PRECISIONS = ("f32", "bf16", "f16")
+WHOLE, POSITIONS = "whole", "positions"
+"""Parts of a graph: positions are computed apart in bf16 (`openvino_positions`), the rest is called whole."""
 
 
 class Compiled:
     """A compiled model and its idle requests. A request serves one thread at a time, and costs time to make."""
 
-    def __init__(self, model: openvino.CompiledModel) -> None:
-        """Begin with no request."""
+    def __init__(self, model: openvino.CompiledModel, positions: Compiled | None = None) -> None:
+        """Begin with no request. `positions` computes the model's input `PLACED`."""
         self._model = model
+        self._positions = positions
         self._idle: deque[openvino.InferRequest] = deque()
 
     def infer(self, feed: Mapping[str, NDArray[Any]]) -> list[Float]:
         """Run the model; the results are copies, so that the request can be used again."""
+        if self._positions is not None:
+            feed = {**feed, PLACED: self._positions.infer({POINTS: feed[POINTS]})[0]}
         try:
             request = self._idle.pop()
         except IndexError:
@@ -51,7 +57,10 @@ class Compiled:
 
 
 class OpenVino(Runtime):
-    """A bundle on OpenVINO: ONNX files, or OpenVINO's own. One compiled model an input size."""
+    """A bundle on OpenVINO: ONNX files, or OpenVINO's own. One compiled model an input size.
+
+    In bf16 the positions of prompts are computed in f32 all the same.
+    """
 
     name = "openvino"
 
@@ -128,21 +137,45 @@ class OpenVino(Runtime):
 
     def _open(self, graph: GraphEntry, shapes: dict[str, list[int]]) -> Compiled:
         path = self._bundle.path_of(graph)
-        key = self._key(graph, shapes) if self._cache is not None else ""
         try:
-            kept = self._cache.read(key) if self._cache is not None else None
+            kept = self._kept_on_disk(graph, shapes)
             if kept is not None:
-                return Compiled(self._core.import_model(io.BytesIO(kept), self.device, self._settings))
+                return kept
             model = self._core.read_model(str(path))
             model.reshape(shapes)
-            compiled = self._core.compile_model(model, self.device, self._settings)
-            if self._cache is not None:
-                self._cache.write(key, compiled.export_model().getvalue())
-            return Compiled(compiled)
+            apart = split_positions(model) if self._placed_apart(graph) else None
+            positions = Compiled(self._compile(apart, POSITIONS, graph, shapes)) if apart else None
+            return Compiled(self._compile(model, WHOLE, graph, shapes), positions)
         except RuntimeError as error:
             raise BundleError(f"bundle: openvino cannot open {path}: {error}") from error
 
-    def _key(self, graph: GraphEntry, shapes: dict[str, list[int]]) -> str:
+    def _placed_apart(self, graph: GraphEntry) -> bool:
+        return graph.role != "encoder" and self._settings["INFERENCE_PRECISION_HINT"] == "bf16"
+
+    def _kept_on_disk(self, graph: GraphEntry, shapes: dict[str, list[int]]) -> Compiled | None:
+        if self._cache is None:
+            return None
+        models = []
+        for part in (WHOLE, POSITIONS) if self._placed_apart(graph) else (WHOLE,):
+            kept = self._cache.read(self._key(graph, shapes, part))
+            if kept is None:
+                return None
+            settings = self._settings_of(part)
+            models.append(self._core.import_model(io.BytesIO(kept), self.device, settings))
+        return Compiled(models[0], Compiled(models[1]) if len(models) > 1 else None)
+
+    def _compile(
+        self, model: openvino.Model, part: str, graph: GraphEntry, shapes: dict[str, list[int]]
+    ) -> openvino.CompiledModel:
+        compiled = self._core.compile_model(model, self.device, self._settings_of(part))
+        if self._cache is not None:
+            self._cache.write(self._key(graph, shapes, part), compiled.export_model().getvalue())
+        return compiled
+
+    def _settings_of(self, part: str) -> dict[str, str | int]:
+        return {**self._settings, "INFERENCE_PRECISION_HINT": "f32"} if part == POSITIONS else self._settings
+
+    def _key(self, graph: GraphEntry, shapes: dict[str, list[int]], part: str) -> str:
         where = self.device if self.device in self._core.available_devices else "CPU"
         engine = {
             "name": self.name,
@@ -150,7 +183,8 @@ class OpenVino(Runtime):
             "device": self.device,
             "processor": self._core.get_property(where, "FULL_DEVICE_NAME"),
             "capabilities": sorted(self._core.get_property(where, "OPTIMIZATION_CAPABILITIES")),
-            **self._settings,
+            "part": part,
+            **self._settings_of(part),
         }
         return cache_key(self._bundle, graph, shapes, engine)
 
