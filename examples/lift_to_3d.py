@@ -81,7 +81,7 @@ def from_the_side(cloud: PointCloud, caption: str) -> NDArray[np.uint8]:
     """Draw points and box from a place to the right of the camera and above it."""
     box = cloud.box
     turn_y, _ = cv2.Rodrigues(np.array([0.0, np.radians(-40), 0.0]))
-    turn_x, _ = cv2.Rodrigues(np.array([np.radians(-25), 0.0, 0.0]))
+    turn_x, _ = cv2.Rodrigues(np.array([np.radians(25), 0.0, 0.0]))
     turn = turn_x @ turn_y
     panel = np.full((PANEL_PX, PANEL_PX, 3), 24, np.uint8)
     scale = 0.62 * PANEL_PX / float(np.linalg.norm(box.extent_m))

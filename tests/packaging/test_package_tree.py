@@ -91,7 +91,7 @@ ORDER = (
     {"runtimes"},
     {"segmenter"},
     {"everything", "predictor", "embeddings", "cutouts"},
-    {"instances", "lift"},
+    {"instances", "lift", "text", "annotate"},
     {"stream"},
     {"exporters"},
     {"cli"},
