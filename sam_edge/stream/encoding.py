@@ -21,6 +21,7 @@ class NewestFirst(Generic[Job, Done]):
         self._done: Done | None = None
         self._error: Exception | None = None
         self._busy = False
+        self._forgotten = False
         self._stop = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -56,9 +57,10 @@ class NewestFirst(Generic[Job, Done]):
         return self.newest()
 
     def forget(self) -> None:
-        """Let go of the newest result and of the job that waits."""
+        """Let go of the newest result, of the job that waits, and of what comes of the one that is worked on."""
         with self._change:
             self._job, self._done = None, None
+            self._forgotten = self._busy
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Stop the thread after the job it is in. Closing twice is allowed."""
@@ -77,6 +79,7 @@ class NewestFirst(Generic[Job, Done]):
                 if self._stop or self._job is None:
                     return
                 job, self._job, self._busy = self._job, None, True
+                self._forgotten = False
             done: Done | None = None
             error: Exception | None = None
             try:
@@ -86,5 +89,5 @@ class NewestFirst(Generic[Job, Done]):
             with self._change:
                 if error is not None:
                     self._error = error
-                else:
+                elif not self._forgotten:
                     self._done = done
