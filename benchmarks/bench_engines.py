@@ -276,7 +276,7 @@ def accuracy_rows(given: argparse.Namespace) -> list[Asked]:
 
     rows = []
     with sam_edge.load(given.models / "mobile_sam.pt", runtime="torch", threads=given.threads) as reference:
-        for runtime, precision in (ENGINES[0], ENGINES[2]):
+        for runtime, precision in ENGINES:
             with sam_edge.load(
                 given.bundle, runtime=runtime, precision=precision, threads=given.threads
             ) as model:

@@ -45,7 +45,7 @@ FOR_OPENVINO = "encoder_openvino"
 """What `traced` and its file are called: the encoder in the form that suits OpenVINO."""
 PAD_FREE = 224
 """Input sides that are multiples of this cut windows without padding."""
-ENCODER_ROUNDED, DECODER_ROUNDED = 262_144, 32_768
+ENCODER_ROUNDED, DECODER_ROUNDED = 80_000, 32_768
 """Weights of fewer values stay in half precision: rounding them saves little and costs most."""
 SENSITIVE = (
     r"layers\.1\.cross_attn.*\.[qkv]_proj|layers\.0\.cross_attn_image_to_token\.[qkv]_proj"
@@ -131,17 +131,19 @@ def traced(model: Sam, precision: str, calibration: CalibrationSet | None) -> di
     `int8` rounds the encoder's products and the decoders' weights, and adds an encoder for OpenVINO; `int8-nncf` leaves
     the encoder to NNCF.
     """
+    plan = None
+    if precision == "int8" and calibration is not None:
+        plan = plan_quantization(model, calibration.images)
     graphs = {
-        "encoder": trace_encoder(model),
+        "encoder": trace_encoder(model if plan is None else plan.model),
         "decoder": trace_decoder(model),
         POINT_DECODER: trace_point_decoder(model),
     }
-    if precision == "int8" and calibration is not None:
-        plan, _ = plan_quantization(model, calibration.images)
+    if plan is not None:
         graphs[FOR_OPENVINO] = onnx.ModelProto()
         graphs[FOR_OPENVINO].CopyFrom(graphs["encoder"])
-        insert(graphs["encoder"], plan)
-        insert_shifted(graphs[FOR_OPENVINO], plan)
+        insert(graphs["encoder"], plan.layers)
+        insert_shifted(graphs[FOR_OPENVINO], plan.layers)
         use_polynomial(graphs[FOR_OPENVINO])
         for role in ("encoder", FOR_OPENVINO):
             shrink_to_int8(graphs[role].graph, at_least=ENCODER_ROUNDED)

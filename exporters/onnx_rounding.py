@@ -21,7 +21,7 @@ from onnx import helper, numpy_helper
 
 from sam_edge.errors import ExportError
 from sam_edge.exporters.onnx_weights import channel_scale, initializers, prepend, rounded
-from sam_edge.exporters.quantize import Rounding
+from sam_edge.exporters.rounding import Rounding
 from sam_edge.exporters.trace import PARTS
 
 SHIFTED = "_shifted"

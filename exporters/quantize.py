@@ -1,13 +1,13 @@
 """Static 8-bit quantization of the encoder's matrix products and convolutions, fitted on photographs.
 
 A layer multiplies unsigned 8-bit activations (one scale a tensor, asymmetric) by signed 8-bit weights (one scale an
-output channel). Ranges are those of least squared error, not the extremes: TinyViT's activations have a few values ten
-times beyond the rest. Convolutions that pad take signed activations, so that what is padded is 0.
+output channel). Ranges are those that add least to the layer's results, not the extremes: TinyViT's activations have a
+few values ten times beyond the rest. Convolutions that pad take signed activations, so that what is padded is 0.
 
-Channels of what a convolution is given differ up to a hundredfold. Each is divided by a factor that its weights are
-multiplied by, which changes nothing but what rounding loses (Xiao et al., "SmoothQuant", 2023). Convolutions of a
-single channel stay in floating point, and so does every layer whose rounding alone disturbs the embedding by more than
-its share.
+Channels of what a layer is given differ up to a hundredfold. Where it costs little or nothing (`balance`) each is
+divided by a factor that its weights are multiplied by. Biases then make up for what rounding adds on average.
+Convolutions of a single channel stay in floating point, and so does every layer whose rounding alone disturbs the
+embedding by more than its share.
 """
 
 from __future__ import annotations
@@ -21,54 +21,39 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
+from sam_edge.exporters.balance import absorbed, dividers
 from sam_edge.exporters.onnx_weights import channel_scale, rounded
+from sam_edge.exporters.rounding import (
+    Layer,
+    Rounding,
+    channels_axis,
+    fake_round,
+    layers_of,
+    rounding_of,
+    signed_rounding_of,
+)
 from sam_edge.nn import Sam
 from sam_edge.nn.layers import fold_batch_norms
 
-LEVELS = 255
-KEPT_A_PICTURE = 20_000
+KEPT_A_PICTURE = 8_000
 """Activations sampled from each picture and layer."""
-TOLERATED = 1e-4
+TOLERATED = 5e-5
 """Squared relative error of the embedding that rounding one matrix product may cause."""
-TOLERATED_OF_CONVOLUTIONS = 1.5e-4
+TOLERATED_OF_CONVOLUTIONS = 1e-4
 """The same of a convolution: there are fewer."""
-TOLERATED_FOR_WORK = 2.1e-7
+TOLERATED_FOR_WORK = 7.5e-8
 """The same of a convolution for every multiplication that it does for a pixel of the picture: what saves little time
 may not disturb much."""
 SMALLEST_FACTOR, LARGEST_FACTOR = 0.02, 50.0
 """Between these a channel is divided before it is rounded."""
-
-Layer = nn.Linear | nn.Conv2d
-
-
-@dataclass(frozen=True, slots=True)
-class Rounding:
-    """How what goes into one layer is rounded to 8 bits."""
-
-    scale: float
-    """Value of one step."""
-    zero_point: int
-    """Step that stands for 0, 0..255; 0 where `signed`."""
-    signed: bool = False
-    """Whether steps are -127..127 instead of 0..255."""
-    factors: tuple[float, ...] = ()
-    """What each channel is divided by before; none where channels are left as they are."""
-
-    def of(self, values: Tensor, axis: int) -> Tensor:
-        """Round and widen again; channels lie on `axis`."""
-        factors = self.factors_along(values.ndim, axis)
-        steps = (values / factors / self.scale).round() + self.zero_point
-        low, high = (-127, 127) if self.signed else (0, LEVELS)
-        return (steps.clamp(low, high) - self.zero_point) * self.scale * factors
-
-    def factors_along(self, axes: int, axis: int) -> Tensor:
-        """Return the factors shaped to multiply a tensor of so many `axes`, channels on `axis`."""
-        if not self.factors:
-            return torch.ones(())
-        shape = [1] * axes
-        shape[axis] = -1
-        return torch.tensor(self.factors).view(shape)
+SHARES = (None, 0.3, 0.45, 0.6, 0.75, 0.9)
+"""How much of what makes channels differ is tried to be taken out of the activations; None leaves them as they are."""
+RANGES_TRIED = 17
+"""Ranges tried for each."""
+BIASES_MEASURED_ON = 8
+"""Pictures."""
 
 
 @dataclass(slots=True)
@@ -83,25 +68,6 @@ class Observed:
     """A random part of all values; places x channels where channels are of interest."""
     places_a_pixel: float = 0.0
     """How many places its input has for each pixel of the picture."""
-
-
-def layers_of(model: Sam) -> dict[str, Layer]:
-    """Return the encoder's linear layers and full convolutions by the name of their weight in the traced graph."""
-    return {
-        f"sam.image_encoder.{name}.weight": module
-        for name, module in model.image_encoder.named_modules()
-        if isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1)
-    }
-
-
-def linears(model: Sam) -> dict[str, nn.Linear]:
-    """Return the linear layers among `layers_of`."""
-    return {name: layer for name, layer in layers_of(model).items() if isinstance(layer, nn.Linear)}
-
-
-def channels_axis(layer: Layer) -> int:
-    """Return the axis of a layer's input on which its channels lie."""
-    return 1 if isinstance(layer, nn.Conv2d) else -1
 
 
 def observe(model: Sam, images: Sequence[NDArray[np.uint8]], *, seed: int = 0) -> dict[str, Observed]:
@@ -136,9 +102,30 @@ def observe(model: Sam, images: Sequence[NDArray[np.uint8]], *, seed: int = 0) -
     return seen
 
 
-def least_error(observed: Observed, steps: int = 33, *, signed: bool = False) -> Rounding:
-    """Choose the range whose rounding and clipping together lose least; at least a fifth of the range seen."""
-    values = np.concatenate([sample.ravel() for sample in observed.samples]).astype(np.float64)
+def least_error(
+    observed: Observed,
+    steps: int = 33,
+    *,
+    signed: bool = False,
+    weights: NDArray[np.float32] | None = None,
+) -> Rounding:
+    """Choose the range whose rounding and clipping together lose least; at least a fifth of the range seen.
+
+    Args:
+        observed: what was seen.
+        steps: how many ranges are tried.
+        signed: whether steps lie evenly about 0.
+        weights: (C,) what an error of each channel counts; None counts all alike.
+    """
+    return with_loss(observed, steps, signed=signed, weights=weights)[0]
+
+
+def with_loss(
+    observed: Observed, steps: int, *, signed: bool, weights: NDArray[np.float32] | None
+) -> tuple[Rounding, float]:
+    """Return the range of `least_error` and its mean squared error."""
+    values = np.concatenate(observed.samples)
+    counts = np.float32(1.0) if weights is None else weights
     largest = max(observed.high, -observed.low)
     best = signed_rounding_of(largest) if signed else rounding_of(observed.low, observed.high)
     least = np.inf
@@ -150,48 +137,59 @@ def least_error(observed: Observed, steps: int = 33, *, signed: bool = False) ->
             if signed
             else rounding_of(observed.low * low_share, observed.high * share)
         )
-        error = float(np.square(fake_round(values, candidate) - values).mean())
+        error = float((np.square(fake_round(values, candidate) - values) * counts).mean(dtype=np.float64))
         if error < least:
             best, least = candidate, error
-    return best
+    return best, least
 
 
-def rounding_of(low: float, high: float) -> Rounding:
-    """Spread 256 steps over a range that holds 0."""
-    scale = max(max(high, 0.0) - min(low, 0.0), 1e-9) / LEVELS
-    return Rounding(scale=float(np.float32(scale)), zero_point=round(-min(low, 0.0) / scale))
+def factors_of(weight: NDArray[np.float32], seen: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """Choose what each channel is divided by, so that channels are about alike: `share` of what makes activations
+    differ goes, and the rest of what makes weights differ.
 
-
-def signed_rounding_of(largest: float) -> Rounding:
-    """Spread 255 steps evenly about 0."""
-    return Rounding(scale=float(np.float32(max(largest, 1e-9) / 127)), zero_point=0, signed=True)
-
-
-def fake_round(values: NDArray[np.float64], rounding: Rounding) -> NDArray[np.float64]:
-    """Round to 8 bits and back, all channels alike."""
-    low, high = (-127, 127) if rounding.signed else (0, LEVELS)
-    steps = np.clip(np.rint(values / rounding.scale) + rounding.zero_point, low, high)
-    return np.asarray((steps - rounding.zero_point) * rounding.scale)
-
-
-def balanced(layer: nn.Conv2d, observed: Observed) -> tuple[float, ...]:
-    """Choose what each channel is divided by: half of what makes its activations, and half of what makes its weights
-    as large as those of the others."""
-    seen = np.maximum(np.abs(np.concatenate(observed.samples)).max(axis=0), 1e-4)
-    weights = np.maximum(layer.weight.detach().abs().amax(dim=(0, 2, 3)).numpy(), 1e-6)
-    factors = np.sqrt(seen / weights)
+    Args:
+        weight: (outputs, C, ...) of the layer.
+        seen: (C,) largest magnitude of each channel.
+        share: 0..1.
+    """
+    others = (0, *range(2, weight.ndim))
+    factors = np.maximum(seen, 1e-4) ** share / np.maximum(np.abs(weight).max(axis=others), 1e-6) ** (
+        1 - share
+    )
     factors /= np.exp(np.log(factors).mean())
-    return tuple(float(np.float32(f)) for f in np.clip(factors, SMALLEST_FACTOR, LARGEST_FACTOR))
+    return np.asarray(np.clip(factors, SMALLEST_FACTOR, LARGEST_FACTOR), np.float32)
 
 
-def fitted(layer: Layer, observed: Observed) -> Rounding:
-    """Fit the rounding of what goes into one layer."""
-    if isinstance(layer, nn.Linear):
-        return least_error(observed)
-    factors = balanced(layer, observed)
-    values = np.divide(np.concatenate(observed.samples), np.array(factors, np.float32), dtype=np.float32)
-    divided = Observed(float(values.min()), float(values.max()), [values])
-    return replace(least_error(divided, signed=layer.kernel_size[0] > 1), factors=factors)
+def fitted(layer: Layer, observed: Observed, *, divided: bool) -> Rounding:
+    """Fit the rounding of what goes into one layer to what it adds to the layer's results: errors of channels are
+    taken for independent, those of the weights count too.
+
+    Args:
+        layer: the layer.
+        observed: what it was given.
+        divided: whether its channels may be divided by factors.
+    """
+    signed = isinstance(layer, nn.Conv2d) and layer.kernel_size[0] > 1
+    weight, values = layer.weight.detach().numpy(), np.concatenate(observed.samples)
+    others = (0, *range(2, weight.ndim))
+    shape = [1, -1, *[1] * (weight.ndim - 2)]
+    strongest, power = np.abs(values).max(axis=0), np.square(values).mean(axis=0)
+    best, least = Rounding(1.0, 0), np.inf
+    for share in SHARES if divided else (None,):
+        factors = (
+            np.ones(values.shape[1], np.float32) if share is None else factors_of(weight, strongest, share)
+        )
+        smaller, larger = values / factors, weight * factors.reshape(shape)
+        seen = Observed(float(smaller.min()), float(smaller.max()), [smaller])
+        counts = np.square(larger).sum(axis=others)
+        rounding, lost = with_loss(seen, RANGES_TRIED, signed=signed, weights=counts)
+        scale = channel_scale(larger, 0)
+        moved = rounded(larger, scale, 0) * scale.reshape(-1, *[1] * (weight.ndim - 1)) - larger
+        lost += float((power / np.square(factors) * np.square(moved).sum(axis=others)).mean(dtype=np.float64))
+        if lost < least:
+            kept = () if share is None else tuple(float(factor) for factor in factors)
+            best, least = replace(rounding, factors=kept), lost
+    return best
 
 
 @contextmanager
@@ -203,10 +201,7 @@ def simulated(model: Sam, plan: Mapping[str, Rounding]) -> Iterator[None]:
         layer = layers[name]
         axis = channels_axis(layer)
         originals[name] = layer.weight.data
-        factors = rounding.factors_along(layer.weight.ndim, 1)
-        weight = (layer.weight.detach() * factors).numpy()
-        scale = channel_scale(weight, 0).reshape(-1, *[1] * (weight.ndim - 1))
-        layer.weight.data = torch.from_numpy(rounded(weight, scale.ravel(), 0) * scale) / factors
+        layer.weight.data = rounded_layer_weight(layer, rounding)
 
         def hook(
             module: nn.Module, given: tuple[Tensor], rounding: Rounding = rounding, axis: int = axis
@@ -221,6 +216,51 @@ def simulated(model: Sam, plan: Mapping[str, Rounding]) -> Iterator[None]:
             handle.remove()
         for name, original in originals.items():
             layers[name].weight.data = original
+
+
+def correct_biases(model: Sam, plan: Mapping[str, Rounding], images: Sequence[NDArray[np.uint8]]) -> None:
+    """Take off each layer's bias what rounding its input and its weight adds to its outputs on average, in place.
+
+    It is measured on pictures, layer by layer, all others exact (Nagel et al., "Data-Free Quantization", 2019).
+    """
+    layers, total = layers_of(model), dict.fromkeys(plan, torch.zeros(()))
+
+    def watch(name: str, rounding: Rounding) -> Callable[[nn.Module, tuple[Tensor], Tensor], None]:
+        axis, weight = channels_axis(layers[name]), rounded_layer_weight(layers[name], rounding)
+
+        def hook(module: nn.Module, given: tuple[Tensor], made: Tensor) -> None:
+            added = applied(layers[name], rounding.of(given[0], axis), weight) - made
+            total[name] = total[name] + added.movedim(axis, -1).flatten(0, -2).mean(dim=0) / len(images)
+
+        return hook
+
+    handles = [layers[name].register_forward_hook(watch(name, rounding)) for name, rounding in plan.items()]
+    try:
+        with torch.inference_mode():
+            for image in images:
+                model.encode(torch.from_numpy(image)[None])
+    finally:
+        for handle in handles:
+            handle.remove()
+    for name, added in total.items():
+        former = layers[name].bias
+        layers[name].bias = nn.Parameter(-added.clone() if former is None else former.detach() - added)
+
+
+def applied(layer: Layer, values: Tensor, weight: Tensor) -> Tensor:
+    """Apply a layer with another weight."""
+    if isinstance(layer, nn.Linear):
+        return functional.linear(values, weight, layer.bias)
+    return functional.conv2d(values, weight, layer.bias, layer.stride, layer.padding)
+
+
+def rounded_layer_weight(layer: Layer, rounding: Rounding) -> Tensor:
+    """Return a layer's weight as it is after rounding, its factors taken out again."""
+    factors = rounding.factors_along(layer.weight.ndim, 1)
+    weight = (layer.weight.detach() * factors).numpy()
+    scale = channel_scale(weight, 0)
+    shape = (-1, *[1] * (weight.ndim - 1))
+    return torch.from_numpy(rounded(weight, scale, 0) * scale.reshape(shape)) / factors
 
 
 def disturbance(
@@ -242,23 +282,35 @@ def folded(model: Sam) -> Sam:
     return model
 
 
-def plan_quantization(
-    model: Sam, images: Sequence[NDArray[np.uint8]], *, checked_on: int = 3
-) -> tuple[dict[str, Rounding], dict[str, float]]:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is rounded, and how."""
+
+    model: Sam
+    """What is to be traced: normalisation folded into convolutions, channels balanced where that is free, and biases
+    that make up for what rounding adds on average."""
+    layers: dict[str, Rounding]
+    """The rounding of each layer that takes 8 bits, by the name of its weight."""
+    disturbances: dict[str, float]
+    """What each layer's rounding alone does to the embedding: mean squared relative error."""
+
+
+def plan_quantization(model: Sam, images: Sequence[NDArray[np.uint8]], *, checked_on: int = 3) -> Plan:
     """Fit the rounding of every layer, and leave out those that disturb too much.
 
     Args:
         model: the model; not changed.
         images: calibration pictures uint8 (H, W, 3), sides multiples of 224.
         checked_on: how many of them the disturbance of each layer is measured on.
-
-    Returns:
-        The plan, by name of the weight; and the disturbance of every layer alone.
     """
     model = folded(model)
     layers = layers_of(model)
     seen = observe(model, images)
-    everything = {name: fitted(layers[name], observed) for name, observed in seen.items()}
+    free = {name for name, _ in dividers(model)}
+    everything = {
+        name: fitted(layers[name], observed, divided=name in free or isinstance(layers[name], nn.Conv2d))
+        for name, observed in seen.items()
+    }
     probes = [torch.from_numpy(image)[None] for image in images[:checked_on]]
     with torch.inference_mode():
         exact = [model.encode(probe) for probe in probes]
@@ -270,7 +322,9 @@ def plan_quantization(
         for name, lost in alone.items()
         if lost <= tolerated(layers[name], seen[name].places_a_pixel)
     }
-    return kept, alone
+    model, kept = absorbed(model, kept)
+    correct_biases(model, kept, images[:BIASES_MEASURED_ON])
+    return Plan(model, kept, alone)
 
 
 def tolerated(layer: Layer, places_a_pixel: float) -> float:

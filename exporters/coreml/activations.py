@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.ao.quantization.fx import _decomposed  # noqa: F401
 
 from sam_edge.errors import ExportError
-from sam_edge.exporters.quantize import Rounding
+from sam_edge.exporters.rounding import Rounding
 
 LOWEST, HIGHEST = -128, 127
 PLAN_PREFIX, PLAN_SUFFIX = "sam.image_encoder.", ".weight"

@@ -24,7 +24,8 @@ from sam_edge.exporters.coreml.evaluate_mil import Program, read_package
 from sam_edge.exporters.gate import Gate
 from sam_edge.exporters.onnx_bundle import UNKNOWN_ORIGIN, new_folder
 from sam_edge.exporters.pictures import CalibrationSet
-from sam_edge.exporters.quantize import Rounding, linears, plan_quantization
+from sam_edge.exporters.quantize import plan_quantization
+from sam_edge.exporters.rounding import Rounding, linears
 from sam_edge.nn import ORIGINS, Sam
 
 SIZES = ((448, 672), (448, 448))
@@ -109,19 +110,20 @@ def export_coreml(
         raise InputError("sizes: none given; accepted: one or more (height, width)")
     wanted = sorted({check_size(size) for size in sizes})
     recipe = RECIPES[precision]
-    plan: dict[str, Rounding] = {}
+    rounded, plan = model, dict[str, Rounding]()
     if recipe.activations:
         if calibration is None:
             raise InputError(
                 "calibration: w8a8 is fitted on pictures; give a folder of them with --calibration"
             )
-        everything, _ = plan_quantization(model, calibration.images)
-        plan = {name: everything[name] for name in linears(model) if name in everything}
+        planned = plan_quantization(model, calibration.images)
+        rounded = planned.model
+        plan = {name: planned.layers[name] for name in linears(model) if name in planned.layers}
     origin = ORIGINS.get(model.name, UNKNOWN_ORIGIN)
     with new_folder(out) as folder:
         graphs = []
         for size in wanted:
-            encoder = convert_encoder(model, size, half=recipe.half, newer=recipe.newer, plan=plan)
+            encoder = convert_encoder(rounded, size, half=recipe.half, newer=recipe.newer, plan=plan)
             decoder = convert_decoder(model, size, half=recipe.half, newer=recipe.newer)
             for role, converted in (("encoder", encoder), ("decoder", decoder)):
                 name = f"{role}_{size[1]}x{size[0]}.mlpackage"

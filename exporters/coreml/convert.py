@@ -15,7 +15,7 @@ from sam_edge.errors import ExportError, InputError
 from sam_edge.exporters.coreml.activations import round_inputs
 from sam_edge.exporters.coreml.coremltools_quiet import coremltools, quiet
 from sam_edge.exporters.coreml.modules import CoreMLDecoder, CoreMLEncoder
-from sam_edge.exporters.quantize import Rounding
+from sam_edge.exporters.rounding import Rounding
 from sam_edge.geometry import MASK_STRIDE, STRIDE
 from sam_edge.nn import Sam
 

@@ -31,7 +31,8 @@ pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'sam-edg
 from sam_edge.exporters import onnx_bundle  # noqa: E402
 from sam_edge.exporters.onnx_bundle import export_onnx, new_folder  # noqa: E402
 from sam_edge.exporters.onnx_rounding import insert, insert_shifted  # noqa: E402
-from sam_edge.exporters.quantize import Rounding, folded, plan_quantization, simulated  # noqa: E402
+from sam_edge.exporters.quantize import Plan, plan_quantization, simulated  # noqa: E402
+from sam_edge.exporters.rounding import Rounding, linears  # noqa: E402
 
 Float = NDArray[np.float32]
 SIZES = [(448, 672), (1024, 1024), (480, 640)]
@@ -171,15 +172,21 @@ def calibration(shared_dir: Path) -> CalibrationSet:
 
 
 @pytest.fixture(scope="module")
-def plan(torch_model: Sam, calibration: CalibrationSet) -> dict[str, Rounding]:
-    """How to round the encoder's products, fitted on four of the photographs."""
-    return plan_quantization(torch_model, calibration.images[:4], checked_on=1)[0]
+def plan(torch_model: Sam, calibration: CalibrationSet) -> Plan:
+    """How to round the encoder's layers, fitted on four of the photographs."""
+    return plan_quantization(torch_model, calibration.images[:4], checked_on=1)
 
 
 @pytest.fixture
-def quick_plan(plan: dict[str, Rounding], monkeypatch: pytest.MonkeyPatch) -> None:
+def planned_graph(traced_once: None, plan: Plan) -> Any:
+    """The plan's encoder as ONNX, nothing rounded yet."""
+    return vars(onnx_bundle)["trace_encoder"](plan.model)
+
+
+@pytest.fixture
+def quick_plan(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let exports use the plan that is there already."""
-    monkeypatch.setattr(onnx_bundle, "plan_quantization", lambda model, images: (plan, {}))
+    monkeypatch.setattr(onnx_bundle, "plan_quantization", lambda model, images: plan)
 
 
 class TestFewerBits:
@@ -223,21 +230,22 @@ class TestFewerBits:
     @pytest.mark.parametrize("form", [insert, insert_shifted])
     def test_the_rounded_graph_computes_what_was_simulated(
         self,
-        fp32_bundle: Path,
-        torch_model: Sam,
-        plan: dict[str, Rounding],
+        planned_graph: Any,
+        plan: Plan,
         clip_frame: NDArray[np.uint8],
         form: Callable[..., None],
     ) -> None:
         """The plan written into ONNX and the plan played through in torch lose the same."""
-        graph = onnx.load(fp32_bundle / "encoder_padded.onnx")
-        form(graph, plan)
-        torch_model = folded(torch_model)
+        graph, torch_model = planned_graph, plan.model
+        form(graph, plan.layers)
         image = picture(clip_frame, (224, 448))
         with torch.inference_mode():
             exact = torch_model.encode(torch.from_numpy(image)).numpy()
             # Without activations of convolutions, `insert` loses less than the whole plan.
-            played = {name: one for name, one in plan.items() if form is insert_shifted or not one.factors}
+            products = linears(torch_model)
+            played = {
+                name: one for name, one in plan.layers.items() if form is insert_shifted or name in products
+            }
             with simulated(torch_model, played):
                 expected = torch_model.encode(torch.from_numpy(image)).numpy()
             after = torch_model.encode(torch.from_numpy(image)).numpy()
@@ -258,20 +266,20 @@ class TestFewerBits:
 
     @pytest.mark.parametrize("form", [insert, insert_shifted])
     def test_both_factors_of_every_planned_product_are_rounded(
-        self, fp32_bundle: Path, plan: dict[str, Rounding], form: Callable[..., None]
+        self, planned_graph: Any, plan: Plan, form: Callable[..., None]
     ) -> None:
-        packed = [name for name in plan if name.endswith("qkv.weight")]
-        convolutions = [name for name in plan if plan[name].factors]
-        assert len(plan) >= 20
+        packed = [name for name in plan.layers if name.endswith("qkv.weight")]
+        convolutions = set(plan.layers) - set(linears(plan.model))
+        assert len(plan.layers) >= 20
         assert packed
         assert convolutions
-        graph = onnx.load(fp32_bundle / "encoder_padded.onnx")
-        form(graph, plan)
+        graph = planned_graph
+        form(graph, plan.layers)
         onnx.checker.check_model(graph)
         kinds = [node.op_type for node in graph.graph.node]
-        given = len(plan) if form is insert_shifted else len(plan) - len(convolutions)
+        given = len(plan.layers) - (0 if form is insert_shifted else len(convolutions))
         assert kinds.count("QuantizeLinear") == given
-        assert kinds.count("DequantizeLinear") == given + len(plan) + 2 * len(packed)
+        assert kinds.count("DequantizeLinear") == given + len(plan.layers) + 2 * len(packed)
         constants = {one.name: one for one in graph.graph.initializer}
         zeros = [
             onnx.numpy_helper.to_array(constants[n.input[2]])
@@ -279,7 +287,7 @@ class TestFewerBits:
             if n.op_type == "QuantizeLinear"
         ]
         assert any(zero != 0 for zero in zeros) is (form is insert)
-        for name in (one.replace("qkv", part) for one in plan for part in ("q", "k", "v")):
+        for name in (one.replace("qkv", part) for one in plan.layers for part in ("q", "k", "v")):
             assert name not in constants
             stored = onnx.numpy_helper.to_array(constants[f"{name}_i8"])
             assert stored.dtype == np.int8

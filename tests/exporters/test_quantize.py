@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,14 +14,20 @@ from numpy.typing import NDArray
 pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[export]'")
 pytest.importorskip("onnx", reason="needs onnx: pip install 'sam-edge[export]'")
 
+import torch
+
+from sam_edge.exporters.balance import absorbed, dividers
 from sam_edge.exporters.onnx_weights import channel_scale, rounded
 from sam_edge.exporters.quantize import (
-    LEVELS,
     Observed,
-    fake_round,
+    correct_biases,
+    fitted,
+    folded,
     least_error,
-    rounding_of,
+    simulated,
 )
+from sam_edge.exporters.rounding import LEVELS, Rounding, fake_round, layers_of, rounding_of
+from sam_edge.nn import Sam, mobile_sam
 
 VALUES = arrays.arrays(float, 50, elements=st.floats(-100, 100, width=32))
 
@@ -103,3 +111,77 @@ class TestWeights:
     def test_a_channel_of_zeros_stays_zero(self) -> None:
         values = np.zeros((2, 9), np.float32)
         assert not rounded(values, channel_scale(values, 0), 0).any()
+
+
+@pytest.fixture(scope="module")
+def model() -> Sam:
+    """A TinyViT of random weights, normalisation folded."""
+    torch.manual_seed(5)
+    return folded(mobile_sam())
+
+
+class TestBalance:
+    """Factors move into the model, which computes the same; biases make up for the mean error."""
+
+    IMAGE = np.random.default_rng(1).integers(0, 255, (224, 224, 3), np.uint8)
+
+    def encoded(self, model: Sam) -> torch.Tensor:
+        """Encode the picture."""
+        with torch.inference_mode():
+            return model.encode(torch.from_numpy(self.IMAGE)[None])
+
+    def test_factors_that_are_free_move_into_the_model(self, model: Sam) -> None:
+        generator = np.random.default_rng(2)
+        layers = layers_of(model)
+        free = {name for name, _ in dividers(model)}
+        assert len(free) == 3 * 10
+        plan = {
+            name: Rounding(0.1, 3, factors=tuple(generator.uniform(0.2, 5, layers[name].weight.shape[1])))
+            for name in layers
+        }
+        before = {name: layer.weight.detach().clone() for name, layer in layers.items()}
+        moved, left = absorbed(model, plan)
+        assert {name for name, one in left.items() if not one.factors} == free
+        assert all(torch.equal(layers[name].weight, kept) for name, kept in before.items())
+        assert not torch.equal(layers_of(moved)[min(free)].weight, before[min(free)])
+        exact = self.encoded(model)
+        apart = (self.encoded(moved) - exact).norm() / exact.norm()
+        assert apart < 1e-4
+
+    def test_biases_make_up_for_the_mean_error(self, model: Sam) -> None:
+        """Of the first layer alone, so that nothing before it moves; its input is the picture."""
+        name = next(iter(layers_of(model)))
+        coarse = {name: Rounding(0.6, 4)}
+        made: list[torch.Tensor] = []
+
+        def note(module: torch.nn.Module, given: object, result: torch.Tensor) -> None:
+            made.append(result.mean(dim=(0, 2, 3)))
+
+        corrected = copy.deepcopy(model)
+        correct_biases(corrected, coarse, [self.IMAGE])
+        for one, plan in ((model, {}), (model, coarse), (corrected, coarse)):
+            handle = layers_of(one)[name].register_forward_hook(note)
+            with simulated(one, plan):
+                self.encoded(one)
+            handle.remove()
+        exact, rounded_mean, corrected_mean = made
+        assert (rounded_mean - exact).abs().max() > 3e-3
+        assert (corrected_mean - exact).abs().max() < 1e-4
+
+    def test_a_channel_far_larger_than_the_others_is_divided(self) -> None:
+        """Its step would be that of all others; divided, the others keep what they hold."""
+        generator = np.random.default_rng(3)
+        samples = generator.normal(size=(4000, 16)).astype(np.float32)
+        samples[:, 5] *= 60
+        layer = torch.nn.Linear(16, 8)
+        layer.weight.data[:, 5] /= 60
+        seen = Observed(float(samples.min()), float(samples.max()), [samples])
+        lost = {}
+        for divided in (False, True):
+            rounding = fitted(layer, seen, divided=divided)
+            assert bool(rounding.factors) is divided
+            again = rounding.of(torch.from_numpy(samples), -1)
+            lost[divided] = float(
+                ((again - torch.from_numpy(samples)) @ layer.weight.detach().T).square().mean()
+            )
+        assert lost[True] < 0.1 * lost[False]

@@ -17,7 +17,7 @@ from sam_edge.exporters.coreml.bundle import RECIPES, export_coreml
 from sam_edge.exporters.coreml.convert import convert_encoder, save
 from sam_edge.exporters.coreml.evaluate_mil import Composite, Evaluator, read_package
 from sam_edge.exporters.coreml.evaluated import EvaluatedCoreML
-from sam_edge.exporters.quantize import Rounding, linears
+from sam_edge.exporters.rounding import Rounding, linears
 from sam_edge.runtimes.base import RuntimeOptions
 from sam_edge.runtimes.coreml import CoreML, input_size
 from sam_edge.runtimes.torch import Torch
