@@ -1,10 +1,13 @@
 """Select in live video with the mouse as the eye tracker: rest it on a thing, and the thing is outlined.
 
+A click, or the key s, keeps what is outlined while you go on to other things; a right click, or r, lets go of everything.
+
     python examples/webcam_mouse.py [CAMERA OR VIDEO] [--px-per-deg 15]
 
-Give the number of a camera (default 0), or a video file, which is played at its own rate. Keys: r releases, q or Esc
-ends. With `--headless` there is no window: a made-up mouse rests in the middle of the picture, or at `--mouse X,Y`;
-`--frames N --out PICTURE.png` stops after N frames and writes the last one as it would have been shown.
+Give the number of a camera (default 0), or a video file, which is played at its own rate. q or Esc ends. The picture never
+waits for the encoder, which has a thread of its own. With `--headless` there is no window, and every frame is waited
+for: a made-up mouse rests in the middle of the picture, or at `--mouse X,Y`; `--frames N --out PICTURE.png` stops after
+N frames and writes the last one as it would have been shown.
 """
 
 from __future__ import annotations
@@ -20,11 +23,12 @@ import numpy as np
 
 import sam_edge
 import sam_edge.gaze
+from sam_edge.gaze.adapters.mouse import MouseSource
 from sam_edge.media.overlay import TRAIL_S, draw_selection
 from sam_edge.media.write import write_png
 from sam_edge.stream import GazeSession, Selection
 
-WINDOW = "sam-edge: rest the mouse on a thing; r releases, q ends"
+WINDOW = "sam-edge: rest the mouse on a thing; click keeps it, right click releases, q ends"
 ENDS = (ord("q"), 27)
 TREMOR_PX = 1.0
 
@@ -47,7 +51,10 @@ def frames(source: str) -> Iterator[np.ndarray]:
 
 
 def drawn(image: np.ndarray, selection: Selection, recent: deque, now_ns: int) -> np.ndarray:
-    """Draw the selection and the mouse's path on a frame."""
+    """Draw what is selected, what is kept, and the mouse's path on a frame."""
+    for kept in selection.kept:
+        if kept.object_id != selection.object_id:
+            image = draw_selection(image, mask=kept.mask, box=kept.box)
     caption = [selection.state.value]
     if selection.score is not None:
         caption.append(f"object {selection.object_id}, predicted IoU {selection.score:.2f}")
@@ -68,9 +75,25 @@ def show(picture: np.ndarray, session: GazeSession) -> bool:
     """Show a frame, and do what the pressed key says. Returns whether to go on."""
     cv2.imshow(WINDOW, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     key = cv2.waitKey(1) & 0xFF
-    if key == ord("r"):
+    if key == ord("s"):
+        session.select()
+    elif key == ord("r"):
         session.release()
     return key not in ENDS
+
+
+def watch(mouse: MouseSource, session: GazeSession) -> None:
+    """Follow the mouse in the window; its buttons select and release."""
+
+    def happened(event: int, x: int, y: int, _flags: int, _data: object) -> None:
+        mouse.move(x + 0.5, y + 0.5)
+        if event == cv2.EVENT_LBUTTONDOWN:
+            session.select(at_ns=time.monotonic_ns())
+        elif event == cv2.EVENT_RBUTTONDOWN:
+            session.release()
+
+    cv2.namedWindow(WINDOW)
+    cv2.setMouseCallback(WINDOW, happened)
 
 
 def arguments() -> argparse.Namespace:
@@ -89,17 +112,17 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     given = arguments()
+    cv2.setNumThreads(1)  # its threads would compete with the encoder's
     mouse = sam_edge.gaze.open("mouse://?rate_hz=100")
-    if not given.headless:
-        cv2.namedWindow(WINDOW)
-        mouse.watch_window(WINDOW)
     recent: deque = deque(maxlen=100)
     picture, count, selected = None, 0, 0
     with (
         sam_edge.load(runtime=given.runtime) as model,
         mouse,
-        GazeSession(model, px_per_deg=given.px_per_deg) as session,
+        GazeSession(model, px_per_deg=given.px_per_deg, in_thread=not given.headless) as session,
     ):
+        if not given.headless:
+            watch(mouse, session)
         for image in frames(given.source):
             if count == 0:
                 session.warm_up(image)
