@@ -104,6 +104,12 @@ class Placement:
         """Cut the view out of an RGB frame (H, W, 3) and scale it into the input: uint8 (height, width, 3)."""
         height, width = self.inside
         part = cut_out(image, self.view)
+        while part.shape[0] >= 2 * height and part.shape[1] >= 2 * width:
+            # By halves first: the mean of two by two pixels, which is many times faster than any other area.
+            part = np.asarray(
+                cv2.resize(part, (part.shape[1] // 2, part.shape[0] // 2), interpolation=cv2.INTER_LINEAR),
+                np.uint8,
+            )
         if part.shape[:2] != (height, width):
             shrinks = self.scale.max() < 1
             how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
@@ -204,16 +210,20 @@ def cut_out(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     return canvas
 
 
-def default_size(frame_size: tuple[int, int]) -> tuple[int, int]:
+def default_size(frame_size: tuple[int, int], most_px: int = 448 * 672) -> tuple[int, int]:
     """Choose the encoder's input (height, width) for a frame of (height, width).
 
-    Among the pad-free sizes of at most 672x448 pixels' area and sides of at most 896 (SAM knows no place beyond 1024),
-    the one that shows the frame largest; of equals, the smallest.
+    Among the pad-free sizes of at most `most_px` pixels and sides of at most 896 (SAM knows no place beyond 1024), the
+    one that shows the frame largest; of equals, the smallest.
     """
-    candidates = ((448, 672), (672, 448), (448, 448), (224, 672), (672, 224), (224, 896), (896, 224))
+    candidates = (
+        *((448, 672), (672, 448), (448, 448), (224, 672), (672, 224), (224, 896), (896, 224)),
+        *((224, 448), (448, 224), (224, 224)),
+    )
     height, width = frame_size
 
     def fit(size: tuple[int, int]) -> tuple[float, int]:
         return min(size[0] / height, size[1] / width), -size[0] * size[1]
 
-    return max(candidates, key=fit)
+    fitting = [size for size in candidates if size[0] * size[1] <= most_px]
+    return max(fitting or [(224, 224)], key=fit)

@@ -155,7 +155,7 @@ class Segmenter:
         Args and errors are those of `decode`, without a mask prompt.
 
         Returns:
-            Low-resolution logits float32 (P, 4, 4h, 4w) and predicted IoUs float32 (P, 4), in the order of SAM's tokens:
+            Low-resolution logits float32 (P, 4, 4h, 4w) and predicted IoUs float32 (P, 4), in SAM's order:
             the single mask, then the three. `embedding.placement.paste` scales one to the frame.
         """
         prompts = as_prompts(points, labels, boxes, frame_size=embedding.frame_size, view=embedding.view)

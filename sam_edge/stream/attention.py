@@ -91,8 +91,8 @@ class Place:
     """Looks that were averaged."""
     story: float = 0.0
     """Log-likelihood of the best story before this rest, with a change of mind at it."""
-    best_prior: float = 0.0
-    """Prior of the likeliest thing at this place."""
+    best_prior: float = -math.inf
+    """Prior of the likeliest thing ever found at this place, also of one that is followed no longer."""
 
     @property
     def dwell_ms(self) -> float:
@@ -251,7 +251,7 @@ class Attention:
             place.time_ns = look.time_ns
             return True
         place = Place(look.rest_id, x_px, y_px, look.onset_ns, look.time_ns)
-        best_worth = max((one.worth for one in self.candidates), default=0.0)
+        best_worth = max((one.worth for one in self.candidates if one.worth > -math.inf), default=0.0)
         if self.best is not None:
             place.story = best_worth + math.log(CHANGE_SETTLED if self.settled else CHANGE_SCANNING)
         self.places.append(place)
@@ -364,9 +364,13 @@ class Attention:
             self._fit(candidate, size, noise_grid, live=live)
             believed = (candidate.votes + VOTES_AT_FIRST) / (candidate.chances + CHANCES_AT_FIRST)
             candidate.prior = VOTE_WEIGHT * math.log(believed + 0.01)
+        current = self.places[-1] if live and self.places else None
         for place in self.places:
             there = [one.prior for one in self.candidates if one.fits[place.rest_id] >= 0.5]
-            place.best_prior = max(there, default=0.0)
+            # What was found there once is not forgotten: a poor reading must not claim the place later, unrivalled.
+            place.best_prior = (
+                max(there, default=-math.inf) if place is current else max([place.best_prior, *there])
+            )
         gains = [
             (1.0 - GLANCE, GLANCE * math.exp(-max(0.0, place.dwell_ms - GLANCE_MS) / GLANCE_FADE_MS))
             for place in self.places

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from sam_edge.geometry import MASK_STRIDE, STRIDE, View
 from sam_edge.segmenter import Embedding, Segmenter
 from sam_edge.stream.candidate import CLIP, Grid, box_on_frame, deepest_on_frame, overlap
+from sam_edge.stream.looking import NS_PER_MS
 from sam_edge.stream.motion import grid_of
 
 SIDE = 224
@@ -19,8 +21,10 @@ MARGIN = 1.6
 """The close-up shows so many times the thing's longer side, so that what surrounds it is seen, too."""
 LEAST_PX = 112
 """The close-up shows no less than this: a thing magnified more than twice gains nothing."""
-AGREES = 0.5
-"""A close-up's mask that overlaps the carried one less than this is not believed: the carried one stays."""
+AGREES, AGREES_LATE = 0.5, 0.25
+"""A close-up's mask that overlaps the carried one less than this is not believed: the carried one stays. Less will do
+where motion had to carry it for longer than `LATE_MS`, and is likely to be off."""
+LATE_MS = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,37 +59,46 @@ def view_round(
     return View(int(left), int(top), int(width), int(height))
 
 
-def look_closer(model: Segmenter, image: NDArray[np.uint8], track: Track) -> Track:
-    """Encode a close-up of a thing that motion has carried to a frame, and decode its mask there.
+def look_closer(
+    model: Segmenter, image: NDArray[np.uint8], before: Track, carried: Callable[[], Track | None]
+) -> Track | None:
+    """Encode a close-up of a thing, and decode its mask there.
 
     Args:
         model: encodes and decodes.
         image: the frame, RGB uint8 (H, W, 3).
-        track: the thing on that frame.
+        before: the thing on an earlier frame, the last one as a rule: where to look.
+        carried: gives the thing carried to this frame by motion, which may be found while the encoder works; None when
+            nothing is left of it.
 
     Returns:
-        The thing with its new mask; the same track when nothing is left of it, or the new mask is not believable.
+        The thing with its new mask; as it was carried when the new mask is not believable; None when nothing is left.
     """
     size = (image.shape[0], image.shape[1])
-    carried = track.soft > 0
-    if not carried.any():
+    if not (before.soft > 0).any():
+        return carried()
+    view = view_round(box_on_frame(before.soft, size), size)
+    embedding = model.encode(image, size=(SIDE, SIDE), view=view)
+    track = carried()
+    if track is None or not (track.soft > 0).any():
         return track
     box = box_on_frame(track.soft, size)
-    view = view_round(box, size)
     corners = (
         max(box[0], view.x0),
         max(box[1], view.y0),
         min(box[2], view.x0 + view.width),
         min(box[3], view.y0 + view.height),
     )
-    point = deepest_on_frame(track.soft, size)
-    embedding = model.encode(image, size=(SIDE, SIDE), view=view, time_ns=track.time_ns)
+    point = np.array(deepest_on_frame(track.soft, size))
+    if corners[2] <= corners[0] or corners[3] <= corners[1] or not view.contains(point):
+        return track
     logits, scores = model.decode_logits(embedding, points=[[point]], boxes=[corners])
     # Compared on the close-up's own small grid; only the mask that is taken is laid over the frame.
     expected = lowered(track.soft, embedding, size) > 0
     likeness = np.array([overlap(low > 0, expected) for low in logits[0]])
     chosen = int(np.argmax(likeness + scores[0]))
-    if likeness[chosen] < AGREES:
+    late = track.time_ns - track.decoded_ns > LATE_MS * NS_PER_MS
+    if likeness[chosen] < (AGREES_LATE if late else AGREES):
         return track
     soft = embedding.placement.paste_on(logits[0, chosen], size, grid_of(size))
     return Track(

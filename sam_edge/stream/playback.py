@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,6 +73,8 @@ def in_real_time(session: GazeSession, frames: FrameReader, samples: Sequence[Ga
     writing takes part; the whole clip has to fit in memory.
     """
     clip = list(frames)
+    # OpenCV's own threads would compete with the encoder's: the slowest steps take twice as long with them.
+    cv2.setNumThreads(1)
     session.warm_up(clip[0].image)
     clock = Clock(session, samples)
     newest: Selection | None = None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import GazeSource
+from sam_edge.geometry import default_size
 from sam_edge.masks import box_of, without_islands
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
 from sam_edge.stream.attention import Attention, Scene
@@ -30,13 +32,23 @@ FOLLOWED, FOLLOWED_IN_THREAD = 5, 3
 """Candidates that are followed: more where nobody waits for them."""
 HOVER_MS = 250.0
 """A first rest on a thing selects it when it has lasted this long; before, the thing is only outlined."""
-REFRESH_MS = 600.0
+IN_THREAD_PX = 224 * 448
+"""Most input pixels of a whole frame that is encoded beside the camera: a third of what gives the best masks, in a
+fifth of the time."""
+REFRESH_MS = 150.0
 """While gaze stays on the selected thing, the whole frame is encoded this often."""
-CLOSER_MS = 20.0
-"""A step waits this long for the close-up of its frame when the whole frame is not being encoded at that time; where it
-takes longer, motion carries the last one on."""
+CLOSER_MS, CLOSER_AT_MOST_MS = 22.0, 26.0
+"""A step ends when so much of it has passed, with its frame's close-up or with the last one carried on by motion; it
+does not wait at all where close-ups have taken longer than the second lately."""
+LATELY = 0.2
+"""Weight of the newest close-up in how long they take."""
 SAME_TRACK = 0.6
 """A track that overlaps the newest verdict this much, on the verdict's frame, goes on: it is finer and fresher."""
+GAP_S = 0.05
+"""The whole frame's encoding and its judgement begin between two steps, so that steps have the machine for themselves;
+they wait no longer than this for that."""
+CARRIED_TIMEOUT_S = 5.0
+"""A close-up waits this long for the motion of its frame, which takes milliseconds."""
 TRACKED_FRAMES = 48
 """Frames for which the track is remembered."""
 BLINK_MS = 300.0
@@ -51,6 +63,18 @@ class Frame:
     """RGB uint8 (H, W, 3)."""
     time_ns: int
     """When it was shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseUp:
+    """A close-up that is to be made."""
+
+    frame: Frame
+    """The frame."""
+    before: Track
+    """The thing on the frame before."""
+    carried: Future[Track | None] = field(default_factory=Future)
+    """The thing carried to the frame, which is found while the encoder works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +143,8 @@ class GazeSession:
             model: from `sam_edge.load`.
             gaze: a live source, read at every step and closed with the session; None when gaze is given by `feed`.
             px_per_deg: frame pixels in a degree of visual angle.
-            size: the encoder's input (height, width); None picks one that suits the frame.
+            size: the encoder's input (height, width) for whole frames; None picks one that suits the frame, a small one
+                with `in_thread`: there it has to find what is meant, and close-ups see to the outline.
             in_thread: encode in a thread of its own, and never let the camera wait.
             recorder: told everything that happens; closed with the session. A recording replays to the same result
                 when `in_thread` is False.
@@ -153,6 +178,9 @@ class GazeSession:
         self._track: Track | None = None
         self._tracked: dict[int, Track] = {}
         self._rest_judged: int | None = None
+        self._closeup_ms = CLOSER_MS
+        self._between_steps = threading.Event()
+        self._between_steps.set()
 
     def feed(self, samples: Iterable[GazeSample]) -> None:
         """Take gaze samples, in order of time, on the clock of the frames. Another thread may do so between steps."""
@@ -191,7 +219,7 @@ class GazeSession:
     def warm_up(self, image: NDArray[np.uint8]) -> None:
         """Encode and decode once on a frame like those to come, so that the first step does not open the engine."""
         check_frame(image)
-        embedding = self._model.encode(image, size=self._size)
+        embedding = self._model.encode(image, size=self._size_for(image))
         height, width = image.shape[:2]
         box = (0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height)
         self._model.decode_logits(embedding, points=[[[width / 2, height / 2]]])
@@ -277,27 +305,61 @@ class GazeSession:
         with timed(stages, "gaze"):
             if self._gaze is not None:
                 self.feed(self._gaze.read())
-        with timed(stages, "motion"):
-            self._motion.advance(image, time_ns)
         frame, before = Frame(image, time_ns), self._verdict
         if self._thread is None or self._closer is None:
+            with timed(stages, "motion"):
+                self._motion.advance(image, time_ns)
             self._verdict = self._attend(frame)
             with timed(stages, "propagate"):
                 selection = self._shown(self._verdict, time_ns)
         else:
-            self._verdict = self._thread.newest()
-            with timed(stages, "propagate"):
-                self._carry_track(before, time_ns)
-            if self._due(time_ns):
-                self._thread.offer(frame)
-            with timed(stages, "closeup"):
-                self._follow(frame, self._closer)
-            with timed(stages, "show"):
-                selection = self._shown(self._verdict, time_ns)
+            selection = self._step_in_time(frame, self._thread, self._closer, stages)
         total = 1e3 * (time.perf_counter() - begun)
         new = self._verdict is not None and self._verdict is not before
         behind = self._verdict.stages_ms if new and self._verdict is not None else {}
         return replace(selection, timing_ms={**stages, **behind, "total": total})
+
+    def _step_in_time(
+        self,
+        frame: Frame,
+        whole: NewestFirst[Frame, Verdict],
+        closer: NewestFirst[CloseUp, Track],
+        stages: dict[str, float],
+    ) -> Selection:
+        """Step without waiting for the whole frame's encoding: motion, and a close-up of what is selected."""
+        self._between_steps.clear()
+        try:
+            return self._step_at_once(frame, whole, closer, stages)
+        finally:
+            self._between_steps.set()
+            if self._due(frame.time_ns):
+                whole.offer(frame)
+
+    def _step_at_once(
+        self,
+        frame: Frame,
+        whole: NewestFirst[Frame, Verdict],
+        closer: NewestFirst[CloseUp, Track],
+        stages: dict[str, float],
+    ) -> Selection:
+        begun = time.perf_counter()
+        before, self._verdict = self._verdict, whole.newest()
+        self._join(before)
+        closeup = self._closeup(frame, whole, closer)
+        try:
+            with timed(stages, "motion"):
+                self._motion.advance(frame.image, frame.time_ns)
+            with timed(stages, "propagate"):
+                self._track = self._carried(self._track, frame.time_ns)
+        finally:
+            if closeup is not None:
+                closeup.carried.set_result(self._track)
+        with timed(stages, "closeup"):
+            waits = closeup is not None and self._closeup_ms <= CLOSER_AT_MOST_MS
+            left_s = CLOSER_MS / 1e3 - (time.perf_counter() - begun) if waits else 0.0
+            self._take_closeup(frame, closer, max(0.0, left_s))
+        with timed(stages, "show"):
+            return self._shown(self._verdict, frame.time_ns)
 
     def _due(self, time_ns: int) -> bool:
         """Say whether the whole frame is to be encoded: the close-up does not tell what else may be meant."""
@@ -315,23 +377,24 @@ class GazeSession:
         noise_grid = self._attention.noise_px * track.soft.shape[1] / self._frame_size[1]
         return density_at(gaze_density(track.soft, noise_grid), x_px, y_px, self._frame_size) < 1.0
 
-    def _carry_track(self, before: Verdict | None, time_ns: int) -> None:
-        """Bring the track to the newest frame, or begin a new one where the verdict says otherwise."""
-        verdict, track = self._verdict, self._track
+    def _join(self, before: Verdict | None) -> None:
+        """Begin a new track where a new verdict says that something else is meant, or something else of it."""
+        verdict = self._verdict
         if verdict is None or verdict.meant is None:
             self._track = None
-            return
-        if verdict is not before and not self._agrees(verdict, verdict.meant):
+        elif verdict is not before and not self._agrees(verdict, verdict.meant):
             meant = verdict.meant
-            track = Track(meant.object_id, verdict.time_ns, meant.soft, meant.score, verdict.time_ns)
-        if track is not None and track.time_ns != time_ns:
-            motion = self._motion.between(track.time_ns, time_ns)
-            track = (
-                None
-                if motion is None
-                else replace(track, time_ns=time_ns, soft=motion.carry(track.soft), low=None, embedding=None)
-            )
-        self._track = track
+            begun = Track(meant.object_id, verdict.time_ns, meant.soft, meant.score, verdict.time_ns)
+            self._track = self._carried(begun, self._motion.newest_ns)
+
+    def _carried(self, track: Track | None, time_ns: int | None) -> Track | None:
+        """Return a track carried to a frame by motion; None when that is not known."""
+        if track is None or time_ns is None or track.time_ns == time_ns:
+            return track
+        motion = self._motion.between(track.time_ns, time_ns)
+        if motion is None:
+            return None
+        return replace(track, time_ns=time_ns, soft=motion.carry(track.soft), low=None, embedding=None)
 
     def _agrees(self, verdict: Verdict, meant: Thing) -> bool:
         then = self._tracked.get(verdict.time_ns)
@@ -342,30 +405,41 @@ class GazeSession:
             and overlap(then.soft > 0, meant.soft > 0) >= SAME_TRACK
         )
 
-    def _follow(self, frame: Frame, closer: NewestFirst[tuple[Frame, Track], Track]) -> None:
-        """Look closer at the thing tracked, and wait for it as long as the frame's deadline allows."""
+    def _closeup(
+        self, frame: Frame, whole: NewestFirst[Frame, Verdict], closer: NewestFirst[CloseUp, Track]
+    ) -> CloseUp | None:
+        """Begin a close-up of the thing tracked; None when the machine has more urgent work."""
+        verdict = self._verdict
+        likely = verdict is not None and (verdict.settled or verdict.state is State.SELECTED)
+        # As long as a thing is only hovered over, finding out what is meant goes first.
+        if self._track is None or closer.busy or (whole.busy and not likely):
+            return None
+        closeup = CloseUp(frame, self._track)
+        closer.offer(closeup)
+        return closeup
+
+    def _take_closeup(self, frame: Frame, closer: NewestFirst[CloseUp, Track], wait_s: float) -> None:
+        """Take the newest close-up, waiting a while for this frame's."""
+        found = closer.finished(wait_s)
         track = self._track
         if track is None:
             return
-        if not closer.busy:
-            closer.offer((frame, track))
-        waits = self._thread is None or not self._thread.busy
-        found = closer.finished(CLOSER_MS / 1e3) if waits else closer.newest()
         if found is not None and found.object_id == track.object_id and found.decoded_ns > track.decoded_ns:
-            if found.time_ns == frame.time_ns:
-                self._track = found
-            else:
-                motion = self._motion.between(found.time_ns, frame.time_ns)
-                if motion is not None:
-                    soft = motion.carry(found.soft)
-                    self._track = replace(found, time_ns=frame.time_ns, soft=soft, low=None, embedding=None)
-        if self._track is not None:
-            older = list(self._tracked.items())[-TRACKED_FRAMES:]
-            self._tracked = {**dict(older), frame.time_ns: self._track}
+            self._track = self._carried(found, frame.time_ns) or track
+        older = list(self._tracked.items())[-TRACKED_FRAMES:]
+        self._tracked = {**dict(older), frame.time_ns: self._track or track}
 
-    def _look_closer(self, job: tuple[Frame, Track]) -> Track:
-        frame, track = job
-        return look_closer(self._model, frame.image, track)
+    def _look_closer(self, closeup: CloseUp) -> Track | None:
+        begun = time.perf_counter()
+        found = look_closer(
+            self._model,
+            closeup.frame.image,
+            closeup.before,
+            lambda: closeup.carried.result(CARRIED_TIMEOUT_S),
+        )
+        took_ms = 1e3 * (time.perf_counter() - begun)
+        self._closeup_ms += LATELY * (took_ms - self._closeup_ms)
+        return found
 
     def _attend(self, frame: Frame) -> Verdict | None:
         """Encode a frame, take the gaze that came meanwhile, and find what is meant.
@@ -377,8 +451,10 @@ class GazeSession:
         if self._looking.rest_id is None:
             return None
         stages: dict[str, float] = {}
+        self._wait_for_gap()
         with timed(stages, "encode"):
             embedding = self._encoded(frame)
+        self._wait_for_gap()
         with timed(stages, "attend"), self._attending:
             look = self._looking.take()
             if look is not None and look.rest_id == self._let_go:
@@ -405,6 +481,10 @@ class GazeSession:
                 stages_ms=stages,
             )
 
+    def _wait_for_gap(self) -> None:
+        if self._closer is not None:
+            self._between_steps.wait(GAP_S)
+
     def _followed(self, time_ns: int) -> Grid | None:
         """Return where the track was on a frame, when it is the thing that is meant."""
         track, best = self._tracked.get(time_ns), self._attention.best
@@ -418,7 +498,12 @@ class GazeSession:
         before = self._scene
         if before is not None and self._motion.still(before.time_ns, frame.time_ns):
             return before.embedding
-        return self._model.encode(frame.image, size=self._size, time_ns=frame.time_ns)
+        return self._model.encode(frame.image, size=self._size_for(frame.image), time_ns=frame.time_ns)
+
+    def _size_for(self, image: NDArray[np.uint8]) -> tuple[int, int] | None:
+        if self._size is not None or self._thread is None:
+            return self._size
+        return default_size((image.shape[0], image.shape[1]), IN_THREAD_PX)
 
     def _state(self, meant: Candidate | None, look: Look | None, *, had: bool) -> State:
         if meant is None:

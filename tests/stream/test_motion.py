@@ -72,5 +72,5 @@ def test_still_says_whether_the_picture_changed() -> None:
 
 
 def test_the_grid_has_the_frames_shape() -> None:
-    assert grid_of((480, 854)) == (240, 427)
+    assert grid_of((480, 854)) == (180, 320)
     assert grid_of((240, 320)) == (240, 320)
