@@ -1,13 +1,13 @@
 """Select in live video with the mouse as the eye tracker: rest it on a thing, and the thing is outlined.
 
-A click, or the key s, keeps what is outlined while you go on to other things; a right click, or r, lets go of everything.
+A click, or the key s, keeps what is outlined while you go on to other things; a right click, or r, lets go of all.
 
     python examples/webcam_mouse.py [CAMERA OR VIDEO] [--px-per-deg 15]
 
-Give the number of a camera (default 0), or a video file, which is played at its own rate. q or Esc ends. The picture never
-waits for the encoder, which has a thread of its own. With `--headless` there is no window, and every frame is waited
-for: a made-up mouse rests in the middle of the picture, or at `--mouse X,Y`; `--frames N --out PICTURE.png` stops after
-N frames and writes the last one as it would have been shown.
+Give the number of a camera (default 0), or a video file, which is played at its own rate. q or Esc ends. The picture
+never waits for the encoder, which has a thread of its own. With `--headless` there is no window, and every frame is
+waited for: a made-up mouse rests in the middle of the picture, or at `--mouse X,Y`; `--frames N --out PICTURE.png`
+stops after N frames and writes the last one as it would have been shown.
 """
 
 from __future__ import annotations
