@@ -26,7 +26,8 @@ class World(Fake):
     """Things that are boxes, x0, y0, x1, y1 in frame pixels, on frames of `FRAME` encoded whole at `INPUT`.
 
     One point gives the three smallest things that hold it, as SAM gives part, thing and scene; several give the
-    smallest thing that holds them all, or else pieces of several; a box gives the thing most like it.
+    smallest thing that holds them all, or else pieces of several; a box gives the thing most like it. On inputs of
+    another size, as close-ups have them, a box gives itself.
     """
 
     def __init__(self, *things: Box) -> None:
@@ -45,6 +46,8 @@ class World(Fake):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         self.prompts.append(points.shape[0])
         rows, columns = mask.shape[2:]
+        if (rows, columns) != (INPUT[0] // 4, INPUT[1] // 4):
+            return super().decode(embedding, points, labels, mask, has_mask)
         logits = np.full((points.shape[0], 4, rows, columns), -10, np.float32)
         for prompt, (places, kinds) in enumerate(zip(points / 2, labels, strict=True)):
             boxes = self._meant(places[kinds == 1], [*places[kinds == 2], *places[kinds == 3]])
@@ -63,7 +66,11 @@ class World(Fake):
             readings = [[holding[min(index, len(holding) - 1)]] for index in range(3)]
             return [readings[0], *readings]
         each = [
-            min((one for one in self.things if holds(one, x, y)), key=area, default=(x - 2, y - 2, x + 2, y + 2))
+            min(
+                (one for one in self.things if holds(one, x, y)),
+                key=area,
+                default=(x - 2, y - 2, x + 2, y + 2),
+            )
             for x, y in places
         ]
         return [each] * 4

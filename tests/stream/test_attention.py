@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,7 @@ def test_looks_back_and_forth_are_no_flicker(view: Callable[..., Viewer]) -> Non
         viewer.rest_at(125, 55, 160)
     for rest in range(12):
         numbers = [one for one in viewer.numbers()[4 * rest : 4 * rest + 4] if one is not None]
-        assert sum(one != other for one, other in zip(numbers, numbers[1:], strict=False)) <= 1
+        assert sum(one != other for one, other in pairwise(numbers)) <= 1
     assert set(viewer.numbers()) <= {None, 1, 2}
 
 
