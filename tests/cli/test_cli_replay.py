@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import pytest
 
 import sam_edge
@@ -16,7 +18,7 @@ from sam_edge.gaze.recordings import read
 from sam_edge.media.frames import open_frames
 from sam_edge.stream import GazeSession
 from sam_edge.stream.playback import GazeFeed
-from sam_edge.stream.recording import LOG, SessionRecorder
+from sam_edge.stream.recording import LOG, SessionRecorder, read_recording
 
 Replay = Callable[..., tuple[int, str]]
 
@@ -61,6 +63,33 @@ def test_the_same_is_status_0(replayed: Replay, recording: Path, clip: Path) -> 
     status, printed = replayed(recording, clip, "--json")
     assert status == 0
     assert json.loads(printed) == {"frames": 12, "different": 0, "complete": True, "differences": []}
+
+
+def test_a_tracked_clip_is_recorded_and_replayed(
+    run_cli: Callable[..., tuple[int, str, str]], repo_dir: Path, tmp_path: Path
+) -> None:
+    """The beginning of the demo with the real model: `track --record`, then `replay`."""
+    demo, frames, run = repo_dir / "sam_edge" / "assets" / "demo", tmp_path / "frames", tmp_path / "run"
+    frames.mkdir()
+    with open_frames(demo / "clip.mp4") as shown:
+        for frame in itertools.islice(shown, 10):
+            small = cv2.resize(frame.image, (640, 360), interpolation=cv2.INTER_AREA)
+            cv2.imwrite(str(frames / f"{frame.index:03d}.png"), cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+    gaze = tmp_path / "gaze.csv"
+    rows = [f"{index / 200:.3f},{210 + index % 3},{165 + index % 2},1" for index in range(90)]
+    gaze.write_text("\n".join(["timestamp_s,x_px,y_px,confidence", *rows]) + "\n")
+    engine = ("--runtime", "onnxruntime", "--threads", 1)
+    given = ("track", frames, "--gaze", gaze, "--size", "224x224", "--record", run, "--quiet")
+    assert run_cli(*given, *engine)[0] == 0
+    recorded = list(read_recording(run).frames)
+    assert len(recorded) == 10
+    assert recorded[-1].selection.mask is not None
+    assert read_recording(run).options["size"] == [224, 224]
+    status, printed, _ = run_cli("replay", run, frames, *engine)
+    assert (status, printed) == (0, "10 of 10 frames are the same\n")
+    status, _, err = run_cli("replay", run, frames, "--runtime", "fake")
+    assert status == 2
+    assert "recorded with" in err
 
 
 def test_what_differs_is_listed_with_status_1(replayed: Replay, recording: Path, clip: Path) -> None:

@@ -46,7 +46,7 @@ def test_writes_what_was_asked_for(run_cli: Run, clip: Path, gaze_csv: Path, tmp
     assert content["environment"]["engine"] == "fake"
     selected = [frame for frame in content["frames"] if frame["source"] != "none"]
     assert len(selected) == len(found)
-    assert all({"encode", "decode", "total"} <= set(frame["stages_ms"]) for frame in selected)
+    assert all({"encode", "attend", "total"} <= set(frame["stages_ms"]) for frame in selected)
 
 
 def test_the_mask_follows_the_gaze(run_cli: Run, clip: Path, gaze_csv: Path, tmp_path: Path) -> None:
@@ -172,6 +172,26 @@ def test_an_input_is_not_written_over(run_cli: Run, clip: Path, gaze_csv: Path) 
     assert status == 2
     assert "--report" in err
     assert gaze_csv.read_text().startswith("timestamp_s")
+
+
+def test_a_clock_cannot_be_recorded(run_cli: Run, clip: Path, gaze_csv: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    status, _, err = run_cli(
+        "track", clip, "--gaze", gaze_csv, "--runtime", "fake", "--realtime", "--record", folder
+    )
+    assert status == 2
+    assert "--record: not with --realtime" in err
+    assert not folder.exists()
+
+
+def test_a_recording_is_not_written_over(run_cli: Run, clip: Path, gaze_csv: Path, tmp_path: Path) -> None:
+    given = ("track", clip, "--gaze", gaze_csv, "--runtime", "fake", "--quiet", "--record", tmp_path / "run")
+    assert run_cli(*given)[0] == 0
+    before = (tmp_path / "run" / "log.jsonl").read_bytes()
+    status, _, err = run_cli(*given)
+    assert status == 2
+    assert "new or an empty folder" in err
+    assert (tmp_path / "run" / "log.jsonl").read_bytes() == before
 
 
 def test_an_unknown_engine_is_named(run_cli: Run, clip: Path, gaze_csv: Path) -> None:
