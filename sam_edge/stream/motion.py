@@ -65,9 +65,12 @@ class FrameMotion:
     def __init__(self) -> None:
         """Begin without a frame."""
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._still_flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._still_lock = threading.Lock()
         self._grey: NDArray[np.uint8] | None = None
         self._time_ns: int | None = None
-        self._steps: deque[tuple[int, int, Motion, bool]] = deque(maxlen=FRAMES_KEPT)
+        self._steps: deque[tuple[int, int, Motion]] = deque(maxlen=FRAMES_KEPT)
+        self._greys: deque[tuple[int, NDArray[np.uint8]]] = deque(maxlen=FRAMES_KEPT + 1)
         self._asked: dict[int, tuple[Motion, int]] = {}
         self._lock = threading.Lock()
 
@@ -80,11 +83,11 @@ class FrameMotion:
             # From the new frame back to the old one, so that a map is carried by one lookup a pixel.
             # An array in the third place would be a first guess of the flow; None, which the stubs leave out, is none.
             back = np.asarray(self._flow.calc(grey, self._grey, cast(Any, None)), np.float32)
-            still = float(cv2.norm(grey, self._grey, cv2.NORM_L1)) < STILL_LEVELS * grey.size
-            still = still and float(np.percentile(np.abs(back[::4, ::4]), 99)) < STILL_PX
             motion = Motion(back, (columns / image.shape[1], rows / image.shape[0]))
             with self._lock:
-                self._steps.append((self._time_ns, time_ns, motion, still))
+                self._steps.append((self._time_ns, time_ns, motion))
+        with self._lock:
+            self._greys.append((time_ns, grey))
         self._grey, self._time_ns = grey, time_ns
 
     @property
@@ -110,11 +113,20 @@ class FrameMotion:
         return total
 
     def still(self, older_ns: int, newer_ns: int) -> bool:
-        """Say whether the picture has not changed from one frame to a later one."""
-        chain = self._chain(older_ns, newer_ns)
-        return bool(chain) and all(step[3] for step in chain)
+        """Say whether the picture has not changed from one frame to a later one, also not little by little."""
+        with self._lock:
+            greys = dict(self._greys)
+        older, newer = greys.get(older_ns), greys.get(newer_ns)
+        if older is None or newer is None:
+            return False
+        if float(cv2.norm(newer, older, cv2.NORM_L1)) >= STILL_LEVELS * newer.size:
+            return False
+        # Directly from one to the other: steps too small to be seen one by one add up to nothing.
+        with self._still_lock:
+            back = np.asarray(self._still_flow.calc(newer, older, cast(Any, None)), np.float32)
+        return float(np.percentile(np.abs(back[::4, ::4]), 99)) < STILL_PX
 
-    def _chain(self, older_ns: int, newer_ns: int) -> list[tuple[int, int, Motion, bool]]:
+    def _chain(self, older_ns: int, newer_ns: int) -> list[tuple[int, int, Motion]]:
         """Return the remembered steps from one frame to a later one; none when a step is missing."""
         with self._lock:
             chain = [step for step in self._steps if step[0] >= older_ns and step[1] <= newer_ns]

@@ -178,6 +178,7 @@ class GazeSession:
         self._track: Track | None = None
         self._tracked: dict[int, Track] = {}
         self._rest_judged: int | None = None
+        self._released: set[int] = set()
         self._closeup_ms = CLOSER_MS
         self._between_steps = threading.Event()
         self._between_steps.set()
@@ -246,7 +247,10 @@ class GazeSession:
         if self._recorder is not None:
             self._recorder.command("select", {"at_ns": at_ns})
         with self._attending:
-            return self._attention.pin(at_ns)
+            kept = self._attention.pin(at_ns)
+        if kept is not None:
+            self._released.discard(kept)
+        return kept
 
     def release(self, object_id: int | None = None) -> None:
         """Let go of one thing, or of everything. The fixation that rests on it now does not select it again."""
@@ -254,6 +258,8 @@ class GazeSession:
             self._recorder.command("release", {"object_id": object_id})
         with self._attending:
             self._attention.forget(object_id)
+            if object_id is not None:
+                self._released.add(object_id)
             if self._attention.best is None:
                 self._let_go = self._looking.rest_id
                 self._verdict, self._track = None, None
@@ -496,7 +502,7 @@ class GazeSession:
 
     def _encoded(self, frame: Frame) -> Embedding:
         before = self._scene
-        if before is not None and self._motion.still(before.time_ns, frame.time_ns):
+        if before is not None and self._motion.still(before.embedding.time_ns, frame.time_ns):
             return before.embedding
         return self._model.encode(frame.image, size=self._size_for(frame.image), time_ns=frame.time_ns)
 
@@ -521,7 +527,8 @@ class GazeSession:
             return empty
         fresh = verdict.time_ns == time_ns
         track = self._track
-        wanted = (None if track is not None else verdict.meant, *verdict.kept)
+        things = [thing for thing in verdict.kept if thing.object_id not in self._released]
+        wanted = (None if track is not None else verdict.meant, *things)
         needed = not fresh and any(thing is not None for thing in wanted)
         motion = self._motion.between(verdict.time_ns, time_ns) if needed else None
         known = fresh or motion is not None
@@ -530,7 +537,7 @@ class GazeSession:
             masks[0] = mask_of_track(track, verdict.embedding.frame_size)
         kept = tuple(
             Kept(thing.object_id, mask, box, thing.score)
-            for thing, mask in zip(verdict.kept, masks[1:], strict=True)
+            for thing, mask in zip(things, masks[1:], strict=True)
             if mask is not None and (box := box_of(mask)) is not None
         )
         look = verdict.look

@@ -314,7 +314,6 @@ def test_what_is_kept_is_carried_while_another_thing_is_selected(camera: Camera,
     assert centre(shown.kept[0].mask) == pytest.approx((64, 50), abs=2)
 
 
-@pytest.mark.xfail(strict=True, reason="kept things are those of the newest whole frame")
 def test_released_kept_things_are_gone_at_once(camera: Camera, gaze_at: MakeGaze) -> None:
     camera.watch(gaze_at((800, 60, 50), (4000, 125, 55)))
     camera.until_selected()

@@ -217,9 +217,6 @@ def test_an_embedding_serves_while_the_picture_is_still(
     assert moved.age_ms == 0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="each step is compared with the one before it, not with what was encoded"
-)
 def test_a_slow_drift_is_not_taken_for_a_still_picture(
     session: GazeSession, texture: Texture, gaze_at: MakeGaze
 ) -> None:
