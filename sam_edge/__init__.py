@@ -6,6 +6,8 @@ masks = model.segment(image, points=[[320, 200]], labels=[1])
 masks.best
 """
 
+from typing import TYPE_CHECKING
+
 from sam_edge.errors import (
     BundleError,
     CheckpointError,
@@ -25,6 +27,9 @@ from sam_edge.masks import Masks
 from sam_edge.predictor import SamPredictor
 from sam_edge.segmenter import Embedding, Segmenter, load
 
+if TYPE_CHECKING:
+    from sam_edge.stream import GazeSession, Selection, State
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -35,6 +40,7 @@ __all__ = [
     "ExportError",
     "GateError",
     "GazeDataError",
+    "GazeSession",
     "InputError",
     "Masks",
     "MediaError",
@@ -42,9 +48,20 @@ __all__ = [
     "SamEdgeError",
     "SamPredictor",
     "Segmenter",
+    "Selection",
     "SessionError",
+    "State",
     "TrackerError",
     "View",
     "__version__",
     "load",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import the session when it is first asked for: who only segments pictures need not wait for it."""
+    if name in ("GazeSession", "Selection", "State"):
+        from sam_edge import stream
+
+        return getattr(stream, name)
+    raise AttributeError(f"module 'sam_edge' has no attribute {name!r}")

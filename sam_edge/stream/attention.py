@@ -423,8 +423,10 @@ class Attention:
     def _number(self, chosen: Candidate, held: Candidate | None) -> None:
         if chosen.object_id is not None:
             return
-        if held is not None and held.object_id is not None and held is not chosen and part_of(chosen, held):
-            chosen.object_id = held.object_id
+        known = [*self.pinned, held] if held is not None and held is not chosen else self.pinned
+        same = next((one for one in known if one.object_id is not None and part_of(chosen, one)), None)
+        if same is not None:
+            chosen.object_id = same.object_id
         else:
             self._objects += 1
             chosen.object_id = self._objects
@@ -441,9 +443,10 @@ def vote(candidate: Candidate, readings: list[Reading], *, carried: bool) -> Non
 
 
 def part_of(one: Candidate, other: Candidate) -> bool:
-    """Say whether one of two candidates is part of the other, or much the same."""
+    """Say whether one of two candidates is part of the other, or much the same; a background is no whole of things."""
+    smaller, larger = sorted((max(1, one.area), max(1, other.area)))
     shared = np.count_nonzero(one.mask & other.mask)
-    return bool(shared >= IDENTITY * max(1, min(one.area, other.area)))
+    return bool(shared >= IDENTITY * smaller and larger <= LARGEST_SHARE * one.soft.size)
 
 
 def distance_ns(place: Place, at_ns: int) -> int:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 
@@ -44,6 +44,8 @@ LATELY = 0.2
 """Weight of the newest close-up in how long they take."""
 SAME_TRACK = 0.6
 """A track that overlaps the newest verdict this much, on the verdict's frame, goes on: it is finer and fresher."""
+STALE_MS = 1000.0
+"""A mask that was carried for longer than this is lost rather than shown."""
 GAP_S = 0.05
 """The whole frame's encoding and its judgement begin between two steps, so that steps have the machine for themselves;
 they wait no longer than this for that."""
@@ -273,13 +275,14 @@ class GazeSession:
         Closing twice is allowed.
         """
         self._closed = True
-        for thread in (self._thread, self._closer):
-            if thread is not None:
-                thread.close()
-        if self._gaze is not None:
-            self._gaze.close()
-        if self._recorder is not None:
-            self._recorder.close()
+        with ExitStack() as stack:
+            if self._recorder is not None:
+                stack.callback(self._recorder.close)
+            if self._gaze is not None:
+                stack.callback(self._gaze.close)
+            for thread in (self._thread, self._closer):
+                if thread is not None:
+                    stack.callback(thread.close)
 
     def __enter__(self) -> GazeSession:
         """Return itself."""
@@ -398,7 +401,7 @@ class GazeSession:
         if track is None or time_ns is None or track.time_ns == time_ns:
             return track
         motion = self._motion.between(track.time_ns, time_ns)
-        if motion is None:
+        if motion is None or time_ns - track.decoded_ns > STALE_MS * NS_PER_MS:
             return None
         return replace(track, time_ns=time_ns, soft=motion.carry(track.soft), low=None, embedding=None)
 
@@ -471,6 +474,9 @@ class GazeSession:
             motion = self._motion.between(before.time_ns, frame.time_ns) if before is not None else None
             scene = Scene(embedding, frame.time_ns, motion)
             had = self._attention.best is not None
+            if before is not None and motion is None:
+                # Nobody knows where things went meanwhile.
+                self._attention.forget()
             meant = self._attention.see(scene, look, self._followed(frame.time_ns))
             if look is not None:
                 self._rest_judged = look.rest_id

@@ -201,7 +201,7 @@ def test_errors_of_the_thread_surface_in_step_and_the_session_goes_on(
             camera.index += 1
         camera.settle()
     assert raised == ["the engine stumbled"]
-    assert shown.object_id == 1
+    assert shown.object_id is not None
     assert shown.state is State.SELECTED
 
 
