@@ -43,9 +43,10 @@ TOLERATED = 5e-5
 """Squared relative error of the embedding that rounding one matrix product may cause."""
 TOLERATED_OF_CONVOLUTIONS = 1e-4
 """The same of a convolution: there are fewer."""
-TOLERATED_FOR_WORK = 7.5e-8
+TOLERATED_FOR_WORK = 0.0
 """The same of a convolution for every multiplication that it does for a pixel of the picture: what saves little time
-may not disturb much."""
+may not disturb much. At 0 every convolution stays in floating point: at 7.5e-8 the two that pay most save some 3 % of
+the time, and cost .007 of the chosen mask's IoU on OpenVINO in bf16."""
 SMALLEST_FACTOR, LARGEST_FACTOR = 0.02, 50.0
 """Between these a channel is divided before it is rounded."""
 SHARES = (None, 0.3, 0.45, 0.6, 0.75, 0.9)
