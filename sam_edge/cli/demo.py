@@ -35,6 +35,7 @@ def run(given: argparse.Namespace) -> int:
         report=out / "report.json",
         px_per_deg=None,
         realtime=False,
+        record=None,
         quiet=False,
         model=None,
         runtime=given.runtime,
