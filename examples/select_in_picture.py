@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 import sam_edge
+from sam_edge.masks import boxes_of, without_islands
 from sam_edge.media.frames import open_frames
 from sam_edge.media.images import read_image
 
@@ -33,8 +34,10 @@ def main(arguments: list[str]) -> None:
     with sam_edge.load() as model:
         masks = model.segment(image, points=[point], labels=[1])
 
-    x0, y0, x1, y1 = (int(value) for value in masks.boxes[0])
-    cut = np.dstack([image, masks.best * np.uint8(255)])[y0:y1, x0:x1]
+    # SAM's masks have small islands here and there.
+    mask = without_islands(masks.best)
+    x0, y0, x1, y1 = (int(value) for value in boxes_of(mask[None])[0])
+    cut = np.dstack([image, mask * np.uint8(255)])[y0:y1, x0:x1]
     cv2.imwrite(out, cv2.cvtColor(cut, cv2.COLOR_RGBA2BGRA))
     print(f"{out}: {x1 - x0}x{y1 - y0} pixels, predicted IoU {masks.scores[0]:.2f}")
 
