@@ -24,7 +24,7 @@ from sam_edge.stream.candidate import Candidate, Grid, density_at, gaze_density,
 from sam_edge.stream.closeup import SIDE, Track, look_closer
 from sam_edge.stream.encoding import NewestFirst
 from sam_edge.stream.looking import NS_PER_MS, Look, Looking
-from sam_edge.stream.motion import FrameMotion, Motion
+from sam_edge.stream.motion import FrameMotion
 from sam_edge.stream.recording import SessionRecorder
 from sam_edge.stream.selection import Kept, Selection, State
 
@@ -528,9 +528,8 @@ class GazeSession:
 
     def _shown(self, verdict: Verdict | None, time_ns: int) -> Selection:
         """Bring what was found to the newest frame."""
-        empty = Selection(time_ns, State.NONE, None, None, None, None, "none")
         if verdict is None:
-            return empty
+            return Selection(time_ns, State.NONE, None, None, None, None, "none")
         fresh = verdict.time_ns == time_ns
         track = self._track
         things = [thing for thing in verdict.kept if thing.object_id not in self._released]
@@ -538,9 +537,17 @@ class GazeSession:
         needed = not fresh and any(thing is not None for thing in wanted)
         motion = self._motion.between(verdict.time_ns, time_ns) if needed else None
         known = fresh or motion is not None
-        masks = [self._mask_of(thing, verdict, motion) if known else None for thing in wanted]
+        size = verdict.embedding.frame_size
+        masks = [
+            None
+            if thing is None or not known
+            else shown_mask(thing.soft, thing.low, verdict.embedding, size)
+            if motion is None
+            else shown_mask(motion.carry(thing.soft), None, None, size)
+            for thing in wanted
+        ]
         if track is not None:
-            masks[0] = mask_of_track(track, verdict.embedding.frame_size)
+            masks[0] = shown_mask(track.soft, track.low, track.embedding, size)
         kept = tuple(
             Kept(thing.object_id, mask, box, thing.score)
             for thing, mask in zip(things, masks[1:], strict=True)
@@ -569,26 +576,20 @@ class GazeSession:
             kept=kept,
         )
 
-    def _mask_of(
-        self, thing: Thing | None, verdict: Verdict, motion: Motion | None
-    ) -> NDArray[np.bool_] | None:
-        """Return a thing's mask on the newest frame, bool (H, W); None when nothing of it is there."""
-        if thing is None:
-            return None
-        size = verdict.embedding.frame_size
-        if motion is None and thing.low is not None:
-            mask = np.asarray(verdict.embedding.placement.paste(thing.low, size) > 0)
-        else:
-            mask = upsampled(thing.soft if motion is None else motion.carry(thing.soft), size)
-        return without_islands(mask) if mask.any() else None
 
-
-def mask_of_track(track: Track, size: tuple[int, int]) -> NDArray[np.bool_] | None:
-    """Return a track's mask on its frame, bool (H, W); None when nothing of it is there."""
-    if track.low is not None and track.embedding is not None:
-        mask = np.asarray(track.embedding.placement.paste(track.low, size) > 0)
+def shown_mask(
+    soft: Grid,
+    low: NDArray[np.float32] | None,
+    embedding: Embedding | None,
+    size: tuple[int, int],
+) -> NDArray[np.bool_] | None:
+    """Return a mask on its frame, bool (H, W) of `size`: from low-resolution logits on the frame's embedding where they
+    are known, else from the motion grid; None when nothing of it is there.
+    """
+    if low is not None and embedding is not None:
+        mask = np.asarray(embedding.placement.paste(low, size) > 0)
     else:
-        mask = upsampled(track.soft, size)
+        mask = upsampled(soft, size)
     return without_islands(mask) if mask.any() else None
 
 
