@@ -18,18 +18,20 @@ from numpy.typing import NDArray
 
 from sam_edge.segmenter import Embedding, Segmenter
 from sam_edge.stream.candidate import (
-    CLIP,
     Candidate,
     Grid,
     box_on_frame,
+    cell_of,
     deepest_on_frame,
     density_at,
     gaze_density,
     in_one_piece,
+    on_grid,
     overlap,
 )
-from sam_edge.stream.looking import NS_PER_MS, Look
+from sam_edge.stream.looking import Look
 from sam_edge.stream.motion import Motion, grid_of
+from sam_edge.stream.rest import NS_PER_MS
 
 LAG_MS = 60.0
 """A look answers what was on the screen so long ago: the delay of following a moving thing and of a display."""
@@ -275,7 +277,7 @@ class Attention:
         logits, scores = self._model.decode_logits(embedding, points=points, boxes=boxes)
         kept: list[Candidate] = []
         for candidate, maps, values in zip(followed, logits, scores, strict=True):
-            softs = self._on_grid(maps, embedding)
+            softs = [on_grid(low, embedding) for low in maps]
             was = candidate.mask
             chosen = int(np.argmax([overlap(soft > 0, was) for soft in softs] + values))
             candidate.soft, candidate.low = softs[chosen], maps[chosen]
@@ -287,11 +289,8 @@ class Attention:
         self.candidates = kept
 
     def _place_on(self, candidate: Candidate, size: tuple[int, int]) -> tuple[float, float]:
-        rows, columns = candidate.soft.shape
         for place in reversed(self.places):
-            column = min(columns - 1, int(place.x_px * columns / size[1]))
-            row = min(rows - 1, int(place.y_px * rows / size[0]))
-            if candidate.soft[row, column] > 0:
+            if candidate.soft[cell_of(place.x_px, place.y_px, candidate.soft.shape, size)] > 0:
                 return place.x_px, place.y_px
         return deepest_on_frame(candidate.soft, size)
 
@@ -337,7 +336,7 @@ class Attention:
         # One point has three readings; SAM's single mask is for prompts that leave no doubt.
         first = 1 if alone else 0
         maps, values = logits[0, first:], scores[0, first:].astype(np.float64)
-        softs = self._on_grid(maps, embedding)
+        softs = [on_grid(low, embedding) for low in maps]
         areas = np.array([max(np.count_nonzero(soft > 0) / soft.size, 1e-5) for soft in softs])
         log_share = READING_SHARPNESS * np.minimum(values - values.max() + READING_SLACK, 0.0)
         # Of equals the largest: people mean things, not parts of them.
@@ -347,13 +346,6 @@ class Attention:
         return [
             Reading(soft, float(share), float(value), low)
             for soft, share, value, low in zip(softs, shares, values, maps, strict=True)
-        ]
-
-    def _on_grid(self, maps: NDArray[np.float32], embedding: Embedding) -> list[Grid]:
-        grid = grid_of(embedding.frame_size)
-        return [
-            np.clip(embedding.placement.paste_on(low, embedding.frame_size, grid), -CLIP, CLIP)
-            for low in maps
         ]
 
     def _weigh(self, scene: Scene, *, live: bool) -> None:

@@ -8,6 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_edge.segmenter import Embedding
+from sam_edge.stream.motion import grid_of
+
 Grid = NDArray[np.float32]
 """Logits on the motion grid (rows, columns), clipped to `CLIP`: above 0 on the thing."""
 
@@ -61,6 +64,21 @@ def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     return np.count_nonzero(one & other) / union if union else 0.0
 
 
+def cell_of(x_px: float, y_px: float, grid: tuple[int, ...], frame_size: tuple[int, int]) -> tuple[int, int]:
+    """Return the row and column of a grid over the frame that a place, frame pixels, falls in, or is nearest to."""
+    rows, columns = grid
+    return (
+        min(rows - 1, max(0, int(y_px * rows / frame_size[0]))),
+        min(columns - 1, max(0, int(x_px * columns / frame_size[1]))),
+    )
+
+
+def on_grid(low: NDArray[np.float32], embedding: Embedding) -> Grid:
+    """Lay low-resolution logits (4h, 4w) of an embedding over the motion grid, clipped to `CLIP`."""
+    size = embedding.frame_size
+    return np.clip(embedding.placement.paste_on(low, size, grid_of(size)), -CLIP, CLIP)
+
+
 def box_on_frame(soft: Grid, frame_size: tuple[int, int]) -> tuple[float, float, float, float]:
     """Return the box x0, y0, x1, y1 of a mask that is not empty, frame pixels."""
     left, top, width, height = cv2.boundingRect((soft > 0).astype(np.uint8))
@@ -86,16 +104,7 @@ def in_one_piece(soft: Grid, points: list[tuple[float, float]], frame_size: tupl
     """
     bridged = cv2.dilate((soft > 0).astype(np.uint8), np.ones((5, 5), np.uint8))
     _, pieces = cv2.connectedComponents(bridged)
-    rows, columns = soft.shape
-    found = {
-        int(
-            pieces[
-                min(rows - 1, max(0, int(y * rows / frame_size[0]))),
-                min(columns - 1, max(0, int(x * columns / frame_size[1]))),
-            ]
-        )
-        for x, y in points
-    }
+    found = {int(pieces[cell_of(x_px, y_px, soft.shape, frame_size)]) for x_px, y_px in points}
     return len(found - {0}) <= 1
 
 
@@ -120,10 +129,7 @@ def gaze_density(soft: Grid, noise_grid: float) -> Grid:
 
 def density_at(density: Grid, x_px: float, y_px: float, frame_size: tuple[int, int]) -> float:
     """Read a density at a place of the frame, frame pixels; places outside count as the nearest edge."""
-    rows, columns = density.shape
-    column = min(columns - 1, max(0, int(x_px * columns / frame_size[1])))
-    row = min(rows - 1, max(0, int(y_px * rows / frame_size[0])))
-    return float(density[row, column])
+    return float(density[cell_of(x_px, y_px, density.shape, frame_size)])
 
 
 def upsampled(soft: Grid, frame_size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from sam_edge.geometry import MASK_STRIDE, STRIDE, View
 from sam_edge.segmenter import Embedding, Segmenter
-from sam_edge.stream.candidate import CLIP, Grid, box_on_frame, deepest_on_frame, overlap
-from sam_edge.stream.looking import NS_PER_MS
-from sam_edge.stream.motion import grid_of
+from sam_edge.stream.candidate import Grid, box_on_frame, deepest_on_frame, on_grid, overlap
+from sam_edge.stream.rest import NS_PER_MS
 
 SIDE = 224
 """The close-up's input is this wide and high, the smallest that the encoder takes without padding."""
@@ -100,11 +99,10 @@ def look_closer(
     late = track.time_ns - track.decoded_ns > LATE_MS * NS_PER_MS
     if likeness[chosen] < (AGREES_LATE if late else AGREES):
         return track
-    soft = embedding.placement.paste_on(logits[0, chosen], size, grid_of(size))
     return Track(
         object_id=track.object_id,
         time_ns=track.time_ns,
-        soft=np.clip(soft, -CLIP, CLIP),
+        soft=on_grid(logits[0, chosen], embedding),
         score=float(scores[0, chosen]),
         decoded_ns=track.time_ns,
         low=logits[0, chosen],

@@ -10,9 +10,8 @@ import numpy as np
 
 from sam_edge.gaze.events import EventDetector, Fixation
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.stream.rest import RestMerger
+from sam_edge.stream.rest import NS_PER_MS, RestMerger
 
-NS_PER_MS = 1_000_000
 SETTLED_MS = 60.0
 """Gaze must rest this long before it counts: the first samples after a saccade still move."""
 ONSET_MS = 20.0

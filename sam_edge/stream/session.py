@@ -19,13 +19,14 @@ from sam_edge.gaze.source import GazeSource
 from sam_edge.geometry import default_size
 from sam_edge.masks import box_of, without_islands
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
-from sam_edge.stream.attention import Attention, Scene
+from sam_edge.stream.attention import SETTLED_RESTS, Attention, Scene
 from sam_edge.stream.candidate import Candidate, Grid, density_at, gaze_density, overlap, upsampled
 from sam_edge.stream.closeup import SIDE, Track, look_closer
 from sam_edge.stream.encoding import NewestFirst
-from sam_edge.stream.looking import NS_PER_MS, Look, Looking
+from sam_edge.stream.looking import Look, Looking
 from sam_edge.stream.motion import FrameMotion
 from sam_edge.stream.recording import SessionRecorder
+from sam_edge.stream.rest import NS_PER_MS
 from sam_edge.stream.selection import Kept, Selection, State
 
 FOLLOWED, FOLLOWED_IN_THREAD = 5, 3
@@ -524,7 +525,9 @@ class GazeSession:
         if look is None or not self._attention.looked_at(look.rest_id):
             return State.HELD
         dwell_ms = (look.time_ns - look.onset_ns) / NS_PER_MS
-        return State.SELECTED if self._attention.agreed >= 2 or dwell_ms >= HOVER_MS else State.HOVER
+        return (
+            State.SELECTED if self._attention.agreed >= SETTLED_RESTS or dwell_ms >= HOVER_MS else State.HOVER
+        )
 
     def _shown(self, verdict: Verdict | None, time_ns: int) -> Selection:
         """Bring what was found to the newest frame."""
