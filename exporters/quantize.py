@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.hooks import RemovableHandle
 
 from sam_edge.exporters.balance import absorbed, dividers
 from sam_edge.exporters.onnx_weights import channel_scale, rounded
@@ -93,14 +94,21 @@ def observe(model: Sam, images: Sequence[NDArray[np.uint8]], *, seed: int = 0) -
         module.register_forward_pre_hook(watch(name, channels_axis(module)))
         for name, module in layers_of(model).items()
     ]
+    encode_watched(model, images, handles)
+    return seen
+
+
+def encode_watched(
+    model: Sam, images: Sequence[NDArray[np.uint8]], watchers: Sequence[RemovableHandle]
+) -> None:
+    """Encode pictures (H, W, 3) while hooks watch, and take the hooks off, whatever happens."""
     try:
         with torch.inference_mode():
             for image in images:
                 model.encode(torch.from_numpy(image)[None])
     finally:
-        for handle in handles:
-            handle.remove()
-    return seen
+        for watcher in watchers:
+            watcher.remove()
 
 
 def least_error(
@@ -236,13 +244,7 @@ def correct_biases(model: Sam, plan: Mapping[str, Rounding], images: Sequence[ND
         return hook
 
     handles = [layers[name].register_forward_hook(watch(name, rounding)) for name, rounding in plan.items()]
-    try:
-        with torch.inference_mode():
-            for image in images:
-                model.encode(torch.from_numpy(image)[None])
-    finally:
-        for handle in handles:
-            handle.remove()
+    encode_watched(model, images, handles)
     for name, added in total.items():
         former = layers[name].bias
         layers[name].bias = nn.Parameter(-added.clone() if former is None else former.detach() - added)
