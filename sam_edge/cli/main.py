@@ -7,7 +7,19 @@ import sys
 from collections.abc import Sequence
 
 import sam_edge
-from sam_edge.cli import annotate, demo, doctor, everything, export, gaze, replay, segment, track, verify
+from sam_edge.cli import (
+    annotate,
+    demo,
+    doctor,
+    everything,
+    export,
+    gaze,
+    profile,
+    replay,
+    segment,
+    track,
+    verify,
+)
 from sam_edge.errors import SamEdgeError
 
 FAILED = 2
@@ -23,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--version", action="version", version=f"sam-edge {sam_edge.__version__}")
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (demo, track, replay, segment, everything, annotate, gaze, export, verify, doctor):
+    for module in (demo, track, replay, segment, everything, annotate, gaze, export, verify, profile, doctor):
         module.add_parser(commands)
     return made
 

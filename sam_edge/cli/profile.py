@@ -1,0 +1,112 @@
+"""`sam-edge profile`: what this device can do, and where the time goes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from sam_edge.cli.options import sizes_of
+from sam_edge.errors import InputError
+from sam_edge.media.progress import Progress
+from sam_edge.profile.plan import PARTS, Plan, choose_engines
+from sam_edge.profile.run import profile
+from sam_edge.profile.table import tables
+
+Value = TypeVar("Value")
+INTERRUPTED = 130
+FAILED = 1
+"""Status when something that was to be measured failed."""
+REPORT = "profile.json"
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand `profile`."""
+    parser = subparsers.add_parser(
+        "profile",
+        help="what this device can do, and where the time goes",
+        description="Measure models and engines on this machine. Status 1 when one of them failed.",
+    )
+    parser.add_argument(
+        "bundles", type=Path, nargs="*", metavar="BUNDLE", help="folders (default: the package's own model)"
+    )
+    parser.add_argument(
+        "--runtime", metavar="NAME,...", help="engines (default: every installed one that opens the bundle)"
+    )
+    parser.add_argument(
+        "--precision",
+        metavar="P,...",
+        help="for what the model leaves in floating point (default: what is apt)",
+    )
+    parser.add_argument("--threads", metavar="N,...", help="threads of one inference (default: every core)")
+    parser.add_argument("--sizes", metavar="WxH,...", help="the encoder's inputs (default: three)")
+    parser.add_argument("--prompts", metavar="N,...", help="prompts decoded in one call (default: 1,16)")
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help="how often everything has its turn (default: 10)"
+    )
+    parser.add_argument("--only", metavar="PART,...", help=f"measure only these parts: {', '.join(PARTS)}")
+    parser.add_argument("--without", metavar="PART,...", help="measure everything but these parts")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write the report there")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON instead of tables")
+    parser.add_argument("--quiet", action="store_true", help="no progress, no tables")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Measure, write what was asked for, and print tables."""
+    plan = plan_of(given)
+    with Progress(None, label="profile", unit="steps", silent=given.quiet or not sys.stderr.isatty()) as bar:
+        report = profile(plan, lambda text: bar.advance(note=text))
+    if given.out is not None:
+        report.write(given.out / REPORT)
+    if given.json:
+        print(json.dumps(report.to_json(), indent=1))
+    elif not given.quiet:
+        print(tables(report))
+    if not report.complete:
+        return INTERRUPTED
+    return FAILED if report.failed else 0
+
+
+def plan_of(given: argparse.Namespace) -> Plan:
+    """Build the plan that was asked for.
+
+    Raises:
+        InputError: an option is not accepted.
+    """
+    threads = listed("--threads", given.threads, int)
+    engines = choose_engines(
+        given.bundles,
+        runtimes=listed("--runtime", given.runtime, str),
+        precisions=listed("--precision", given.precision, str),
+        threads=threads,
+    )
+    only, without = listed("--only", given.only, str), listed("--without", given.without, str)
+    unknown = [part for part in (*only, *without) if part not in PARTS]
+    if unknown:
+        raise InputError(f"parts: {', '.join(unknown)}; accepted: {', '.join(PARTS)}")
+    standard = Plan(engines)
+    return Plan(
+        engines,
+        sizes=tuple(sizes_of("--sizes", given.sizes)) or standard.sizes,
+        prompts=tuple(listed("--prompts", given.prompts, int)) or standard.prompts,
+        rounds=standard.rounds if given.rounds is None else given.rounds,
+        parts=tuple(part for part in only or PARTS if part not in without),
+    )
+
+
+def listed(option: str, text: str | None, kind: Callable[[str], Value]) -> list[Value]:
+    """Read values with commas between them; none where the option is left out.
+
+    Raises:
+        InputError: one is not of its kind.
+    """
+    try:
+        return [kind(word.strip()) for word in text.split(",")] if text is not None else []
+    except ValueError as error:
+        raise InputError(
+            f"{option}: {text!r} is not accepted; give numbers with commas between them"
+        ) from error
