@@ -45,8 +45,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--sizes", metavar="WxH,...", help="the encoder's inputs (default: three)")
     parser.add_argument("--prompts", metavar="N,...", help="prompts decoded in one call (default: 1,16)")
     parser.add_argument(
-        "--rounds", type=int, metavar="N", help="how often everything has its turn (default: 10)"
+        "--rounds", type=int, metavar="N", help="how often everything has its turn (default: 8)"
     )
+    parser.add_argument(
+        "--sustained",
+        type=float,
+        metavar="SECONDS",
+        help="encode without a pause so long (default: 60; 0: not)",
+    )
+    parser.add_argument(
+        "--video", type=Path, metavar="V", help="what the session sees (default: the demo's clip)"
+    )
+    parser.add_argument("--gaze", type=Path, metavar="G", help="where the person looks in it")
     parser.add_argument("--only", metavar="PART,...", help=f"measure only these parts: {', '.join(PARTS)}")
     parser.add_argument("--without", metavar="PART,...", help="measure everything but these parts")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the report there")
@@ -88,12 +98,17 @@ def plan_of(given: argparse.Namespace) -> Plan:
     unknown = [part for part in (*only, *without) if part not in PARTS]
     if unknown:
         raise InputError(f"parts: {', '.join(unknown)}; accepted: {', '.join(PARTS)}")
+    if (given.video is None) != (given.gaze is None):
+        raise InputError("--video, --gaze: one without the other; give both, or none for the demo's")
     standard = Plan(engines)
     return Plan(
         engines,
         sizes=tuple(sizes_of("--sizes", given.sizes)) or standard.sizes,
         prompts=tuple(listed("--prompts", given.prompts, int)) or standard.prompts,
         rounds=standard.rounds if given.rounds is None else given.rounds,
+        sustained_s=standard.sustained_s if given.sustained is None else given.sustained,
+        video=given.video or standard.video,
+        gaze=given.gaze or standard.gaze,
         parts=tuple(part for part in only or PARTS if part not in without),
     )
 

@@ -69,7 +69,7 @@ def command_of(engine: Engine, size: tuple[int, int]) -> list[str]:
     return [
         *(sys.executable, "-c", PROGRAM),
         *(str(engine.bundle), engine.runtime, engine.precision or "-"),
-        *(str(engine.threads), str(size[0]), str(size[1])),
+        *(str(engine.threads or "-"), str(size[0]), str(size[1])),
     ]
 
 

@@ -21,7 +21,7 @@ def main(import_s: float, arguments: list[str]) -> None:
 
     Args:
         import_s: how long `import sam_edge` took.
-        arguments: bundle, runtime, precision (`-` for none), threads, height, width.
+        arguments: bundle, runtime, precision (`-` for none), threads (the same), height, width.
     """
     bundle, runtime, precision, threads, height, width = arguments
     stages: dict[str, float] = {"import": 1e3 * import_s}
@@ -30,7 +30,10 @@ def main(import_s: float, arguments: list[str]) -> None:
     builds_s = note_builds()
     begun = time.perf_counter()
     model = sam_edge.load(
-        bundle, runtime=runtime, precision=None if precision == "-" else precision, threads=int(threads)
+        bundle,
+        runtime=runtime,
+        precision=None if precision == "-" else precision,
+        threads=None if threads == "-" else int(threads),
     )
     stages["open"] = 1e3 * (time.perf_counter() - begun)
     memory["open"] = resident_mb()

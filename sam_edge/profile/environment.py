@@ -28,8 +28,10 @@ PACKAGES = (
 """Packages whose versions count."""
 # fmt: off
 FEATURES = frozenset((
-    "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni", "avx_vnni_int8",
-    "amx_tile", "amx_int8", "amx_bf16", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme", "hypervisor",
+    "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw",
+    "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni", "avx_vnni_int8", "amx_tile", "amx_int8",
+    "amx_bf16", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve",
+    "sve2", "sme", "hypervisor",
 ))
 # fmt: on
 """CPU features that inference gains from, and `hypervisor`: a virtual machine."""

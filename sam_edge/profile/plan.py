@@ -20,6 +20,8 @@ SIZES = ((448, 672), (448, 448), (224, 224))
 """Input sizes (height, width) where none are asked for: a whole frame, a square, and a close-up."""
 LEFT_OUT = ("fake", "torch")
 """Engines that are measured only when they are asked for."""
+CHOOSES_THREADS = ("coreml",)
+"""Engines that are told no number of threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +34,15 @@ class Engine:
     """As `sam_edge.load` takes it."""
     precision: str | None
     """As `sam_edge.load` takes it."""
-    threads: int
-    """Threads of one inference."""
+    threads: int | None
+    """Threads of one inference; None where the engine chooses itself."""
 
     @property
     def label(self) -> str:
         """Name it for people, without the bundle."""
         precision = f" {self.precision}" if self.precision else ""
-        return f"{self.runtime}{precision}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+        threads = f", {self.threads} thread{'s' * (self.threads > 1)}" if self.threads else ""
+        return f"{self.runtime}{precision}{threads}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,9 @@ class Plan:
     """The encoder's inputs (height, width)."""
     prompts: tuple[int, ...] = (1, 16)
     """How many prompts are decoded in one call."""
-    rounds: int = 10
+    rounds: int = 8
     """Everything is timed once a round, so that a drift of the machine hits all alike."""
-    block_ms: float = 200.0
+    block_ms: float = 150.0
     """About how long one thing is timed in a round, milliseconds."""
     cold_starts: int = 3
     """Fresh processes a model and engine."""
@@ -157,7 +160,7 @@ def choose_engines(
         for bundle in bundles or (DEFAULT_BUNDLE,)
         for runtime in runtimes or opened_by(bundle)
         for precision in precisions or preferred(bundle, runtime)
-        for count in counts
+        for count in (counts if runtime not in CHOOSES_THREADS else (None,))
     ]
     return tuple(dict.fromkeys(found))
 

@@ -14,6 +14,10 @@ from sam_edge.media.atomic import replacing
 from sam_edge.profile.cold import ColdRow
 from sam_edge.profile.environment import Machine, ModelFile
 from sam_edge.profile.noise import Noise
+from sam_edge.profile.operators import OperatorTable
+from sam_edge.profile.peak import Peak
+from sam_edge.profile.session import SessionRow
+from sam_edge.profile.sustained import SustainedRow
 from sam_edge.profile.timing import TimedRow
 
 SCHEMA = 1
@@ -45,6 +49,14 @@ class Report:
     """Cold starts."""
     timed: tuple[TimedRow, ...]
     """Encoding and decoding."""
+    sessions: tuple[SessionRow, ...]
+    """From gaze to mask, in real sessions."""
+    sustained: tuple[SustainedRow, ...]
+    """Encoding without a pause."""
+    peaks: tuple[Peak, ...]
+    """What the machine can do at best."""
+    operators: tuple[OperatorTable, ...]
+    """Inferences, operator by operator."""
 
     @property
     def complete(self) -> bool:
@@ -54,8 +66,14 @@ class Report:
     @property
     def failed(self) -> tuple[str, ...]:
         """What failed, in a line each."""
-        rows = [f"{row.case.label}: {row.failed}" for row in self.timed if row.failed]
-        return tuple(dict.fromkeys(rows))
+        rows = [
+            *((row.engine, row.failed) for row in self.cold),
+            *((row.case.engine, row.failed) for row in self.timed),
+            *((row.engine, row.failed) for row in self.sessions),
+            *((row.engine, row.failed) for row in self.sustained),
+            *((row.engine, row.failed) for row in self.operators),
+        ]
+        return tuple(dict.fromkeys(f"{engine.label}: {failed}" for engine, failed in rows if failed))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for `json.dumps`; what is not finite becomes None."""

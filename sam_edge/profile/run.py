@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
@@ -11,8 +12,14 @@ from sam_edge.profile.cold import ColdRow, measure_cold
 from sam_edge.profile.energy import EnergyMeter, open_energy
 from sam_edge.profile.environment import describe_models, gather_machine
 from sam_edge.profile.noise import NoiseMeter
+from sam_edge.profile.operators import OperatorTable
+from sam_edge.profile.operators_measure import OPENERS, measure_operators
+from sam_edge.profile.peak import Peak, measure_peak
 from sam_edge.profile.plan import Engine, Plan
+from sam_edge.profile.power import power_notes
 from sam_edge.profile.report import Report
+from sam_edge.profile.session import SessionRow, measure_sessions
+from sam_edge.profile.sustained import SustainedRow, measure_sustained
 from sam_edge.profile.timing import Timing
 
 Say = Callable[[str], None]
@@ -28,11 +35,27 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     cold: list[ColdRow] = field(default_factory=list)
     timing: Timing | None = None
+    sessions: list[SessionRow] = field(default_factory=list)
+    sustained: list[SustainedRow] = field(default_factory=list)
+    peaks: list[Peak] = field(default_factory=list)
+    operators: list[OperatorTable] = field(default_factory=list)
 
     @property
     def broken(self) -> dict[Engine, str]:
         """Engines whose cold start failed, and why: they are not tried again in this process, which they may end."""
         return {row.engine: row.failed for row in self.cold if row.failed is not None}
+
+    @property
+    def working(self) -> list[Engine]:
+        """Engines that work as far as is known, the fastest at the first size first."""
+        speeds = {
+            row.case.engine: row.total.median_ms
+            for row in (self.timing.rows() if self.timing else ())
+            if row.total is not None and row.case.size == self.plan.sizes[0] and not row.case.prompts
+        }
+        failed = {row.case.engine for row in (self.timing.rows() if self.timing else ()) if row.failed}
+        known = [engine for engine in self.plan.engines if engine not in self.broken.keys() | failed]
+        return sorted(known, key=lambda engine: speeds.get(engine, float("inf")))
 
 
 def profile(plan: Plan, say: Say | None = None) -> Report:
@@ -48,15 +71,15 @@ def profile(plan: Plan, say: Say | None = None) -> Report:
     said = say or (lambda text: None)
     begun_at, begun = datetime.now(timezone.utc), time.monotonic()
     energy, notes = open_energy()
-    found = Findings(plan, energy, NoiseMeter(), notes)
+    found = Findings(plan, energy, NoiseMeter(), notes + power_notes())
     interrupted = None
-    parts: dict[str, Callable[[Findings], Iterator[str]]] = {"cold": cold, "timing": timing}
-    for part, measure in parts.items():
+    for part, measure in MEASURED.items():
         if part not in plan.parts:
             continue
         try:
-            for text in measure(found):
-                said(f"{part}: {text}")
+            with closing(measure(found)) as steps:
+                for text in steps:
+                    said(f"{part}: {text}")
         except KeyboardInterrupt:
             interrupted = part
             break
@@ -72,17 +95,67 @@ def profile(plan: Plan, say: Say | None = None) -> Report:
         notes=(*found.notes, *([busy] if busy else [])),
         cold=tuple(found.cold),
         timed=found.timing.rows() if found.timing else (),
+        sessions=tuple(found.sessions),
+        sustained=tuple(found.sustained),
+        peaks=tuple(found.peaks),
+        operators=tuple(found.operators),
     )
 
 
-def cold(found: Findings) -> Iterator[str]:
+def cold(found: Findings) -> Generator[str]:
     """Start processes."""
     for engine in found.plan.engines:
         yield engine.label
         found.cold.append(measure_cold(engine, found.plan.sizes[0], found.plan.cold_starts))
 
 
-def timing(found: Findings) -> Iterator[str]:
+def timing(found: Findings) -> Generator[str]:
     """Time encoding and decoding."""
     found.timing = Timing(found.plan, broken=found.broken, energy=found.energy, noise=found.noise)
     yield from found.timing.run()
+
+
+def session(found: Findings) -> Generator[str]:
+    """Play sessions on the fastest engine."""
+    for engine in found.working[:1]:
+        yield from measure_sessions(engine, found.plan.video, found.plan.gaze, found.sessions.append)
+
+
+def sustained(found: Findings) -> Generator[str]:
+    """Encode without a pause on the fastest engine."""
+    for engine in found.working[:1] if found.plan.sustained_s > 0 else ():
+        yield from measure_sustained(
+            engine, found.plan.sizes[0], found.plan.sustained_s, found.energy, found.sustained.append
+        )
+
+
+def peak(found: Findings) -> Generator[str]:
+    """Measure the machine's best with as many threads as each engine has."""
+    counts: dict[int, list[str]] = {}
+    for engine in found.working:
+        if engine.threads is not None:
+            counts.setdefault(engine.threads, []).append(engine.runtime)
+    for threads, engines in counts.items():
+        yield f"{threads} threads"
+        found.peaks.append(measure_peak(threads, dict.fromkeys(engines)))
+        found.notes += found.peaks[-1].notes
+
+
+def operators(found: Findings) -> Generator[str]:
+    """Look into the engines that tell of their operators."""
+    peaks = {one.threads: one for one in found.peaks}
+    for engine in found.working:
+        if engine.runtime in OPENERS:
+            best = peaks.get(engine.threads) if engine.threads is not None else None
+            yield from measure_operators(engine, found.plan.sizes[0], best, found.operators.append)
+
+
+MEASURED: dict[str, Callable[[Findings], Generator[str]]] = {
+    "cold": cold,
+    "timing": timing,
+    "session": session,
+    "sustained": sustained,
+    "peak": peak,
+    "operators": operators,
+}
+"""How each part is measured."""

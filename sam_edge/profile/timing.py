@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -117,7 +117,7 @@ class Timing:
         self._noise = noise
         self._series = [Series(case, failed=broken.get(case.engine)) for case in plan.cases()]
 
-    def run(self) -> Iterator[str]:
+    def run(self) -> Generator[str]:
         """Measure; says what comes next before each step."""
         frame = test_frame()
         models: list[Segmenter] = []

@@ -1,0 +1,135 @@
+"""Measures the operators of a model on an engine that counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Protocol
+
+import numpy as np
+
+from sam_edge.bundle import Bundle, open_bundle
+from sam_edge.geometry import STRIDE
+from sam_edge.profile.failures import reason
+from sam_edge.profile.kinds import family_of, flops_of, sides_of, stays
+from sam_edge.profile.opened import Clocked
+from sam_edge.profile.operators import Operator, OperatorTable, against_roof
+from sam_edge.profile.peak import Peak
+from sam_edge.profile.plan import Engine
+from sam_edge.profile.raw import RawOperator
+from sam_edge.profile.stages import stages_of
+from sam_edge.profile.timing import test_frame, test_points
+from sam_edge.runtimes.base import Runtime, RuntimeOptions
+from sam_edge.segmenter import Segmenter
+
+RUNS, WARM = 10, 3
+"""Inferences that are looked at, and those before that are not."""
+
+
+class CountingRuntime(Protocol):
+    """A runtime that knows the operators of its inferences."""
+
+    def operators(self, role: str, runs: int) -> list[RawOperator]:
+        """Return the operators of the last `runs` inferences of `encode` or `decode`."""
+
+
+def open_onnxruntime(bundle: Bundle, options: RuntimeOptions) -> Runtime:
+    """Open ONNX Runtime with its profiler on."""
+    from sam_edge.profile.operators_onnxruntime import Counting
+
+    return Counting(bundle, options)
+
+
+def open_openvino(bundle: Bundle, options: RuntimeOptions) -> Runtime:
+    """Open OpenVINO with its counters on."""
+    from sam_edge.profile.operators_openvino import Counting
+
+    return Counting(bundle, options)
+
+
+def open_coreml(bundle: Bundle, options: RuntimeOptions) -> Runtime:
+    """Open Core ML with its compute plans."""
+    from sam_edge.profile.operators_coreml import Counting
+
+    return Counting(bundle, options)
+
+
+OPENERS: dict[str, Callable[[Bundle, RuntimeOptions], Runtime]] = {
+    "onnxruntime": open_onnxruntime,
+    "openvino": open_openvino,
+    "coreml": open_coreml,
+}
+"""Engines that tell of their operators."""
+
+
+def measure_operators(
+    engine: Engine, size: tuple[int, int], peak: Peak | None, keep: Callable[[OperatorTable], None]
+) -> Generator[str]:
+    """Look at one encoding and one decoding of one prompt.
+
+    Args:
+        engine: the model and its engine.
+        size: the encoder's input (height, width).
+        peak: the machine's best with as many threads, to compare with; None compares with nothing.
+        keep: given a table each for `encode` and `decode`, or one that says why there is none.
+    """
+    yield f"{engine.label}, {size[1]}x{size[0]}"
+    try:
+        for table in tables_of(engine, size, peak):
+            keep(table)
+    except Exception as error:  # an engine may raise anything; the rest of the profile is to go on
+        keep(OperatorTable(engine, size, "encode", failed=reason(error)))
+
+
+def tables_of(engine: Engine, size: tuple[int, int], peak: Peak | None) -> list[OperatorTable]:
+    """Run the model and describe its operators."""
+    bundle = open_bundle(engine.bundle)
+    counting = OPENERS[engine.runtime](
+        bundle, RuntimeOptions(threads=engine.threads, precision=engine.precision)
+    )
+    clock = Clocked(counting)
+    frame, points = test_frame(), test_points(1)
+    tables = []
+    with Segmenter(clock, bundle) as model:
+        embedding = model.encode(frame, size=size)
+        for role, call in (
+            ("encode", lambda: model.encode(frame, size=size)),
+            ("decode", lambda: model.decode(embedding, points=points)),
+        ):
+            times_ms = []
+            for _ in range(WARM + RUNS):
+                call()
+                times_ms.append(clock.last_ms)
+            raws = counting.operators(role, RUNS)  # type: ignore[attr-defined]
+            tables.append(
+                OperatorTable(
+                    engine,
+                    size,
+                    role,
+                    runs=RUNS,
+                    call_ms=float(np.median(times_ms[WARM:])),
+                    operators=described(raws, bundle.manifest.model, engine.runtime, role, size, peak),
+                )
+            )
+    return tables
+
+
+def described(
+    raws: list[RawOperator], model: str, runtime: str, role: str, size: tuple[int, int], peak: Peak | None
+) -> tuple[Operator, ...]:
+    """Say of every operator what it does, to which part of the model it belongs and what bounds it."""
+    places = (size[0] // STRIDE) * (size[1] // STRIDE)
+    stages = stages_of(model, role, size, [sides_of(raw.kind, raw.outputs) for raw in raws], places)
+    made = [
+        Operator(
+            name=raw.name,
+            kind=f"{raw.kind} {raw.kernel}".strip(),
+            family=family_of(raw.kind),
+            stage=stage,
+            dtype=raw.dtype,
+            time_us=raw.time_us,
+            flops=flops_of(raw.kind, raw.inputs, raw.outputs),
+            bytes=0.0 if stays(raw.kind) else raw.bytes,
+        )
+        for raw, stage in zip(raws, stages, strict=True)
+    ]
+    return tuple(against_roof(one, runtime, peak) for one in made) if peak is not None else tuple(made)
