@@ -17,6 +17,7 @@ from sam_edge.cli import (
     profile,
     replay,
     segment,
+    serve,
     track,
     verify,
 )
@@ -35,7 +36,20 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--version", action="version", version=f"sam-edge {sam_edge.__version__}")
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (demo, track, replay, segment, everything, annotate, gaze, export, verify, profile, doctor):
+    for module in (
+        demo,
+        track,
+        replay,
+        segment,
+        everything,
+        annotate,
+        gaze,
+        export,
+        verify,
+        profile,
+        serve,
+        doctor,
+    ):
         module.add_parser(commands)
     return made
 

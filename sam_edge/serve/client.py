@@ -1,0 +1,516 @@
+"""A client of `sam-edge serve`, in Python.
+
+    with connect("ws://127.0.0.1:8765/api/stream") as client:
+        for image, time_ns in camera:
+            client.send_gaze(samples_since_the_last_frame)
+            client.send_frame(image, time_ns)
+            selected = client.receive(timeout_s=0)
+
+One thread of its own listens and keeps the clocks related; every method may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import queue
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sam_edge.errors import InputError, MissingExtraError, SessionError
+from sam_edge.gaze.adapters.ray_projection import RayCamera
+from sam_edge.gaze.samples import GazeSample
+from sam_edge.segmenter import check_frame
+from sam_edge.serve import protocol
+from sam_edge.serve.messages import (
+    Action,
+    Answer,
+    Camera,
+    Fault,
+    Frame,
+    Gaze,
+    Grant,
+    Hello,
+    Intrinsics,
+    PictureFormat,
+    Ping,
+    Pong,
+    Rays,
+    RaySample,
+    Request,
+    Selected,
+    Skipped,
+    Trigger,
+    Triggered,
+    Wanted,
+    Welcome,
+)
+from sam_edge.serve.wire import ProtocolError
+
+PINGS_AT_FIRST, PING_S = 5, 1.0
+PINGS_KEPT = 12
+"""Round trips that are remembered; the shortest of them counts."""
+KEPT = 256
+"""Selections that wait to be received, at most; the oldest go first."""
+LISTEN_S = 0.1
+LONGEST_BYTES = 64 << 20
+JPEG_QUALITY = 85
+
+
+class RefusedError(SessionError):
+    """The server refused something, or ended the connection."""
+
+    def __init__(self, fault: Fault) -> None:
+        """Say what it said."""
+        super().__init__(f"server: {fault.message} ({fault.code.name.lower()})")
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class ClockOffset:
+    """How the server's clock relates to this machine's."""
+
+    offset_ns: int
+    """Server's minus own clock."""
+    uncertainty_ns: int
+    """Half of the shortest round trip."""
+
+
+class Client:
+    """A connection to a server. A context manager."""
+
+    def __init__(self, socket: Any, welcome: Welcome, end: ExitStack) -> None:
+        """Take over a WebSocket over which the server has greeted, and which `end` closes; see `connect`."""
+        self._socket = socket
+        self._end = end
+        self._changed = threading.Condition()
+        self._selections: queue.Queue[Selected | RefusedError] = queue.Queue()
+        self._triggers: dict[int, Future[int]] = {}
+        self._pings: deque[ClockOffset] = deque(maxlen=PINGS_KEPT)
+        self._in_flight: set[int] = set()
+        self._next_frame = self._next_trigger = self._next_ping = 0
+        self._error: SessionError | None = None
+        self._closed = False
+        self.skipped = 0
+        """Frames that the server did not look at, because newer ones came."""
+        self.welcome = welcome
+        """What the server said first: limits, engine, sizes."""
+        self._window = welcome.window
+        self._frames_per_s = 0.0
+        self._thread = threading.Thread(target=self._listen, name="sam-edge-client", daemon=True)
+        self._thread.start()
+
+    @property
+    def window(self) -> int:
+        """Most frames unanswered, as the server wants it now."""
+        return self._window
+
+    @property
+    def frames_per_s(self) -> float:
+        """Frames a second that make sense now; 0 while the server gives no advice."""
+        return self._frames_per_s
+
+    @property
+    def in_flight(self) -> int:
+        """Frames sent and not answered yet."""
+        with self._changed:
+            return len(self._in_flight)
+
+    @property
+    def clock(self) -> ClockOffset | None:
+        """How the clocks relate, from the shortest of the last round trips; None before the first."""
+        with self._changed:
+            return min(self._pings, key=lambda one: one.uncertainty_ns, default=None)
+
+    def send_frame(
+        self,
+        image: NDArray[np.uint8],
+        time_ns: int,
+        *,
+        picture: PictureFormat = PictureFormat.JPEG,
+        quality: int = JPEG_QUALITY,
+        intrinsics: Intrinsics | None = None,
+    ) -> int | None:
+        """Send a frame, unless as many are on the way as the server wants.
+
+        Args:
+            image: RGB uint8 (H, W, 3).
+            time_ns: when it was taken, on the clock of the gaze; later than the frame before.
+            picture: `JPEG`, or `RGB`, which costs no time here and more on the way.
+            quality: of the JPEG, 1 to 100.
+            intrinsics: the camera's, where they change from frame to frame.
+
+        Returns:
+            The frame's number; None when it was not sent: keep the newest one, and try again.
+
+        Raises:
+            InputError: the image or the format is not accepted.
+            SessionError: the connection has ended; `RefusedError` when the server ended it.
+        """
+        check_frame(image)
+        self._check()
+        if not self.has_room:
+            return None
+        if picture is PictureFormat.JPEG:
+            data = jpeg_of(image, quality)
+        elif picture is PictureFormat.RGB:
+            data = np.ascontiguousarray(image).tobytes()
+        else:
+            raise InputError(
+                f"picture: {picture.name}; accepted: JPEG and RGB; send_picture takes the others"
+            )
+        return self.send_picture(data, (image.shape[0], image.shape[1]), time_ns, picture, intrinsics)
+
+    def send_picture(
+        self,
+        data: bytes,
+        size: tuple[int, int],
+        time_ns: int,
+        picture: PictureFormat = PictureFormat.JPEG,
+        intrinsics: Intrinsics | None = None,
+    ) -> int | None:
+        """Send a frame that is encoded already, of `size` (height, width). Otherwise as `send_frame`."""
+        self._check()
+        with self._changed:
+            if len(self._in_flight) >= self._window:
+                return None
+            number = self._next_frame = (self._next_frame + 1) % (1 << 32)
+            self._in_flight.add(number)
+        self._send(Frame(number, time_ns, picture, size, data, intrinsics))
+        return number
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the server wants another frame now."""
+        with self._changed:
+            return len(self._in_flight) < self._window
+
+    def wait_for_room(self, timeout_s: float) -> bool:
+        """Wait until the server wants another frame; say whether that came true in time."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: len(self._in_flight) < self._window or self._error is not None, timeout_s
+            )
+            return len(self._in_flight) < self._window
+
+    def send_gaze(self, samples: Iterable[GazeSample]) -> None:
+        """Send gaze in pixels of the frames, in order of time, on the clock of the frames."""
+        for several in _parts(list(samples)):
+            self._send(Gaze(tuple(several)))
+
+    def send_rays(self, rays: Rays) -> None:
+        """Send lines of sight, in order of time. The camera must be known."""
+        for several in _parts(list(rays.samples)):
+            self._send(Rays(tuple(several), rays.axes, rays.space))
+
+    def set_camera(self, camera: RayCamera, *, distance_m: float = 2.0) -> None:
+        """Say what rays are projected into; `distance_m` is where those without a depth meet the picture."""
+        self._send(Camera(camera, distance_m))
+
+    def configure(self, wanted: Wanted) -> None:
+        """Change what selections hold."""
+        self._send(wanted)
+
+    def select(
+        self,
+        at_ns: int | None = None,
+        *,
+        point_px: tuple[float, float] | None = None,
+        ray: RaySample | None = None,
+    ) -> Future[int]:
+        """Keep what gaze means, or meant at a time, or what is at a point or on a ray (in head space).
+
+        With a point or a ray, frames have to be sent on until the answer comes.
+
+        Returns:
+            The number of the thing that is kept from now on, in the future; 0 when there is none.
+        """
+        return self._trigger(Action.SELECT, at_ns=at_ns, point_px=point_px, ray=ray)
+
+    def release(self, object_id: int = 0) -> Future[int]:
+        """Let go of one thing that was kept, or of everything."""
+        return self._trigger(Action.RELEASE, object_id=object_id)
+
+    def restart(self) -> Future[int]:
+        """Forget everything."""
+        return self._trigger(Action.RESTART)
+
+    def receive(self, timeout_s: float = 0.0) -> Selected | None:
+        """Return the oldest selection that was not received yet; None when none comes in time.
+
+        Raises:
+            RefusedError: the server could not use a frame, or ended the connection.
+            SessionError: the connection was lost.
+        """
+        try:
+            found = (
+                self._selections.get(timeout=timeout_s) if timeout_s > 0 else self._selections.get_nowait()
+            )
+        except queue.Empty:
+            self._check()
+            return None
+        if isinstance(found, RefusedError):
+            raise found
+        return found
+
+    def newest(self, timeout_s: float = 0.0) -> Selected | None:
+        """Return the newest selection and let go of older ones; None when none comes in time. Errors as `receive`."""
+        found = self.receive(timeout_s)
+        while (newer := self.receive() if found is not None else None) is not None:
+            found = newer
+        return found
+
+    def close(self) -> None:
+        """End the connection. Closing twice is allowed."""
+        self._closed = True
+        self._end.close()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def __enter__(self) -> Client:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def _trigger(
+        self,
+        action: Action,
+        *,
+        object_id: int = 0,
+        at_ns: int | None = None,
+        point_px: tuple[float, float] | None = None,
+        ray: RaySample | None = None,
+    ) -> Future[int]:
+        if point_px is not None and ray is not None:
+            raise InputError("point_px and ray: both were given; give one of them")
+        answer: Future[int] = Future()
+        with self._changed:
+            number = self._next_trigger = (self._next_trigger + 1) % (1 << 32)
+            self._triggers[number] = answer
+        self._send(Trigger(number, action, object_id, at_ns, point_px, ray))
+        return answer
+
+    def _send(self, message: Request) -> None:
+        self._check()
+        try:
+            self._socket.send(protocol.encode(message))
+        except _closed_errors() as error:
+            # Why it ended is known to the thread that listens, which is about to say so.
+            self._wait_for_reason()
+            raise self._error or SessionError(f"server: the connection was lost ({error})") from error
+
+    def _wait_for_reason(self) -> None:
+        if self._thread is not threading.current_thread():
+            self._thread.join(1.0)
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+        if self._closed:
+            raise SessionError("client: it is closed; connect again")
+
+    def _listen(self) -> None:
+        next_ping_s = 0.0
+        try:
+            while not self._closed:
+                if time.monotonic() >= next_ping_s:
+                    self._ping()
+                    next_ping_s = time.monotonic() + (
+                        LISTEN_S if self._next_ping <= PINGS_AT_FIRST else PING_S
+                    )
+                answer = _received(self._socket, LISTEN_S)
+                if answer is not None:
+                    self._take(answer, time.monotonic_ns())
+        except SessionError as error:
+            self._fail(error)
+
+    def _ping(self) -> None:
+        known = self.clock
+        self._next_ping += 1
+        offset_ns = 0 if known is None else known.offset_ns
+        uncertainty_ns = None if known is None else known.uncertainty_ns
+        self._send(Ping(self._next_ping, time.monotonic_ns(), offset_ns, uncertainty_ns))
+
+    def _take(self, answer: Answer, now_ns: int) -> None:
+        if isinstance(answer, Selected):
+            self._answered(answer.frame_id)
+            self._queue(answer)
+        elif isinstance(answer, Skipped):
+            self.skipped += 1
+            self._answered(answer.frame_id)
+        elif isinstance(answer, Grant):
+            with self._changed:
+                self._window, self._frames_per_s = answer.window, answer.frames_per_s
+                self._changed.notify_all()
+        elif isinstance(answer, Triggered):
+            waiting = self._triggers.pop(answer.trigger_id, None)
+            if waiting is not None:
+                waiting.set_result(answer.object_id)
+        elif isinstance(answer, Pong):
+            half_ns = max(0, (now_ns - answer.asked_ns) - (answer.sent_ns - answer.received_ns)) // 2
+            offset_ns = ((answer.received_ns - answer.asked_ns) + (answer.sent_ns - now_ns)) // 2
+            with self._changed:
+                self._pings.append(ClockOffset(offset_ns, half_ns))
+        elif isinstance(answer, Fault):
+            self._refused(answer)
+
+    def _refused(self, fault: Fault) -> None:
+        error = RefusedError(fault)
+        if fault.fatal:
+            raise error
+        waiting = self._triggers.pop(fault.related_id, None) if fault.about == protocol.TRIGGER else None
+        if waiting is not None:
+            waiting.set_exception(error)
+            return
+        if fault.about == protocol.FRAME:
+            self._answered(fault.related_id)
+        self._queue(error)
+
+    def _queue(self, found: Selected | RefusedError) -> None:
+        if self._selections.qsize() >= KEPT:
+            # Somebody may take the last one meanwhile.
+            with suppress(queue.Empty):
+                self._selections.get_nowait()
+        self._selections.put(found)
+
+    def _answered(self, number: int) -> None:
+        with self._changed:
+            self._in_flight.discard(number)
+            self._changed.notify_all()
+
+    def _fail(self, error: SessionError) -> None:
+        with self._changed:
+            if not self._closed:
+                self._error = error
+            waiting, self._triggers = self._triggers, {}
+            self._changed.notify_all()
+        for one in waiting.values():
+            one.set_exception(error)
+
+
+def connect(
+    url: str,
+    *,
+    token: str = "",
+    wanted: Wanted | None = None,
+    engine: str = "",
+    size: tuple[int, int] | None = None,
+    px_per_deg: float = 0.0,
+    name: str = "sam-edge python",
+    tls: ssl.SSLContext | None = None,
+    timeout_s: float = 10.0,
+) -> Client:
+    """Connect to a server.
+
+    Args:
+        url: `ws://HOST:PORT/api/stream`; the path may be left out.
+        token: what the server was started with.
+        wanted: what selections hold; run lengths of masks unless given.
+        engine: one of the server's; empty is its own choice.
+        size: the encoder's input (height, width) for whole frames; None is by the frame.
+        px_per_deg: frame pixels in a degree of visual angle; 0 leaves it to the server.
+        name: what this program calls itself, for people.
+        tls: trusts the server's certificate, for `wss://`; None is what this machine trusts.
+        timeout_s: longest time until the server greets.
+
+    Raises:
+        InputError: the URL is none.
+        RefusedError: the server does not take this client; `fault.code` says why.
+        SessionError: nobody answers there, or no sam-edge server.
+        MissingExtraError: the library `websockets` is not installed.
+    """
+    try:
+        from websockets.exceptions import InvalidHandshake, InvalidURI
+        from websockets.sync.client import connect as open_socket
+    except ImportError as error:
+        raise MissingExtraError("websockets", extra="serve", purpose="the client") from error
+    if url.count("/") < 3 or url.endswith(":") or url.rstrip("/").count("/") == 2:
+        url = url.rstrip("/") + "/api/stream"
+    hello = Hello(wanted or Wanted(), token, engine, name, px_per_deg, size)
+    with ExitStack() as stack:
+        try:
+            socket = stack.enter_context(
+                open_socket(
+                    url,
+                    open_timeout=timeout_s,
+                    close_timeout=2.0,
+                    max_size=LONGEST_BYTES,
+                    compression=None,
+                    ping_interval=None,
+                    proxy=None,
+                    ssl=tls,
+                )
+            )
+        except InvalidURI as error:
+            raise InputError(f"url: {url!r} is none of a WebSocket; give ws://HOST:PORT") from error
+        except (OSError, InvalidHandshake, TimeoutError) as error:
+            raise SessionError(f"server: {url} does not take the connection ({error})") from error
+        welcome = _greeted(socket, hello, timeout_s)
+        return Client(socket, welcome, stack.pop_all())
+
+
+def _greeted(socket: Any, hello: Hello, timeout_s: float) -> Welcome:
+    try:
+        socket.send(protocol.encode(hello))
+    except _closed_errors() as error:
+        raise SessionError(f"server: the connection was lost ({error})") from error
+    answer = _received(socket, timeout_s)
+    if isinstance(answer, Fault):
+        raise RefusedError(answer)
+    if not isinstance(answer, Welcome):
+        raise SessionError("server: it did not greet within the time-out; is it a sam-edge server?")
+    return answer
+
+
+def _received(socket: Any, timeout_s: float) -> Answer | None:
+    try:
+        data = socket.recv(timeout=timeout_s)
+    except TimeoutError:
+        return None
+    except _closed_errors() as error:
+        raise SessionError(f"server: the connection was lost ({error})") from error
+    if not isinstance(data, bytes):
+        raise SessionError("server: it sent text; is it a sam-edge server?")
+    try:
+        return protocol.decode_answer(data)
+    except ProtocolError as error:
+        raise SessionError(f"server: {error}") from error
+
+
+def jpeg_of(image: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> bytes:
+    """Write an RGB image (H, W, 3) as JPEG.
+
+    Raises:
+        InputError: OpenCV cannot write it.
+    """
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise InputError(f"image: {image.shape} cannot be written as JPEG")
+    return data.tobytes()
+
+
+def _parts(samples: list[Any]) -> Iterator[list[Any]]:
+    for begin in range(0, len(samples), protocol.SAMPLES_A_MESSAGE):
+        yield samples[begin : begin + protocol.SAMPLES_A_MESSAGE]
+
+
+def _closed_errors() -> tuple[type[BaseException], ...]:
+    from websockets.exceptions import WebSocketException
+
+    return (WebSocketException, OSError)
