@@ -11,16 +11,20 @@ from typing import TypeVar
 
 from sam_edge.cli.options import sizes_of
 from sam_edge.errors import InputError
+from sam_edge.media.atomic import replacing
 from sam_edge.media.progress import Progress
+from sam_edge.profile.compare import REGRESSION, compare
+from sam_edge.profile.page import page
 from sam_edge.profile.plan import PARTS, Plan, choose_engines
 from sam_edge.profile.run import profile
+from sam_edge.profile.sheet import sheet
 from sam_edge.profile.table import tables
 
 Value = TypeVar("Value")
 INTERRUPTED = 130
 FAILED = 1
 """Status when something that was to be measured failed."""
-REPORT = "profile.json"
+REPORT, PAGE, SHEET = "profile.json", "profile.html", "profile.csv"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -59,6 +63,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--gaze", type=Path, metavar="G", help="where the person looks in it")
     parser.add_argument("--only", metavar="PART,...", help=f"measure only these parts: {', '.join(PARTS)}")
     parser.add_argument("--without", metavar="PART,...", help="measure everything but these parts")
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        nargs=2,
+        metavar=("A.json", "B.json"),
+        help="measure nothing: compare two profiles, status 1 when something became slower",
+    )
+    parser.add_argument(
+        "--regression",
+        type=float,
+        default=REGRESSION,
+        metavar="RATIO",
+        help=f"slower than this is a regression (default: {REGRESSION})",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the report there")
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of tables")
     parser.add_argument("--quiet", action="store_true", help="no progress, no tables")
@@ -66,12 +84,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(given: argparse.Namespace) -> int:
-    """Measure, write what was asked for, and print tables."""
+    """Measure or compare, write what was asked for, and print tables."""
+    if given.compare is not None:
+        found = compare(*given.compare, allowed=given.regression)
+        print(found.table())
+        return FAILED if found.regressed else 0
     plan = plan_of(given)
     with Progress(None, label="profile", unit="steps", silent=given.quiet or not sys.stderr.isatty()) as bar:
         report = profile(plan, lambda text: bar.advance(note=text))
     if given.out is not None:
         report.write(given.out / REPORT)
+        for name, text in ((PAGE, page(report)), (SHEET, sheet(report))):
+            with replacing(given.out / name) as part:
+                part.write_text(text, encoding="utf-8")
     if given.json:
         print(json.dumps(report.to_json(), indent=1))
     elif not given.quiet:
