@@ -1,0 +1,128 @@
+// Where pictures come from: a camera, a file, or the package's clip. All play in one <video>.
+
+const LONG_SIDE_PX = 960;
+const JPEG_QUALITY = 0.85;
+
+/** Plays a source in `video` and hands out its frames as they are shown. */
+export class Camera extends EventTarget {
+  #video;
+  #canvas = document.createElement("canvas");
+  #context;
+  #stream = null;
+  #fileUrl = null;
+  #watching = 0;
+  #encoding = false;
+
+  constructor(video) {
+    super();
+    this.#video = video;
+    this.#context = this.#canvas.getContext("2d", { alpha: false });
+    this.source = "none";
+    this.playing = false;
+    video.addEventListener("playing", () => this.#tell(true));
+    for (const name of ["pause", "ended", "emptied"]) video.addEventListener(name, () => this.#tell(false));
+  }
+
+  /** Size of the frames that are handed out. */
+  get size() {
+    const { videoWidth, videoHeight } = this.#video;
+    const scale = Math.min(1, LONG_SIDE_PX / Math.max(videoWidth, videoHeight, 1));
+    return [Math.round(videoWidth * scale), Math.round(videoHeight * scale)];
+  }
+
+  async openCamera({ facing = "environment" } = {}) {
+    if (!navigator.mediaDevices?.getUserMedia) {
+      throw new Error("Cameras work on localhost and over HTTPS only.");
+    }
+    const wanted = { width: { ideal: 960 }, height: { ideal: 540 }, frameRate: { ideal: 30 }, facingMode: facing };
+    const stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
+    this.stop();
+    this.#stream = stream;
+    stream.getVideoTracks()[0].addEventListener("ended", () => this.dispatchEvent(new Event("lost")));
+    this.#video.srcObject = stream;
+    await this.#play("camera");
+  }
+
+  async openFile(file) {
+    this.stop();
+    this.#fileUrl = URL.createObjectURL(file);
+    await this.#openUrl(this.#fileUrl, "file");
+  }
+
+  async openDemo() {
+    this.stop();
+    await this.#openUrl("/demo.mp4", "demo");
+  }
+
+  async #openUrl(url, source) {
+    this.#video.src = url;
+    this.#video.loop = true;
+    await this.#play(source);
+  }
+
+  async #play(source) {
+    this.#video.muted = true;
+    await this.#video.play();
+    this.source = source;
+    this.#watch();
+  }
+
+  pause() {
+    this.#video.pause();
+  }
+
+  resume() {
+    return this.#video.play();
+  }
+
+  stop() {
+    this.#watching += 1;
+    for (const track of this.#stream?.getTracks() ?? []) track.stop();
+    this.#stream = null;
+    this.#video.srcObject = null;
+    this.#video.removeAttribute("src");
+    this.#video.loop = false;
+    if (this.#fileUrl) URL.revokeObjectURL(this.#fileUrl);
+    this.#fileUrl = null;
+    this.source = "none";
+  }
+
+  /** The picture that is shown now, as JPEG; null while another is being made, or where there is none. */
+  async capture() {
+    const [width, height] = this.size;
+    if (this.#encoding || !width || this.#video.readyState < 2) return null;
+    this.#encoding = true;
+    try {
+      if (this.#canvas.width !== width || this.#canvas.height !== height) {
+        Object.assign(this.#canvas, { width, height });
+      }
+      this.#context.drawImage(this.#video, 0, 0, width, height);
+      const blob = await new Promise((resolve) => this.#canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
+      return blob && { blob, width, height };
+    } finally {
+      this.#encoding = false;
+    }
+  }
+
+  // "frame" events carry the time at which the frame is shown: what the eye answers is what is on the screen.
+  #watch() {
+    this.#watching += 1;
+    const mine = this.#watching;
+    const step = (now) => {
+      if (mine !== this.#watching) return;
+      this.dispatchEvent(new CustomEvent("frame", { detail: { ms: now } }));
+      this.#next(step);
+    };
+    this.#next(step);
+  }
+
+  #next(step) {
+    if (this.#video.requestVideoFrameCallback) this.#video.requestVideoFrameCallback(step);
+    else requestAnimationFrame(step);
+  }
+
+  #tell(playing) {
+    this.playing = playing;
+    this.dispatchEvent(new Event("change"));
+  }
+}

@@ -1,0 +1,107 @@
+// The decoder in the page: the server encodes a picture once, masks are decoded here.
+
+import { Placement } from "./placement.js";
+
+const MOST_THREADS = 4;
+
+/** Decodes in a worker. `Decoder.open` says on what, in `provider` and `threads`. */
+export class Decoder {
+  #worker;
+  #calls = new Map();
+  #callId = 0;
+  #key = 0;
+  #token;
+
+  /**
+   * Load onnxruntime-web and the graph.
+   * `info` is /api/info's answer; `on` is "wasm", "webgpu", or "auto": WebGPU where there is an adapter of hardware.
+   */
+  static async open(info, { token = "", on = "auto", threads = null } = {}) {
+    if (!info.decoder) throw new Error("this server's model has no decoder for browsers");
+    const provider = on === "auto" ? await bestProvider() : on;
+    const decoder = new Decoder(token);
+    const fast = provider === "wasm" && info.decoder.for_wasm;
+    const most = Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1);
+    const opened = await decoder.#call("open", {
+      graph: (fast || info.decoder).url,
+      weights: info.decoder.external_data,
+      token,
+      threads: threads ?? most,
+      on: provider,
+    });
+    Object.assign(decoder, opened);
+    return decoder;
+  }
+
+  constructor(token) {
+    this.#token = token;
+    this.provider = "";
+    this.threads = 0;
+    this.#worker = new Worker(new URL("./decoder-worker.js", import.meta.url), { type: "module" });
+    this.#worker.onmessage = ({ data: { id, result, error } }) => {
+      const { resolve, reject } = this.#calls.get(id);
+      this.#calls.delete(id);
+      if (error === undefined) resolve(result);
+      else reject(new Error(error));
+    };
+    this.#worker.onerror = ({ message }) => {
+      for (const { reject } of this.#calls.values()) reject(new Error(message || "the decoder could not be loaded"));
+      this.#calls.clear();
+    };
+  }
+
+  /** Let the server encode a JPEG or PNG. Gives an embedding for `decode`; its parts' times are in ms. */
+  async encode(blob, { size = null, view = null, engine = "", dtype = "float32", signal = null } = {}) {
+    const query = new URLSearchParams({ dtype });
+    if (size) query.set("size", size.join("x"));
+    if (view) query.set("view", view.join(","));
+    if (engine) query.set("engine", engine);
+    const headers = { "Content-Type": blob.type };
+    if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
+    const begun = performance.now();
+    const response = await fetch(`/api/encode?${query}`, { method: "POST", body: blob, headers, signal });
+    if (!response.ok) throw await refusal(response);
+    const told = JSON.parse(response.headers.get("X-Sam-Edge-Embedding"));
+    const data = await response.arrayBuffer();
+    const askedMs = performance.now() - begun;
+    this.#key += 1;
+    const key = this.#key;
+    await this.#call("embed", { key, data, told }, [data]);
+    const networkMs = Math.max(0, askedMs - told.encode_ms - told.picture_ms);
+    return { key, placement: new Placement(told), told, encodeMs: told.encode_ms, networkMs };
+  }
+
+  /**
+   * Decode a prompt, in pixels of the encoded picture.
+   * `near`, a mask of `decode`, asks for the one that is most like it.
+   */
+  decode(embedding, { points = [], labels = null, box = null, near = null }) {
+    return this.#call("decode", { key: embedding.key, points, labels, box, near });
+  }
+
+  close() {
+    this.#worker.terminate();
+    for (const { reject } of this.#calls.values()) reject(new Error("the decoder was closed"));
+    this.#calls.clear();
+  }
+
+  #call(verb, options, transfer = []) {
+    this.#callId += 1;
+    const id = this.#callId;
+    this.#worker.postMessage({ id, verb, options }, transfer);
+    return new Promise((resolve, reject) => this.#calls.set(id, { resolve, reject }));
+  }
+}
+
+async function bestProvider() {
+  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+  const software = adapter?.isFallbackAdapter ?? adapter?.info?.isFallbackAdapter ?? true;
+  if (!adapter || software) return "wasm";
+  const there = await fetch("/vendor/ort.webgpu.min.mjs", { method: "HEAD" }).catch(() => null);
+  return there?.ok ? "webgpu" : "wasm";
+}
+
+async function refusal(response) {
+  const { error } = await response.json().catch(() => ({ error: null }));
+  return new Error(error?.message ?? `${response.status} ${response.statusText}`);
+}
