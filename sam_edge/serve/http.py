@@ -59,6 +59,9 @@ KINDS = {
 FRESH = {"cache-control": "no-cache"}
 """Kept by browsers, and asked about every time."""
 RETRY_S = "1"
+FOR_WASM = "decoder_browser.onnx"
+DECODERS = ("decoder.onnx", "decoder_points.onnx", FOR_WASM)
+"""Files of a bundle that a browser may ask for, beside their weights."""
 Endpoint = Callable[[Request], Awaitable[Response]]
 Made = TypeVar("Made")
 
@@ -216,11 +219,7 @@ class Http:
     def _decoder(self) -> dict[str, object] | None:
         """Describe the decoder that a browser may run; None when the bundle has none in ONNX."""
         manifest = self._engines.bundle.manifest
-        found = {
-            graph.role: graph
-            for graph in manifest.graphs
-            if graph.file in ("decoder.onnx", "decoder_points.onnx")
-        }
+        found = {graph.role: graph for graph in manifest.graphs if graph.file in DECODERS}
         if "decoder" not in found:
             return None
         whole = found["decoder"]
@@ -239,12 +238,13 @@ class Http:
                 "url": f"/api/{whole.file}",
                 "inputs": [tensor.name for tensor in whole.inputs],
             },
+            "for_wasm": {"url": f"/api/{FOR_WASM}"} if "decoder_browser" in found else None,
         }
 
     async def _model_file(self, request: Request) -> Response:
         name = request.path_params["file"]
         entries = {entry.path: entry for entry in self._engines.bundle.manifest.files}
-        if name not in ("decoder.onnx", "decoder_points.onnx", "decoder.weights") or name not in entries:
+        if name not in (*DECODERS, "decoder.weights") or name not in entries:
             return self._refused(Code.SETTING, "no such file; /api/info says which there are", 404)
         headers = {**FRESH, "etag": f'"{entries[name].sha256}"'}
         if headers["etag"] in request.headers.get("if-none-match", ""):
