@@ -27,6 +27,10 @@ PAGE = Path(__file__).parent / "page"
 """The page's files."""
 CLIP = Path(sam_edge.__file__).parent / "assets" / "demo" / "clip.mp4"
 """For a page without a camera."""
+DECODER_FILES = ("decoder.onnx", "decoder_points.onnx", "decoder_browser.onnx", "decoder.weights")
+"""Files of a bundle that browsers may have."""
+BROWSER_DECODER = "decoder_browser"
+"""Role of a graph for WebAssembly; a bundle may leave it out."""
 STATUS = {
     Code.UNAUTHORIZED: 401,
     Code.TOO_LARGE: 413,

@@ -432,9 +432,15 @@ def mask_of_png(data: bytes, size: tuple[int, int]) -> NDArray[np.bool_]:
     """
     # A PNG says its size in bytes 16 to 23; asked before it is unpacked.
     told = (int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big"))
-    found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if told == size else None
+    fault = InputError(f"mask: no PNG of {size[1]}x{size[0]}, or damaged")
+    if told != size or not data.startswith(b"\x89PNG"):
+        raise fault
+    try:
+        found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except cv2.error as error:
+        raise fault from error
     if found is None:
-        raise InputError(f"mask: no PNG of {size[1]}x{size[0]}, or damaged")
+        raise fault
     return np.asarray(found > 127)
 
 

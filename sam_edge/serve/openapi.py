@@ -147,6 +147,9 @@ def document(*, token_needed: bool) -> dict[str, Any]:
         "/api/decoder_points.onnx": {
             "get": _file("The decoder for points and boxes alone", "decoder_points", secured)
         },
+        "/api/decoder_browser.onnx": {
+            "get": _file("The same in the form that suits WebAssembly", "decoder_browser", secured)
+        },
         "/api/decoder.weights": {
             "get": _file("Weights that the decoders refer to", "decoder_weights", secured)
         },
