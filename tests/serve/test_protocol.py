@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -252,6 +252,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(data[: draw(st.integers(1, len(data)))]) if draw(st.booleans()) else bytes(data)
 
 
+@settings(deadline=None)
 @given(st.one_of(ANY_BYTES, WITH_HEAD, damaged()))
 def test_any_bytes_are_a_message_or_a_protocol_error(data: bytes) -> None:
     for decode in (protocol.decode_request, protocol.decode_answer):
@@ -261,6 +262,7 @@ def test_any_bytes_are_a_message_or_a_protocol_error(data: bytes) -> None:
             assert protocol.encode(decode(again)) == again
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**24 - 1), st.integers(1, 6), st.integers(1, 4))
 def test_runs_give_back_the_mask(bits: int, rows: int, columns: int) -> None:
     mask: NDArray[np.bool_] = np.array([bits >> i & 1 for i in range(rows * columns)], np.bool_)
@@ -268,6 +270,7 @@ def test_runs_give_back_the_mask(bits: int, rows: int, columns: int) -> None:
     assert np.array_equal(mask_of_runs(runs_of(mask), (rows, columns)), mask)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=64), st.tuples(st.integers(0, 9), st.integers(0, 9)))
 def test_damaged_masks_are_refused(data: bytes, size: tuple[int, int]) -> None:
     for read in (mask_of_runs, mask_of_png):
@@ -275,6 +278,7 @@ def test_damaged_masks_are_refused(data: bytes, size: tuple[int, int]) -> None:
             assert read(data, size).shape == size
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_damaged_png_is_refused(data: st.DataObject) -> None:
     png = bytearray(encode_png(PATCH))
