@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sam_edge.bundle import Bundle, open_bundle
+from sam_edge.config import Config, read_config
 from sam_edge.errors import EngineError, InputError
 from sam_edge.geometry import MASK_STRIDE, STRIDE, Placement, View, clipped, default_size
 from sam_edge.masks import Masks, best_first
@@ -299,6 +300,7 @@ def check_size(size: tuple[int, int]) -> tuple[int, int]:
 def load(
     path: str | Path | None = None,
     *,
+    config: Config | str | Path | None = None,
     runtime: str = "auto",
     threads: int | None = None,
     precision: str | None = None,
@@ -312,6 +314,8 @@ def load(
         path: a bundle's folder; None is the model that ships in the package. With `runtime="torch"` also a checkpoint
             (`.pt`, `.pth` or `.safetensors`) of any model of `sam_edge.nn.MODELS`, told
             apart by its keys.
+        config: what `sam-edge profile --budget-ms` found for this machine, or its file: stands for `path`, `runtime`,
+            `threads` and `precision` where they are left out.
         runtime: the engine: `onnxruntime`, `openvino`, `torch`, `fake`, one that another package adds, or `auto`:
             OpenVINO where it is installed, else ONNX Runtime. `model.runtime.name` says what was taken.
         threads: threads of one inference; None is every core that this process may use.
@@ -327,7 +331,14 @@ def load(
         BundleError: the bundle is missing, damaged or from a newer version.
         EngineError: the engine is unknown or does not open such a bundle.
         MissingExtraError: the engine is not installed; the message holds the pip command.
+        InputError: the configuration cannot be read.
     """
+    if config is not None:
+        settings = config if isinstance(config, Config) else read_config(config)
+        path = settings.bundle_path if path is None else path
+        precision = settings.precision if precision is None and runtime == "auto" else precision
+        runtime = settings.runtime if runtime == "auto" else runtime
+        threads = settings.threads if threads is None else threads
     options = RuntimeOptions(
         threads=threads,
         precision=precision,

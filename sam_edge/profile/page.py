@@ -72,8 +72,8 @@ SUSTAINED_HELP = (
 )
 OPERATOR_HELP = (
     "Operators by kind of work and by part of the model. In the roofline every dot is an operator, the larger the "
-    "longer it takes; lines are this machine's measured best. Near the slope memory bounds it, near a ceiling arithmetic, far "
-    "below both neither does: small work, or a poor kernel. Above the slope its data was in a cache."
+    "longer it takes; lines are this machine's measured best. Near the slope memory bounds it, near a ceiling "
+    "arithmetic, far below both neither does: small work, or a poor kernel. Above the slope its data was in a cache."
 )
 
 
@@ -101,11 +101,11 @@ def facts(report: Report) -> str:
             if best.total is not None:
                 value = f"{number(best.total.median_ms)} ms"
                 found.append((value, f"{what}, {best.case.size_text}, {best.case.engine.label}"))
-    for session in report.sessions:
-        if "total" in session.stages:
-            found.append(
-                (f"{number(session.stages['total'].median_ms)} ms", f"a step of a session, {session.mode}")
-            )
+    found += [
+        (f"{number(session.stages['total'].median_ms)} ms", f"a step of a session, {session.mode}")
+        for session in report.sessions
+        if "total" in session.stages
+    ]
     peaks = [row.memory_mb["peak"] for row in report.cold if "peak" in row.memory_mb]
     if peaks:
         found.append((f"{min(peaks):.0f} MB", "memory at most, the engine with the least"))

@@ -78,8 +78,10 @@ def measure_sessions(
 Play = Callable[[GazeSession, FrameReader, Sequence[GazeSample]], list[Shown]]
 
 
-def measure_session(engine: Engine, video: Path, gaze: Path, mode: str, play: Play) -> SessionRow:
-    """Play one session."""
+def measure_session(
+    engine: Engine, video: Path, gaze: Path, mode: str, play: Play, *, size: tuple[int, int] | None = None
+) -> SessionRow:
+    """Play one session; `size` is the encoder's input (height, width) for whole frames, None the session's choice."""
     recording = read(gaze)
     px_per_deg = recording.px_per_deg or PX_PER_DEG
     threads = cv2.getNumThreads()
@@ -89,7 +91,7 @@ def measure_session(engine: Engine, video: Path, gaze: Path, mode: str, play: Pl
         with (
             open_engine(engine) as model,
             open_frames(video) as reader,
-            GazeSession(model, px_per_deg=px_per_deg, in_thread=mode == ON_A_CLOCK) as session,
+            GazeSession(model, px_per_deg=px_per_deg, size=size, in_thread=mode == ON_A_CLOCK) as session,
         ):
             shown = play(session, reader, recording.samples)
             return summed_up(engine, mode, shown, reader)

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_edge.config import Config, read_config
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import GazeSource
@@ -28,6 +30,7 @@ from sam_edge.stream.motion import FrameMotion
 from sam_edge.stream.recording import SessionRecorder
 from sam_edge.stream.rest import NS_PER_MS
 from sam_edge.stream.selection import Kept, Selection, State
+from sam_edge.stream.trace import Sink, Trace, Tracer
 
 FOLLOWED, FOLLOWED_IN_THREAD = 5, 3
 """Candidates that are followed: more where nobody waits for them."""
@@ -139,6 +142,7 @@ class GazeSession:
         size: tuple[int, int] | None = None,
         in_thread: bool = False,
         recorder: SessionRecorder | None = None,
+        config: Config | str | Path | None = None,
     ) -> None:
         """Begin with nothing selected.
 
@@ -151,15 +155,21 @@ class GazeSession:
             in_thread: encode in a thread of its own, and never let the camera wait.
             recorder: told everything that happens; closed with the session. A recording replays to the same result
                 when `in_thread` is False.
+            config: what `sam-edge profile --budget-ms` found for this machine, or its file: stands for `size` and
+                `in_thread` where they are left out.
 
         Raises:
-            InputError: `px_per_deg` is not positive.
+            InputError: `px_per_deg` is not positive, or the configuration cannot be read.
         """
+        if config is not None:
+            settings = config if isinstance(config, Config) else read_config(config)
+            size, in_thread = size or settings.size, in_thread or settings.in_thread
         if not px_per_deg > 0:
             raise InputError(
                 f"px_per_deg: {px_per_deg} is not accepted; give a positive number, for example 15"
             )
         self._model = model
+        self._tracer = Tracer()
         self._gaze = gaze
         self._size = size
         self._recorder = recorder
@@ -191,6 +201,7 @@ class GazeSession:
         given = list(samples)
         if self._recorder is not None and given:
             self._recorder.gaze(given)
+        self._tracer.gaze(given)
         self._looking.feed(given)
 
     def step(self, image: NDArray[np.uint8], time_ns: int) -> Selection:
@@ -211,11 +222,13 @@ class GazeSession:
             raise SessionError(
                 "session: stepped from two threads at once; give each thread a session of its own"
             )
+        begun_ns = time.perf_counter_ns()
         try:
             self._check(image, time_ns)
             selection = self._step(image, time_ns)
         finally:
             self._stepping.release()
+        self._tracer.frame(begun_ns, selection)
         if self._recorder is not None:
             self._recorder.frame(time_ns, (image.shape[0], image.shape[1]), selection)
         return selection
@@ -270,6 +283,16 @@ class GazeSession:
                     if thread is not None:
                         thread.forget()
 
+    def trace(self, *sinks: Sink) -> Trace:
+        """Begin to note what every thread does and when; ends when the result is closed. It is a context manager.
+
+        Costs next to nothing on the way: a thread of its own hands everything to the sinks.
+
+        Args:
+            sinks: further takers, told everything as it happens; `sam_edge.stream.sinks` has some.
+        """
+        return Trace(self._tracer, sinks)
+
     def close(self) -> None:
         """End the session after the encoding that goes on, and close its gaze source. The model stays open.
 
@@ -312,15 +335,15 @@ class GazeSession:
     def _step(self, image: NDArray[np.uint8], time_ns: int) -> Selection:
         stages: dict[str, float] = {}
         begun = time.perf_counter()
-        with timed(stages, "gaze"):
+        with timed(stages, "gaze", self._tracer):
             if self._gaze is not None:
                 self.feed(self._gaze.read())
         frame, before = Frame(image, time_ns), self._verdict
         if self._thread is None or self._closer is None:
-            with timed(stages, "motion"):
+            with timed(stages, "motion", self._tracer):
                 self._motion.advance(image, time_ns)
             self._verdict = self._attend(frame)
-            with timed(stages, "propagate"):
+            with timed(stages, "propagate", self._tracer):
                 selection = self._shown(self._verdict, time_ns)
         else:
             selection = self._step_in_time(frame, self._thread, self._closer, stages)
@@ -357,18 +380,18 @@ class GazeSession:
         self._join(before)
         closeup = self._closeup(frame, whole, closer)
         try:
-            with timed(stages, "motion"):
+            with timed(stages, "motion", self._tracer):
                 self._motion.advance(frame.image, frame.time_ns)
-            with timed(stages, "propagate"):
+            with timed(stages, "propagate", self._tracer):
                 self._track = self._carried(self._track, frame.time_ns)
         finally:
             if closeup is not None:
                 closeup.carried.set_result(self._track)
-        with timed(stages, "closeup"):
+        with timed(stages, "closeup", self._tracer):
             waits = closeup is not None and self._closeup_ms <= CLOSER_AT_MOST_MS
             left_s = CLOSER_MS / 1e3 - (time.perf_counter() - begun) if waits else 0.0
             self._take_closeup(frame, closer, max(0.0, left_s))
-        with timed(stages, "show"):
+        with timed(stages, "show", self._tracer):
             return self._shown(self._verdict, frame.time_ns)
 
     def _due(self, time_ns: int) -> bool:
@@ -440,15 +463,15 @@ class GazeSession:
         self._tracked = {**dict(older), frame.time_ns: self._track or track}
 
     def _look_closer(self, closeup: CloseUp) -> Track | None:
-        begun = time.perf_counter()
-        found = look_closer(
-            self._model,
-            closeup.frame.image,
-            closeup.before,
-            lambda: closeup.carried.result(CARRIED_TIMEOUT_S),
-        )
-        took_ms = 1e3 * (time.perf_counter() - begun)
-        self._closeup_ms += LATELY * (took_ms - self._closeup_ms)
+        took: dict[str, float] = {}
+        with timed(took, "look closer", self._tracer):
+            found = look_closer(
+                self._model,
+                closeup.frame.image,
+                closeup.before,
+                lambda: closeup.carried.result(CARRIED_TIMEOUT_S),
+            )
+        self._closeup_ms += LATELY * (took["look closer"] - self._closeup_ms)
         return found
 
     def _attend(self, frame: Frame) -> Verdict | None:
@@ -462,10 +485,10 @@ class GazeSession:
             return None
         stages: dict[str, float] = {}
         self._wait_for_gap()
-        with timed(stages, "encode"):
+        with timed(stages, "encode", self._tracer):
             embedding = self._encoded(frame)
         self._wait_for_gap()
-        with timed(stages, "attend"), self._attending:
+        with timed(stages, "attend", self._tracer), self._attending:
             look = self._looking.take()
             if look is not None and look.rest_id == self._let_go:
                 look = None
@@ -604,10 +627,12 @@ def thing_of(candidate: Candidate | None) -> Thing | None:
 
 
 @contextmanager
-def timed(stages: dict[str, float], name: str) -> Iterator[None]:
-    """Note how long the block takes, milliseconds."""
-    begun = time.perf_counter()
+def timed(stages: dict[str, float], name: str, tracer: Tracer) -> Iterator[None]:
+    """Note how long the block takes, milliseconds, and when it ran."""
+    begun_ns = time.perf_counter_ns()
     try:
         yield
     finally:
-        stages[name] = 1e3 * (time.perf_counter() - begun)
+        ended_ns = time.perf_counter_ns()
+        stages[name] = (ended_ns - begun_ns) / NS_PER_MS
+        tracer.span(name, begun_ns, ended_ns)

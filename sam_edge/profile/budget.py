@@ -1,0 +1,281 @@
+"""The best engine, precision, size and schedule on this machine within a time a frame, by measured quality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sam_edge.config import Config
+from sam_edge.errors import InputError
+from sam_edge.exporters.pictures import LabelledPicture, labelled_pictures
+from sam_edge.profile.failures import reason
+from sam_edge.profile.noise import NoiseMeter
+from sam_edge.profile.opened import open_engine
+from sam_edge.profile.plan import ASSETS, Engine, Plan
+from sam_edge.profile.quality import Quality, measure_quality
+from sam_edge.profile.session import ON_A_CLOCK, WAITING, measure_session, on_a_clock, waiting
+from sam_edge.profile.timing import TimedRow, Timing
+from sam_edge.segmenter import DEFAULT_BUNDLE
+
+LABELLED = ASSETS / "labelled"
+"""The set in the package."""
+SIZES_TRIED = ((224, 224), (224, 448), (448, 448), (448, 672), (672, 672), (672, 896), (896, 896))
+"""Input sizes (height, width): multiples of 224, which pad no windows."""
+REFRESH_MS = 150.0
+"""In a thread, a whole frame has to be encoded this often for a session to notice what else is meant."""
+TRIED = 3
+"""Sessions that are played for each schedule, the best candidate's first, until one keeps to the budget."""
+ROUNDS = 4
+"""Rounds of timing: what decides is measured again in a session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model on an engine at a size, with a schedule."""
+
+    engine: Engine
+    """The model and its engine."""
+    size: tuple[int, int]
+    """The encoder's input (height, width) for whole frames."""
+    in_thread: bool
+    """The schedule: whether frames are encoded beside the camera, or every step waits for its own."""
+    encode_ms: float | None = None
+    """Median of encoding a frame."""
+    decode_ms: float | None = None
+    """Median of decoding one prompt."""
+    quality: Quality | None = None
+    """IoU with the truth."""
+    step_ms: float | None = None
+    """95th percentile of a step of a real session; None where none was played."""
+    fits: bool | None = None
+    """Whether the step keeps to the budget; None where it was not looked at."""
+    failed: str | None = None
+    """Why there is nothing."""
+
+    @property
+    def frame_ms(self) -> float | None:
+        """Time from a frame to its mask without anything else: encoding and one decoding."""
+        return None if self.encode_ms is None or self.decode_ms is None else self.encode_ms + self.decode_ms
+
+    @property
+    def iou(self) -> float | None:
+        """The quality of what a person sees with this schedule."""
+        if self.quality is None:
+            return None
+        return self.quality.closeup_iou if self.in_thread else self.quality.iou
+
+    @property
+    def schedule(self) -> str:
+        """Name the schedule."""
+        return "in a thread" if self.in_thread else "every frame"
+
+    @property
+    def label(self) -> str:
+        """Name it for people."""
+        return f"{self.size[1]}x{self.size[0]}, {self.engine.label}, {self.schedule}"
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What was found."""
+
+    budget_ms: float
+    """The time that a step may take."""
+    pictures: int
+    """Pictures of the labelled set."""
+    candidates: tuple[Candidate, ...]
+    """Everything that was looked at."""
+    chosen: Candidate | None
+    """The best of those that keep to the budget; None when none does."""
+
+    @property
+    def front(self) -> tuple[Candidate, ...]:
+        """Candidates that wait, and that no other one beats in both time and quality, the fastest first (Pareto)."""
+        known = [
+            one
+            for one in self.candidates
+            if not one.in_thread and one.frame_ms is not None and one.iou is not None
+        ]
+        found: list[Candidate] = []
+        for one in sorted(known, key=lambda one: (one.frame_ms or 0.0, -(one.iou or 0.0))):
+            if not found or (one.iou or 0.0) > (found[-1].iou or 0.0):
+                found.append(one)
+        return tuple(found)
+
+    def config(self, folder: Path) -> Config | None:
+        """Build the configuration of what was chosen, for a file in `folder`; None when nothing was."""
+        if self.chosen is None:
+            return None
+        engine = self.chosen.engine
+        return Config(
+            bundle=None if engine.bundle == DEFAULT_BUNDLE else str(engine.bundle.resolve()),
+            runtime=engine.runtime,
+            precision=engine.precision,
+            threads=engine.threads,
+            size=self.chosen.size,
+            in_thread=self.chosen.in_thread,
+            measured={
+                "budget_ms": self.budget_ms,
+                "step_p95_ms": rounded(self.chosen.step_ms),
+                "encode_ms": rounded(self.chosen.encode_ms),
+                "decode_ms": rounded(self.chosen.decode_ms),
+                "iou": rounded(self.chosen.iou, 4),
+                "pictures": self.pictures,
+            },
+            folder=folder,
+        )
+
+
+def rounded(value: float | None, digits: int = 2) -> float | None:
+    """Round a figure, if it is known."""
+    return None if value is None else round(value, digits)
+
+
+class Advisor:
+    """Looks for the best within a budget. Results can be asked for at any moment."""
+
+    def __init__(
+        self,
+        engines: Sequence[Engine],
+        budget_ms: float,
+        *,
+        sizes: Sequence[tuple[int, int]] = SIZES_TRIED,
+        labelled: Path = LABELLED,
+        pictures: int | None = None,
+        video: Path,
+        gaze: Path,
+    ) -> None:
+        """Read the labelled set.
+
+        Args:
+            engines: models on engines.
+            budget_ms: the time that a step of a session may take, milliseconds.
+            sizes: the encoder's inputs (height, width).
+            labelled: a folder with `images/NAME.jpg` and `labels/NAME.txt`.
+            pictures: how many of them at most; None takes all.
+            video: what the sessions see.
+            gaze: where the person looks in it.
+
+        Raises:
+            InputError: the budget is not positive, or the set holds nothing.
+        """
+        if not budget_ms > 0:
+            raise InputError(
+                f"budget: {budget_ms} ms is not accepted; give a positive number, for example 33"
+            )
+        self._pictures: list[LabelledPicture] = list(labelled_pictures(labelled, at_most=pictures))
+        if not self._pictures:
+            raise InputError(f"labelled: {labelled} holds no picture with a thing of 400 pixels or more")
+        self._budget_ms = budget_ms
+        self._plan = Plan(
+            tuple(engines), sizes=tuple(sizes), prompts=(1,), rounds=ROUNDS, video=video, gaze=gaze
+        )
+        self._found = {
+            (engine, size, in_thread): Candidate(engine, size, in_thread)
+            for size in self._plan.sizes
+            for engine in self._plan.engines
+            for in_thread in (False, True)
+        }
+
+    def run(self) -> Generator[str]:
+        """Measure; says what comes next before each step."""
+        for size in self._plan.sizes:
+            with closing(self._time(size)) as steps:
+                yield from steps
+        for engine in self._plan.engines:
+            for size in self._plan.sizes:
+                yield f"quality of {size[1]}x{size[0]}, {engine.label}"
+                self._judge(engine, size)
+        for in_thread in (False, True):
+            yield from self._play(in_thread)
+
+    def advice(self) -> Advice:
+        """Say what was found so far."""
+        candidates = tuple(self._found.values())
+        fitting = [one for one in candidates if one.fits]
+        # Where quality is the same, the faster one.
+        best = max(fitting, key=lambda one: (one.iou or 0.0, -(one.frame_ms or 0.0)), default=None)
+        return Advice(self._budget_ms, len(self._pictures), candidates, best)
+
+    def _time(self, size: tuple[int, int]) -> Generator[str]:
+        """Time one size on all engines."""
+        plan = replace(self._plan, sizes=(size,))
+        timing = Timing(plan, broken={}, energy=None, noise=NoiseMeter())
+        yield from timing.run()
+        for row in timing.rows():
+            self._note(row)
+
+    def _note(self, row: TimedRow) -> None:
+        median_ms = row.total.median_ms if row.total is not None else None
+        for in_thread in (False, True):
+            key = (row.case.engine, row.case.size, in_thread)
+            one = self._found[key]
+            if row.failed:
+                one = replace(one, failed=row.failed)
+            elif row.case.prompts:
+                one = replace(one, decode_ms=median_ms)
+            else:
+                one = replace(one, encode_ms=median_ms)
+            self._found[key] = one
+
+    def _judge(self, engine: Engine, size: tuple[int, int]) -> None:
+        """Measure the quality of a size on an engine."""
+        keys = [(engine, size, in_thread) for in_thread in (False, True)]
+        if self._found[keys[0]].failed:
+            return
+        quality, failed = None, None
+        try:
+            with open_engine(engine) as model:
+                quality = measure_quality(model, self._pictures, size)
+        except Exception as error:  # an engine may raise anything; the others are to go on
+            failed = reason(error)
+        for key in keys:
+            self._found[key] = replace(self._found[key], quality=quality, failed=failed)
+
+    def _play(self, in_thread: bool) -> Generator[str]:
+        """Play sessions of what promises most, until one keeps to the budget."""
+        limit_ms = REFRESH_MS if in_thread else self._budget_ms
+        promising = [
+            one
+            for one in self._found.values()
+            if one.in_thread == in_thread
+            and one.frame_ms is not None
+            and one.frame_ms <= limit_ms
+            and one.iou is not None
+        ]
+        promising.sort(key=lambda one: (-(one.iou or 0.0), one.frame_ms or 0.0))
+        for one in promising[:TRIED]:
+            yield f"session, {one.label}"
+            played = self._played(one)
+            self._found[one.engine, one.size, one.in_thread] = played
+            if played.fits:
+                return
+
+    def _played(self, one: Candidate) -> Candidate:
+        mode, play = (ON_A_CLOCK, on_a_clock) if one.in_thread else (WAITING, waiting)
+        try:
+            row = measure_session(one.engine, self._plan.video, self._plan.gaze, mode, play, size=one.size)
+        except Exception as error:  # as above
+            return replace(one, failed=reason(error), fits=False)
+        total = row.stages.get("total")
+        step_ms = total.p95_ms if total is not None else None
+        return replace(one, step_ms=step_ms, fits=step_ms is not None and step_ms <= self._budget_ms)
+
+
+def advise(advisor: Advisor, say: Callable[[str], None] | None = None) -> tuple[Advice, bool]:
+    """Run an advisor.
+
+    Returns:
+        What it found, and whether it came to its end: ctrl-C ends the measuring, not the advice.
+    """
+    complete = True
+    try:
+        with closing(advisor.run()) as steps:
+            for text in steps:
+                if say is not None:
+                    say(text)
+    except KeyboardInterrupt:
+        complete = False
+    return advisor.advice(), complete

@@ -1,0 +1,258 @@
+"""What a session did and when: spans of its stages on every thread, frames and gaze, for sinks of one's own.
+
+Noting something on the way costs an append to a queue. A thread of its own hands it on to sinks, a few times a second.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from sam_edge.errors import SessionError
+from sam_edge.gaze.samples import GazeSample
+from sam_edge.stream.selection import Selection
+
+DRAINED_EVERY_S = 0.05
+"""How often sinks are given what was noted."""
+KEPT = 200_000
+"""Entries that wait for sinks, or that a trace holds, of each kind; the oldest go first. About an hour of spans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One stage that ran on one thread."""
+
+    name: str
+    """The stage, as in `Selection.timing_ms`."""
+    thread: str
+    """Name of the thread."""
+    begin_ns: int
+    """When it began, on the clock of `time.perf_counter_ns`."""
+    end_ns: int
+    """When it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class TracedFrame:
+    """One frame that was stepped."""
+
+    time_ns: int
+    """When it was shown, on the clock of the frames."""
+    begin_ns: int
+    """When its step began, on the clock of `time.perf_counter_ns`."""
+    end_ns: int
+    """When its step returned."""
+    selection: Selection
+    """What the step returned."""
+
+    @property
+    def offset_ns(self) -> int:
+        """What to add to times of frames and gaze for the clock of spans, if it was stepped when it was shown."""
+        return self.begin_ns - self.time_ns
+
+
+class Sink(Protocol):
+    """Takes what a session does. Called by one thread at a time, in order of time, never by the session's own threads.
+
+    An exception from a sink ends its trace and is raised where the trace is closed.
+    """
+
+    def span(self, span: Span) -> None:
+        """Take a stage."""
+
+    def frame(self, frame: TracedFrame) -> None:
+        """Take a frame and its selection."""
+
+    def gaze(self, samples: Sequence[GazeSample]) -> None:
+        """Take gaze samples, on the clock of the frames."""
+
+
+Entry = tuple[str, int, int, int] | TracedFrame | tuple[GazeSample, ...]
+"""A span as it is noted (name, thread's number, begin, end), a frame, or samples."""
+
+
+class Tracer:
+    """Where a session notes what it does. Nothing is noted as long as nobody listens."""
+
+    def __init__(self) -> None:
+        """Begin without listeners."""
+        self.active = False
+        self._entries: deque[Entry] = deque(maxlen=KEPT)
+        self._listening: list[Listening] = []
+        self._lock = threading.Lock()
+        self._draining = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._names: dict[int, str] = {}
+
+    def span(self, name: str, begin_ns: int, end_ns: int) -> None:
+        """Note that a stage ran on this thread."""
+        if self.active:
+            self._entries.append((name, threading.get_ident(), begin_ns, end_ns))
+
+    def frame(self, begin_ns: int, selection: Selection) -> None:
+        """Note a frame whose step began at `begin_ns` and ends now."""
+        if self.active:
+            end_ns = time.perf_counter_ns()
+            self._entries.append(TracedFrame(selection.frame_time_ns, begin_ns, end_ns, selection))
+
+    def gaze(self, samples: Sequence[GazeSample]) -> None:
+        """Note gaze samples."""
+        if self.active and samples:
+            self._entries.append(tuple(samples))
+
+    @contextmanager
+    def spanned(self, name: str) -> Iterator[None]:
+        """Note the block as a span."""
+        begin_ns = time.perf_counter_ns()
+        try:
+            yield
+        finally:
+            self.span(name, begin_ns, time.perf_counter_ns())
+
+    def add(self, sink: Sink) -> Listening:
+        """Begin to give a sink everything that is noted from now on."""
+        listening = Listening(sink)
+        with self._lock:
+            self._listening.append(listening)
+            self.active = True
+            if self._thread is None:
+                self._stop.clear()
+                self._thread = threading.Thread(target=self._run, name="sam-edge-trace", daemon=True)
+                self._thread.start()
+        return listening
+
+    def remove(self, listening: Listening) -> None:
+        """Give a sink what is left for it, and stop. Removing twice is allowed."""
+        self._drain()
+        with self._lock:
+            self._listening = [one for one in self._listening if one is not listening]
+            self.active = bool(self._listening)
+            thread, self._thread = self._thread, self._thread if self.active else None
+        if not self.active and thread is not None:
+            self._stop.set()
+            thread.join()
+            self._entries.clear()
+
+    def _run(self) -> None:
+        while not self._stop.wait(DRAINED_EVERY_S):
+            self._drain()
+
+    def _drain(self) -> None:
+        """Hand everything that was noted to the sinks."""
+        with self._draining:
+            entries = []
+            while self._entries:
+                entries.append(self._entries.popleft())
+            if not entries:
+                return
+            self._names |= {one.ident: one.name for one in threading.enumerate() if one.ident is not None}
+            with self._lock:
+                listening = list(self._listening)
+            for entry in entries:
+                for one in listening:
+                    one.take(entry, self._names)
+
+
+class Listening:
+    """A sink, and what it raised."""
+
+    def __init__(self, sink: Sink) -> None:
+        """Begin without error."""
+        self.error: Exception | None = None
+        self._sink = sink
+
+    def take(self, entry: Entry, names: dict[int, str]) -> None:
+        """Give the sink one entry, unless it has raised something before."""
+        if self.error is not None:
+            return
+        try:
+            if isinstance(entry, TracedFrame):
+                self._sink.frame(entry)
+            elif isinstance(entry[0], str):
+                name, thread, begin_ns, end_ns = entry
+                self._sink.span(Span(name, names.get(thread, f"thread {thread}"), begin_ns, end_ns))
+            else:
+                self._sink.gaze(entry)
+        except Exception as error:  # whatever a sink raises is its owner's, who meets it on closing the trace
+            self.error = error
+
+
+class Trace:
+    """A session's spans, frames and gaze while it is open. A context manager, made by `GazeSession.trace`.
+
+    Example:
+        >>> with session.trace() as trace:
+        ...     for frame in camera:
+        ...         session.step(frame, time.monotonic_ns())
+        >>> trace.write("trace.json")  # open it at https://ui.perfetto.dev or chrome://tracing
+    """
+
+    def __init__(self, tracer: Tracer, sinks: Sequence[Sink] = ()) -> None:
+        """Listen from now on, for itself and for further sinks."""
+        self.spans: deque[Span] = deque(maxlen=KEPT)
+        self.frames: deque[TracedFrame] = deque(maxlen=KEPT)
+        self.samples: deque[GazeSample] = deque(maxlen=KEPT)
+        self._tracer = tracer
+        self._listening = [tracer.add(sink) for sink in (self, *sinks)]
+
+    def span(self, span: Span) -> None:
+        """See `Sink.span`."""
+        self.spans.append(span)
+
+    def frame(self, frame: TracedFrame) -> None:
+        """See `Sink.frame`. Masks are not kept: they are a megabyte each."""
+        self.frames.append(without_masks(frame))
+
+    def gaze(self, samples: Sequence[GazeSample]) -> None:
+        """See `Sink.gaze`."""
+        self.samples.extend(samples)
+
+    def close(self) -> None:
+        """Stop listening. Closing twice is allowed.
+
+        Raises:
+            SessionError: a sink failed; its own error is the cause.
+        """
+        for listening in self._listening:
+            self._tracer.remove(listening)
+        failed = [one.error for one in self._listening if one.error is not None]
+        self._listening = []
+        if failed:
+            raise SessionError(f"trace: a sink failed: {failed[0]!r}") from failed[0]
+
+    def write(self, path: str | Path) -> None:
+        """Write what was traced so far in Chrome's trace format, which Perfetto reads too.
+
+        Raises:
+            MediaError: the file cannot be written.
+        """
+        from sam_edge.stream.trace_file import write_trace
+
+        write_trace(Path(path), list(self.spans), list(self.frames), list(self.samples))
+
+    def __enter__(self) -> Trace:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close; a sink's failure does not hide an error of the block."""
+        try:
+            self.close()
+        except SessionError:
+            if error is None:
+                raise
+
+
+def without_masks(frame: TracedFrame) -> TracedFrame:
+    """Return a frame whose selection holds no mask."""
+    return replace(frame, selection=replace(frame.selection, mask=None, kept=()))
