@@ -97,6 +97,8 @@ def run(given: argparse.Namespace) -> int:
         for name, text in ((PAGE, page(report)), (SHEET, sheet(report))):
             with replacing(given.out / name) as part:
                 part.write_text(text, encoding="utf-8")
+        for name, trace in report.traces.items():
+            trace.write(given.out / name)
     if given.json:
         print(json.dumps(report.to_json(), indent=1))
     elif not given.quiet:

@@ -256,7 +256,7 @@ class Advisor:
     def _played(self, one: Candidate) -> Candidate:
         mode, play = (ON_A_CLOCK, on_a_clock) if one.in_thread else (WAITING, waiting)
         try:
-            row = measure_session(one.engine, self._plan.video, self._plan.gaze, mode, play, size=one.size)
+            row, _ = measure_session(one.engine, self._plan.video, self._plan.gaze, mode, play, size=one.size)
         except Exception as error:  # as above
             return replace(one, failed=reason(error), fits=False)
         total = row.stages.get("total")

@@ -19,6 +19,7 @@ from sam_edge.profile.peak import Peak
 from sam_edge.profile.session import SessionRow
 from sam_edge.profile.sustained import SustainedRow
 from sam_edge.profile.timing import TimedRow
+from sam_edge.stream.trace import Trace
 
 SCHEMA = 1
 """Version of the JSON's schema: keys are only ever added to it. What is taken away or renamed makes it 2."""
@@ -51,6 +52,8 @@ class Report:
     """Encoding and decoding."""
     sessions: tuple[SessionRow, ...]
     """From gaze to mask, in real sessions."""
+    traces: Mapping[str, Trace]
+    """What the sessions did and when, by the names of files; not part of the JSON."""
     sustained: tuple[SustainedRow, ...]
     """Encoding without a pause."""
     peaks: tuple[Peak, ...]
@@ -77,7 +80,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for `json.dumps`; what is not finite becomes None."""
-        values = {field.name: plain(getattr(self, field.name)) for field in fields(self)}
+        values = {one.name: plain(getattr(self, one.name)) for one in fields(self) if one.name != "traces"}
         return {"schema": SCHEMA, "kind": KIND, "complete": self.complete, **values}
 
     def write(self, path: Path) -> None:

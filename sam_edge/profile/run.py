@@ -21,6 +21,7 @@ from sam_edge.profile.report import Report
 from sam_edge.profile.session import SessionRow, measure_sessions
 from sam_edge.profile.sustained import SustainedRow, measure_sustained
 from sam_edge.profile.timing import Timing
+from sam_edge.stream.trace import Trace
 
 Say = Callable[[str], None]
 
@@ -36,6 +37,7 @@ class Findings:
     cold: list[ColdRow] = field(default_factory=list)
     timing: Timing | None = None
     sessions: list[SessionRow] = field(default_factory=list)
+    traces: dict[str, Trace] = field(default_factory=dict)
     sustained: list[SustainedRow] = field(default_factory=list)
     peaks: list[Peak] = field(default_factory=list)
     operators: list[OperatorTable] = field(default_factory=list)
@@ -45,9 +47,16 @@ class Findings:
         """Engines whose cold start failed, and why: they are not tried again in this process, which they may end."""
         return {row.engine: row.failed for row in self.cold if row.failed is not None}
 
+    def keep_session(self, row: SessionRow, trace: Trace | None) -> None:
+        """Keep what a session gave."""
+        self.sessions.append(row)
+        if trace is not None:
+            self.traces[row.file_name] = trace
+
     @property
     def working(self) -> list[Engine]:
-        """Engines that work as far as is known, the fastest at the first size first."""
+        """Engines that work as far as is known, the fastest at the first size first; the last one where that is open,
+        which is the one with the fewest bits and the most threads."""
         speeds = {
             row.case.engine: row.total.median_ms
             for row in (self.timing.rows() if self.timing else ())
@@ -55,7 +64,7 @@ class Findings:
         }
         failed = {row.case.engine for row in (self.timing.rows() if self.timing else ()) if row.failed}
         known = [engine for engine in self.plan.engines if engine not in self.broken.keys() | failed]
-        return sorted(known, key=lambda engine: speeds.get(engine, float("inf")))
+        return sorted(reversed(known), key=lambda engine: speeds.get(engine, float("inf")))
 
 
 def profile(plan: Plan, say: Say | None = None) -> Report:
@@ -96,6 +105,7 @@ def profile(plan: Plan, say: Say | None = None) -> Report:
         cold=tuple(found.cold),
         timed=found.timing.rows() if found.timing else (),
         sessions=tuple(found.sessions),
+        traces=found.traces,
         sustained=tuple(found.sustained),
         peaks=tuple(found.peaks),
         operators=tuple(found.operators),
@@ -118,7 +128,7 @@ def timing(found: Findings) -> Generator[str]:
 def session(found: Findings) -> Generator[str]:
     """Play sessions on the fastest engine."""
     for engine in found.working[:1]:
-        yield from measure_sessions(engine, found.plan.video, found.plan.gaze, found.sessions.append)
+        yield from measure_sessions(engine, found.plan.video, found.plan.gaze, found.keep_session)
 
 
 def sustained(found: Findings) -> Generator[str]:

@@ -20,6 +20,7 @@ from sam_edge.profile.statistics import Summary, summarise
 from sam_edge.stream.playback import NS, GazeFeed, Shown, in_real_time
 from sam_edge.stream.selection import Selection
 from sam_edge.stream.session import GazeSession
+from sam_edge.stream.trace import Trace
 
 PX_PER_DEG = 15.0
 """Frame pixels in a degree where the recording says nothing."""
@@ -55,24 +56,30 @@ class SessionRow:
     failed: str | None = None
     """Why there is nothing."""
 
+    @property
+    def file_name(self) -> str:
+        """What a file of its trace is called."""
+        return f"trace_{self.mode.replace(' ', '_')}.json"
 
-def measure_sessions(
-    engine: Engine, video: Path, gaze: Path, keep: Callable[[SessionRow], None]
-) -> Generator[str]:
+
+Keep = Callable[[SessionRow, Trace | None], None]
+
+
+def measure_sessions(engine: Engine, video: Path, gaze: Path, keep: Keep) -> Generator[str]:
     """Play a video and a recording through sessions of both kinds.
 
     Args:
         engine: the model and its engine.
         video: a video, or a folder of frames.
         gaze: a recording of where the person looked.
-        keep: given each row as soon as it is there.
+        keep: given each row as soon as it is there, with its trace where the session was played.
     """
     for mode, play in ((WAITING, waiting), (ON_A_CLOCK, on_a_clock)):
         yield f"{mode}, {engine.label}"
         try:
-            keep(measure_session(engine, video, gaze, mode, play))
+            keep(*measure_session(engine, video, gaze, mode, play))
         except Exception as error:  # an engine may raise anything; the rest of the profile is to go on
-            keep(SessionRow(engine, mode, failed=reason(error)))
+            keep(SessionRow(engine, mode, failed=reason(error)), None)
 
 
 Play = Callable[[GazeSession, FrameReader, Sequence[GazeSample]], list[Shown]]
@@ -80,7 +87,7 @@ Play = Callable[[GazeSession, FrameReader, Sequence[GazeSample]], list[Shown]]
 
 def measure_session(
     engine: Engine, video: Path, gaze: Path, mode: str, play: Play, *, size: tuple[int, int] | None = None
-) -> SessionRow:
+) -> tuple[SessionRow, Trace]:
     """Play one session; `size` is the encoder's input (height, width) for whole frames, None the session's choice."""
     recording = read(gaze)
     px_per_deg = recording.px_per_deg or PX_PER_DEG
@@ -93,8 +100,9 @@ def measure_session(
             open_frames(video) as reader,
             GazeSession(model, px_per_deg=px_per_deg, size=size, in_thread=mode == ON_A_CLOCK) as session,
         ):
-            shown = play(session, reader, recording.samples)
-            return summed_up(engine, mode, shown, reader)
+            with session.trace() as trace:
+                shown = play(session, reader, recording.samples)
+            return summed_up(engine, mode, shown, reader), trace
     finally:
         cv2.setNumThreads(threads)
 

@@ -169,7 +169,7 @@ class GazeSession:
                 f"px_per_deg: {px_per_deg} is not accepted; give a positive number, for example 15"
             )
         self._model = model
-        self._tracer = Tracer()
+        self._tracer = Tracer(px_per_deg)
         self._gaze = gaze
         self._size = size
         self._recorder = recorder
@@ -522,13 +522,14 @@ class GazeSession:
             self._between_steps.wait(GAP_S)
 
     def _followed(self, time_ns: int) -> Grid | None:
-        """Return where the track was on a frame, when it is the thing that is meant."""
-        track, best = self._tracked.get(time_ns), self._attention.best
-        return (
-            track.soft
-            if track is not None and best is not None and track.object_id == best.object_id
-            else None
-        )
+        """Return where the track was on a frame, when it is the thing that is meant and was so on the scene before."""
+        track, best, before = self._tracked.get(time_ns), self._attention.best, self._scene
+        if track is None or best is None or before is None or track.object_id != best.object_id:
+            return None
+        then = self._tracked.get(before.time_ns)
+        if then is None or overlap(then.soft > 0, best.mask) < SAME_TRACK:
+            return None
+        return track.soft
 
     def _encoded(self, frame: Frame) -> Embedding:
         before = self._scene

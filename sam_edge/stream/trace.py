@@ -81,8 +81,9 @@ Entry = tuple[str, int, int, int] | TracedFrame | tuple[GazeSample, ...]
 class Tracer:
     """Where a session notes what it does. Nothing is noted as long as nobody listens."""
 
-    def __init__(self) -> None:
-        """Begin without listeners."""
+    def __init__(self, px_per_deg: float = 15.0) -> None:
+        """Begin without listeners; `px_per_deg` is frame pixels in a degree of visual angle."""
+        self.px_per_deg = px_per_deg
         self.active = False
         self._entries: deque[Entry] = deque(maxlen=KEPT)
         self._listening: list[Listening] = []
@@ -236,7 +237,13 @@ class Trace:
         """
         from sam_edge.stream.trace_file import write_trace
 
-        write_trace(Path(path), list(self.spans), list(self.frames), list(self.samples))
+        write_trace(
+            Path(path),
+            list(self.spans),
+            list(self.frames),
+            list(self.samples),
+            px_per_deg=self._tracer.px_per_deg,
+        )
 
     def __enter__(self) -> Trace:
         """Return itself."""

@@ -21,8 +21,6 @@ PROCESS = 1
 """Number of the process in the file."""
 GAZE, FIRST_THREAD = 1, 2
 """Numbers of the gaze's track and of the first thread's."""
-PX_PER_DEG = 15.0
-"""Frame pixels in a degree, for the eye-movement events of the file."""
 
 Event = dict[str, Any]
 
@@ -33,7 +31,7 @@ def write_trace(
     frames: Sequence[TracedFrame],
     samples: Sequence[GazeSample],
     *,
-    px_per_deg: float = PX_PER_DEG,
+    px_per_deg: float,
 ) -> None:
     """Write a trace.
 
@@ -58,7 +56,7 @@ def events_of(
     frames: Sequence[TracedFrame],
     samples: Sequence[GazeSample],
     *,
-    px_per_deg: float = PX_PER_DEG,
+    px_per_deg: float,
 ) -> Iterator[Event]:
     """Give every event of the file. Times are microseconds since the first of them."""
     offset_ns = frames[0].offset_ns if frames else 0
