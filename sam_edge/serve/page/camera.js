@@ -1,13 +1,11 @@
 // Where pictures come from: a camera, a file, or the package's clip. All play in one <video>.
 
 const LONG_SIDE_PX = 960;
-const JPEG_QUALITY = 0.85;
 
 /** Plays a source in `video` and hands out its frames as they are shown. */
 export class Camera extends EventTarget {
   #video;
-  #canvas = document.createElement("canvas");
-  #context;
+  #worker = new Worker(new URL("./capture-worker.js", import.meta.url), { type: "module" });
   #stream = null;
   #fileUrl = null;
   #watching = 0;
@@ -16,7 +14,6 @@ export class Camera extends EventTarget {
   constructor(video) {
     super();
     this.#video = video;
-    this.#context = this.#canvas.getContext("2d", { alpha: false });
     this.source = "none";
     this.playing = false;
     video.addEventListener("playing", () => this.#tell(true));
@@ -93,12 +90,9 @@ export class Camera extends EventTarget {
     if (this.#encoding || !width || this.#video.readyState < 2) return null;
     this.#encoding = true;
     try {
-      if (this.#canvas.width !== width || this.#canvas.height !== height) {
-        Object.assign(this.#canvas, { width, height });
-      }
-      this.#context.drawImage(this.#video, 0, 0, width, height);
-      const blob = await new Promise((resolve) => this.#canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
-      return blob && { blob, width, height };
+      const picture = await createImageBitmap(this.#video);
+      this.#worker.postMessage({ picture, width, height }, [picture]);
+      return await new Promise((resolve) => { this.#worker.onmessage = ({ data }) => resolve(data); });
     } finally {
       this.#encoding = false;
     }

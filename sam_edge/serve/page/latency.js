@@ -3,21 +3,27 @@
 const KEPT = 120;
 const GRID_MS = 50;
 const LEAST_MS = 100;
+const DRAW_EVERY_MS = 100;
+const LIST_EVERY_MS = 500;
 
-/** Draws on `canvas` and lists medians in `legend`. The order and colours of stages are those of their first coming. */
+/** Draws on `canvas`, lists medians in `legend` and says that of all in `headline`. The order and colours of stages are those of their first coming. */
 export class LatencyGraph {
   #canvas;
   #context;
   #legend;
+  #headline;
   #rows = [];
   #stages = [];
   #top = LEAST_MS;
   #told = 0;
+  #drawnAt = 0;
+  #changed = true;
 
-  constructor(canvas, legend) {
+  constructor(canvas, legend, headline) {
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d");
     this.#legend = legend;
+    this.#headline = headline;
   }
 
   /** Add a frame: stages by name in ms, which add up to its latency. */
@@ -27,21 +33,22 @@ export class LatencyGraph {
     }
     this.#rows.push({ stages, total: Object.values(stages).reduce((sum, ms) => sum + ms, 0) });
     if (this.#rows.length > KEPT) this.#rows.shift();
+    this.#changed = true;
   }
 
   clear() {
     this.#rows = [];
     this.#stages = [];
     this.#legend.replaceChildren();
-    this.draw(0);
+    this.#headline.textContent = "";
+    this.#changed = true;
   }
 
-  /** The median of all, ms; null before the first. */
-  get medianMs() {
-    return this.#rows.length ? median(this.#rows.map(({ total }) => total)) : null;
-  }
-
+  /** Draw what is new, some times a second. */
   draw(nowMs) {
+    if (!this.#changed || nowMs - this.#drawnAt < DRAW_EVERY_MS) return;
+    this.#drawnAt = nowMs;
+    this.#changed = false;
     const ratio = Math.min(2, devicePixelRatio || 1);
     const { clientWidth, clientHeight } = this.#canvas;
     const [width, height] = [Math.round(clientWidth * ratio), Math.round(clientHeight * ratio)];
@@ -49,7 +56,7 @@ export class LatencyGraph {
     const context = this.#context;
     context.clearRect(0, 0, width, height);
     const tallest = Math.max(LEAST_MS, ...this.#rows.map(({ total }) => Math.min(total, 1000)));
-    this.#top += (Math.ceil(tallest / GRID_MS) * GRID_MS - this.#top) * 0.2;
+    this.#top = Math.ceil(tallest / GRID_MS) * GRID_MS;
     const style = getComputedStyle(this.#canvas);
     this.#grid(width, height, ratio, style);
     const step = width / KEPT;
@@ -63,7 +70,7 @@ export class LatencyGraph {
         y -= tall;
       }
     }
-    if (nowMs - this.#told > 500) {
+    if (this.#rows.length && nowMs - this.#told > LIST_EVERY_MS) {
       this.#told = nowMs;
       this.#list();
     }
@@ -97,6 +104,7 @@ export class LatencyGraph {
       return entry;
     });
     this.#legend.replaceChildren(...entries);
+    this.#headline.textContent = `${median(this.#rows.map(({ total }) => total)).toFixed(0)} ms at the median`;
   }
 }
 

@@ -3,8 +3,11 @@
 const TRAIL_MS = 500;
 const OUTLINE = [[1, 0], [0.71, 0.71], [0, 1], [-0.71, 0.71], [-1, 0], [-0.71, -0.71], [0, -1], [0.71, -0.71]];
 
-/** A mask as a picture of its rectangle, and an outline of it, made once and drawn as often as needed. */
+/** A mask as a picture of its rectangle, painted once for every size and colour in which it is shown. */
 class Shape {
+  #painted = null;
+  #key = "";
+
   constructor({ x, y, width, height, bytes }) {
     Object.assign(this, { x, y, width, height });
     this.canvas = new OffscreenCanvas(width, height);
@@ -14,13 +17,51 @@ class Shape {
     for (let index = 0; index < bytes.length; index += 1) pixels[index] = bytes[index] ? 0xffffffff : 0;
     context.putImageData(image, 0, 0);
   }
+
+  /** The filled and outlined shape at `scale`, as `{canvas, x, y}`. */
+  painted(scale, { colour, ink, line, rim, fill }) {
+    const key = [scale, colour, line, fill].join();
+    if (key === this.#key) return this.#painted;
+    const [width, height] = [this.width * scale, this.height * scale];
+    const reach = Math.ceil(line + rim) + 1;
+    const size = [Math.ceil(width) + 2 * reach, Math.ceil(height) + 2 * reach];
+    const canvas = new OffscreenCanvas(...size);
+    const context = canvas.getContext("2d");
+    for (const [from, to, tone, alpha] of [[line, line + rim, ink, 1], [0, line, colour, 1], [0, 0, colour, fill]]) {
+      context.globalAlpha = alpha;
+      context.drawImage(this.#band([reach, reach, width, height], size, from, to, tone), 0, 0);
+    }
+    this.#key = key;
+    this.#painted = { canvas, x: this.x * scale - reach, y: this.y * scale - reach };
+    return this.#painted;
+  }
+
+  // The shape in one colour: filled (to = 0), or the band between two distances from its edge.
+  #band([x, y, width, height], size, from, to, colour) {
+    const stencil = new OffscreenCanvas(...size);
+    const context = stencil.getContext("2d");
+    const lay = (radius) => {
+      for (const [dx, dy] of radius ? OUTLINE : [[0, 0]]) {
+        context.drawImage(this.canvas, x + dx * radius, y + dy * radius, width, height);
+      }
+    };
+    lay(to);
+    if (to) {
+      context.globalCompositeOperation = "destination-out";
+      lay(from);
+    }
+    context.globalCompositeOperation = "source-in";
+    context.fillStyle = colour;
+    context.fillRect(0, 0, ...size);
+    return stencil;
+  }
 }
 
 export class Overlay {
   #canvas;
   #context;
-  #stencil = new OffscreenCanvas(1, 1);
   #shapes = new WeakMap();
+  #drawn = [];
   #colours = {};
   #reduced = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -38,6 +79,10 @@ export class Overlay {
   draw(nowMs, { size, things, trail, place, ring, faded }) {
     const context = this.#context;
     const scale = this.#fit(size);
+    const moving = trail.length > 0 && (trail[0].x !== trail.at(-1).x || trail[0].y !== trail.at(-1).y);
+    const key = [things, scale, place?.join(), ring && Object.values(ring).join(), faded, moving && nowMs];
+    if (key.every((part, index) => part === this.#drawn[index])) return;
+    this.#drawn = key;
     context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
     if (!scale) return;
     const unit = Math.max(1, Math.min(this.#canvas.width, this.#canvas.height) / 420);
@@ -59,49 +104,17 @@ export class Overlay {
     return width && across ? across / width : 0;
   }
 
-  #drawThing(thing, scale, unit) {
-    const { mask, kept, faint } = thing;
+  #drawThing({ mask, kept, faint }, scale, unit) {
     if (!mask?.width) return;
     if (!this.#shapes.has(mask)) this.#shapes.set(mask, new Shape(mask));
-    const shape = this.#shapes.get(mask);
-    const colour = this.#colours[kept ? "kept" : "meant"];
-    const line = (kept ? 2.4 : 2) * unit;
-    const place = [shape.x * scale, shape.y * scale, shape.width * scale, shape.height * scale];
-    const before = this.#context.globalAlpha;
-    this.#context.globalAlpha = before * (faint ? 0.22 : 0.36);
-    this.#stamp(shape, place, colour, 0, 0);
-    this.#context.globalAlpha = before * (faint ? 0.6 : 1);
-    this.#stamp(shape, place, this.#colours.ink, line, line + unit);
-    this.#stamp(shape, place, colour, 0, line);
-    this.#context.globalAlpha = before;
-  }
-
-  // Lay the shape down in one colour: filled (to = 0), or the band between two distances from its edge.
-  #stamp(shape, [x, y, width, height], colour, from, to) {
-    const reach = Math.ceil(to) + 1;
-    const [across, down] = [Math.ceil(width) + 2 * reach, Math.ceil(height) + 2 * reach];
-    const stencil = this.#stencil;
-    if (stencil.width < across || stencil.height < down) {
-      Object.assign(stencil, { width: Math.max(across, stencil.width), height: Math.max(down, stencil.height) });
-    }
-    const context = stencil.getContext("2d");
-    context.globalCompositeOperation = "source-over";
-    context.clearRect(0, 0, across, down);
-    const lay = (radius) => {
-      const offsets = radius ? OUTLINE : [[0, 0]];
-      for (const [dx, dy] of offsets) {
-        context.drawImage(shape.canvas, reach + dx * radius, reach + dy * radius, width, height);
-      }
-    };
-    lay(to);
-    if (to) {
-      context.globalCompositeOperation = "destination-out";
-      lay(from);
-    }
-    context.globalCompositeOperation = "source-in";
-    context.fillStyle = colour;
-    context.fillRect(0, 0, across, down);
-    this.#context.drawImage(stencil, 0, 0, across, down, x - reach, y - reach, across, down);
+    const { canvas, x, y } = this.#shapes.get(mask).painted(scale, {
+      colour: this.#colours[kept ? "kept" : "meant"],
+      ink: this.#colours.ink,
+      line: (faint ? 1.2 : 2) * unit,
+      rim: unit,
+      fill: faint ? 0.16 : 0.34,
+    });
+    this.#context.drawImage(canvas, x, y);
   }
 
   #drawTrail(nowMs, trail, scale, unit) {

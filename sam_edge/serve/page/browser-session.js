@@ -1,0 +1,147 @@
+// Selecting in the browser: the server encodes pictures one after the other, masks are decoded in the page.
+
+const MOVED_SHARE = 0.006;
+const BOX_MARGIN = 0.04;
+const FORGOTTEN_AFTER = 5;
+
+/**
+ * Tells "selection" with `{width, height, things, stages}` after every decode of what the eye rests on.
+ * What was kept is found again in every new picture from its box and its mask in the last one.
+ */
+export class BrowserSession extends EventTarget {
+  #decoder;
+  #camera;
+  #eye;
+  #running = true;
+  #embedding = null;
+  #hover = null;
+  #kept = [];
+  #numbers = 0;
+  #options;
+  #stopping = new AbortController();
+
+  constructor(decoder, { camera, eye, size, engine }) {
+    super();
+    this.#decoder = decoder;
+    this.#camera = camera;
+    this.#eye = eye;
+    this.#options = { size, engine };
+  }
+
+  configure(changes) {
+    Object.assign(this.#options, changes);
+  }
+
+  /** Encode and decode until `close`. */
+  async run() {
+    let at = null;
+    while (this.#running) {
+      try {
+        if (await this.#encode()) {
+          await this.#follow();
+          at = null;
+        }
+        at = await this.#lookAround(at);
+      } catch (error) {
+        if (!this.#running) return;
+        this.#tell("problem", { message: String(error.message ?? error) });
+        await pause(1500);
+      }
+    }
+  }
+
+  select() {
+    if (!this.#hover?.mask) return 0;
+    this.#numbers += 1;
+    this.#kept.push({ ...this.#hover, objectId: this.#numbers, kept: true, missed: 0 });
+    this.#say({});
+    return this.#numbers;
+  }
+
+  release(objectId = 0) {
+    this.#kept = objectId ? this.#kept.filter((thing) => thing.objectId !== objectId) : [];
+    this.#say({});
+  }
+
+  close() {
+    this.#running = false;
+    this.#stopping.abort();
+    this.#decoder.close();
+  }
+
+  async #encode() {
+    if (!this.#camera.playing && this.#embedding) return false;
+    const begun = performance.now();
+    const picture = await this.#camera.capture();
+    if (!picture) {
+      await pause(15);
+      return false;
+    }
+    const pictureMs = performance.now() - begun;
+    const options = { ...this.#options, signal: this.#stopping.signal };
+    const embedding = await this.#decoder.encode(picture.blob, options);
+    const { encodeMs, networkMs } = embedding;
+    this.#embedding = { ...embedding, begun, stages: { picture: pictureMs, network: networkMs, encode: encodeMs } };
+    return true;
+  }
+
+  // Decode what the eye rests on: once a picture, and again while a picture stays and the eye moves.
+  async #lookAround(before) {
+    const place = this.#eye.place;
+    const embedding = this.#embedding;
+    if (!embedding) return before;
+    const { width, height } = embedding.placement;
+    const moved = place && before && Math.hypot(place[0] - before[0], place[1] - before[1]);
+    if (before !== null && (!place || moved < MOVED_SHARE * width)) {
+      await pause(15);
+      return before;
+    }
+    if (!place) {
+      this.#hover = null;
+      this.#say({});
+      return [-1, -1];
+    }
+    const points = [[Math.min(place[0], width), Math.min(place[1], height)]];
+    const { mask, score, decodeMs, pasteMs } = await this.#decoder.decode(embedding, { points });
+    this.#hover = mask && { mask, score, box: boxOf(mask), meant: true };
+    this.#say({ ...embedding.stages, decode: decodeMs, paste: pasteMs });
+    return place;
+  }
+
+  async #follow() {
+    for (const thing of this.#kept) {
+      const box = grown(thing.box, this.#embedding.placement);
+      const { mask, score } = await this.#decoder.decode(this.#embedding, { box, near: thing.mask });
+      const found = mask && mask.areaPx > 0.2 * thing.mask.areaPx && mask.areaPx < 4 * thing.mask.areaPx;
+      if (found) Object.assign(thing, { mask, score, box: boxOf(mask), missed: 0 });
+      else thing.missed += 1;
+    }
+    this.#kept = this.#kept.filter((thing) => thing.missed < FORGOTTEN_AFTER);
+  }
+
+  #say(stages) {
+    if (!this.#embedding || !this.#running) return;
+    const { width, height } = this.#embedding.placement;
+    const things = [...(this.#hover ? [this.#hover] : []), ...this.#kept];
+    const state = this.#hover ? "selected" : "none";
+    const source = Object.keys(stages).length ? "encoded" : "reused";
+    this.#tell("selection", { width, height, things, stages, state, source });
+  }
+
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+function boxOf({ x, y, width, height }) {
+  return [x, y, x + width, y + height];
+}
+
+function grown([x0, y0, x1, y1], { width, height }) {
+  const [across, down] = [BOX_MARGIN * (x1 - x0) + 1, BOX_MARGIN * (y1 - y0) + 1];
+  return [Math.max(0, x0 - across), Math.max(0, y0 - down), Math.min(width, x1 + across), Math.min(height, y1 + down)];
+}
+
+function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
