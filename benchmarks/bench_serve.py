@@ -75,8 +75,10 @@ def read_clip(data: Path, name: str) -> Clip:
     """Read a sequence."""
     pictures, truth = [], []
     for path in sorted((data / "JPEGImages" / name).glob("*.jpg")):
-        label = cv2.imread(str(data / "Annotations" / name / f"{path.stem}.png"), cv2.IMREAD_UNCHANGED)
-        mask = label > 0 if label.ndim == 2 else (label > 0).any(axis=2)
+        label = np.asarray(
+            cv2.imread(str(data / "Annotations" / name / f"{path.stem}.png"), cv2.IMREAD_UNCHANGED)
+        )
+        mask = np.asarray(np.atleast_3d(label) > 0).any(axis=2)
         if mask.any():
             pictures.append(path.read_bytes())
             truth.append(mask)
@@ -166,7 +168,8 @@ def stream(url: str, data: Path, name: str, seconds: float) -> dict[str, float]:
     """Send frames at 24 a second without waiting for answers, as a headset does; keep to the window."""
     clip = read_clip(data, name)
     sent: dict[int, tuple[int, float]] = {}
-    ages, overlaps, stages = [], [], {}
+    ages, overlaps = [], []
+    stages: dict[str, list[float]] = {}
     refused = 0
     with connect(url, name=name) as client:
         begun = time.perf_counter()
@@ -204,7 +207,7 @@ def stream(url: str, data: Path, name: str, seconds: float) -> dict[str, float]:
 
 def decoded(picture: bytes) -> NDArray[np.uint8]:
     """Unpack a JPEG as RGB."""
-    image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    image = np.asarray(cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR), np.uint8)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 

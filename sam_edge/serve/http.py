@@ -63,11 +63,17 @@ KINDS = {
 FRESH = {"cache-control": "no-cache"}
 """Kept by browsers, and asked about every time."""
 RETRY_S = "1"
+SIGNATURES = (b"\xff\xd8", b"\x89PNG\r\n\x1a\n")
+"""First bytes of a JPEG and of a PNG."""
 FOR_WASM = "decoder_browser.onnx"
 DECODERS = ("decoder.onnx", "decoder_points.onnx", FOR_WASM)
 """Files of a bundle that a browser may ask for, beside their weights."""
 Endpoint = Callable[[Request], Awaitable[Response]]
 Made = TypeVar("Made")
+
+
+class UnknownKindError(ProtocolError):
+    """A body is no picture of a kind that is accepted."""
 
 
 class PageFiles(StaticFiles):
@@ -129,6 +135,8 @@ class Http:
                     "token: it is missing or wrong; send Authorization: Bearer TOKEN", Code.UNAUTHORIZED
                 )
             return await endpoint(request)
+        except UnknownKindError as error:
+            return self._refused(error.code, str(error), 415)
         except ProtocolError as error:
             return self._refused(error.code, str(error))
         except ClientDisconnect:
@@ -284,6 +292,8 @@ class Http:
         self._pictures += 1
         try:
             picture = await asyncio.wait_for(self._body(request), self._limits.idle_s)
+            if not picture.startswith(SIGNATURES):
+                raise UnknownKindError("body: neither a JPEG nor a PNG; accepted: those two", Code.PICTURE)
             return await asyncio.to_thread(work, picture)
         except asyncio.TimeoutError as error:
             raise ProtocolError(

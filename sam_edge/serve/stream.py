@@ -309,8 +309,12 @@ class Stream:
             self.outbox.end()
             if self._socket.client_state is WebSocketState.CONNECTED:
                 await asyncio.wait_for(self._socket.close(code), self._limits.send_s)
-        except (asyncio.TimeoutError, WebSocketDisconnect, RuntimeError, OSError):
-            # The client is gone, or does not read: there is nobody to tell.
+        except asyncio.TimeoutError:
+            # The client does not read: there is nobody to tell.
+            self._metrics.add("sam_edge_refused_total", reason=Code.SILENCE.name.lower())
+            self.outbox.end()
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            # The client is gone.
             self.outbox.end()
 
 
