@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -110,7 +111,7 @@ class Advice:
             return None
         engine = self.chosen.engine
         return Config(
-            bundle=None if engine.bundle == DEFAULT_BUNDLE else str(engine.bundle.resolve()),
+            bundle=None if engine.bundle == DEFAULT_BUNDLE else os.path.relpath(engine.bundle, folder),
             runtime=engine.runtime,
             precision=engine.precision,
             threads=engine.threads,

@@ -47,12 +47,16 @@ def page(report: Report) -> str:
         ),
         details("Machine, versions, models", environment(report)),
     ]
+    return document(f"sam-edge profile: {report.machine.cpu}", "".join(parts))
+
+
+def document(title: str, body: str) -> str:
+    """Write a page that needs nothing but itself."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>sam-edge profile: {escape(report.machine.cpu)}</title><style>{STYLE}</style></head>"
-        f"<body>{''.join(parts)}</body></html>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>{body}</body></html>\n"
     )
 
 

@@ -14,6 +14,8 @@ from sam_edge.runtimes.registry import preferred_precision
 from sam_edge.segmenter import DEFAULT_BUNDLE, check_size
 
 ASSETS = DEFAULT_BUNDLE.parent
+CLIP, GAZE = ASSETS / "demo" / "clip.mp4", ASSETS / "demo" / "gaze.csv"
+"""What a session sees where nothing else is given, and where the person looks in it."""
 PARTS = ("cold", "timing", "session", "sustained", "peak", "operators")
 """What a profile consists of, in the order in which it is measured."""
 SIZES = ((448, 672), (448, 448), (224, 224))
@@ -91,9 +93,9 @@ class Plan:
     """Fresh processes a model and engine."""
     sustained_s: float = 60.0
     """How long the first engine encodes without a pause, seconds."""
-    video: Path = ASSETS / "demo" / "clip.mp4"
+    video: Path = CLIP
     """What the session sees."""
-    gaze: Path = ASSETS / "demo" / "gaze.csv"
+    gaze: Path = GAZE
     """Where the person in the session looks."""
     parts: tuple[str, ...] = PARTS
     """Which of `PARTS` are measured."""
