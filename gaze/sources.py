@@ -279,6 +279,15 @@ _BUILT_IN: tuple[tuple[SchemeInfo, str], ...] = (
     ),
     (
         SchemeInfo(
+            "webcam",
+            "A webcam, or a video of the person: calibrate with `sam-edge gaze calibrate`",
+            "webcam:0?calibration=me.json&screen=1920x1080&screen_mm=530",
+            _SCREEN,
+        ),
+        "sam_edge.gaze.webcam.source",
+    ),
+    (
+        SchemeInfo(
             "replay+file",
             "A recording, at its own pace, faster, or stepped",
             "replay+file:session/gaze.csv?speed=1",
@@ -319,7 +328,8 @@ def open(url: str, **options: object) -> GazeSource:
     """Open the source that `url` names, connected and reading.
 
     Args:
-        url: `scheme://host:port?option=value`; `schemes()` lists the schemes, docs/trackers.md their options.
+        url: `scheme://host:port?option=value`, or a scheme alone, as `webcam`; `schemes()` lists the schemes,
+            docs/trackers.md their options.
         **options: the same options as Python values, for those that are awkward in a URL.
 
     Returns:
@@ -335,8 +345,8 @@ def open(url: str, **options: object) -> GazeSource:
         ...     for sample in source:
         ...         print(sample.x_px, sample.y_px)
     """
-    address = SourceAddress(url, options)
     table = _table()
+    address = SourceAddress(f"{url}:" if url.lower() in table else url, options)
     if address.scheme not in table:
         raise InputError(
             f"url is {url!r}; its scheme {address.scheme!r} is unknown, known are {', '.join(sorted(table))}"

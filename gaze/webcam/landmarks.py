@@ -1,0 +1,78 @@
+"""The face's 468 landmarks, followed from frame to frame.
+
+Source: MediaPipe 0.10.14, face_landmark and the graph around it: the next frame's square is the landmarks' bounding
+box, 1.5 times as large, turned so that the outer eye corners are level.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam_edge.gaze.webcam.crops import Floats, Square, crop
+from sam_edge.gaze.webcam.faces import FaceDetector
+from sam_edge.gaze.webcam.networks import Network
+
+OUTER_LEFT, INNER_LEFT, INNER_RIGHT, OUTER_RIGHT = 33, 133, 362, 263
+"""Eye corners from left to right as seen in the picture, numbers of landmarks."""
+_LEAST_PRESENCE = 0.5
+_MARGIN = 1.5
+_LOOKS = 3
+_FAR = 0.08
+"""A face that is further off the middle of its square than this share of the side is looked at again."""
+
+
+class FaceMesh:
+    """Finds the landmarks of one face in a stream of frames; the detector runs only when the face was lost."""
+
+    def __init__(self) -> None:
+        """Open the networks."""
+        self._detector = FaceDetector()
+        self._network = Network("face_landmarks")
+        self._square: Square | None = None
+
+    def find(self, image: NDArray[np.uint8]) -> Floats | None:
+        """Return the landmarks of the largest face of an RGB frame, float64 (468, 3), or None.
+
+        x and y are frame pixels, z is depth in the same unit, smaller towards the camera.
+        """
+        landmarks = None if self._square is None else self._near(image, self._square)
+        if landmarks is None:
+            faces = self._detector.find(image)
+            landmarks = self._near(image, faces[0].square(margin=_MARGIN)) if faces else None
+        self._square = None if landmarks is None else square_of(landmarks)
+        return landmarks
+
+    def forget(self) -> None:
+        """Look for the face anew in the next frame."""
+        self._square = None
+
+    def _near(self, image: NDArray[np.uint8], square: Square) -> Floats | None:
+        """Return the landmarks near a square; look again from where they are when the face has moved far."""
+        landmarks = self._at(image, square)
+        for _ in range(_LOOKS - 1):
+            if landmarks is None:
+                break
+            new = square_of(landmarks)
+            if math.hypot(new.x_px - square.x_px, new.y_px - square.y_px) < _FAR * square.side_px:
+                break
+            landmarks, square = self._at(image, new), new
+        return landmarks
+
+    def _at(self, image: NDArray[np.uint8], square: Square) -> Floats | None:
+        side = self._network.side
+        values, presence = self._network(crop(image, square, side, by_corners=True) / 255.0)
+        if 1.0 / (1.0 + math.exp(-float(presence))) < _LEAST_PRESENCE:
+            return None
+        return square.to_frame(values.reshape(-1, 3), side)
+
+
+def square_of(landmarks: Floats) -> Square:
+    """Return the square in which to look for the face in the next frame."""
+    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
+    across = landmarks[OUTER_RIGHT, :2] - landmarks[OUTER_LEFT, :2]
+    middle = (low + high) / 2
+    side = _MARGIN * float((high - low).max())
+    return Square(float(middle[0]), float(middle[1]), side, math.atan2(float(across[1]), float(across[0])))
