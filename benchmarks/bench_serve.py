@@ -78,7 +78,7 @@ def read_clip(data: Path, name: str) -> Clip:
         label = np.asarray(
             cv2.imread(str(data / "Annotations" / name / f"{path.stem}.png"), cv2.IMREAD_UNCHANGED)
         )
-        mask = np.asarray(np.atleast_3d(label) > 0).any(axis=2)
+        mask = np.asarray((np.atleast_3d(label) > 0).any(axis=2), np.bool_)
         if mask.any():
             pictures.append(path.read_bytes())
             truth.append(mask)
