@@ -145,11 +145,12 @@ function show(selection) {
   seen = { things: selection.things, size: [width, height], at: now, state: selection.state, meant };
   if (kept.map(({ objectId }) => objectId).join() !== keptBefore) showKept();
   count(now);
-  const score = meant ? `, ${meant.score.toFixed(2)}` : "";
+  const score = meant ? `, ${Math.min(1, meant.score).toFixed(2)}` : "";
   const source = selection.source === "propagated" ? `, ${Math.round(selection.ageMs)} ms old` : "";
   $("now").textContent = `${STATE_WORDS[selection.state]}${score}${source} · ${rate.perS} masks/s`;
   $("select").disabled = !meant;
   stage.dataset.state = selection.state;
+  stage.dataset.kept = kept.map(({ objectId, box }) => `${objectId}:${box.map(Math.round)}`).join(" ");
   stage.dataset.meant = meant ? meant.objectId ?? "yes" : "";
   if (meant && selection.state === "selected") voice.thing(meant.objectId ?? "", meant.score);
 }

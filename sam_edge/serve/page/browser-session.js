@@ -2,6 +2,8 @@
 
 const MOVED_SHARE = 0.006;
 const BOX_MARGIN = 0.04;
+const CERTAIN = 0.75;
+const ACCEPTED = 0.4;
 const FORGOTTEN_AFTER = 5;
 
 /**
@@ -108,13 +110,19 @@ export class BrowserSession extends EventTarget {
     return place;
   }
 
+  // A thing that moved is found from the middle of where it was; where that is another thing, from its box.
   async #follow() {
     for (const thing of this.#kept) {
-      const box = grown(thing.box, this.#embedding.placement);
-      const { mask, score } = await this.#decoder.decode(this.#embedding, { box, near: thing.mask });
-      const found = mask && mask.areaPx > 0.2 * thing.mask.areaPx && mask.areaPx < 4 * thing.mask.areaPx;
-      if (found) Object.assign(thing, { mask, score, box: boxOf(mask), missed: 0 });
-      else thing.missed += 1;
+      const { mask, box } = thing;
+      const prompts = [{ points: [middleOf(mask)] }, { box: grown(box, this.#embedding.placement) }];
+      let best = { likeness: 0 };
+      for (const prompt of prompts) {
+        const found = await this.#decoder.decode(this.#embedding, { ...prompt, like: mask });
+        if (found.mask && found.likeness > best.likeness) best = found;
+        if (best.likeness >= CERTAIN) break;
+      }
+      if (best.likeness < ACCEPTED) thing.missed += 1;
+      else Object.assign(thing, { mask: best.mask, score: best.score, box: boxOf(best.mask), missed: 0 });
     }
     this.#kept = this.#kept.filter((thing) => thing.missed < FORGOTTEN_AFTER);
   }
@@ -135,6 +143,26 @@ export class BrowserSession extends EventTarget {
 
 function boxOf({ x, y, width, height }) {
   return [x, y, x + width, y + height];
+}
+
+// A place on the mask, close to its centre of mass.
+function middleOf({ x, y, width, height, bytes }) {
+  let [sumX, sumY, count] = [0, 0, 0];
+  for (let at = 0; at < bytes.length; at += 1) {
+    if (!bytes[at]) continue;
+    sumX += at % width;
+    sumY += Math.floor(at / width);
+    count += 1;
+  }
+  const [centreX, centreY] = [Math.round(sumX / count), Math.round(sumY / count)];
+  let best = [centreX, centreY];
+  let nearest = Infinity;
+  for (let at = 0; at < bytes.length && nearest > 0; at += 1) {
+    const [column, row] = [at % width, Math.floor(at / width)];
+    const distance = (column - centreX) ** 2 + (row - centreY) ** 2;
+    if (bytes[at] && distance < nearest) [best, nearest] = [[column, row], distance];
+  }
+  return [x + best[0] + 0.5, y + best[1] + 0.5];
 }
 
 function grown([x0, y0, x1, y1], { width, height }) {

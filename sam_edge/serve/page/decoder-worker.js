@@ -6,7 +6,6 @@ const VENDOR = new URL("../vendor/", import.meta.url);
 const FILES = { wasm: "ort.wasm.min.mjs", webgpu: "ort.webgpu.min.mjs" };
 const NEAR_BEST = 0.1;
 const MASKS = 4;
-const AGREES = 0.5;
 const PADDING = -1;
 const BOX_CORNERS = [2, 3];
 
@@ -73,7 +72,7 @@ function widened(halves) {
   return out;
 }
 
-async function decode({ key, points = [], labels = null, box = null, near = null }) {
+async function decode({ key, points = [], labels = null, box = null, like = null }) {
   const { tensor, placement, rows, columns } = embeddings.get(key) ?? {};
   if (!tensor) throw new Error("that embedding is no longer here");
   const corners = box ? [[box[0], box[1]], [box[2], box[3]]] : [];
@@ -92,25 +91,37 @@ async function decode({ key, points = [], labels = null, box = null, near = null
   });
   const decoded = performance.now();
   const found = masksOf(logits.data, scores.data, placement, columns);
-  const token = near ? closest(found, near, placement) : meant(found, points.length === 1 && !box);
+  const token = like ? likest(found, like) : meant(found, points.length === 1 && !box);
   const mask = placement.paste(found[token].low);
   return {
-    mask, token, score: scores.data[token], scores: Array.from(scores.data),
+    mask, token, score: scores.data[token], likeness: like ? likeness(found[token], like) : 1,
     decodeMs: decoded - begun, pasteMs: performance.now() - decoded, provider,
   };
 }
 
 function masksOf(logits, scores, placement, columns) {
   const count = logits.length / MASKS;
-  const [across, down] = placement.insideLow;
   return Array.from({ length: MASKS }, (_, token) => {
     const low = logits.subarray(token * count, (token + 1) * count);
-    let area = 0;
-    for (let row = 0; row < down; row += 1) {
-      for (let column = 0; column < across; column += 1) area += low[row * 4 * columns + column] > 0 ? 1 : 0;
-    }
-    return { low, area, score: scores[token], token };
+    return { low, token, score: scores[token], ...extent(low, placement, 4 * columns) };
   });
+}
+
+// Area and bounding box of a mask, in frame pixels as far as its own grid tells them.
+function extent(low, { insideLow: [across, down], scaleX, scaleY }, stride) {
+  let [area, left, top, right, bottom] = [0, across, down, -1, -1];
+  for (let row = 0; row < down; row += 1) {
+    for (let column = 0; column < across; column += 1) {
+      if (low[row * stride + column] <= 0) continue;
+      area += 1;
+      left = Math.min(left, column);
+      right = Math.max(right, column);
+      top = Math.min(top, row);
+      bottom = row;
+    }
+  }
+  const [stepX, stepY] = [4 / scaleX, 4 / scaleY];
+  return { area: area * stepX * stepY, width: (right - left + 1) * stepX, height: (bottom - top + 1) * stepY };
 }
 
 // The rule of `sam_edge.masks.best_first`: one point may mean a part or the whole, and people mean wholes.
@@ -122,29 +133,14 @@ function meant(found, ambiguous) {
   return near.reduce((one, other) => (other.area > one.area ? other : one)).token;
 }
 
-// The mask that is most like the one before; SAM's single mask where none is.
-function closest(found, near, placement) {
-  const overlaps = found.map(({ low }) => overlap(low, near, placement));
-  const best = overlaps.indexOf(Math.max(...overlaps));
-  return overlaps[best] >= AGREES ? best : 0;
+// How much a mask has the size and the proportions of another, 0 to 1, wherever it is.
+function likeness(one, { areaPx, width, height }) {
+  const ratio = (a, b) => (a > 0 && b > 0 ? Math.min(a, b) / Math.max(a, b) : 0);
+  return ratio(one.area, areaPx) * Math.sqrt(ratio(one.width, width) * ratio(one.height, height));
 }
 
-function overlap(low, near, placement) {
-  const columns = placement.inputWidth / 4;
-  const [across, down] = placement.insideLow;
-  let both = 0;
-  let either = 0;
-  for (let row = 0; row < down; row += 1) {
-    const y = Math.floor((row * 4 + 2) / placement.scaleY + placement.y0) - near.y;
-    for (let column = 0; column < across; column += 1) {
-      const x = Math.floor((column * 4 + 2) / placement.scaleX + placement.x0) - near.x;
-      const was = x >= 0 && y >= 0 && x < near.width && y < near.height && near.bytes[y * near.width + x] === 1;
-      const is = low[row * columns + column] > 0;
-      both += was && is ? 1 : 0;
-      either += was || is ? 1 : 0;
-    }
-  }
-  return either ? both / either : 0;
+function likest(found, like) {
+  return found.reduce((one, other) => (likeness(other, like) > likeness(one, like) ? other : one)).token;
 }
 
 const VERBS = { open, embed, decode };

@@ -73,10 +73,10 @@ export class Decoder {
 
   /**
    * Decode a prompt, in pixels of the encoded picture.
-   * `near`, a mask of `decode`, asks for the one that is most like it.
+   * `like`, a mask of `decode`, asks for the one that is most like it in size; `likeness` says how much, 0 to 1.
    */
-  decode(embedding, { points = [], labels = null, box = null, near = null }) {
-    return this.#call("decode", { key: embedding.key, points, labels, box, near });
+  decode(embedding, { points = [], labels = null, box = null, like = null }) {
+    return this.#call("decode", { key: embedding.key, points, labels, box, like });
   }
 
   close() {

@@ -21,6 +21,6 @@ export class Voice {
     if (objectId === this.#thing || now - this.#thingAt < THING_EVERY_MS) return;
     this.#thing = objectId;
     this.#thingAt = now;
-    this.say(`Thing ${objectId} outlined, score ${score.toFixed(2)}.`);
+    this.say(`Thing ${objectId} outlined, score ${Math.min(1, score).toFixed(2)}.`);
   }
 }

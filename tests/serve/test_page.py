@@ -1,0 +1,487 @@
+"""The page in a real browser: Debian's Chromium without a screen, a film as its camera, a real model behind it."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sam_edge.media.images import read_image
+from sam_edge.serve import protocol
+from sam_edge.serve.engines import Engines
+from sam_edge.serve.http import PAGE
+from sam_edge.serve.messages import (
+    Action,
+    Camera,
+    Frame,
+    Gaze,
+    Hello,
+    MaskFormat,
+    PictureFormat,
+    Ping,
+    Rays,
+    Selected,
+    Thing,
+    Trigger,
+    Wanted,
+    runs_of,
+)
+from sam_edge.serve.server import Server
+from sam_edge.stream.selection import State
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="needs playwright: pip install 'sam-edge[test]'"
+)
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+VENDOR = PAGE / "vendor" / "ort.wasm.min.mjs"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-breakpad",
+    "--disable-crash-reporter",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
+WIDTH, HEIGHT, FILM_FRAMES = 480, 270, 120
+RADIUS_PX, SWING_PX = 46, 34
+SWINGING, STILL = (0.68, 0.66), (0.2, 0.3)
+"""Where the balls are, shares of the film's sides; the first one's place lies on it all the time."""
+SLOW_MS = 60_000
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not here: apt install chromium")
+needs_vendor = pytest.mark.skipif(
+    not VENDOR.is_file(), reason="onnxruntime-web is not here: python .ci/fetch_page.py"
+)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory, clip_frame: NDArray[np.uint8]) -> Path:
+    """A ball that swings to and fro over a meadow in four seconds, and one that lies still; as Chromium reads it."""
+    path = tmp_path_factory.mktemp("camera") / "film.mjpeg"
+    meadow = cv2.resize(clip_frame, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)[:, :, ::-1]
+    with path.open("wb") as handle:
+        for index in range(FILM_FRAMES):
+            frame = np.array(meadow, np.uint8)
+            shift = SWING_PX * np.sin(2 * np.pi * index / FILM_FRAMES)
+            draw_ball(frame, SWINGING[0] * WIDTH + shift, SWINGING[1] * HEIGHT, (40, 90, 235))
+            draw_ball(frame, STILL[0] * WIDTH, STILL[1] * HEIGHT, (225, 225, 230))
+            handle.write(cv2.imencode(".jpg", frame)[1].tobytes())
+    return path
+
+
+def draw_ball(frame: NDArray[np.uint8], x: float, y: float, colour: tuple[int, int, int]) -> None:
+    """Draw a shaded ball of `RADIUS_PX`."""
+    for step in range(12):
+        share = step / 12
+        tone = [int(value * (0.55 + 0.45 * share)) for value in colour]
+        centre = (round(x - 9 * share), round(y - 9 * share))
+        cv2.circle(frame, centre, round(RADIUS_PX * (1 - 0.9 * share)), tone, -1, cv2.LINE_AA)
+
+
+@pytest.fixture(scope="module")
+def engines() -> Iterator[Engines]:
+    """The model in the package."""
+    with Engines(runtime="onnxruntime", threads=1) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def server(engines: Engines) -> Iterator[Server]:
+    with Server(engines, port=0) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(film: Path) -> Iterator[Any]:
+    with playwright.sync_playwright() as tool:
+        chromium = tool.chromium.launch(
+            executable_path=CHROMIUM, args=[*FLAGS, f"--use-file-for-fake-video-capture={film}"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, server: Server) -> Iterator[Callable[..., Any]]:
+    """Open the page in a window of its own; what it complains of fails the test."""
+    contexts, complaints = [], []
+
+    def start(url: str = server.url, **options: Any) -> Any:
+        options = {"viewport": {"width": 900, "height": 700}, "permissions": ["camera"], **options}
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(SLOW_MS)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.extend([said.text] if said.type == "error" else []))
+        page.goto(url)
+        page.wait_for_selector("[data-ready]")
+        return page
+
+    yield start
+    for context in contexts:
+        context.close()
+    lost = re.compile("WebSocket connection .* failed|Failed to load resource")
+    assert [text for text in complaints if not lost.search(text)] == []
+
+
+def point_at(page: Any, place: tuple[float, float]) -> None:
+    """Move the mouse to a place of the video."""
+    box = page.locator("#overlay").bounding_box()
+    page.mouse.move(box["x"] + place[0] * box["width"], box["y"] + place[1] * box["height"])
+
+
+def kept(page: Any) -> dict[int, list[int]]:
+    """Boxes of what is selected on purpose, by number."""
+    told = page.get_attribute("#stage", "data-kept") or ""
+    pairs = [entry.split(":") for entry in told.split()]
+    return {int(number): [int(side) for side in box.split(",")] for number, box in pairs}
+
+
+def wait_for(condition: Callable[[], object], what: str, timeout_s: float = SLOW_MS / 1e3) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, f"waited for {what}"
+        time.sleep(0.05)
+
+
+def meant(page: Any) -> str:
+    return page.get_attribute("#stage", "data-meant") or ""
+
+
+def start_camera(page: Any) -> None:
+    page.click("button[data-source=camera]")
+    page.wait_for_selector("#stage.live")
+
+
+def look_at_the_ball(page: Any) -> None:
+    start_camera(page)
+    point_at(page, SWINGING)
+    wait_for(lambda: meant(page), "something to be outlined")
+
+
+def watch_it_swing(page: Any, number: int) -> None:
+    """Wait until a kept thing has moved as the ball does, and see that it stays the ball."""
+    boxes: list[list[int]] = []
+
+    def swung() -> bool:
+        boxes.extend([kept(page)[number]] if number in kept(page) else [])
+        centres = [(left + right) / 2 for left, _, right, _ in boxes]
+        return bool(boxes) and max(centres) - min(centres) > SWING_PX
+
+    wait_for(swung, "the mask to follow the ball")
+    widths = [right - left for left, _, right, _ in boxes]
+    assert 1.4 * RADIUS_PX < np.median(widths) < 3 * RADIUS_PX
+
+
+def drawn_share(page: Any, colour: str) -> float:
+    """The share of the overlay whose colour has more of `colour` than of the other."""
+    return float(
+        page.evaluate(
+            """(kept) => {
+                const canvas = document.getElementById("overlay");
+                const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+                let count = 0;
+                for (let at = 0; at < data.length; at += 4) {
+                    if (data[at + 3] > 40 && (data[at + 1] > data[at]) === kept) count += 1;
+                }
+                return count / (data.length / 4);
+            }""",
+            colour == "kept",
+        )
+    )
+
+
+def test_a_thing_is_selected_followed_switched_and_released(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    look_at_the_ball(page)
+    assert drawn_share(page, "meant") > 0.01
+    page.keyboard.press("Space")
+    wait_for(lambda: kept(page), "the thing to be kept")
+    [number] = kept(page)
+    point_at(page, STILL)
+    watch_it_swing(page, number)
+    assert drawn_share(page, "kept") > 0.01
+    wait_for(lambda: meant(page) not in ("", str(number)), "another thing to be outlined")
+    page.keyboard.press("Space")
+    wait_for(lambda: len(kept(page)) == 2, "a second thing to be kept")
+    page.get_by_role("button", name=f"Release thing {number}").click()
+    wait_for(lambda: len(kept(page)) == 1 and number not in kept(page), "the first thing to be released")
+    page.click("#release")
+    wait_for(lambda: not kept(page), "everything to be released")
+    assert page.locator("#legend li").count() >= 6
+
+
+def test_a_cut_connection_is_told_and_comes_back(open_page: Callable[..., Any], engines: Engines) -> None:
+    first = Server(engines, port=0)
+    first.start()
+    try:
+        page = open_page(first.url)
+        look_at_the_ball(page)
+        port = first.port
+    finally:
+        first.stop()
+    page.wait_for_selector("#connection[data-state=waiting]")
+    assert "Connection lost" in page.inner_text("#connection-text")
+    assert page.is_visible("#badge")
+    with Server(engines, port=port):
+        page.wait_for_selector("#connection[data-state=open]")
+        wait_for(lambda: not page.is_visible("#badge"), "the note to go away")
+        page.evaluate("document.getElementById('stage').dataset.meant = ''")
+        wait_for(lambda: meant(page), "masks to come again")
+
+
+def test_keys_and_a_screen_reader_are_enough(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    start_camera(page)
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowLeft")
+    wait_for(lambda: meant(page), "something to be outlined")
+    page.keyboard.press("Enter")
+    wait_for(lambda: "Selected thing" in page.inner_text("[aria-live]"), "the selection to be said")
+    page.keyboard.press("Backspace")
+    wait_for(lambda: "Released everything" in page.inner_text("[aria-live]"), "the release to be said")
+    page.keyboard.press("p")
+    assert page.get_attribute("#pause", "aria-pressed") == "true"
+    assert page.evaluate("document.getElementById('video').paused")
+    unnamed = page.evaluate(
+        """[...document.querySelectorAll("button, select, input")]
+            .filter((one) => !one.hidden && !(one.ariaLabel || one.textContent.trim() || one.labels?.length))
+            .map((one) => one.outerHTML)"""
+    )
+    assert unnamed == []
+
+
+def test_without_a_camera_the_clip_plays_and_nobody_else_is_asked(
+    open_page: Callable[..., Any], server: Server
+) -> None:
+    page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.reload()
+    page.wait_for_selector("[data-ready]")
+    page.click("button[data-source=demo]")
+    page.wait_for_selector("#stage.live")
+    wait_for(lambda: page.evaluate("document.getElementById('video').currentTime") > 0.2, "the clip to play")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    own = f"127.0.0.1:{server.port}"
+    foreign = [url for url in asked if not re.match(rf"(blob:)?(http|ws)://{re.escape(own)}/", url)]
+    assert foreign == []
+    assert len(asked) > 10
+
+
+def test_a_token_is_asked_for(open_page: Callable[..., Any], browser: Any, engines: Engines) -> None:
+    with Server(engines, port=0, token="open sesame, open") as guarded:
+        page = browser.new_context().new_page()
+        page.goto(guarded.url.split("#")[0])
+        page.fill("#token", "open sesame, open")
+        page.click("dialog button")
+        page.wait_for_selector("#connection[data-state=open]")
+        page.context.close()
+        with_fragment = open_page(guarded.url)
+        with_fragment.wait_for_selector("#connection[data-state=open]")
+
+
+@needs_vendor
+def test_masks_can_come_from_the_browser(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    start_camera(page)
+    page.locator("input[value=browser]").check()
+    page.wait_for_selector("#connection-text:has-text('WebAssembly')")
+    assert page.evaluate("crossOriginIsolated")
+    point_at(page, SWINGING)
+    wait_for(lambda: meant(page), "a mask of the browser's own")
+    page.click("#select")
+    wait_for(lambda: kept(page), "the thing to be kept")
+    watch_it_swing(page, 1)
+    page.focus("#stage")
+    page.keyboard.press("Backspace")
+    wait_for(lambda: not kept(page), "it to be released")
+
+
+DECODE = """async ({picture, prompts}) => {
+    const {Decoder} = await import("/assets/decoder.js");
+    const info = await (await fetch("/api/info")).json();
+    const decoder = await Decoder.open(info, {on: "wasm", threads: 1});
+    const blob = new Blob([Uint8Array.from(atob(picture), (one) => one.charCodeAt(0))], {type: "image/jpeg"});
+    const embedding = await decoder.encode(blob, {size: [672, 448], dtype: "float16"});
+    const found = [];
+    for (const prompt of prompts) {
+        const {mask, token, score} = await decoder.decode(embedding, prompt);
+        const {x, y, width, height} = mask;
+        const bytes = btoa(mask.bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
+        found.push({x, y, width, height, bytes, token, score});
+    }
+    decoder.close();
+    return {found, fast: info.decoder.for_wasm};
+}"""
+
+
+@needs_vendor
+def test_the_decoder_in_the_browser_agrees_with_python(
+    open_page: Callable[..., Any], engines: Engines, repo_dir: Path
+) -> None:
+    page = open_page()
+    folder = repo_dir / "sam_edge" / "assets" / "labelled" / "images"
+    places = {"rabbit_standing": (0.5, 0.5), "cat": (0.5, 0.55), "rocket": (0.5, 0.4)}
+    for name, (x, y) in places.items():
+        data = (folder / f"{name}.jpg").read_bytes()
+        image = read_image(folder / f"{name}.jpg")
+        height, width = image.shape[:2]
+        point, other = [x * width, y * height], [0.02 * width, 0.03 * height]
+        box = [0.2 * width, 0.15 * height, 0.8 * width, 0.95 * height]
+        prompts: list[dict[str, Any]] = [
+            {"points": [point]},
+            {"points": [point, other], "labels": [1, 0]},
+            {"box": box},
+        ]
+        picture = base64.b64encode(data).decode()
+        answer = page.evaluate(DECODE, {"picture": picture, "prompts": prompts})
+        assert answer["fast"] is not None
+        model = engines.segmenter()
+        embedding = model.encode(image, size=(448, 672))
+        for prompt, found in zip(prompts, answer["found"], strict=True):
+            expected = model.decode(
+                embedding, points=prompt.get("points"), labels=prompt.get("labels"), boxes=prompt.get("box")
+            )
+            part = np.frombuffer(base64.b64decode(found["bytes"]), np.uint8)
+            mask = np.zeros((height, width), np.bool_)
+            rows = slice(found["y"], found["y"] + found["height"])
+            columns = slice(found["x"], found["x"] + found["width"])
+            mask[rows, columns] = part.reshape(found["height"], found["width"]) == 1
+            assert found["token"] == expected.token[0]
+            assert found["score"] == pytest.approx(float(expected.scores[0]), abs=0.02)
+            iou = (mask & expected.best).sum() / (mask | expected.best).sum()
+            assert iou > 0.98, f"{name}, {list(prompt)}: {iou:.3f}"
+
+
+WRITE = """async () => {
+    const wire = await import("/assets/protocol.js");
+    const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
+    const ray = {timeNs: 7n, direction: [0, 0, -1], distance: 1.5, orientation: [0, 0, 0, 1]};
+    const at = 2n ** 60n;
+    const data = new Uint8Array(4096).fill(3);
+    const hello = {masks: "png", polygons: true, tolerancePx: 2, size: [672, 448]};
+    return [
+        wire.encodeHello({...hello, token: "t", engine: "e", name: "näme"}),
+        wire.encodeFrame(9, {timeNs: at, format: "rgba", width: 32, height: 32, data, flipped: true}),
+        wire.encodeGaze([{timeNs: 5n, x: 1.5, y: -2}, {timeNs: 6n, x: NaN, y: NaN, confidence: 0}]),
+        wire.encodeRays([ray], {cameraAxes: false, space: "head"}),
+        wire.encodeCamera({width: 640, height: 480, focal: [500, 501], centre: [320, 240]}),
+        wire.encodeTrigger(4, "select", {point: [10, 20]}),
+        wire.encodeTrigger(5, "release", {objectId: 3}),
+        wire.encodeTrigger(6, "select", {atNs: 123n}),
+        wire.encodePing(8, {timeNs: 1n, offsetNs: -5n, uncertaintyNs: 2n}),
+        wire.encodeConfigure({masks: "coco"}),
+    ].map(text);
+}"""
+
+READ = """async (text) => {
+    const {decodeMessage, fillRuns} = await import("/assets/protocol.js");
+    const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+    const message = decodeMessage(bytes.buffer);
+    const plain = (key, value) => (typeof value === "bigint" ? Number(value) : value);
+    const masks = message.objects?.map(({mask}) => Array.from(fillRuns(mask)));
+    const polygons = message.objects?.map((thing) => thing.polygons.map((one) => Array.from(one)));
+    return JSON.parse(JSON.stringify({...message, masks, polygons, objects: message.objects}, plain));
+}"""
+
+
+def test_javascript_writes_what_python_reads(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    read = [protocol.decode_request(base64.b64decode(text)) for text in page.evaluate(WRITE)]
+    hello, frame, gaze, rays, camera, pinch, release, select, ping, configure = read
+    wanted = Wanted(mask=MaskFormat.PNG, polygons=True, tolerance_px=2)
+    assert hello == Hello(wanted=wanted, token="t", engine="e", name="näme", size=(448, 672))
+    assert isinstance(frame, Frame)
+    assert (frame.frame_id, frame.time_ns, frame.format) == (9, 2**60, PictureFormat.RGBA)
+    assert bytes(frame.data) == bytes([3]) * 4096
+    assert isinstance(gaze, Gaze)
+    assert [(one.time_ns, one.x_px, one.y_px) for one in gaze.samples[:1]] == [(5, 1.5, -2.0)]
+    assert not gaze.samples[1].valid
+    assert isinstance(rays, Rays)
+    assert len(rays.samples) == 1
+    assert isinstance(camera, Camera)
+    assert isinstance(pinch, Trigger)
+    assert (pinch.trigger_id, pinch.action, pinch.point_px) == (4, Action.SELECT, (10.0, 20.0))
+    assert isinstance(release, Trigger)
+    assert (release.action, release.object_id) == (Action.RELEASE, 3)
+    assert isinstance(select, Trigger)
+    assert select.at_ns == 123
+    assert isinstance(ping, Ping)
+    assert (ping.offset_ns, ping.uncertainty_ns) == (-5, 2)
+    assert configure == Wanted(mask=MaskFormat.COCO)
+
+
+def test_javascript_reads_what_python_writes(open_page: Callable[..., Any]) -> None:
+    mask = np.zeros((5, 7), np.bool_)
+    mask[1:4, 2:6] = mask[0, 0] = True
+    polygon = np.array([[1, 2], [3, 4], [5, 6.5]], np.float32)
+    thing = Thing(
+        object_id=3,
+        meant=True,
+        kept=True,
+        score=0.5,
+        box=(10.0, 20.0, 17.0, 25.0),
+        area_px=int(mask.sum()),
+        rectangle=(10, 20, 7, 5),
+        format=MaskFormat.RUNS,
+        mask_data=runs_of(mask),
+        polygons=(polygon,),
+    )
+    selected = Selected(
+        frame_id=4,
+        frame_time_ns=100,
+        received_ns=200,
+        sent_ns=300,
+        session=2,
+        frame_size=(48, 64),
+        state=State.HELD,
+        source="propagated",
+        age_ms=33.5,
+        fixation=(1.0, 2.0, 3.0),
+        things=(thing,),
+        stages_ms={"wait": 1.5, "closeup": 2.25},
+    )
+    text = base64.b64encode(protocol.encode(selected)).decode()
+    read = open_page().evaluate(READ, text)
+    assert (read["kind"], read["frameId"], read["timeNs"], read["sentNs"]) == ("selection", 4, 100, 300)
+    assert (read["width"], read["height"], read["state"], read["source"]) == (64, 48, "held", "propagated")
+    assert read["stages"] == {"wait": 1.5, "closeup": 2.25}
+    assert read["rest"] == {"x": 1, "y": 2, "spread": 3}
+    [found] = read["objects"]
+    assert (found["objectId"], found["meant"], found["kept"], found["box"]) == (
+        3,
+        True,
+        True,
+        [10, 20, 17, 25],
+    )
+    assert read["masks"] == [mask.astype(int).ravel().tolist()]
+    assert read["polygons"] == [[polygon.ravel().tolist()]]
+
+
+def test_types_name_what_the_client_exports() -> None:
+    script = (PAGE / "sam-edge-client.js").read_text(encoding="utf-8")
+    types = (PAGE / "sam-edge-client.d.ts").read_text(encoding="utf-8")
+    [again] = re.findall(r"export \{ (.*) \} from", script)
+    exported = {*again.split(", "), *re.findall(r"export class (\w+)", script)}
+    declared = set(re.findall(r"export (?:function|class) (\w+)", types))
+    assert declared == exported
+    methods = set(re.findall(r"^  (?:get )?([a-z]\w*)\(.*\) \{$", script, re.MULTILINE)) - {"constructor"}
+    assert {
+        name for name in methods if re.search(rf"^  (?:readonly )?{name}[(:]", types, re.MULTILINE)
+    } == methods
+
+
+def test_nothing_in_the_page_comes_from_elsewhere() -> None:
+    for path in [*PAGE.glob("*.js"), *PAGE.glob("*.html"), *PAGE.glob("*.css")]:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"(?:src|href|from|import|url)\W{1,4}(?:https?:)?//", text), path.name
