@@ -69,9 +69,12 @@ class Headset:
 
     def receive_until(self, due_ns: int) -> None:
         """Take what comes back, until it is time for the next frame."""
-        while (left_s := (due_ns - time.monotonic_ns()) / 1e9) > 0:
+        while True:
+            left_s = (due_ns - time.monotonic_ns()) / 1e9
             selected = self.client.receive(left_s)
             if selected is None:
+                if left_s <= 0:
+                    return
                 continue
             self.latencies_ms.append((time.monotonic_ns() - self.sent.pop(selected.frame_id)) / 1e6)
             # Here a headset draws the mask: selected.meant.mask(selected.frame_size).

@@ -22,6 +22,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -63,6 +64,7 @@ PINGS_KEPT = 12
 KEPT = 256
 """Selections that wait to be received, at most; the oldest go first."""
 LISTEN_S = 0.1
+STREAM_PATH = "/api/stream"
 LONGEST_BYTES = 64 << 20
 JPEG_QUALITY = 85
 
@@ -439,8 +441,8 @@ def connect(
         from websockets.sync.client import connect as open_socket
     except ImportError as error:
         raise MissingExtraError("websockets", extra="serve", purpose="the client") from error
-    if url.count("/") < 3 or url.endswith(":") or url.rstrip("/").count("/") == 2:
-        url = url.rstrip("/") + "/api/stream"
+    if urlsplit(url).path in ("", "/"):
+        url = url.rstrip("/") + STREAM_PATH
     hello = Hello(wanted or Wanted(), token, engine, name, px_per_deg, size)
     with ExitStack() as stack:
         try:

@@ -39,6 +39,7 @@ except ImportError as missing:
 
 WARM_FRAME = (480, 640)
 """The engine is made ready for frames of this height and width before the server listens."""
+BACKLOG = 128
 UNSENT_MS = 20_000
 """What a client does not take off the network for so long ends its connection."""
 START_S = 60.0
@@ -135,6 +136,8 @@ class Server:
             if hasattr(socket, "TCP_USER_TIMEOUT"):
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNSENT_MS)
             listener.bind((host, self._port))
+            # Who connects from here on waits until the server is up.
+            listener.listen(BACKLOG)
         except OSError as error:
             listener.close()
             raise InputError(

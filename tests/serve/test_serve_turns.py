@@ -1,0 +1,177 @@
+"""Turns on one model: nobody is held up by itself, and nobody is passed over."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sam_edge.errors import InputError
+from sam_edge.runtimes.fake import Fake
+from sam_edge.serve.engines import Engines
+from sam_edge.serve.pace import Pace
+from sam_edge.serve.turns import SharedRuntime, Turns
+from sam_edge.serve.wire import Code, ProtocolError
+
+PATIENCE_S = 20.0
+
+
+class Party(threading.Thread):
+    """Takes one turn and holds it until it is told to let go."""
+
+    def __init__(self, turns: Turns, party: int, order: list[int]) -> None:
+        super().__init__(daemon=True)
+        self.inside = threading.Event()
+        self.let_go = threading.Event()
+        self._turns, self._party, self._order = turns, party, order
+        self.start()
+
+    def run(self) -> None:
+        with self._turns.turn(self._party):
+            self._order.append(self._party)
+            self.inside.set()
+            self.let_go.wait(PATIENCE_S)
+
+    def end(self) -> None:
+        self.let_go.set()
+        self.join(PATIENCE_S)
+
+
+def wait_until_waiting(turns: Turns, count: int) -> None:
+    waited = threading.Event()
+    for _ in range(2000):
+        if turns.waiting == count:
+            return
+        waited.wait(0.005)
+    pytest.fail(f"{turns.waiting} wait, not {count}")
+
+
+def test_a_party_alone_never_waits() -> None:
+    turns, order = Turns(), list[int]()
+    one = turns.join()
+    first, second = Party(turns, one, order), Party(turns, one, order)
+    assert first.inside.wait(PATIENCE_S)
+    assert second.inside.wait(PATIENCE_S)
+    first.end()
+    second.end()
+    third = Party(turns, turns.join(), order)
+    assert third.inside.wait(PATIENCE_S)
+    third.end()
+
+
+def test_who_waits_goes_before_who_wants_more() -> None:
+    turns, order = Turns(), list[int]()
+    greedy, other, third = turns.join(), turns.join(), turns.join()
+    holding = Party(turns, greedy, order)
+    assert holding.inside.wait(PATIENCE_S)
+    waiting = [Party(turns, other, order)]
+    wait_until_waiting(turns, 1)
+    for count, party in enumerate((greedy, greedy, third, other), start=2):
+        waiting.append(Party(turns, party, order))
+        wait_until_waiting(turns, count)
+    assert not any(one.inside.is_set() for one in waiting)
+    for one in waiting:
+        one.let_go.set()
+    holding.end()
+    for one in waiting:
+        one.join(PATIENCE_S)
+    # Both calls of a party are let in with its turn.
+    assert order == [greedy, other, other, greedy, greedy, third]
+    assert turns.waiting == 0
+
+
+def test_an_error_inside_gives_the_turn_back() -> None:
+    turns, order = Turns(), list[int]()
+    with pytest.raises(ValueError, match="inside"), turns.turn(turns.join()):
+        raise ValueError("inside")
+    after = Party(turns, turns.join(), order)
+    assert after.inside.wait(PATIENCE_S)
+    after.end()
+
+
+class Counting(Fake):
+    """Counts what it encodes by brightness, and that two parties are never inside at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Counter[int] = Counter()
+        self.inside: set[int] = set()
+        self.mixed = False
+        self.order: list[int] = []
+
+    def encode(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        who = int(image[0, 0, 0, 0])
+        self.inside.add(who)
+        self.mixed |= len(self.inside) > 1
+        self.order.append(who)
+        self.seen[who] += 1
+        result = super().encode(image)
+        self.inside.discard(who)
+        return result
+
+
+def test_four_parties_are_served_alike() -> None:
+    """Each wants as much as it can get; one of them with three threads."""
+    runtime, turns = Counting(), Turns()
+    parties = [SharedRuntime(runtime, turns) for _ in range(4)]
+    stop = threading.Event()
+
+    def work(index: int) -> None:
+        image = np.full((1, 64, 64, 3), index, np.uint8)
+        while not stop.is_set() and len(runtime.order) < 2000:
+            parties[index].encode(image)
+
+    threads = [threading.Thread(target=work, args=(index,), daemon=True) for index in (0, 1, 2, 3, 3, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    stop.set()
+    assert not runtime.mixed
+    assert len(runtime.order) >= 2000
+    # In any stretch in which all of them wait, each comes about as often; the one with three threads thrice in a turn.
+    middle = Counter(runtime.order[200:1800])
+    assert set(middle) == {0, 1, 2, 3}
+    alike = [middle[index] for index in (0, 1, 2)]
+    assert min(alike) / max(alike) > 0.5
+
+
+def test_a_shared_runtime_stays_open_when_one_leaves() -> None:
+    runtime = Fake()
+    one = SharedRuntime(runtime, Turns())
+    one.close()
+    assert one.encode(np.zeros((1, 64, 64, 3), np.uint8)).shape == (1, 256, 4, 4)
+    assert one.name == "fake"
+
+
+def test_engines_are_opened_once_and_only_those_on_offer(engines: Engines) -> None:
+    assert engines.offers[0].name == "fake"
+    assert engines.segmenter(shared=True) is engines.segmenter("fake", shared=True)
+    assert engines.segmenter() is not engines.segmenter()
+    for name in ("torch", "abacus"):
+        with pytest.raises(ProtocolError, match="not offered") as caught:
+            engines.segmenter(name)
+        assert caught.value.code is Code.SETTING
+    assert engines.check_size((448, 672)) == (448, 672)
+    with pytest.raises(InputError, match="672x448"):
+        engines.check_size((447, 672))
+
+
+def test_the_window_closes_under_load_and_opens_again() -> None:
+    now = 0.0
+    pace = Pace(lambda: now)
+    grants = []
+    for _ in range(30):
+        now += 0.1
+        grants.append(pace.note(waited_ms=30.0, busy_s=0.098))
+    told = [one for one in grants if one is not None]
+    assert [one.window for one in told] == [1]
+    assert told[0].frames_per_s == pytest.approx(10, rel=0.2)
+    grants = []
+    for _ in range(30):
+        now += 0.1
+        grants.append(pace.note(waited_ms=0.0, busy_s=0.02))
+    assert [(one.window, one.frames_per_s) for one in grants if one is not None] == [(2, 0.0)]
