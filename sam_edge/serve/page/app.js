@@ -150,8 +150,9 @@ function show(selection) {
   $("now").textContent = `${STATE_WORDS[selection.state]}${score}${source} · ${rate.perS} masks/s`;
   $("select").disabled = !meant;
   stage.dataset.state = selection.state;
-  stage.dataset.kept = kept.map(({ objectId, box }) => `${objectId}:${box.map(Math.round)}`).join(" ");
-  stage.dataset.meant = meant ? meant.objectId ?? "yes" : "";
+  const told = ({ objectId = 0, box }) => `${objectId}:${box.map(Math.round)}`;
+  stage.dataset.kept = kept.map(told).join(" ");
+  stage.dataset.meant = meant ? told(meant) : "";
   if (meant && selection.state === "selected") voice.thing(meant.objectId ?? "", meant.score);
 }
 
