@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import sam_edge
 from sam_edge.media.environment import peak_memory_mb
 from sam_edge.profile.memory import resident_mb
-from sam_edge.profile.timing import test_frame, test_points
+from sam_edge.profile.timing import measured_frame, measured_points
 
 Result = TypeVar("Result")
 
@@ -25,7 +25,7 @@ def main(import_s: float, arguments: list[str]) -> None:
     """
     bundle, runtime, precision, threads, height, width = arguments
     stages: dict[str, float] = {"import": 1e3 * import_s}
-    frame, points = test_frame(), test_points(1)
+    frame, points = measured_frame(), measured_points(1)
     memory = {"import": resident_mb()}
     builds_s = note_builds()
     begun = time.perf_counter()

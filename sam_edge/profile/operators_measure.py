@@ -17,7 +17,7 @@ from sam_edge.profile.peak import Peak
 from sam_edge.profile.plan import Engine
 from sam_edge.profile.raw import RawOperator
 from sam_edge.profile.stages import stages_of
-from sam_edge.profile.timing import test_frame, test_points
+from sam_edge.profile.timing import measured_frame, measured_points
 from sam_edge.runtimes.base import Runtime, RuntimeOptions
 from sam_edge.segmenter import Segmenter
 
@@ -87,7 +87,7 @@ def tables_of(engine: Engine, size: tuple[int, int], peak: Peak | None) -> list[
         bundle, RuntimeOptions(threads=engine.threads, precision=engine.precision)
     )
     clock = Clocked(counting)
-    frame, points = test_frame(), test_points(1)
+    frame, points = measured_frame(), measured_points(1)
     tables = []
     with Segmenter(clock, bundle) as model:
         embedding = model.encode(frame, size=size)

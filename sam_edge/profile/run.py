@@ -64,7 +64,9 @@ class Findings:
         }
         failed = {row.case.engine for row in (self.timing.rows() if self.timing else ()) if row.failed}
         known = [engine for engine in self.plan.engines if engine not in self.broken.keys() | failed]
-        return sorted(known[::-1], key=lambda engine: speeds.get(engine, float("inf")))
+        return sorted(
+            known, key=lambda engine: (speeds.get(engine, float("inf")), -self.plan.engines.index(engine))
+        )
 
 
 def profile(plan: Plan, say: Say | None = None) -> Report:

@@ -16,7 +16,7 @@ from sam_edge.profile.opened import open_engine
 from sam_edge.profile.plan import Engine
 from sam_edge.profile.power import PowerMeter
 from sam_edge.profile.statistics import Ratio, ratio
-from sam_edge.profile.timing import test_frame
+from sam_edge.profile.timing import measured_frame
 from sam_edge.profile.usage import Usage, UsageMeter
 
 CLOCK = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
@@ -80,7 +80,7 @@ def measure_sustained(
     failed = None
     try:
         with open_engine(engine) as model, PowerMeter() as power:
-            frame = test_frame()
+            frame = measured_frame()
             model.encode(frame, size=size)
             meter = UsageMeter(energy)
             begun = time.perf_counter()

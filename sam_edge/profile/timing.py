@@ -119,7 +119,7 @@ class Timing:
 
     def run(self) -> Generator[str]:
         """Measure; says what comes next before each step."""
-        frame = test_frame()
+        frame = measured_frame()
         models: list[Segmenter] = []
         try:
             for group in self._groups():
@@ -171,11 +171,11 @@ def call_of(
     """Make the call that is timed: what an app would write."""
     if not case.prompts:
         return lambda: model.encode(frame, size=case.size)
-    points = test_points(case.prompts)
+    points = measured_points(case.prompts)
     return lambda: model.decode(embedding, points=points)
 
 
-def test_frame() -> NDArray[np.uint8]:
+def measured_frame() -> NDArray[np.uint8]:
     """Make the frame that is encoded: shades and noise, RGB uint8 (720, 1280, 3). Speed does not depend on content."""
     height, width = FRAME
     y, x = np.mgrid[0:height, 0:width]
@@ -184,7 +184,7 @@ def test_frame() -> NDArray[np.uint8]:
     return np.clip(shades + noise, 0, 255).astype(np.uint8)
 
 
-def test_points(count: int) -> NDArray[np.float64]:
+def measured_points(count: int) -> NDArray[np.float64]:
     """Spread prompts of one point each over the frame: (count, 1, 2) pixels."""
     height, width = FRAME
     places = (np.arange(count) + 0.5) / count

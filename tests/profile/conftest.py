@@ -1,0 +1,142 @@
+"""Reports and plans that are soon measured: on the fake engine, or made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from sam_edge.profile.cold import ColdRow
+from sam_edge.profile.environment import Machine, ModelFile
+from sam_edge.profile.noise import Noise
+from sam_edge.profile.operators import Operator, OperatorTable
+from sam_edge.profile.peak import Peak
+from sam_edge.profile.plan import Case, Engine, Plan
+from sam_edge.profile.report import Report
+from sam_edge.profile.session import SessionRow
+from sam_edge.profile.statistics import Ratio, summarise
+from sam_edge.profile.sustained import Second, SustainedRow
+from sam_edge.profile.timing import TimedRow
+from sam_edge.profile.usage import Usage
+from sam_edge.segmenter import DEFAULT_BUNDLE
+
+FAKE = Engine(DEFAULT_BUNDLE, "fake", None, 1)
+MakeRow = Callable[..., TimedRow]
+MakeReport = Callable[..., Report]
+
+
+@pytest.fixture
+def fake() -> Engine:
+    """The model in the package on the fake engine."""
+    return FAKE
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    """Everything, as short as it can be, on the fake engine."""
+    frames = tmp_path / "clip"
+    frames.mkdir()
+    for index in range(8):
+        image = np.full((96, 128, 3), 40, np.uint8)
+        cv2.circle(image, (40 + 2 * index, 48), 20, (60, 200, 220), -1)
+        cv2.imwrite(str(frames / f"{index:05d}.png"), image)
+    gaze = tmp_path / "gaze.csv"
+    lines = ["timestamp_s,x_px,y_px,confidence"]
+    lines += [f"{index / 200:.4f},{40 + 48 * index / 200:.2f},48,1" for index in range(70)]
+    gaze.write_text("\n".join(lines) + "\n")
+    return Plan(
+        (FAKE,),
+        sizes=((64, 64),),
+        prompts=(1, 2),
+        rounds=2,
+        block_ms=0.1,
+        cold_starts=1,
+        sustained_s=0.05,
+        video=frames,
+        gaze=gaze,
+    )
+
+
+@pytest.fixture
+def make_row() -> MakeRow:
+    """Make what was timed: samples of an engine."""
+
+    def make(
+        *samples_ms: float, engine: Engine = FAKE, prompts: int = 0, failed: str | None = None
+    ) -> TimedRow:
+        rounds = tuple(range(len(samples_ms)))
+        summary = summarise(samples_ms)
+        return TimedRow(
+            case=Case(engine, (448, 672), prompts),
+            ran_as="int8",
+            total=summary,
+            engine=summary,
+            samples_ms=samples_ms,
+            rounds=rounds,
+            usage=Usage(1.0, 1.5, 10, 2, None),
+            failed=failed,
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_report(make_row: MakeRow) -> MakeReport:
+    """Make a report by hand; every part of it holds something."""
+    operators = (
+        Operator("qkv <1>", "MatMul", "matrix products", "stage 1", "f32", 900.0, 2e7, 1e5, "compute", 0.5),
+        Operator(
+            "softmax", "Softmax", "normalisation, softmax", "stage 1", "f32", 100.0, 1e4, 8e4, "memory", 0.3
+        ),
+    )
+    summary = summarise([4.0, 5.0, 6.0])
+    assert summary is not None
+
+    def make(*rows: TimedRow, interrupted: str | None = None, cpu: str = "Test CPU") -> Report:
+        return Report(
+            made_at="2026-01-01T00:00:00+00:00",
+            took_s=12.0,
+            interrupted=interrupted,
+            machine=Machine(
+                cpu, 2, 4, ("avx2",), None, None, 8e3, "Linux", "3.11", "0.1.0", {"numpy": "2.0"}, None
+            ),
+            models=(ModelFile("mobile_sam", "mobile_sam-int8", "int8", "onnx", "ab" * 32, 11.7, {"a": "b"}),),
+            noise=Noise(2, 0.01, 1.01, 1.0, 0.2, busy=False),
+            notes=("energy: <none>",),
+            cold=(
+                ColdRow(
+                    FAKE,
+                    (448, 672),
+                    1,
+                    "int8",
+                    {"import": 100.0, "open": 20.0},
+                    130.0,
+                    {"import": 60.0, "peak": 90.0},
+                ),
+                ColdRow(FAKE, (448, 672), 0, failed="broken"),
+            ),
+            timed=rows or (make_row(10.0, 11.0, 12.0), make_row(prompts=1, failed="no decoder")),
+            sessions=(
+                SessionRow(
+                    FAKE, "on a clock", 3, (96, 128), 24.0, 1, {"total": summary}, summary, {"encoded": 3}
+                ),
+            ),
+            traces={},
+            sustained=(
+                SustainedRow(
+                    FAKE,
+                    (448, 672),
+                    tuple(Second(i + 1.0, 9, 10.0 + i, 2000.0, 50.0, 4.0) for i in range(6)),
+                    Ratio(1.2, 1.1, 1.3),
+                    throttles=True,
+                    usage=Usage(6.0, 6.0, 1, 1, 12.0),
+                ),
+            ),
+            peaks=(Peak(1, {"fake": {"f32": 100.0}}, 20.0),),
+            operators=(OperatorTable(FAKE, (448, 672), "encode", 5, 1.1, operators),),
+        )
+
+    return make

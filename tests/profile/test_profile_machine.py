@@ -1,0 +1,279 @@
+"""What is read of the machine: energy, power, noise, environment, cold processes."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sam_edge.profile import noise
+from sam_edge.profile.cold import ColdRow, measure_cold, summed_up, why
+from sam_edge.profile.energy import EnergyMeter, Zone, open_energy
+from sam_edge.profile.environment import cpu_features, describe_model, gather_machine, git_state
+from sam_edge.profile.failures import LONGEST, reason
+from sam_edge.profile.noise import Noise, NoiseMeter
+from sam_edge.profile.opened import open_clocked
+from sam_edge.profile.peak import measure_peak
+from sam_edge.profile.plan import Engine
+from sam_edge.profile.power import PowerMeter, battery_watts, combined_watts
+from sam_edge.profile.sustained import celsius, slower
+from sam_edge.profile.timing import measured_frame, measured_points
+from sam_edge.profile.usage import Usage, UsageMeter
+from sam_edge.segmenter import DEFAULT_BUNDLE
+
+
+def package(root: Path, name: str, energy_uj: int, wraps_uj: int = 10_000_000) -> Path:
+    folder = root / name
+    folder.mkdir()
+    (folder / "energy_uj").write_text(f"{energy_uj}\n")
+    (folder / "max_energy_range_uj").write_text(f"{wraps_uj}\n")
+    return folder / "energy_uj"
+
+
+def test_packages_are_added_up_and_their_parts_are_not(tmp_path: Path) -> None:
+    counter = package(tmp_path, "intel-rapl:0", 1_000_000)
+    package(tmp_path, "intel-rapl:1", 3_000_000)
+    package(tmp_path, "intel-rapl:0:0", 900_000)
+    meter, notes = open_energy(tmp_path)
+    assert meter is not None
+    assert notes == []
+    usage = UsageMeter(meter)
+    assert meter.joules() == 4.0
+    counter.write_text("2500000\n")
+    assert usage.lap().joules == pytest.approx(1.5)
+    counter.unlink()
+    assert usage.lap().joules is None
+
+
+def test_a_counter_that_begins_again(tmp_path: Path) -> None:
+    meter = EnergyMeter([Zone(package(tmp_path, "intel-rapl:0", 0), 10_000_000)])
+    assert meter.between(9.5, 0.5) == pytest.approx(1.0)
+
+
+def test_no_counters_and_no_leave_are_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert open_energy(tmp_path / "absent")[0] is None
+    assert "no RAPL" in open_energy(tmp_path)[1][0]
+    package(tmp_path, "intel-rapl:0", 5)
+
+    def refused(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refused)
+    meter, notes = open_energy(tmp_path)
+    assert meter is None
+    assert "sudo chmod" in notes[0]
+
+
+def test_batteries(tmp_path: Path) -> None:
+    def supply(name: str, **values: object) -> None:
+        (tmp_path / name).mkdir()
+        for key, value in values.items():
+            (tmp_path / name / key).write_text(f"{value}\n")
+
+    assert battery_watts(tmp_path) is None
+    supply("AC", type="Mains", online=1)
+    supply("BAT0", type="Battery", status="Charging", power_now=9_000_000)
+    assert battery_watts(tmp_path) is None
+    supply("BAT1", type="Battery", status="Discharging", power_now=7_500_000)
+    supply("BAT2", type="Battery", status="Discharging", current_now=-500_000, voltage_now=4_000_000)
+    assert battery_watts(tmp_path) == pytest.approx(7.5 + 2.0)
+    with PowerMeter(tmp_path) as meter:
+        assert meter.watts() == pytest.approx(9.5)
+
+
+def test_what_powermetrics_prints() -> None:
+    assert combined_watts("Combined Power (CPU + GPU + ANE): 1234 mW\n") == 1.234
+    assert combined_watts("CPU Power: 900 mW\n") is None
+
+
+def test_sensors(tmp_path: Path) -> None:
+    assert celsius(tmp_path) is None
+    for index, value in enumerate(("41000", "56500", "broken")):
+        (tmp_path / f"thermal_zone{index}").mkdir()
+        (tmp_path / f"thermal_zone{index}" / "temp").write_text(value)
+    assert celsius(tmp_path) == 56.5
+
+
+def test_throttling_is_the_last_third_over_the_first() -> None:
+    times = [10.0] * 30 + [12.0] * 30 + [15.0] * 30
+    number = [index // 10 for index in range(90)]
+    found = slower(times, number, 9)
+    assert found is not None
+    assert (found.value, found.low) == (1.5, 1.5)
+    assert slower(times, number, 2) is None
+
+
+def test_a_busy_machine_is_told_from_a_quiet_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat = tmp_path / "stat"
+
+    def ticks(user: int, idle: int, steal: int) -> None:
+        stat.write_text(f"cpu  {user} 0 0 {idle} 0 0 0 {steal} 0 0\ncpu0 1 2 3\n")
+
+    monkeypatch.setattr(noise, "PROC_STAT", stat)
+    monkeypatch.setattr(noise, "process_tree_s", lambda: 0.0)
+    ticks(100, 900, 0)
+    meter = NoiseMeter()
+    ticks(100, 1900, 0)
+    assert meter.noise().others_share == 0
+    ticks(150, 1900, 250)
+    found = meter.noise()
+    assert found.others_share == pytest.approx(300 / 1300)
+    assert found.busy
+    assert "others had 23 %" in str(found.note())
+
+
+def test_a_quiet_machine_needs_no_note() -> None:
+    assert Noise(9, 0.0, 1.01, 1.0, 0.1, busy=False).note() is None
+
+
+def test_noise_is_looked_at_once_a_round() -> None:
+    meter = NoiseMeter()
+    for _ in range(4):
+        meter.look()
+    found = meter.noise()
+    assert found.rounds == 4
+    assert found.work_spread is not None
+    assert found.work_spread >= 1
+
+
+def test_usage_adds_up() -> None:
+    one, other = Usage(2.0, 3.0, 5, 1, 4.0), Usage(1.0, 1.0, 2, None, None)
+    both = one + other
+    assert both == Usage(3.0, 4.0, 7, None, None)
+    assert one.cores == 1.5
+    assert Usage().cores is None
+
+
+def test_usage_of_work_that_computes() -> None:
+    meter = UsageMeter()
+    sum(range(300_000))
+    used = meter.lap()
+    assert 0 < used.cpu_s <= used.wall_s * 1.5 + 0.05
+    assert used.joules is None
+
+
+def test_features_that_the_processor_says(tmp_path: Path) -> None:
+    path = tmp_path / "cpuinfo"
+    path.write_text("flags : fpu avx2 avx512_vnni something\n")
+    assert cpu_features(path) == ("avx2", "avx512_vnni")
+    assert cpu_features(tmp_path / "absent") == ()
+
+
+def test_this_machine() -> None:
+    machine = gather_machine()
+    assert 1 <= machine.cores <= machine.cores_all
+    assert {"numpy", "onnxruntime"} <= machine.packages.keys()
+
+
+def test_a_checkout_is_told(tmp_path: Path, repo_dir: Path) -> None:
+    assert git_state(tmp_path) is None
+    state = git_state(repo_dir)
+    if (repo_dir / ".git").exists():
+        assert state is not None
+        assert len(state.removesuffix("+changes")) == 12
+
+
+def test_models_and_their_hashes(tmp_path: Path) -> None:
+    found = describe_model(DEFAULT_BUNDLE)
+    assert found.failed is None
+    assert found.megabytes is not None
+    assert 5 < found.megabytes < 50
+    assert all(len(digest) == 64 for digest in (str(found.manifest_sha256), *found.files.values()))
+    checkpoint = tmp_path / "weights.pt"
+    checkpoint.write_bytes(b"abc")
+    # echo -n abc | sha256sum
+    assert str(describe_model(checkpoint).manifest_sha256).startswith("ba7816bf8f01cfea")
+    assert "absent" in str(describe_model(tmp_path / "absent").failed)
+
+
+def test_reasons_are_one_line() -> None:
+    assert reason(ValueError("a\n b")) == "ValueError: a b"
+    assert reason(MemoryError()) == "MemoryError"
+    assert len(reason(ValueError("x" * 999))) == LONGEST
+
+
+def test_a_cold_start_of_the_fake(fake: Engine) -> None:
+    row = measure_cold(fake, (64, 64), 1)
+    assert row.failed is None
+    assert row.total_ms is not None
+    assert sum(row.stages_ms.values()) == pytest.approx(row.total_ms)
+    assert list(row.memory_mb) == ["import", "open", "first encode", "first decode", "peak"]
+
+
+def test_a_cold_start_of_an_engine_that_compiles() -> None:
+    row = measure_cold(Engine(DEFAULT_BUNDLE, "onnxruntime", None, 1), (64, 64), 1)
+    assert row.failed is None
+    assert row.stages_ms["compile encoder"] > 1
+    assert row.ran_as == "int8"
+
+
+def test_medians_over_processes(fake: Engine) -> None:
+    found = [
+        (100.0 + index, {"stages_ms": {"import": 10.0 * index}, "memory_mb": {"peak": None}, "ran_as": "x"})
+        for index in (1, 5, 2)
+    ]
+    row = summed_up(fake, (64, 64), found)
+    assert (row.total_ms, row.stages_ms["import"], row.memory_mb) == (102.0, 20.0, {})
+    assert summed_up(fake, (64, 64), []) == ColdRow(fake, (64, 64), 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "stderr", "said"),
+    [
+        (-9, "", "the process died of signal 9"),
+        (3, "", "the process ended with status 3"),
+        (1, "Traceback\nsam_edge.errors.BundleError: bundle: gone: really\n", "bundle: gone: really"),
+        (1, "Traceback\nRuntimeError: bad\n", "RuntimeError: bad"),
+    ],
+)
+def test_why_a_process_failed(status: int, stderr: str, said: str) -> None:
+    assert why(subprocess.CompletedProcess([], status, "", stderr)) == said
+
+
+def test_a_process_that_hangs(fake: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sam_edge.profile.cold.TIMEOUT_S", 0.2)
+    monkeypatch.setattr("sam_edge.profile.cold.PROGRAM", "import time; time.sleep(60)")
+    assert measure_cold(fake, (64, 64), 1).failed == "not done after 0.2 s"
+
+
+def test_peaks_of_engines_that_are_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sam_edge.profile.peak.TURN_S", 0.001)
+    monkeypatch.setattr("sam_edge.profile.peak.TURNS", 1)
+    monkeypatch.setattr("sam_edge.profile.peak.COPY_MB", 4.0)
+    found = measure_peak(1, ["onnxruntime", "fake"])
+    assert found.gflops.keys() == {"onnxruntime"}
+    assert found.of("onnxruntime", "f32")
+    assert found.of("fake", "f32") is None
+    assert found.gb_s is not None
+    assert found.gb_s > 0.1
+
+
+def test_an_engine_whose_peak_cannot_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(threads: int) -> object:
+        raise OSError("no such processor")
+
+    monkeypatch.setattr("sam_edge.profile.peak.PRODUCTS", {"onnxruntime": {"f32": fails}})
+    monkeypatch.setattr("sam_edge.profile.peak.COPY_MB", 1.0)
+    monkeypatch.setattr("sam_edge.profile.peak.TURN_S", 0.001)
+    found = measure_peak(1, ["onnxruntime"])
+    assert found.notes == ("peak: onnxruntime f32 could not be measured: OSError: no such processor",)
+
+
+def test_the_engines_share_of_a_call(fake: Engine) -> None:
+    model, clock = open_clocked(fake)
+    with model:
+        embedding = model.encode(measured_frame(), size=(64, 64))
+        first_ms = clock.last_ms
+        model.decode(embedding, points=measured_points(2))
+    assert first_ms > 0
+    assert clock.last_ms != first_ms
+    assert clock.name == "fake"
+
+
+def test_prompts_lie_on_the_frame() -> None:
+    height, width = measured_frame().shape[:2]
+    points = measured_points(16)
+    assert points.shape == (16, 1, 2)
+    assert (points > 0).all()
+    assert (points < (width, height)).all()

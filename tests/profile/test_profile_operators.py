@@ -1,0 +1,221 @@
+"""Operators: their arithmetic, their place in the model, and what bounds them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from sam_edge.profile.kinds import family_of, flops_of, sides_of, weight_bytes
+from sam_edge.profile.onnx_bytes import product_model, varint
+from sam_edge.profile.operators import FAMILIES, Operator, against_roof, grouped
+from sam_edge.profile.operators_coreml import planned
+from sam_edge.profile.operators_measure import tables_of
+from sam_edge.profile.operators_onnxruntime import summed_up
+from sam_edge.profile.peak import Peak
+from sam_edge.profile.plan import Engine
+from sam_edge.profile.stages import TINY_VIT, stages_of
+from sam_edge.segmenter import DEFAULT_BUNDLE
+
+SIZE = (224, 224)
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "outputs", "expected"),
+    [
+        ("MatMul", [(5, 3), (3, 7)], [(5, 7)], 2 * 5 * 3 * 7),
+        ("FusedMatMul", [(2, 4, 9, 8), (2, 4, 8, 9)], [(2, 4, 9, 9)], 2 * 2 * 4 * 9 * 9 * 8),
+        ("FullyConnected", [(1, 196, 320), (256, 320)], [(1, 196, 256)], 2 * 196 * 320 * 256),
+        ("Conv", [(1, 8, 6, 6), (16, 8, 3, 3), (16,)], [(1, 16, 6, 6)], 2 * 16 * 36 * 8 * 9),
+        # Depthwise: one channel goes into each.
+        ("Conv", [(1, 8, 6, 6), (8, 1, 3, 3)], [(1, 8, 6, 6)], 2 * 8 * 36 * 9),
+        # OpenVINO writes groups as a side of their own.
+        ("GroupConvolution", [(1, 8, 6, 6), (8, 1, 1, 3, 3)], [(1, 8, 6, 6)], 2 * 8 * 36 * 9),
+        # Every input is spread over 2 x 2 places of each of 4 channels.
+        ("ConvTranspose", [(1, 8, 6, 6), (8, 4, 2, 2)], [(1, 4, 12, 12)], 2 * 8 * 36 * 4 * 4),
+        ("Gelu", [(2, 3)], [(2, 3)], 6),
+        ("Reshape", [(2, 3)], [(3, 2)], 0),
+        ("NeverHeardOf", [(2, 3)], [(3, 2)], 0),
+    ],
+)
+def test_arithmetic_counted_by_hand(
+    kind: str, inputs: list[tuple[int, ...]], outputs: list[tuple[int, ...]], expected: int
+) -> None:
+    assert flops_of(kind, inputs, outputs) == expected
+
+
+def test_weights_that_an_engine_does_not_list() -> None:
+    scale: tuple[int, ...] = ()
+    assert (
+        weight_bytes("MatMulIntegerToFloat", [(1, 784, 128), scale, (512,)], [(1, 784, 512)], 1) == 128 * 512
+    )
+    assert weight_bytes("MatMul", [(5, 3), (3, 7)], [(5, 7)], 4) == 0
+    assert weight_bytes("Softmax", [(5, 3)], [(5, 3)], 4) == 0
+
+
+def test_every_type_has_a_kind_of_work() -> None:
+    assert family_of("ios17.linear") == family_of("FullyConnected") == "matrix products"
+    assert family_of("DequantizeLinear") == "rounding to 8 bits and back"
+    assert family_of("NeverHeardOf") == "other"
+    assert "other" in FAMILIES
+
+
+def operator(**values: object) -> Operator:
+    given: dict[str, object] = {
+        "name": "o",
+        "kind": "MatMul",
+        "family": "matrix products",
+        "stage": "s",
+        "dtype": "f32",
+        "time_us": 1000.0,
+        "flops": 0.0,
+        "bytes": 0.0,
+        **values,
+    }
+    return Operator(**given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("values", "bound", "share"),
+    [
+        # 10^8 at 100 GFLOP/s take 1 ms, which is all that it took.
+        ({"flops": 1e8}, "compute", 1.0),
+        # In 8 bits the machine does four times as much: the same work is a quarter of the roof.
+        ({"flops": 1e8, "dtype": "int8"}, "compute", 0.25),
+        # 10^7 bytes at 20 GB/s take 0.5 ms.
+        ({"flops": 1e6, "bytes": 1e7}, "memory", 0.5),
+        ({"flops": 1e6, "bytes": 1e5}, "overhead", 0.01),
+    ],
+)
+def test_what_bounds_an_operator(values: dict[str, object], bound: str, share: float) -> None:
+    peak = Peak(1, {"engine": {"f32": 100.0, "int8": 400.0}}, 20.0)
+    found = against_roof(operator(**values), "engine", peak)
+    assert found.bound == bound
+    assert found.share == pytest.approx(share)
+
+
+def test_nothing_bounds_what_has_no_peak() -> None:
+    assert against_roof(operator(flops=1e8), "engine", Peak(1)).bound is None
+
+
+def test_groups_add_up() -> None:
+    peak = Peak(1, {"engine": {"f32": 100.0}}, 20.0)
+    members = [
+        against_roof(operator(flops=1e8), "engine", peak),
+        against_roof(operator(family="activations", bytes=1e7, time_us=3000.0), "engine", peak),
+        against_roof(operator(flops=5e7), "engine", peak),
+    ]
+    first, second = grouped(members, FAMILIES, "family")
+    assert (first.name, first.count, first.time_ms, first.share_of_time) == ("matrix products", 2, 2.0, 0.4)
+    assert first.gflop == pytest.approx(0.15)
+    assert first.gflops == pytest.approx(75.0)
+    assert first.share_of_roof == pytest.approx(0.75)
+    assert (second.name, second.bound) == ("activations", "overhead")
+
+
+def test_parts_of_the_encoder_begin_where_their_width_does() -> None:
+    def places(stride: int) -> int:
+        return 224 * 224 // stride**2
+
+    sides = [
+        *((places(2), 32), None, (places(4), 64), (places(4), 256), (places(4), 64)),
+        *((places(8), 128), (places(8), 512), (places(16), 160), (places(16), 640), None),
+        *((places(16), 320), (places(16), 1280), (places(16), 256), (places(16), 256)),
+    ]
+    names = stages_of("mobile_sam", "encode", SIZE, sides, 196)
+    first = [names.index(stage.name) for stage in TINY_VIT]
+    assert first == [0, 3, 5, 7, 10, 12]
+    assert names == sorted(names, key=[stage.name for stage in TINY_VIT].index)
+
+
+def test_parts_of_an_unknown_encoder_and_of_a_decoder() -> None:
+    sides = [None, (56 * 56, 96), (14 * 14, 768)]
+    assert stages_of("sam_hiera", "encode", SIZE, sides, 196) == ["beginning", "stride 4", "stride 16"]
+    decoder = stages_of(
+        "mobile_sam", "decode", SIZE, [(7, 256), (196, 256), None, (4 * 196, 64), (4, 32)], 196
+    )
+    assert [name.split()[0] for name in decoder] == ["prompts", "image", "image", "masks:", "prompts"]
+
+
+def test_shapes_tell_places_and_width() -> None:
+    assert sides_of("Conv", [(1, 64, 56, 40)]) == (56 * 40, 64)
+    assert sides_of("MatMulIntegerToFloat", [(16, 49, 128)]) == (16 * 49, 128)
+    assert sides_of("Softmax", [(16, 4, 49, 49)]) is None
+
+
+def test_onnx_runtimes_profile_is_read() -> None:
+    """Events as ONNX Runtime 1.31 writes them; the first run is not counted."""
+
+    def event(duration: int, index: str = "7") -> dict[str, object]:
+        return {
+            "cat": "Node",
+            "name": "mm_kernel_time",
+            "dur": duration,
+            "args": {
+                "op_name": "MatMulIntegerToFloat",
+                "node_index": index,
+                "input_type_shape": [{"uint8": [1, 4, 8]}, {"float": []}, {"float": [16]}],
+                "output_type_shape": [{"float": [1, 4, 16]}],
+            },
+        }
+
+    (found,) = summed_up([event(900), event(10), event(12), event(11)], 3)
+    assert (found.name, found.dtype, found.time_us) == ("mm", "int8", 11.0)
+    # 4 x 8 bytes, a scale, 16 scales, 4 x 16 numbers out, and 8 x 16 bytes of weights that it does not list.
+    assert found.bytes == 32 + 4 + 64 + 256 + 128
+
+
+def test_a_compute_plan_is_read() -> None:
+    """Core ML's plan has weights that add up to 1; what costs nothing is left out."""
+
+    class MLNeuralEngineComputeDevice:
+        pass
+
+    operations = [
+        SimpleNamespace(operator_name="ios17.linear", outputs=[SimpleNamespace(name="y")]),
+        SimpleNamespace(operator_name="const", outputs=[]),
+    ]
+    costs = {"ios17.linear": SimpleNamespace(weight=0.25), "const": None}
+    plan = SimpleNamespace(
+        model_structure=SimpleNamespace(
+            program=SimpleNamespace(
+                functions={"main": SimpleNamespace(block=SimpleNamespace(operations=operations))}
+            )
+        ),
+        get_estimated_cost_for_mlprogram_operation=lambda one: costs[one.operator_name],
+        get_compute_device_usage_for_mlprogram_operation=lambda one: SimpleNamespace(
+            preferred_compute_device=MLNeuralEngineComputeDevice()
+        ),
+    )
+    (found,) = planned(plan, 2000.0)
+    assert (found.name, found.kind, found.time_us, found.kernel) == ("y", "ios17.linear", 500.0, "npu")
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_operators_of_the_real_model(runtime: str) -> None:
+    pytest.importorskip(runtime)
+    encode, decode = tables_of(Engine(DEFAULT_BUNDLE, runtime, None, 1), SIZE, None)
+    assert (encode.role, decode.role) == ("encode", "decode")
+    assert {one.stage for one in encode.operators} == {stage.name for stage in TINY_VIT}
+    assert 0 < encode.sum_ms <= (encode.call_ms or 0.0) * 1.2
+    # EdgeSAM's table gives MobileSAM 38.2 G multiply-adds at 1024x1024: 3.7 GFLOP at 224x224, windows padded less.
+    gflop = sum(one.flops for one in encode.operators) / 1e9
+    assert 2.5 < gflop < 4.5
+    assert {one.dtype for one in encode.operators} >= {"int8", "f32"}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int8])
+def test_the_product_that_is_written_byte_by_byte(dtype: type) -> None:
+    random = np.random.default_rng(0)
+    weights = random.integers(-100, 100, (300, 5)).astype(dtype)
+    given = random.integers(0, 200, (7, 300)).astype(np.uint8 if dtype is np.int8 else np.float32)
+    session = onnxruntime.InferenceSession(product_model(weights, 7), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"a": given})
+    np.testing.assert_array_equal(found, given.astype(np.int64) @ weights.astype(np.int64))
+
+
+def test_whole_numbers_of_protocol_buffers() -> None:
+    # https://protobuf.dev/programming-guides/encoding/#varints
+    assert (varint(1), varint(150), varint(0)) == (b"\x01", b"\x96\x01", b"\x00")

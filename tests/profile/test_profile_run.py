@@ -1,0 +1,188 @@
+"""Whole profiles on the fake engine: what fails is a row, ctrl-C leaves what there is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sam_edge.errors import EngineError, InputError
+from sam_edge.profile import Engine, Plan, choose_engines, profile
+from sam_edge.profile.report import Report
+from sam_edge.runtimes.fake import Fake
+from sam_edge.segmenter import DEFAULT_BUNDLE
+
+
+def written(report: Report, folder: Path) -> dict[str, object]:
+    path = folder / "profile.json"
+    report.write(path)
+    content: dict[str, object] = json.loads(path.read_text())
+    return content
+
+
+def test_everything_is_measured(plan: Plan) -> None:
+    said: list[str] = []
+    report = profile(plan, said.append)
+    assert report.complete
+    assert not report.failed
+    assert {row.case.prompts for row in report.timed} == {0, 1, 2}
+    assert all(row.total is not None and row.engine is not None for row in report.timed)
+    assert all(
+        row.total.median_ms >= row.engine.median_ms for row in report.timed if row.total and row.engine
+    )
+    assert report.cold[0].stages_ms["import"] > 0
+    assert report.cold[0].memory_mb["peak"] >= report.cold[0].memory_mb["import"] > 0
+    assert [row.mode for row in report.sessions] == ["every step waits", "on a clock"]
+    assert all("total" in row.stages for row in report.sessions)
+    assert set(report.traces) == {"trace_every_step_waits.json", "trace_on_a_clock.json"}
+    assert sum(one.calls for one in report.sustained[0].seconds) > 0
+    assert report.peaks[0].gb_s
+    assert said
+    assert [text.split(":")[0] for text in said] == sorted(
+        (text.split(":")[0] for text in said), key=list(plan.parts).index
+    )
+
+
+def test_every_round_has_a_turn_of_everything(plan: Plan) -> None:
+    report = profile(replace(plan, parts=("timing",), rounds=3))
+    assert all(set(row.rounds) == {0, 1, 2} for row in report.timed)
+    assert all(list(row.rounds) == sorted(row.rounds) for row in report.timed)
+
+
+def test_only_what_is_asked_for(plan: Plan) -> None:
+    report = profile(replace(plan, parts=("timing",)))
+    assert report.timed
+    assert (report.cold, report.sessions, report.sustained, report.peaks, report.operators) == ((),) * 5
+
+
+def test_a_missing_bundle_is_a_row_and_the_rest_goes_on(plan: Plan, fake: Engine, tmp_path: Path) -> None:
+    absent = replace(fake, bundle=tmp_path / "absent")
+    report = profile(replace(plan, engines=(absent, fake), parts=("cold", "timing", "session")))
+    cold = {row.engine: row.failed for row in report.cold}
+    assert "absent" in str(cold[absent])
+    assert cold[fake] is None
+    assert all(row.failed == cold[absent] for row in report.timed if row.case.engine == absent)
+    assert all(row.total is not None for row in report.timed if row.case.engine == fake)
+    assert {row.engine for row in report.sessions} == {fake}
+    assert "absent" in str(report.models[0].failed)
+    assert written(report, tmp_path)["complete"] is True
+
+
+def test_an_engine_that_fails_while_it_is_timed(
+    plan: Plan, fake: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails in the decoder only: encoding stays a row with figures."""
+
+    def fail(*_: object) -> None:
+        raise EngineError("the decoder melted")
+
+    monkeypatch.setattr(Fake, "decode", fail)
+    report = profile(replace(plan, parts=("timing", "session", "sustained")))
+    by_prompts = {row.case.prompts: row for row in report.timed}
+    assert by_prompts[0].total is not None
+    assert by_prompts[1].failed == by_prompts[2].failed == "the decoder melted"
+    assert report.failed == ("fake, 1 thread: the decoder melted",)
+
+
+def test_an_engine_that_raises_what_it_should_not(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("somebody else's\n  fault")
+
+    monkeypatch.setattr(Fake, "encode", fail)
+    report = profile(replace(plan, parts=("timing", "session", "sustained")))
+    assert {row.failed for row in report.timed} == {"ZeroDivisionError: somebody else's fault"}
+    assert report.complete
+
+
+def test_a_process_that_dies_is_not_tried_here(
+    plan: Plan, fake: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "sam_edge.profile.cold.PROGRAM", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    )
+    report = profile(replace(plan, parts=("cold", "timing")))
+    assert report.cold[0].failed == "the process died of signal 11"
+    assert {row.failed for row in report.timed} == {report.cold[0].failed}
+
+
+@pytest.mark.parametrize("part", ["cold", "timing", "session", "sustained", "peak", "operators"])
+def test_ctrl_c_leaves_a_valid_partial_report(plan: Plan, part: str, tmp_path: Path) -> None:
+    def say(text: str) -> None:
+        if text.startswith(part):
+            raise KeyboardInterrupt
+
+    engines = (*plan.engines, Engine(DEFAULT_BUNDLE, "onnxruntime", None, 1))
+    wanted = replace(plan, parts=(part,) if part != "sustained" else ("timing", "sustained"))
+    report = profile(replace(wanted, engines=engines if part == "operators" else plan.engines), say)
+    assert report.interrupted == part
+    content = written(report, tmp_path)
+    assert content["complete"] is False
+    if part == "sustained":
+        assert report.timed[0].total is not None
+        assert len(report.sustained) == 1
+
+
+def test_ctrl_c_in_the_middle_of_a_call(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode = Fake.encode
+    calls = []
+
+    def interrupted(self: Fake, image: object) -> object:
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return encode(self, image)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Fake, "encode", interrupted)
+    report = profile(replace(plan, parts=("timing",), rounds=50))
+    assert report.interrupted == "timing"
+    assert any(row.total is not None for row in report.timed)
+    assert all(len(row.samples_ms) == len(row.rounds) for row in report.timed)
+
+
+def test_no_leave_to_read_energy_is_a_note(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "sam_edge.profile.run.open_energy", lambda: (None, ["energy: may be read by the administrator alone"])
+    )
+    report = profile(replace(plan, parts=("timing",)))
+    assert "energy: may be read by the administrator alone" in report.notes
+    assert report.timed[0].usage.joules is None
+    assert not report.failed
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"engines": ()}, "engines"),
+        ({"sizes": ((100, 100),)}, "size"),
+        ({"prompts": (0,)}, "prompts"),
+        ({"rounds": 0}, "rounds"),
+        ({"sustained_s": float("nan")}, "sustained"),
+        ({"parts": ("timing", "dancing")}, "dancing"),
+    ],
+)
+def test_impossible_plans_are_refused(plan: Plan, change: dict[str, object], said: str) -> None:
+    build: Callable[..., Plan] = replace
+    with pytest.raises(InputError, match=said):
+        build(plan, **change)
+
+
+def test_engines_that_are_chosen_where_none_are_asked_for() -> None:
+    found = choose_engines()
+    assert {engine.runtime for engine in found} >= {"onnxruntime"}
+    assert not {engine.runtime for engine in found} & {"fake", "torch"}
+    assert len(found) == len(set(found))
+
+
+def test_engines_that_are_asked_for(tmp_path: Path) -> None:
+    found = choose_engines(
+        [tmp_path, DEFAULT_BUNDLE], runtimes=["fake"], precisions=["f32", "bf16"], threads=[1, 2]
+    )
+    assert len(found) == 8
+    assert {engine.threads for engine in found} == {1, 2}
+    with pytest.raises(InputError, match=r"accepted: .*onnxruntime"):
+        choose_engines(runtimes=["abacus"])
+    with pytest.raises(InputError, match="threads: 0"):
+        choose_engines(threads=[0])
