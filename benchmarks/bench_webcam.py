@@ -2,10 +2,10 @@
 
     python benchmarks/bench_webcam.py [--people 3] [--size 1280x720] [--out webcam.json]
 
-Three people (other eyeballs, other angles between the eyes' axes and where they look) sit 600 mm from a 24-inch screen, look at
-nine targets for the calibration, and then at nine other places: with the head still, and with it moved and turned. What is
-printed is the distance of the mean gaze from each place in degrees, mean over the places, as eye-movement research states
-accuracy; the uncertainty that the samples state; and the milliseconds a frame on one core.
+Three people (other eyeballs, other angles between the eyes' axes and where they look) sit 600 mm from a 24-inch screen,
+look at nine targets for the calibration, and then at nine other places: with the head still, and with it moved and
+turned. What is printed is the distance of the mean gaze from each place in degrees, mean over the places, as
+eye-movement research states accuracy; the uncertainty that the samples state; and the milliseconds a frame on one core.
 
 It is a best case: the light is even, the irises are drawn with clear borders, nobody wears glasses.
 """
@@ -52,8 +52,8 @@ HEADS = {
     "tilted 8 deg": (STILL_MM, (0.0, 0.0, 8.0)),
 }
 """Where the head is, and how it is turned, for the places after the calibration."""
-SWAY_MM, SWAY_DEG = 1.0, 0.3
-"""No head is quite still: standard deviation from frame to frame."""
+SWAY_MM, SWAY_DEG, SWAY_FRAMES = 2.0, 0.6, 30.0
+"""No head is quite still: how far it sways (standard deviations), and in how many frames it forgets where it was."""
 
 
 class Sitting:
@@ -64,6 +64,7 @@ class Sitting:
         self.gazer = Gazer(SCREEN, fov_deg=FOV_DEG)
         self.ms: list[float] = []
         self._random = np.random.default_rng(seed)
+        self._sway = np.zeros(6)
         self._time_ns = 0
 
     def look(
@@ -72,8 +73,9 @@ class Sitting:
         """Look at a place for some frames."""
         seen: list[GazeSample] = []
         for _ in range(frames):
-            position = self._random.normal(head[0], SWAY_MM)
-            turn = self._random.normal(head[1], SWAY_DEG)
+            self._sway += self._random.normal(0.0, np.sqrt(2.0 / SWAY_FRAMES), 6) - self._sway / SWAY_FRAMES
+            position = np.array(head[0]) + SWAY_MM * self._sway[:3]
+            turn = np.array(head[1]) + SWAY_DEG * self._sway[3:]
             image = self.face.render(Scene(target_px, tuple(position), tuple(turn)))
             self._time_ns += 33_333_333
             begun = time.perf_counter()

@@ -31,10 +31,13 @@ RINGS = (
     (362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 385, 384, 398),
 )
 """Landmarks round the opening of each eye, left and right as seen: lower lid from left to right, then the upper one."""
+LIDS = (223, 443)
+"""Landmarks on the skin above each upper lid, below the brow."""
 CORNERS_MM = 89.0
 """Distance of the outer corners of the eyes."""
 UPPER_LID, LOWER_LID = 0.85, 0.4
 """How far the lids go with the eyes when these look up or down."""
+_SPARE = 97
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ class RenderedFace:
     def __init__(self, camera: Camera, screen: Screen, eyes: Eyes | None = None, *, seed: int = 0) -> None:
         self.camera, self.screen, self.eyes = camera, screen, eyes or Eyes()
         self._random = np.random.default_rng(seed)
+        field = (camera.size[0] + _SPARE, camera.size[1] + _SPARE, 3)
+        self._noise = self._random.standard_normal(field, np.float32)
         self._photo = read_image(PORTRAIT)
         landmarks = FaceMesh().find(self._photo)
         if landmarks is None:
@@ -139,9 +144,15 @@ class RenderedFace:
         for side in (0, 1):
             self._draw_ball(picture, pixels[list(RINGS[side])], centres[side], axes[side])
         self._draw_skin(picture, pixels, points[:, 2])
+        if scene.closed > 0.0:
+            still = self._project(self._mesh @ rotation.T + position)
+            for ring, above in zip(RINGS, LIDS, strict=True):
+                self._draw_lid(picture, still[list(ring)], pixels[list(ring)], above)
         picture = cv2.GaussianBlur(picture, (0, 0), scene.blur_px) if scene.blur_px else picture
-        noisy = picture + self._random.normal(0.0, scene.noise, picture.shape)
-        return np.clip(np.round(noisy), 0, 255).astype(np.uint8)
+        # One field of noise, laid on anew for each picture: drawing it each time would take longer than all the rest.
+        left, top = self._random.integers(0, _SPARE, 2)
+        noise = self._noise[top : top + height, left : left + width] * np.float32(scene.noise)
+        return np.clip(np.round(picture + noise), 0, 255).astype(np.uint8)
 
     def _project(self, points: np.ndarray) -> np.ndarray:
         middle = np.array([self.camera.size[1] / 2, self.camera.size[0] / 2])
@@ -181,6 +192,15 @@ class RenderedFace:
         )
         where = part > 0
         picture[top : top + high, left : left + wide][where] = skin[where]
+
+    def _draw_lid(self, picture: np.ndarray, still: np.ndarray, shut: np.ndarray, above: int) -> None:
+        """Paint the lid that has come down in the colour of the skin above it, and its lashes."""
+        x, y = np.round(self._source[above]).astype(int)
+        colour = self._photo[y - 1 : y + 2, x - 1 : x + 2].mean(axis=(0, 1))
+        came = np.concatenate([still[[0, *range(15, 8, -1), 8]] - (0.0, 1.0), shut[8:]])
+        cv2.fillPoly(picture, [np.round((came - 0.5) * 16).astype(np.int32)], colour.tolist(), cv2.LINE_AA, 4)
+        edge = np.round((shut[[0, *range(15, 8, -1), 8]] - 0.5) * 16).astype(np.int32)
+        cv2.polylines(picture, [edge], False, (70, 50, 45), 1, cv2.LINE_AA, 4)
 
     def _draw_ball(self, picture: np.ndarray, ring: np.ndarray, centre: np.ndarray, axis: np.ndarray) -> None:
         x0, y0 = np.floor(ring.min(axis=0)).astype(int) - 2

@@ -17,9 +17,10 @@ from sam_edge.gaze.calibration.mapping import PolynomialMap
 from sam_edge.gaze.calibration.quality import Quality, TargetQuality, validate
 from sam_edge.gaze.calibration.routine import CalibrationRoutine, RoutinePhase, RoutineStep
 from sam_edge.gaze.calibration.targets import TargetSamples, target_positions
-from sam_edge.gaze.calibration.view import Display, FullScreen, Outcome, calibrate_on_screen
+from sam_edge.gaze.calibration.view import STEADY_DEG, Display, FullScreen, Outcome, calibrate_on_screen
 
 __all__ = [
+    "STEADY_DEG",
     "Calibration",
     "CalibrationRoutine",
     "Display",

@@ -19,7 +19,8 @@ from sam_edge.gaze.source import GazeSource
 CHECK_TARGETS = ((0.3, 0.3), (0.7, 0.3), (0.3, 0.7), (0.7, 0.7))
 """Where the targets stand that check a calibration (share of width and height): none that it is fitted to."""
 _ESCAPE = 27
-_STEADY_DEG = 1.5
+STEADY_DEG = 1.5
+"""Robust standard deviation below which gaze counts as steady, degrees."""
 
 
 class Display(Protocol):
@@ -84,22 +85,24 @@ def calibrate_on_screen(
     size: tuple[int, int],
     points: int = 9,
     px_per_deg: float = 38.0,
+    steady_deg: float = STEADY_DEG,
     clock_ns: Callable[[], int] | None = None,
 ) -> Outcome:
     """Show targets, fit a calibration, and check it on four further targets.
 
     `size` is (height, width) of the screen in pixels; `points` is 5, 9 or 13; `px_per_deg` tells how steady gaze is
-    and gives degrees in the result; `clock_ns` is the host's monotonic clock.
+    and gives degrees in the result; gaze that spreads by less than `steady_deg` at a target counts as steady, and noisy
+    trackers need more; `clock_ns` is the host's monotonic clock.
 
     Raises `SessionError` when Escape is pressed, `TrackerError` when the source ends, and `InputError` when the gaze
     was steady at too few targets.
     """
     clock_ns = clock_ns or time.monotonic_ns
     height, width = size
-    seen = _collect(source, display, size, target_positions(points, size), px_per_deg, clock_ns)
+    seen = _collect(source, display, size, target_positions(points, size), steady_deg * px_per_deg, clock_ns)
     calibration = calibrate(seen, size=size)
     check = [(x * width, y * height) for x, y in CHECK_TARGETS]
-    checked = _collect(source, display, size, check, px_per_deg, clock_ns)
+    checked = _collect(source, display, size, check, steady_deg * px_per_deg, clock_ns)
     return Outcome(
         calibration,
         validate(checked, px_per_deg=px_per_deg),
@@ -128,10 +131,10 @@ def _collect(
     display: Display,
     size: tuple[int, int],
     targets: Sequence[tuple[float, float]],
-    px_per_deg: float,
+    max_spread_px: float,
     clock_ns: Callable[[], int],
 ) -> tuple[TargetSamples, ...]:
-    routine = CalibrationRoutine(targets, max_spread_px=_STEADY_DEG * px_per_deg)
+    routine = CalibrationRoutine(targets, max_spread_px=max_spread_px)
     step = routine.update(clock_ns())
     while not routine.finished:
         if display.show(draw(step, size)) == _ESCAPE:

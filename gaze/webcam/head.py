@@ -103,7 +103,7 @@ class FaceShape:
 
 
 class ShapeLearner:
-    """Learns the shape of a face from the first frames in which it is seen from in front.
+    """Learns the shape of a face from the first frames in which it is seen.
 
     The canonical face is everybody's and nobody's: a narrower face would count as one that is farther away. The
     network's landmarks have depth; brought to size by the distance of the outer eye corners, which differs little
@@ -111,10 +111,9 @@ class ShapeLearner:
     picture is taken out sideways and up, where a picture says most.
     """
 
-    def __init__(self, *, frames: int = 40, max_turn_deg: float = 20.0) -> None:
-        """Learn from `frames` frames in which the head is turned by less than `max_turn_deg`."""
+    def __init__(self, *, frames: int = 40) -> None:
+        """Learn from `frames` frames."""
         self._frames = frames
-        self._max_turn_deg = max_turn_deg
         self._points = np.zeros_like(CANONICAL_MM)
         self._seen = 0
 
@@ -125,7 +124,7 @@ class ShapeLearner:
 
     def learn(self, landmarks: Floats, pose: HeadPose, camera: Camera) -> FaceShape:
         """Take one frame's landmarks (468, 3) and the pose that the last shape gave; return the shape so far."""
-        if self.done or max(map(abs, pose.angles_deg[:2])) > self._max_turn_deg:
+        if self.done:
             return pose.shape
         self._seen += 1
         if self._seen <= self._frames // 4:

@@ -20,6 +20,8 @@ OUTER_LEFT, INNER_LEFT, INNER_RIGHT, OUTER_RIGHT = 33, 133, 362, 263
 _LEAST_PRESENCE = 0.5
 _MARGIN = 1.5
 _LOOKS = 3
+_KEEP, _KEEP_RAD = 0.06, 0.08
+"""A square is kept until the face has moved by this share of the side, or turned by this angle."""
 _FAR = 0.08
 """A face that is further off the middle of its square than this share of the side is looked at again."""
 
@@ -42,8 +44,22 @@ class FaceMesh:
         if landmarks is None:
             faces = self._detector.find(image)
             landmarks = self._near(image, faces[0].square(margin=_MARGIN)) if faces else None
-        self._square = None if landmarks is None else square_of(landmarks)
+        self._square = None if landmarks is None else self._next(square_of(landmarks))
         return landmarks
+
+    def _next(self, square: Square) -> Square:
+        """Return the square for the next frame: the last one while it will do.
+
+        Where the network sees the landmarks depends on how the face lies in the square: one that follows every tremble
+        makes them tremble too.
+        """
+        last = self._square
+        if last is None:
+            return square
+        moved = math.hypot(square.x_px - last.x_px, square.y_px - last.y_px) / last.side_px
+        turned = abs(math.remainder(square.angle_rad - last.angle_rad, math.tau))
+        same = moved < _KEEP and abs(square.side_px / last.side_px - 1.0) < 2 * _KEEP and turned < _KEEP_RAD
+        return last if same else square
 
     def forget(self) -> None:
         """Look for the face anew in the next frame."""

@@ -22,6 +22,10 @@ BEHIND_CORNERS_MM = np.array([0.0, -1.0, 8.0])
 """From the middle between an eye's corners to its centre of rotation, for an average person, in the head's space."""
 
 
+_LEAST_TOWARDS = -0.25
+"""Eyes that are turned further from the camera's axis (75 degrees) look at no screen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Screen:
     """A flat screen under the camera, and where it stands in the camera's space."""
@@ -85,7 +89,7 @@ def gaze_point_mm(look: Look) -> Floats | None:
     """
     origins, directions = sight_lines(look)
     origin, direction = origins.mean(axis=0), directions.mean(axis=0)
-    if direction[2] > -0.1:
+    if direction[2] > _LEAST_TOWARDS:
         return None
     point: Floats = (origin - direction * (origin[2] / direction[2]))[:2]
     return point

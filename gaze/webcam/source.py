@@ -30,8 +30,8 @@ CLICK_DEG = 1.5
 """How far gaze may be from what is clicked, standard deviation."""
 WANDER_DEG_PER_S = 0.05
 """How fast the error of gaze may change: 1.2 degrees in ten minutes."""
-_SHAPE_CONFIDENCE = 0.5
-"""Confidence while the face's shape is being learned."""
+_ONE_EYE = 0.6
+"""Confidence when only one iris is seen."""
 
 
 class Gazer:
@@ -69,7 +69,10 @@ class Gazer:
         self._jitter = Jitter()
 
     def look(self, image: NDArray[np.uint8], time_ns: int) -> GazeSample:
-        """Take an RGB frame and return where the person looked in it; NaN in a blink or without a face."""
+        """Take an RGB frame and return where the person looked in it.
+
+        NaN in a blink, without a face, and in the first 40 frames, in which the face's shape is learned.
+        """
         self.face = self._tracker.find(image)
         if self.face is None:
             self.blinking = False
@@ -78,7 +81,8 @@ class Gazer:
             )
         self.blinking = self._blinks.update(self.face.openness)
         seen = [iris is not None and not self.blinking for iris in self.face.irises]
-        point_mm = gaze_point_mm(self.face.look) if any(seen) else None
+        ready = any(seen) and self._tracker.shape is not None
+        point_mm = gaze_point_mm(self.face.look) if ready else None
         if point_mm is None:
             # The person's right eye is on the picture's left.
             lost = GazeSample(time_ns, math.nan, math.nan, 0.0, left_valid=seen[1], right_valid=seen[0])
@@ -86,15 +90,18 @@ class Gazer:
         x, y = (float(value) for value in self.screen.points_px(point_mm[None])[0])
         px_per_deg = self.screen.px_per_deg(self.face.pose.distance_mm)
         self._jitter.update(time_ns, x, y)
-        confidence = (1.0 if all(seen) else 0.6) * (
-            1.0 if self._tracker.shape is not None else _SHAPE_CONFIDENCE
-        )
         noise = self._jitter.covariance(JITTER_DEG * px_per_deg)
         if self.calibration is None:
             unknown = (UNCALIBRATED_DEG * px_per_deg) ** 2
             noise = (noise[0] + unknown, noise[1], noise[2] + unknown)
         raw = GazeSample(
-            time_ns, x, y, confidence, left_valid=seen[1], right_valid=seen[0], covariance_px2=noise
+            time_ns,
+            x,
+            y,
+            1.0 if all(seen) else _ONE_EYE,
+            left_valid=seen[1],
+            right_valid=seen[0],
+            covariance_px2=noise,
         )
         return self.drift.apply(raw if self.calibration is None else self.calibration.apply(raw))
 

@@ -16,6 +16,8 @@ SCENE_PX_PER_DEG = 15.0
 """Pixels a degree where nothing is stated: about that of the scene cameras of head-mounted trackers."""
 SCREEN_PX_PER_DEG = 38.0
 """Pixels a degree of a 24 inch screen of 1920x1080 at 60 cm."""
+WEBCAM_STEADY_DEG = 4.0
+"""How far a webcam's gaze may spread at a target of the calibration: it trembles more than a tracker's."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -59,6 +61,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=float,
         default=SCREEN_PX_PER_DEG,
         help=f"pixels of the screen in a degree of visual angle (default {SCREEN_PX_PER_DEG:g})",
+    )
+    calibrate.add_argument(
+        "--steady-deg",
+        type=float,
+        metavar="DEG",
+        help=f"gaze that spreads by less at a target is steady (default 1.5; {WEBCAM_STEADY_DEG:g} for a webcam)",
     )
 
 
@@ -185,18 +193,27 @@ def _convert(args: argparse.Namespace) -> int:
 
 def _calibrate(args: argparse.Namespace) -> int:
     from sam_edge.gaze import sources
-    from sam_edge.gaze.calibrate import FullScreen, calibrate_on_screen
+    from sam_edge.gaze.calibrate import STEADY_DEG, FullScreen, calibrate_on_screen
 
     size = _screen(args.screen)
     if not args.px_per_deg > 0:
         raise InputError(f"--px-per-deg is {args.px_per_deg}; accepted: above 0")
+    webcam = args.source.partition(":")[0].lower() == "webcam"
+    steady_deg = args.steady_deg or (WEBCAM_STEADY_DEG if webcam else STEADY_DEG)
+    if not steady_deg > 0:
+        raise InputError(f"--steady-deg is {args.steady_deg}; accepted: above 0")
     if not args.out.absolute().parent.is_dir():
         raise InputError(f"--out is {args.out}; its folder does not exist")
     with sources.open(args.source) as source:
         display = FullScreen()
         try:
             outcome = calibrate_on_screen(
-                source, display, size=size, points=args.points, px_per_deg=args.px_per_deg
+                source,
+                display,
+                size=size,
+                points=args.points,
+                px_per_deg=args.px_per_deg,
+                steady_deg=steady_deg,
             )
         finally:
             display.close()
