@@ -63,12 +63,16 @@ export class Decoder {
     if (!response.ok) throw await refusal(response);
     const told = JSON.parse(response.headers.get("X-Sam-Edge-Embedding"));
     const data = await response.arrayBuffer();
-    const askedMs = performance.now() - begun;
+    const networkMs = Math.max(0, performance.now() - begun - told.encode_ms - told.picture_ms);
+    return { ...(await this.embed(data, told)), encodeMs: told.encode_ms, networkMs };
+  }
+
+  /** Take an embedding: its bytes, which are given away, and what /api/encode says of it. */
+  async embed(data, told) {
     this.#key += 1;
     const key = this.#key;
     await this.#call("embed", { key, data, told }, [data]);
-    const networkMs = Math.max(0, askedMs - told.encode_ms - told.picture_ms);
-    return { key, placement: new Placement(told), told, encodeMs: told.encode_ms, networkMs };
+    return { key, placement: new Placement(told) };
   }
 
   /**
