@@ -96,7 +96,7 @@ class Client:
         self._socket = socket
         self._end = end
         self._changed = threading.Condition()
-        self._selections: queue.Queue[Selected | RefusedError] = queue.Queue()
+        self._selections: queue.Queue[Selected | SessionError] = queue.Queue()
         self._triggers: dict[int, Future[int]] = {}
         self._pings: deque[ClockOffset] = deque(maxlen=PINGS_KEPT)
         self._in_flight: set[int] = set()
@@ -261,7 +261,7 @@ class Client:
         except queue.Empty:
             self._check()
             return None
-        if isinstance(found, RefusedError):
+        if isinstance(found, SessionError):
             raise found
         return found
 
@@ -383,7 +383,7 @@ class Client:
             self._answered(fault.related_id)
         self._queue(error)
 
-    def _queue(self, found: Selected | RefusedError) -> None:
+    def _queue(self, found: Selected | SessionError) -> None:
         if self._selections.qsize() >= KEPT:
             # Somebody may take the last one meanwhile.
             with suppress(queue.Empty):
@@ -401,6 +401,8 @@ class Client:
                 self._error = error
             waiting, self._triggers = self._triggers, {}
             self._changed.notify_all()
+        # Wakes who waits for a selection.
+        self._queue(error)
         for one in waiting.values():
             one.set_exception(error)
 

@@ -35,7 +35,8 @@ try:
     from sam_edge.serve.http import Http
     from sam_edge.serve.stream import Streams
 except ImportError as missing:
-    raise MissingExtraError(missing.name or "uvicorn", extra="serve", purpose="the server") from missing
+    library = (missing.name or "uvicorn").partition(".")[0]
+    raise MissingExtraError(library, extra="serve", purpose="the server") from missing
 
 WARM_FRAME = (480, 640)
 """The engine is made ready for frames of this height and width before the server listens."""

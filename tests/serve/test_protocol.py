@@ -278,7 +278,7 @@ def test_damaged_masks_are_refused(data: bytes, size: tuple[int, int]) -> None:
             assert read(data, size).shape == size
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(st.data())
 def test_a_damaged_png_is_refused(data: st.DataObject) -> None:
     png = bytearray(encode_png(PATCH))
