@@ -121,6 +121,8 @@ class Tracer:
     def add(self, sink: Sink) -> Listening:
         """Begin to give a sink everything that is noted from now on."""
         listening = Listening(sink)
+        # What was noted before is for those who listened then.
+        self._drain()
         with self._lock:
             self._listening.append(listening)
             self.active = True

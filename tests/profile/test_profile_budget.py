@@ -1,0 +1,184 @@
+"""Advice within a budget, and the configuration that comes of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import sam_edge
+from sam_edge.config import Config, read_config
+from sam_edge.errors import EngineError, InputError
+from sam_edge.profile.budget import LABELLED, Advice, Advisor, Candidate, advise
+from sam_edge.profile.budget_page import advice_json, advice_page, advice_table
+from sam_edge.profile.environment import gather_machine
+from sam_edge.profile.plan import Engine, Plan
+from sam_edge.profile.quality import Quality
+from sam_edge.runtimes.fake import Fake
+from sam_edge.segmenter import DEFAULT_BUNDLE
+from sam_edge.stream.session import GazeSession
+
+
+def candidate(engine: Engine, side: int, ms: float, iou: float, **values: object) -> Candidate:
+    made = Candidate(engine, (side, side), False, ms - 1, 1.0, Quality(10, iou, 0.01, iou))
+    return replace(made, **values)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def advice(fake: Engine) -> Advice:
+    """The middle one of four keeps to the budget; the third is worse and slower than the second."""
+    candidates = (
+        candidate(fake, 224, 10, 0.6, step_ms=12.0, fits=True),
+        candidate(fake, 448, 20, 0.7, step_ms=25.0, fits=True),
+        candidate(fake, 480, 30, 0.65),
+        candidate(fake, 896, 40, 0.8, step_ms=60.0, fits=False),
+        candidate(fake, 512, 40, 0.8, failed="broken", encode_ms=None, quality=None),
+    )
+    return Advice(33.0, 10, candidates, candidates[1])
+
+
+def test_the_front_is_what_no_other_beats(advice: Advice) -> None:
+    assert [one.size[0] for one in advice.front] == [224, 448, 896]
+
+
+def test_advice_for_people(advice: Advice) -> None:
+    text = advice_table(advice)
+    assert "448x448, fake, 1 thread, every frame" in text
+    assert "CHOSEN" in text
+    assert "too slow" in text
+    assert "FAILED broken" in text
+    assert "IoU 0.700 on 10 pictures" in text
+    content = advice_page(advice, gather_machine())
+    assert "448x448" in content
+    assert "http" not in content
+    assert content.count("<circle") == 4
+
+
+def test_advice_as_json(advice: Advice) -> None:
+    content = json.loads(json.dumps(advice_json(advice, gather_machine(), complete=True)))
+    assert content["chosen"]["size"] == [448, 448]
+    assert [one["front"] for one in content["candidates"]] == [True, True, False, True, False]
+
+
+def test_nothing_within_the_budget(advice: Advice, tmp_path: Path) -> None:
+    nothing = replace(advice, chosen=None)
+    assert "nothing keeps to 33 ms" in advice_table(nothing)
+    assert nothing.config(tmp_path) is None
+
+
+def test_a_budget_on_the_fake_engine(plan: Plan, fake: Engine) -> None:
+    """Its masks are discs of 24 to 96 input pixels: some thing is hit by some of them, and any step is fast enough."""
+    advisor = Advisor(
+        [fake], 10_000.0, sizes=[(224, 224), (448, 448)], pictures=2, video=plan.video, gaze=plan.gaze
+    )
+    said: list[str] = []
+    advice, complete = advise(advisor, said.append)
+    assert complete
+    assert len(advice.candidates) == 4
+    assert all(one.iou is not None and 0 < one.iou < 1 for one in advice.candidates)
+    assert advice.chosen is not None
+    assert advice.chosen.fits
+    fitting = [one for one in advice.candidates if one.fits]
+    assert advice.chosen.iou == max(one.iou or 0 for one in fitting)
+    assert {one.in_thread for one in fitting} == {True, False}
+    assert any("quality" in text for text in said)
+
+
+def test_ctrl_c_leaves_what_is_known(plan: Plan, fake: Engine) -> None:
+    advisor = Advisor([fake], 50.0, sizes=[(224, 224)], pictures=1, video=plan.video, gaze=plan.gaze)
+
+    def say(text: str) -> None:
+        if text.startswith("quality"):
+            raise KeyboardInterrupt
+
+    advice, complete = advise(advisor, say)
+    assert not complete
+    assert advice.candidates[0].encode_ms is not None
+    assert advice.chosen is None
+
+
+def test_an_engine_that_fails_is_a_row(plan: Plan, fake: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise EngineError("melted")
+
+    monkeypatch.setattr(Fake, "decode", fail)
+    advisor = Advisor([fake], 50.0, sizes=[(224, 224)], pictures=1, video=plan.video, gaze=plan.gaze)
+    advice, complete = advise(advisor)
+    assert complete
+    assert {one.failed for one in advice.candidates} == {"melted"}
+    assert advice.chosen is None
+
+
+def test_budgets_and_sets_that_are_refused(plan: Plan, fake: Engine, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="budget: 0"):
+        Advisor([fake], 0, video=plan.video, gaze=plan.gaze)
+    (tmp_path / "images").mkdir()
+    with pytest.raises(InputError, match="labelled"):
+        Advisor([fake], 33, labelled=tmp_path, video=plan.video, gaze=plan.gaze)
+
+
+def test_the_set_in_the_package_is_there() -> None:
+    assert (LABELLED / "images").is_dir()
+
+
+def test_a_configuration_is_taken_by_load_and_by_a_session(advice: Advice, tmp_path: Path) -> None:
+    config = advice.config(tmp_path)
+    assert config is not None
+    assert config.bundle is None
+    path = tmp_path / "config.json"
+    config.write(path)
+    assert read_config(path) == config
+    for given in (config, path, str(path)):
+        with sam_edge.load(config=given) as model, GazeSession(model, config=given) as session:
+            assert model.runtime.name == "fake"
+            assert session._size == (448, 448)
+            assert session._thread is None
+
+
+def test_what_is_given_goes_before_the_configuration(tmp_path: Path) -> None:
+    config = Config(runtime="onnxruntime", precision="f32", threads=1, size=(224, 224), in_thread=True)
+    with sam_edge.load(config=config) as model:
+        assert (model.runtime.name, model.runtime.threads) == ("onnxruntime", 1)
+    with sam_edge.load(runtime="fake", config=config) as model:
+        assert model.runtime.name == "fake"
+        with GazeSession(model, size=(64, 64), config=config) as session:
+            assert session._size == (64, 64)
+            assert session._thread is not None
+
+
+def test_a_bundle_is_found_from_the_configurations_folder(
+    fake: Engine, advice: Advice, tmp_path: Path
+) -> None:
+    assert advice.chosen is not None
+    engine = replace(fake, bundle=tmp_path / "models" / "mine")
+    config = replace(advice, chosen=replace(advice.chosen, engine=engine)).config(tmp_path / "settings")
+    assert config is not None
+    assert config.bundle == "../models/mine"
+    path = tmp_path / "settings" / "config.json"
+    config.write(path)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mine").symlink_to(DEFAULT_BUNDLE)
+    with sam_edge.load(config=path) as model:
+        assert model.bundle is not None
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "no configuration"),
+        ('{"kind": "sam-edge config", "schema": 2}', "schema 2"),
+        ('{"kind": "sam-edge config", "schema": 1, "speed": 1}', "holds speed"),
+        ('{"kind": "sam-edge config", "schema": 1, "threads": 0}', "threads is 0"),
+        ('{"kind": "sam-edge config", "schema": 1, "size": [448]}', "size is"),
+        ('{"kind": "sam-edge config", "schema": 1, "runtime": 3}', "runtime is 3"),
+        ('{"kind": "sam-edge config", "schema": 1, "in_thread": "yes"}', "in_thread is"),
+    ],
+)
+def test_configurations_that_are_refused(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=said):
+        sam_edge.load(config=path)
