@@ -1,6 +1,6 @@
 // Where pictures come from: a camera, a file, or the package's clip. All play in one <video>.
 
-const LONG_SIDE_PX = 960;
+const LONG_SIDE_PX = 800;
 
 /** Plays a source in `video` and hands out its frames as they are shown. */
 export class Camera extends EventTarget {
@@ -90,7 +90,8 @@ export class Camera extends EventTarget {
     if (this.#encoding || !width || this.#video.readyState < 2) return null;
     this.#encoding = true;
     try {
-      const picture = await createImageBitmap(this.#video);
+      const smaller = { resizeWidth: width, resizeHeight: height, resizeQuality: "medium" };
+      const picture = await createImageBitmap(this.#video, smaller);
       this.#worker.postMessage({ picture, width, height }, [picture]);
       return await new Promise((resolve) => { this.#worker.onmessage = ({ data }) => resolve(data); });
     } finally {
