@@ -21,18 +21,6 @@ def run(repo_dir: Path, name: str, *arguments: object) -> str:
     return done.stdout
 
 
-def test_select_in_picture_cuts_the_disc_out(repo_dir: Path, tmp_path: Path) -> None:
-    image = np.full((240, 320, 3), 40, np.uint8)
-    cv2.circle(image, (160, 120), 60, (60, 200, 220), -1)
-    picture, out = tmp_path / "disc.png", tmp_path / "cut.png"
-    cv2.imwrite(str(picture), image)
-    assert "predicted IoU" in run(repo_dir, "select_in_picture.py", picture, 160, 120, out)
-    cut = cv2.imread(str(out), cv2.IMREAD_UNCHANGED)
-    assert cut.shape[2] == 4
-    assert abs(cut.shape[0] - 121) <= 6
-    assert abs(cut.shape[1] - 121) <= 6
-
-
 def test_headless_session_reports_the_selection(repo_dir: Path, tmp_path: Path) -> None:
     clip = tmp_path / "clip"
     clip.mkdir()

@@ -1,0 +1,43 @@
+"""Make Core ML packages of MobileSAM for an iPhone, an iPad or a Mac. Runs on Linux, too.
+
+    pip install 'sam-edge[export]'
+    python examples/export_coreml.py mobile_sam.pt [--size 672x448] [--precision fp16] [--out coreml_bundle]
+
+The checkpoint is MobileSAM's own file (github.com/ChaoningZhang/MobileSAM). What comes out is a folder: an encoder and
+a decoder as .mlpackage, and a manifest with what was measured against fp32 torch. An export that lost too much is
+refused and nothing is written. docs/coreml.md says how to use the packages from Swift.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sam_edge.exporters.coreml.bundle import export_coreml
+from sam_edge.nn import load_mobile_sam
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", type=Path, help="mobile_sam.pt")
+    parser.add_argument(
+        "--size", default="672x448", help="the encoder's input, width x height, multiples of 224"
+    )
+    parser.add_argument("--precision", default="fp16", help="see docs/coreml.md")
+    parser.add_argument("--out", type=Path, default=Path("coreml_bundle"), help="folder that is made")
+    given = parser.parse_args()
+    width, _, height = given.size.partition("x")
+    model = load_mobile_sam(given.checkpoint)
+    manifest = export_coreml(
+        model, given.checkpoint, given.out, precision=given.precision, sizes=[(int(height), int(width))]
+    )
+    for path in sorted(given.out.iterdir()):
+        size = sum(part.stat().st_size for part in path.rglob("*") if part.is_file()) or path.stat().st_size
+        print(f"{size / 1e6:7.1f} MB  {path.name}")
+    print(f"{given.out}: {manifest.precision}, held against fp32 torch before it was written")
+
+
+if __name__ == "__main__":
+    main()

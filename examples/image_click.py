@@ -1,0 +1,111 @@
+"""Click on a thing in a picture and it is cut out.
+
+    python examples/image_click.py [PICTURE] [--out cut_out.png]
+
+Each click adds a point on the thing, a right click one beside it; s or Return writes what is outlined as a picture with
+a transparent background, r begins anew, q or Esc ends. Without a picture it takes one of the demo's clip. `--point X,Y`
+(as often as wanted) clicks without a window.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import sam_edge
+from sam_edge.masks import boxes_of, without_islands
+from sam_edge.media.frames import open_frames
+from sam_edge.media.images import read_image
+from sam_edge.media.overlay import draw_selection
+
+CLIP = Path(sam_edge.__file__).parent / "assets" / "demo" / "clip.mp4"
+WINDOW = "sam-edge: click on a thing; s writes it, r begins anew, q ends"
+ENDS, WRITES = (ord("q"), 27), (ord("s"), 13)
+
+
+class Clicks:
+    """The points of one thing, and the mask that follows from them."""
+
+    def __init__(self, model: sam_edge.Segmenter, image: np.ndarray) -> None:
+        self.image = image
+        self._model = model
+        self._embedding = model.encode(image)
+        self.clear()
+
+    def clear(self) -> None:
+        self.points: list[tuple[float, float]] = []
+        self.labels: list[int] = []
+        self.mask: np.ndarray | None = None
+        self.score = 0.0
+
+    def add(self, x: float, y: float, *, beside: bool = False) -> None:
+        """Decode once more, with one point more: the picture was encoded once and for all."""
+        self.points.append((x, y))
+        self.labels.append(0 if beside else 1)
+        masks = self._model.decode(self._embedding, points=self.points, labels=self.labels)
+        # SAM's masks have small islands here and there.
+        self.mask, self.score = without_islands(masks.best), float(masks.scores[0])
+
+    def cut_out(self) -> np.ndarray:
+        """The thing alone: RGBA."""
+        x0, y0, x1, y1 = (int(value) for value in boxes_of(self.mask[None])[0])
+        return np.dstack([self.image, self.mask * np.uint8(255)])[y0:y1, x0:x1]
+
+
+def write(clicks: Clicks, out: str) -> None:
+    if clicks.mask is None or not clicks.mask.any():
+        print("nothing is selected")
+        return
+    cut = clicks.cut_out()
+    cv2.imwrite(out, cv2.cvtColor(cut, cv2.COLOR_RGBA2BGRA))
+    print(f"{out}: {cut.shape[1]}x{cut.shape[0]} pixels, predicted IoU {clicks.score:.2f}")
+
+
+def interact(clicks: Clicks, out: str) -> None:
+    def happened(event: int, x: int, y: int, _flags: int, _data: object) -> None:
+        if event in (cv2.EVENT_LBUTTONDOWN, cv2.EVENT_RBUTTONDOWN):
+            clicks.add(x + 0.5, y + 0.5, beside=event == cv2.EVENT_RBUTTONDOWN)
+
+    cv2.namedWindow(WINDOW)
+    cv2.setMouseCallback(WINDOW, happened)
+    key = -1
+    while key not in ENDS:
+        caption = [f"predicted IoU {clicks.score:.2f}"] if clicks.mask is not None else []
+        shown = draw_selection(clicks.image, mask=clicks.mask, caption=caption)
+        cv2.imshow(WINDOW, cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))
+        key = cv2.waitKey(20) & 0xFF
+        if key in WRITES:
+            write(clicks, out)
+        elif key == ord("r"):
+            clicks.clear()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("picture", nargs="?", help="a picture file")
+    parser.add_argument("--out", default="cut_out.png", help="where the cut-out goes")
+    parser.add_argument("--point", action="append", metavar="X,Y", help="click here, without a window")
+    given = parser.parse_args()
+    if given.picture:
+        image = read_image(given.picture)
+    else:
+        with open_frames(CLIP) as frames:
+            image = next(frame.image for frame in frames if frame.index == 40)
+    with sam_edge.load() as model:
+        clicks = Clicks(model, image)
+        if given.point:
+            for point in given.point:
+                x, _, y = point.partition(",")
+                clicks.add(float(x), float(y))
+            write(clicks, given.out)
+        else:
+            interact(clicks, given.out)
+
+
+if __name__ == "__main__":
+    main()

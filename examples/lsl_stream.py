@@ -1,0 +1,100 @@
+"""Gaze over the Lab Streaming Layer: send it from one program, select with it in another.
+
+    pip install 'sam-edge[gaze]'
+    python examples/lsl_stream.py send [GAZE.csv]       # plays a recording as an LSL stream, over and over
+    python examples/lsl_stream.py select [VIDEO]        # reads the stream and selects in the video
+
+Without arguments both take the demo. `select` prints a line whenever the selection changes and ends with the video. Any
+other sender of type `Gaze` will do as well, such as an eye tracker's own LSL connector: `--name` picks it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import cv2
+import pylsl
+
+import sam_edge
+import sam_edge.gaze
+from sam_edge.gaze.recordings import read
+from sam_edge.stream import GazeSession
+
+DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
+PX_PER_DEG = 28.0
+
+
+def send(path: Path, name: str, times: int) -> None:
+    """Send a recording's samples at their own pace: confidence, x and y in pixels."""
+    recording = read(path)
+    info = pylsl.StreamInfo(name, "Gaze", 3, pylsl.IRREGULAR_RATE, pylsl.cf_double64, f"sam-edge {name}")
+    channels = info.desc().append_child("channels")
+    for label, unit in (("confidence", "fraction"), ("x", "pixels"), ("y", "pixels")):
+        channel = channels.append_child("channel")
+        channel.append_child_value("label", label)
+        channel.append_child_value("unit", unit)
+        if label != "confidence":
+            channel.append_child_value("type", f"Screen{label.upper()}")
+    outlet = pylsl.StreamOutlet(info)
+    print(f"sending {len(recording.samples)} samples as {name!r}", flush=True)
+    for _ in range(times):
+        begun = pylsl.local_clock()
+        for sample in recording.samples:
+            due = begun + sample.time_ns / 1e9
+            time.sleep(max(0.0, due - pylsl.local_clock()))
+            outlet.push_sample([sample.confidence, sample.x_px, sample.y_px], due)
+
+
+def select(video: Path, name: str, runtime: str) -> None:
+    """Play a video in its own time and select by the stream's gaze."""
+    capture = cv2.VideoCapture(str(video))
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    size = (int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)))
+    before, count = None, 0
+    with (
+        sam_edge.load(runtime=runtime) as model,
+        sam_edge.gaze.open(f"lsl://?name={name}", size=size) as gaze,
+        GazeSession(model, px_per_deg=PX_PER_DEG) as session,
+    ):
+        begun = time.monotonic()
+        while True:
+            there, image = capture.read()
+            if not there:
+                break
+            if count == 0:
+                session.warm_up(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+                begun = time.monotonic()
+            time.sleep(max(0.0, begun + count / fps - time.monotonic()))
+            count += 1
+            session.feed(gaze.read())
+            selection = session.step(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), time.monotonic_ns())
+            if selection.object_id != before:
+                before = selection.object_id
+                print(f"{count / fps:6.2f} s  object {selection.object_id}  box {selection.box}", flush=True)
+        report = gaze.report
+    capture.release()
+    print(f"{count} frames, {report.received} gaze samples, {report.gaps} gaps")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("role", choices=("send", "select"))
+    parser.add_argument(
+        "file", nargs="?", type=Path, help="a gaze recording to send, or a video to select in"
+    )
+    parser.add_argument("--name", default="sam-edge-demo", help="the stream's name")
+    parser.add_argument("--times", type=int, default=1000, help="send the recording so often")
+    parser.add_argument("--runtime", default="auto")
+    given = parser.parse_args()
+    if given.role == "send":
+        send(given.file or DEMO / "gaze.csv", given.name, given.times)
+    else:
+        select(given.file or DEMO / "clip.mp4", given.name, given.runtime)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Look at a thing through a Pupil Core headset and it is selected in the headset's own scene video.
+
+    pip install 'sam-edge[gaze]'
+    python examples/pupil_core.py [--host 127.0.0.1] [--port 50020]
+
+Needs Pupil Capture, calibrated, with its Frame Publisher plugin set to "bgr" or "jpeg". Gaze comes through
+`sam_edge.gaze.open`; the scene's pictures come from the same data bus, which this file reads itself in a few lines. A
+line is printed whenever the selection changes; `--seconds N` stops after N, `--show` opens a window (q ends).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+
+import cv2
+import msgpack
+import numpy as np
+import zmq
+
+import sam_edge
+import sam_edge.gaze
+from sam_edge.media.overlay import draw_selection
+from sam_edge.stream import GazeSession
+
+PX_PER_DEG = 12.0
+"""The scene camera's 1280 pixels are about 100 degrees wide."""
+
+
+def ask(context: zmq.Context, host: str, port: int, question: str) -> str:
+    """Put one question to Pupil Remote."""
+    with context.socket(zmq.REQ) as remote:
+        remote.setsockopt(zmq.RCVTIMEO, 5000)
+        remote.setsockopt(zmq.LINGER, 0)
+        remote.connect(f"tcp://{host}:{port}")
+        remote.send_string(question)
+        return remote.recv_string()
+
+
+def scene(host: str, port: int) -> Iterator[np.ndarray]:
+    """Give the newest picture of the scene camera, RGB; what came in between is passed over."""
+    context = zmq.Context.instance()
+    bus = context.socket(zmq.SUB)
+    bus.setsockopt(zmq.LINGER, 0)
+    bus.connect(f"tcp://{host}:{ask(context, host, port, 'SUB_PORT')}")
+    bus.setsockopt_string(zmq.SUBSCRIBE, "frame.world")
+    try:
+        while True:
+            if not bus.poll(5000):
+                raise SystemExit(
+                    "no scene video for 5 s: switch on the Frame Publisher plugin in Pupil Capture"
+                )
+            parts = bus.recv_multipart()
+            while bus.poll(0):
+                parts = bus.recv_multipart()
+            facts = msgpack.unpackb(parts[1], raw=False)
+            if facts["format"] == "jpeg":
+                image = cv2.imdecode(np.frombuffer(parts[2], np.uint8), cv2.IMREAD_COLOR)
+            else:
+                image = np.frombuffer(parts[2], np.uint8).reshape(facts["height"], facts["width"], 3)
+            yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    finally:
+        bus.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=50020, help="Pupil Remote's port")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
+    parser.add_argument("--show", action="store_true", help="open a window")
+    parser.add_argument("--runtime", default="auto")
+    given = parser.parse_args()
+    until, before, session, count = time.monotonic() + given.seconds, None, None, 0
+    url = f"pupil-core://{given.host}:{given.port}"
+    pictures = scene(given.host, given.port)
+    size = next(pictures).shape[:2]
+    with sam_edge.load(runtime=given.runtime) as model, sam_edge.gaze.open(url, size=size) as gaze:
+        for image in pictures:
+            if session is None:
+                session = GazeSession(model, px_per_deg=PX_PER_DEG)
+                session.warm_up(image)
+            session.feed(gaze.read())
+            selection = session.step(image, time.monotonic_ns())
+            count += 1
+            if selection.object_id != before:
+                before = selection.object_id
+                print(f"object {selection.object_id}  box {selection.box}", flush=True)
+            if given.show:
+                shown = draw_selection(image, mask=selection.mask, box=selection.box)
+                cv2.imshow("sam-edge: Pupil Core", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))
+                if cv2.waitKey(1) & 0xFF == ord("q"):
+                    break
+            if time.monotonic() > until:
+                break
+        if session is not None:
+            session.close()
+    print(f"{count} frames, {gaze.report.received} gaze samples")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The demo of webcam gaze without a window: a video of a face whose eyes rest on the demo's rabbit, and its clip."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pytest
+
+from sam_edge.gaze.calibrate import TargetSamples, calibrate, target_positions
+from sam_edge.gaze.webcam.head import Camera
+from sam_edge.gaze.webcam.sight import Screen
+from sam_edge.gaze.webcam.source import Gazer
+
+RABBIT_PX = (430.0, 400.0)
+"""In the demo's clip of 1280x720, which the demo shows on the whole screen."""
+
+
+@pytest.fixture(scope="module")
+def rendered(repo_dir: Path) -> ModuleType:
+    pytest.importorskip("scipy", reason="the face's mesh needs scipy: pip install 'sam-edge[test]'")
+    spec = importlib.util.spec_from_file_location(
+        "rendered_face", repo_dir / "benchmarks" / "rendered_face.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["rendered_face"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_the_eyes_rest_on_lights_up(rendered: ModuleType, repo_dir: Path, tmp_path: Path) -> None:
+    screen = Screen((1080, 1920), 530.0)
+    face = rendered.RenderedFace(Camera.of_view((480, 640), fov_deg=46.0), screen)
+    gazer, seen = Gazer(screen, fov_deg=46.0), []
+    for index in range(42):
+        gazer.look(face.render(rendered.Scene((960.0, 540.0))), index)
+    for place in target_positions(5, screen.size):
+        looks = [gazer.look(face.render(rendered.Scene(place)), 100 + index) for index in range(10)]
+        seen.append(TargetSamples(place, tuple(looks)))
+    calibrate(seen, size=screen.size).save(tmp_path / "me.json")
+    writer = cv2.VideoWriter(str(tmp_path / "me.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (640, 480))
+    on_screen = (RABBIT_PX[0] * 1.5, RABBIT_PX[1] * 1.5)
+    for _ in range(64):
+        writer.write(cv2.cvtColor(face.render(rendered.Scene(on_screen)), cv2.COLOR_RGB2BGR))
+    writer.release()
+    done = subprocess.run(
+        [
+            *(
+                sys.executable,
+                str(repo_dir / "examples" / "webcam_gaze.py"),
+                "--headless",
+                "--runtime",
+                "fake",
+            ),
+            *("--eye", str(tmp_path / "me.mp4"), "--calibration", str(tmp_path / "me.json")),
+            *("--fov-deg", "46", "--frames", "64", "--out", str(tmp_path / "last.png")),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("64 frames, ")
+    assert int(done.stdout.split()[2]) > 0
+    picture = cv2.imread(str(tmp_path / "last.png"))
+    assert picture.shape == (720, 1280, 3)
+    capture = cv2.VideoCapture(str(repo_dir / "sam_edge" / "assets" / "demo" / "clip.mp4"))
+    for _ in range(64):
+        _, plain = capture.read()
+    changed = (picture != plain).any(axis=2)
+    assert changed[300:500, 330:530].any()
+    assert np.count_nonzero(changed) > 500
+
+
+def test_no_camera_is_told(repo_dir: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(repo_dir / "examples" / "webcam_gaze.py"),
+            "--headless",
+            "--eye",
+            str(tmp_path / "no.mp4"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "no video that can be opened" in done.stderr
