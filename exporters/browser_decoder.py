@@ -1,8 +1,8 @@
 """The point decoder in the form that suits onnxruntime-web: the same weights, another order of sums.
 
 WebAssembly multiplies 128 bits at a time and has neither fused products nor a fast error function, so that other things
-cost than on the processor itself: half of the time of `decoder_points` there goes into products of the image with
-weights, a fifth into GELU and layer normalisation. Here
+cost than on the processor itself: three fifths of the time of `decoder_points` there go into products with the image, a
+quarter into GELU and layer normalisation. Here
 
 * both attentions between tokens and image bring the few tokens to the image's channels, in every block: a place is
   multiplied with 8 numbers a token instead of with 128, and its layout never changes;
