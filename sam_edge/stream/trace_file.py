@@ -61,7 +61,8 @@ def events_of(
     """Give every event of the file. Times are microseconds since the first of them."""
     offset_ns = frames[0].offset_ns if frames else 0
     begins = [span.begin_ns for span in spans] + [frame.begin_ns for frame in frames]
-    begins += [one.time_ns + offset_ns for one in (*frames, *samples)]
+    begins += [frame.time_ns + offset_ns for frame in frames]
+    begins += [sample.time_ns + offset_ns for sample in samples]
     origin_ns = min(begins, default=0)
     threads = {
         name: FIRST_THREAD + index for index, name in enumerate(dict.fromkeys(s.thread for s in spans))

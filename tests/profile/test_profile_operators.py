@@ -209,7 +209,7 @@ def test_operators_of_the_real_model(runtime: str) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.int8])
 def test_the_product_that_is_written_byte_by_byte(dtype: type) -> None:
     random = np.random.default_rng(0)
-    weights = random.integers(-100, 100, (300, 5)).astype(dtype)
+    weights: np.ndarray = random.integers(-100, 100, (300, 5)).astype(dtype)
     given = random.integers(0, 200, (7, 300)).astype(np.uint8 if dtype is np.int8 else np.float32)
     session = onnxruntime.InferenceSession(product_model(weights, 7), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"a": given})

@@ -1,0 +1,61 @@
+"""Profile this device from a program of one's own, and trace a session on it.
+
+    python examples/profile_device.py [--out OUT]
+
+Times encoding on every engine here, prints the fastest, and writes the report and a session's trace, which
+https://ui.perfetto.dev opens.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import sam_edge
+from sam_edge.gaze.recordings import read
+from sam_edge.media.frames import open_frames
+from sam_edge.profile import Plan, choose_engines, profile
+from sam_edge.profile.plan import CLIP, GAZE
+from sam_edge.stream import GazeSession
+
+FRAMES = 48
+
+
+def main() -> None:
+    """Profile, then trace."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("out/profile"))
+    given = parser.parse_args()
+
+    plan = Plan(choose_engines(), sizes=((448, 672),), prompts=(1,), rounds=3, parts=("timing",))
+    report = profile(plan, print)
+    report.write(given.out / "profile.json")
+    encodes = [row for row in report.timed if row.total is not None and row.case.what == "encode"]
+    for row in encodes:
+        if row.total is not None:
+            print(f"{row.case.label}: {row.total.median_ms:.1f} ms, {row.ran_as}")
+    for note in report.notes:
+        print(note)
+
+    gaze = read(GAZE)
+    with (
+        sam_edge.load() as model,
+        open_frames(CLIP) as frames,
+        GazeSession(model) as session,
+        session.trace() as trace,  # further sinks go in here: session.trace(OpenTelemetrySink())
+    ):
+        for frame in frames:
+            end_ns = round((frame.index + 1) * 1e9 / frames.fps)
+            begin_ns = round(frame.index * 1e9 / frames.fps)
+            session.feed(sample for sample in gaze.samples if begin_ns < sample.time_ns <= end_ns)
+            session.step(frame.image, frame.time_ns)
+            if frame.index + 1 == FRAMES:
+                break
+    trace.write(given.out / "trace.json")
+    print(f"{len(trace.spans)} spans of {len(trace.frames)} frames: {given.out / 'trace.json'}")
+
+
+if __name__ == "__main__":
+    main()
