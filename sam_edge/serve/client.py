@@ -11,6 +11,7 @@ One thread of its own listens and keeps the clocks related; every method may be 
 
 from __future__ import annotations
 
+import math
 import queue
 import ssl
 import threading
@@ -64,6 +65,9 @@ PINGS_KEPT = 12
 KEPT = 256
 """Selections that wait to be received, at most; the oldest go first."""
 LISTEN_S = 0.1
+ROOM_S = 0.005
+EARLIEST = 0.85
+"""A frame may go out so much of the granted interval after the one before: cameras have intervals of their own."""
 STREAM_PATH = "/api/stream"
 LONGEST_BYTES = 64 << 20
 JPEG_QUALITY = 85
@@ -109,6 +113,7 @@ class Client:
         """What the server said first: limits, engine, sizes."""
         self._window = welcome.window
         self._frames_per_s = 0.0
+        self._sent_s = -math.inf
         self._thread = threading.Thread(target=self._listen, name="sam-edge-client", daemon=True)
         self._thread.start()
 
@@ -184,8 +189,9 @@ class Client:
         """Send a frame that is encoded already, of `size` (height, width). Otherwise as `send_frame`."""
         self._check()
         with self._changed:
-            if len(self._in_flight) >= self._window:
+            if not self._room():
                 return None
+            self._sent_s = time.monotonic()
             number = self._next_frame = (self._next_frame + 1) % (1 << 32)
             self._in_flight.add(number)
         self._send(Frame(number, time_ns, picture, size, data, intrinsics))
@@ -195,15 +201,21 @@ class Client:
     def has_room(self) -> bool:
         """Whether the server wants another frame now."""
         with self._changed:
-            return len(self._in_flight) < self._window
+            return self._room()
 
     def wait_for_room(self, timeout_s: float) -> bool:
         """Wait until the server wants another frame; say whether that came true in time."""
+        until_s = time.monotonic() + timeout_s
         with self._changed:
-            self._changed.wait_for(
-                lambda: len(self._in_flight) < self._window or self._error is not None, timeout_s
-            )
-            return len(self._in_flight) < self._window
+            while not self._room() and self._error is None and (left_s := until_s - time.monotonic()) > 0:
+                # A rate that was granted opens by itself, without any answer.
+                self._changed.wait(min(left_s, ROOM_S) if self._frames_per_s else left_s)
+            return self._room()
+
+    def _room(self) -> bool:
+        rate = self._frames_per_s
+        due = not rate or time.monotonic() - self._sent_s >= EARLIEST / rate
+        return due and len(self._in_flight) < self._window
 
     def send_gaze(self, samples: Iterable[GazeSample]) -> None:
         """Send gaze in pixels of the frames, in order of time, on the clock of the frames."""

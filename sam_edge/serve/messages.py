@@ -61,6 +61,8 @@ class SkipReason(IntEnum):
     """A newer one came before its turn."""
     RESTARTED = 2
     """The session began anew, or the connection is closing."""
+    TOO_SOON = 3
+    """It came sooner after the one before than the rate that was granted allows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from sam_edge.serve.messages import (
 )
 from sam_edge.serve.metrics import Metrics
 from sam_edge.serve.outbox import Outbox
-from sam_edge.serve.pace import WINDOW
+from sam_edge.serve.pace import WINDOW, Crowd
 from sam_edge.serve.viewer import Viewer
 from sam_edge.serve.wire import Code, ProtocolError
 
@@ -61,6 +61,7 @@ class Streams:
         self.limits = limits
         self.metrics = metrics
         self.default_size = default_size
+        self.crowd = Crowd()
         self.closing = False
         self._all: set[Stream] = set()
         self._welcomed = 0
@@ -102,6 +103,7 @@ class Streams:
                 Code.FULL,
             )
         self._welcomed += 1
+        self.crowd.enter()
         self._numbered += 1
         self.metrics.add("sam_edge_clients_total")
         return self._numbered
@@ -109,6 +111,7 @@ class Streams:
     def leave(self) -> None:
         """Count a client out."""
         self._welcomed -= 1
+        self.crowd.leave()
 
 
 class Stream:
@@ -216,6 +219,7 @@ class Stream:
             warm_up=engines.warm_up,
             most_pixels=self._limits.frame_pixels,
             metrics=self._metrics,
+            crowd=self._all.crowd,
             name=f"sam-edge-client-{number}",
         )
 

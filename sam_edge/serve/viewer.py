@@ -20,6 +20,7 @@ from sam_edge.serve.messages import (
     Answer,
     Fault,
     Frame,
+    Grant,
     Hello,
     Ping,
     Selected,
@@ -30,7 +31,7 @@ from sam_edge.serve.messages import (
     Wanted,
 )
 from sam_edge.serve.metrics import Metrics
-from sam_edge.serve.pace import Pace
+from sam_edge.serve.pace import WINDOW, Crowd, Pace
 from sam_edge.serve.packing import pack
 from sam_edge.serve.pictures import read_frame
 from sam_edge.serve.pinch import Pinch
@@ -42,6 +43,8 @@ PX_PER_DEG = 15.0
 """Pixels in a degree of visual angle where nobody knows better."""
 LONGEST_UPLINK_MS = 10_000.0
 """Frames that seem to have been on the way for longer have another clock than the client's pings."""
+EARLIEST = 0.8
+"""Frames may come by so much of the granted interval after the one before: cameras have intervals of their own."""
 TRIGGERS_KEPT = 64
 """Triggers that wait, at most."""
 LOG = logging.getLogger("sam_edge.serve")
@@ -69,6 +72,7 @@ class Viewer:
         warm_up: Callable[[Segmenter, tuple[int, int], tuple[int, int] | None], None],
         most_pixels: int,
         metrics: Metrics,
+        crowd: Crowd,
         name: str = "sam-edge-viewer",
     ) -> None:
         """Begin to wait for frames.
@@ -80,6 +84,7 @@ class Viewer:
             warm_up: makes the engine ready for frames of a size, before the first one is looked at.
             most_pixels: of a frame.
             metrics: counts what becomes of frames.
+            crowd: those who share the model.
             name: of the thread.
         """
         self.sight = Sight()
@@ -91,7 +96,10 @@ class Viewer:
         self._warm_up = warm_up
         self._most_pixels = most_pixels
         self._metrics = metrics
+        self._crowd = crowd
         self._pace = Pace()
+        self._granted = Grant(WINDOW)
+        self._taken_ns: int | None = None
         self._offset_ns: int | None = None
         self._session: GazeSession | None = None
         self._session_number = 1
@@ -107,7 +115,12 @@ class Viewer:
         self._thread.start()
 
     def frame(self, frame: Frame, at_ns: int) -> None:
-        """Take a frame; one that waits is skipped for it."""
+        """Take a frame; one that waits is skipped for it, and it is skipped itself when it comes too soon."""
+        rate = self._granted.frames_per_s
+        if rate and self._taken_ns is not None and at_ns - self._taken_ns < EARLIEST * 1e9 / rate:
+            self._skip(frame, SkipReason.TOO_SOON)
+            return
+        self._taken_ns = at_ns
         with self._changed:
             before, self._frame = self._frame, Arrived(frame, at_ns)
             self._changed.notify_all()
@@ -192,8 +205,12 @@ class Viewer:
             self._metrics.add("sam_edge_frames_total", outcome="selection")
             self._say(selected)
             wait_ms = selected.stages_ms["wait"]
-            grant = self._pace.note(wait_ms, (took_ms - wait_ms) / 1e3)
-            if grant is not None:
+            self._pace.note(wait_ms, (took_ms - wait_ms) / 1e3)
+            if "encode" in selected.stages_ms:
+                self._crowd.note(selected.stages_ms["encode"])
+            grant = Grant(self._pace.window, self._crowd.frames_per_s)
+            if grant != self._granted:
+                self._granted = grant
                 self._say(grant)
             return
         self._metrics.add("sam_edge_frames_total", outcome="error")

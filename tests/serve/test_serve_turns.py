@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sam_edge.errors import InputError
 from sam_edge.runtimes.fake import Fake
 from sam_edge.serve.engines import Engines
-from sam_edge.serve.pace import Pace
+from sam_edge.serve.pace import Crowd, Pace
 from sam_edge.serve.turns import SharedRuntime, Turns
 from sam_edge.serve.wire import Code, ProtocolError
 
@@ -163,15 +163,32 @@ def test_engines_are_opened_once_and_only_those_on_offer(engines: Engines) -> No
 def test_the_window_closes_under_load_and_opens_again() -> None:
     now = 0.0
     pace = Pace(lambda: now)
-    grants = []
-    for _ in range(30):
-        now += 0.1
-        grants.append(pace.note(waited_ms=30.0, busy_s=0.098))
-    told = [one for one in grants if one is not None]
-    assert [one.window for one in told] == [1]
-    assert told[0].frames_per_s == pytest.approx(10, rel=0.2)
-    grants = []
-    for _ in range(30):
-        now += 0.1
-        grants.append(pace.note(waited_ms=0.0, busy_s=0.02))
-    assert [(one.window, one.frames_per_s) for one in grants if one is not None] == [(2, 0.0)]
+    for waited_ms, busy_s, window in ((30.0, 0.098, 1), (0.0, 0.08, 1), (0.0, 0.02, 2)):
+        for _ in range(15):
+            now += 0.1
+            pace.note(waited_ms, busy_s)
+        assert pace.window == window
+
+
+def test_a_crowd_gets_fewer_frames_while_the_model_is_late() -> None:
+    now = 0.0
+    crowd = Crowd(lambda: now)
+    crowd.enter()
+
+    def go_on(encode_ms: float, seconds: int) -> float:
+        nonlocal now
+        for _ in range(10 * seconds):
+            now += 0.1
+            crowd.note(encode_ms)
+        return crowd.frames_per_s
+
+    assert go_on(500.0, 5) == 0, "who is alone gets as many as it sends"
+    crowd.enter()
+    assert go_on(60.0, 3) == 0
+    assert go_on(150.0, 2) in (12.0, 16.0, 20.0)
+    assert go_on(500.0, 9) == 8.0
+    assert go_on(80.0, 9) == 8.0, "neither late nor early: it stays"
+    assert go_on(20.0, 40) == 0
+    assert go_on(500.0, 9) == 8.0
+    crowd.leave()
+    assert crowd.frames_per_s == 0
