@@ -203,7 +203,7 @@ async function select(point = null) {
   }
   const meant = seen.meant && ["hover", "selected", "held"].includes(seen.state);
   const place = point ?? eye.place;
-  const options = meant || !place ? { atNs: nsOf(performance.now()) } : { point: place };
+  const options = (meant && !point) || !place ? { atNs: nsOf(performance.now()) } : { point: place };
   const number = await client.select(options);
   voice.say(number ? `Selected thing ${number}.` : "There is nothing to select.");
 }
@@ -390,7 +390,10 @@ $("dwell").addEventListener("change", ({ target }) => { dwell.dwellMs = Number(t
 $("select").addEventListener("click", () => select());
 $("release").addEventListener("click", () => release());
 $("pause").addEventListener("click", pause);
-stage.addEventListener("click", () => stage.classList.contains("live") && select(eye.place));
+// A mouse has looked before it clicks; a finger that taps says where.
+stage.addEventListener("click", ({ pointerType }) => {
+  if (stage.classList.contains("live")) select(pointerType === "touch" ? eye.place : null);
+});
 stage.addEventListener("keydown", (event) => {
   if (!stage.classList.contains("live") || event.target !== stage || event.ctrlKey || event.metaKey) return;
   const verbs = { " ": select, Enter: select, Backspace: release, Delete: release, p: pause, P: pause };

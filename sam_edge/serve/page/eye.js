@@ -3,6 +3,7 @@
 import { nsOf } from "./protocol.js";
 
 const TRAIL_MS = 500;
+const LIFTED_MS = 700;
 const KEY_STEP = 1 / 80;
 const KEY_FASTER = 5;
 const CONFIDENCE = { mouse: 1, pen: 1, touch: 1, keys: 1 };
@@ -15,6 +16,7 @@ export class Eye extends EventTarget {
   #boxOf;
   #sizeOf;
   #lastNs = 0n;
+  #lifted = 0;
 
   constructor(stage, { boxOf, sizeOf }) {
     super();
@@ -24,8 +26,10 @@ export class Eye extends EventTarget {
     this.trail = [];
     const look = (event) => this.#look(event);
     for (const name of ["pointermove", "pointerdown"]) stage.addEventListener(name, look);
-    for (const name of ["pointerleave", "pointercancel"]) stage.addEventListener(name, () => this.#close());
-    stage.addEventListener("pointerup", (event) => event.pointerType === "touch" && this.#close());
+    for (const name of ["pointerleave", "pointercancel"]) {
+      stage.addEventListener(name, (event) => (event.pointerType === "touch" ? this.#lift() : this.#close()));
+    }
+    stage.addEventListener("pointerup", (event) => event.pointerType === "touch" && this.#lift());
     stage.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -55,7 +59,14 @@ export class Eye extends EventTarget {
     return samples;
   }
 
+  // A finger that leaves has still meant something: a tap is looked at for a moment.
+  #lift() {
+    clearTimeout(this.#lifted);
+    this.#lifted = setTimeout(() => this.#close(), LIFTED_MS);
+  }
+
   #look(event) {
+    clearTimeout(this.#lifted);
     const box = this.#boxOf();
     const x = (event.clientX - box.left) / box.width;
     const y = (event.clientY - box.top) / box.height;
