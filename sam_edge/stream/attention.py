@@ -33,8 +33,6 @@ from sam_edge.stream.looking import Look
 from sam_edge.stream.motion import Motion, grid_of
 from sam_edge.stream.rest import NS_PER_MS
 
-LAG_MS = 60.0
-"""A look answers what was on the screen so long ago: the delay of following a moving thing and of a display."""
 NOISE_DEG = 0.6
 """Standard deviation of a tracker's error, degrees: half a degree of accuracy, and some precision."""
 GLANCE = 0.10
@@ -142,7 +140,6 @@ class Attention:
         self._model = model
         self.noise_px = NOISE_DEG * px_per_deg
         self._most = most
-        self._scene: Scene | None = None
         self._objects = 0
         self.candidates: list[Candidate] = []
         self.pinned: list[Candidate] = []
@@ -154,20 +151,16 @@ class Attention:
 
         Args:
             scene: the new scene.
-            look: what was looked at since the scene before; None when gaze did not rest.
+            look: what was looked at since the scene before, its place on the new one; None when gaze did not rest.
             followed: where the thing meant is on the new scene, if somebody followed it closer than motion alone can.
         """
-        before = self._scene
-        first_look = self._move(scene, look, before)
+        live = self._move(scene, look)
         if followed is not None and self.best is not None:
             self.best.soft = followed
-        self._scene = scene
         self._follow(scene.embedding)
-        if look is not None and before is not None and self._answers(look, before, scene):
-            self._read(scene, before.embedding, look, carried=True)
-        elif look is not None:
-            self._read(scene, scene.embedding, look, carried=False)
-        self._weigh(scene, live=look is not None and first_look)
+        if look is not None:
+            self._read(scene.embedding, look)
+        self._weigh(scene, live=live)
         return self._choose()
 
     def forget(self, object_id: int | None = None) -> None:
@@ -223,46 +216,38 @@ class Attention:
         """Say whether a rest lies on what is meant."""
         return self.best is not None and self.best.fits.get(rest_id, 0.0) >= 1.0
 
-    def _move(self, scene: Scene, look: Look | None, before: Scene | None) -> bool:
-        """Carry everything to the new scene, and note the place that is looked at."""
+    def _move(self, scene: Scene, look: Look | None) -> bool:
+        """Carry everything to the new scene, note the place that is looked at, and say whether there is one."""
         motion = scene.motion
         for candidate in (*self.candidates, *self.pinned):
-            candidate.before, candidate.low = candidate.soft, None
+            candidate.low = None
             if motion is not None:
                 candidate.soft = motion.carry(candidate.soft)
         if motion is not None:
             for place in self.places:
                 place.x_px, place.y_px = motion.carry_point(place.x_px, place.y_px)
-        noted = look is not None and self._note(look, scene, before)
+        if look is not None:
+            self._note(look)
         height, width = scene.embedding.frame_size
         self.places = [
             place for place in self.places if 0 <= place.x_px < width and 0 <= place.y_px < height
         ][-PLACES_KEPT:]
-        return noted and bool(self.places) and look is not None and self.places[-1].rest_id == look.rest_id
+        return look is not None and bool(self.places) and self.places[-1].rest_id == look.rest_id
 
-    def _note(self, look: Look, scene: Scene, before: Scene | None) -> bool:
-        x_px, y_px = look.x_px, look.y_px
-        if before is not None and scene.motion is not None and self._answers(look, before, scene):
-            x_px, y_px = scene.motion.carry_point(x_px, y_px)
+    def _note(self, look: Look) -> None:
         if self.places and self.places[-1].rest_id == look.rest_id:
             place = self.places[-1]
             place.looks += 1
             gain = max(1.0 / place.looks, NEWEST_GAIN)
-            place.x_px += gain * (x_px - place.x_px)
-            place.y_px += gain * (y_px - place.y_px)
+            place.x_px += gain * (look.x_px - place.x_px)
+            place.y_px += gain * (look.y_px - place.y_px)
             place.time_ns = look.time_ns
-            return True
-        place = Place(look.rest_id, x_px, y_px, look.onset_ns, look.time_ns)
+            return
+        place = Place(look.rest_id, look.x_px, look.y_px, look.onset_ns, look.time_ns)
         best_worth = max((one.worth for one in self.candidates if one.worth > -math.inf), default=0.0)
         if self.best is not None:
             place.story = best_worth + math.log(CHANGE_SETTLED if self.settled else CHANGE_SCANNING)
         self.places.append(place)
-        return True
-
-    def _answers(self, look: Look, before: Scene, scene: Scene) -> bool:
-        """Say whether a look answers the scene before rather than the new one."""
-        seen_ns = look.seen_ns - LAG_MS * NS_PER_MS
-        return abs(seen_ns - before.time_ns) < abs(seen_ns - scene.time_ns)
 
     def _follow(self, embedding: Embedding) -> None:
         """Decode every candidate anew from where motion has carried it: its box, and one place on it."""
@@ -294,25 +279,22 @@ class Attention:
                 return place.x_px, place.y_px
         return deepest_on_frame(candidate.soft, size)
 
-    def _read(self, scene: Scene, embedding: Embedding, look: Look, *, carried: bool) -> None:
+    def _read(self, embedding: Embedding, look: Look) -> None:
         """Read a look on its own, let candidates be voted for, and take in what is new."""
         height, width = embedding.frame_size
         if not (0 <= look.x_px <= width and 0 <= look.y_px <= height):
             return
         readings = self._readings(embedding, [(look.x_px, look.y_px)], alone=True)
-        newcomers = []
-        for reading in readings:
-            if reading.share <= FAINT:
-                continue
-            soft, low = reading.soft, None if carried else reading.low
-            if carried and scene.motion is not None:
-                soft = scene.motion.carry(soft)
-            newcomers.append(Candidate(soft, reading.score, low, before=reading.soft if carried else None))
+        newcomers = [
+            Candidate(reading.soft, reading.score, reading.low)
+            for reading in readings
+            if reading.share > FAINT
+        ]
         together = [(place.x_px, place.y_px) for place in self._meant()][-PLACES_PROMPTED:]
         if len(together) > 1:
             newcomers += [
                 Candidate(reading.soft, reading.score, reading.low)
-                for reading in self._readings(scene.embedding, together, alone=False)
+                for reading in self._readings(embedding, together, alone=False)
                 if reading.share > FAINT and in_one_piece(reading.soft, together, (height, width))
             ]
         for newcomer in newcomers:
@@ -322,7 +304,7 @@ class Attention:
                 self.candidates.append(newcomer)
         if readings:
             for candidate in self.candidates:
-                vote(candidate, readings, carried=carried)
+                vote(candidate, readings)
 
     def _meant(self) -> list[Place]:
         since = self.best.since if self.best is not None else -1
@@ -424,9 +406,9 @@ class Attention:
             chosen.object_id = self._objects
 
 
-def vote(candidate: Candidate, readings: list[Reading], *, carried: bool) -> None:
+def vote(candidate: Candidate, readings: list[Reading]) -> None:
     """Note how well a look on its own is read as this candidate."""
-    mask = candidate.before > 0 if carried and candidate.before is not None else candidate.mask
+    mask = candidate.mask
     candidate.votes += max(reading.share * overlap(reading.soft > 0, mask) ** 2 for reading in readings)
     candidate.chances += 1.0
     if candidate.chances > CHANCES_KEPT:

@@ -30,8 +30,6 @@ class Candidate:
     """Predicted IoU, as the model gave it last."""
     low: NDArray[np.float32] | None = None
     """Low-resolution logits (4h, 4w) on the newest scene's embedding; None when it was only carried to it."""
-    before: Grid | None = None
-    """Its mask on the scene before."""
     votes: float = 0.0
     """How often, and how well, a look on its own was read as this thing; a decaying sum."""
     chances: float = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ ONSET_MS = 20.0
 """Samples this soon after the onset are left out of a place: they still settle."""
 STRAY_DEG = 3.0
 """Samples farther than this from their fixation are not of it."""
+NOW_MS = 60.0
+"""Samples of so long say where gaze is now."""
 SAMPLES_KEPT = 4096
 """Samples that wait for a look, at most; the oldest go first."""
 
@@ -32,14 +35,14 @@ class Look:
     """When the rest began."""
     time_ns: int
     """Its newest sample."""
-    seen_ns: int
-    """Mean time of the samples of this look."""
     x_px: float
     """Mean place of the samples of this look, frame pixels."""
     y_px: float
     """As `x_px`, vertical."""
     spread_px: float
     """Scatter of the whole rest, frame pixels."""
+    samples: tuple[tuple[float, float, int], ...] = ()
+    """The samples of this look: place x, y in frame pixels, and time."""
 
 
 class Looking:
@@ -52,6 +55,7 @@ class Looking:
         self._stray_px = STRAY_DEG * px_per_deg
         self._fixation: Fixation | None = None
         self._samples: list[GazeSample] = []
+        self._newest: deque[GazeSample] = deque(maxlen=SAMPLES_KEPT)
         self._new = False
         self._lock = threading.Lock()
 
@@ -61,6 +65,7 @@ class Looking:
             for sample in samples:
                 if sample.valid:
                     self._samples.append(sample)
+                    self._newest.append(sample)
                 for fixation in self._detector.update(sample).fixations:
                     self._fixation = self._rests.update(fixation)
                     self._new = True
@@ -73,13 +78,29 @@ class Looking:
             return None if self._fixation is None else self._fixation.event_id
 
     @property
-    def place(self) -> tuple[int, float, float] | None:
-        """Number and place of the newest rest, frame pixels, once it has lasted long enough to count."""
+    def place(self) -> tuple[int, float, float, int] | None:
+        """Where gaze rests now: number of the rest, place in frame pixels, mean time; None before it counts."""
         with self._lock:
-            fixation = self._fixation
+            fixation, newest = self._fixation, list(self._newest)
         if fixation is None or fixation.duration_ns < SETTLED_MS * NS_PER_MS:
             return None
-        return fixation.event_id, fixation.x_px, fixation.y_px
+        since_ns = fixation.time_ns - NOW_MS * NS_PER_MS
+        own = self._own([sample for sample in newest if sample.time_ns >= since_ns], fixation)
+        if not own:
+            return fixation.event_id, fixation.x_px, fixation.y_px, fixation.time_ns
+        x_px, y_px, time_ns = np.mean(own, axis=0)
+        return fixation.event_id, float(x_px), float(y_px), int(time_ns)
+
+    def _own(self, samples: list[GazeSample], fixation: Fixation) -> list[tuple[float, float, int]]:
+        """Return place and time of those samples that belong to a fixation."""
+        since_ns = fixation.onset_ns + ONSET_MS * NS_PER_MS
+        return [
+            (sample.x_px, sample.y_px, sample.time_ns)
+            for sample in samples
+            if sample.time_ns >= since_ns
+            and abs(sample.x_px - fixation.x_px) < self._stray_px
+            and abs(sample.y_px - fixation.y_px) < self._stray_px
+        ]
 
     def take(self) -> Look | None:
         """Return the look since the last call; None when gaze did not rest, or has not rested long enough."""
@@ -89,23 +110,14 @@ class Looking:
             self._new = False
         if fixation is None or not new or fixation.duration_ns < SETTLED_MS * NS_PER_MS:
             return None
-        since_ns = fixation.onset_ns + ONSET_MS * NS_PER_MS
-        own = [
-            (sample.x_px, sample.y_px, sample.time_ns)
-            for sample in samples
-            if sample.time_ns >= since_ns
-            and abs(sample.x_px - fixation.x_px) < self._stray_px
-            and abs(sample.y_px - fixation.y_px) < self._stray_px
-        ]
-        x_px, y_px, seen_ns = (
-            np.mean(own, axis=0) if own else (fixation.x_px, fixation.y_px, fixation.time_ns)
-        )
+        own = self._own(samples, fixation)
+        x_px, y_px, _ = np.mean(own, axis=0) if own else (fixation.x_px, fixation.y_px, fixation.time_ns)
         return Look(
             rest_id=fixation.event_id,
             onset_ns=fixation.onset_ns,
             time_ns=fixation.time_ns,
-            seen_ns=int(seen_ns),
             x_px=float(x_px),
             y_px=float(y_px),
             spread_px=fixation.spread_px,
+            samples=tuple(own),
         )

@@ -18,7 +18,6 @@ from sam_edge.config import Config, read_config
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import GazeSource
-from sam_edge.geometry import default_size
 from sam_edge.masks import box_of, without_islands
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
 from sam_edge.stream.attention import SETTLED_RESTS, Attention, Scene
@@ -34,19 +33,23 @@ from sam_edge.stream.trace import Sink, Trace, Tracer
 
 FOLLOWED, FOLLOWED_IN_THREAD = 5, 3
 """Candidates that are followed: more where nobody waits for them."""
+LAG_MS = 60.0
+"""Gaze answers what was on the screen so long ago: the delay of following a moving thing and of a display."""
 HOVER_MS = 250.0
 """A first rest on a thing selects it when it has lasted this long; before, the thing is only outlined."""
-IN_THREAD_PX = 224 * 448
-"""Most input pixels of a whole frame that is encoded beside the camera: a third of what gives the best masks, in a
-fifth of the time."""
-REFRESH_MS = 150.0
+SHORT_PX, LONG_PX = 224, 336
+"""Input sides of a whole frame that is encoded beside the camera: an eighth of the pixels that give the best masks, in
+the time that is left between two close-ups."""
+OBLONG = 1.2
+"""A frame whose sides differ by more than this gets the longer input along its longer side."""
+REFRESH_MS = 250.0
 """While gaze stays on the selected thing, the whole frame is encoded this often."""
-CLOSER_MS, CLOSER_AT_MOST_MS = 22.0, 26.0
+CLOSER_MS, CLOSER_AT_MOST_MS = 20.5, 50.0
 """A step ends when so much of it has passed, with its frame's close-up or with the last one carried on by motion; it
 does not wait at all where close-ups have taken longer than the second lately."""
 LATELY = 0.2
 """Weight of the newest close-up in how long they take."""
-SAME_TRACK = 0.6
+SAME_TRACK = 0.75
 """A track that overlaps the newest verdict this much, on the verdict's frame, goes on: it is finer and fresher."""
 STALE_MS = 1000.0
 """A mask that was carried for longer than this is lost rather than shown."""
@@ -404,11 +407,13 @@ class GazeSession:
         place = self._looking.place
         if place is None:
             return False
-        rest_id, x_px, y_px = place
+        rest_id, x_px, y_px, at_ns = place
         if rest_id != self._rest_judged and not verdict.settled:
             return True
         noise_grid = self._attention.noise_px * track.soft.shape[1] / self._frame_size[1]
-        return density_at(gaze_density(track.soft, noise_grid), x_px, y_px, self._frame_size) < 1.0
+        shown_ns = at_ns - LAG_MS * NS_PER_MS
+        seen = min(self._tracked.values(), key=lambda one: abs(one.time_ns - shown_ns), default=track)
+        return density_at(gaze_density(seen.soft, noise_grid), x_px, y_px, self._frame_size) < 1.0
 
     def _join(self, before: Verdict | None) -> None:
         """Begin a new track where a new verdict says that something else is meant, or something else of it."""
@@ -493,6 +498,8 @@ class GazeSession:
             if look is not None and look.rest_id == self._let_go:
                 look = None
             if look is not None:
+                look = self._brought(look, frame.time_ns)
+            if look is not None:
                 self._last_look = look
             before = self._scene
             motion = self._motion.between(before.time_ns, frame.time_ns) if before is not None else None
@@ -517,9 +524,16 @@ class GazeSession:
                 stages_ms=stages,
             )
 
+    def _brought(self, look: Look, time_ns: int) -> Look:
+        """Bring a look to a frame: each sample answers what was on the screen a while before, and moves on with it."""
+        samples = [(x_px, y_px, at_ns - int(LAG_MS * NS_PER_MS)) for x_px, y_px, at_ns in look.samples]
+        place = self._motion.bring(samples, time_ns)
+        return look if place is None else replace(look, x_px=place[0], y_px=place[1])
+
     def _wait_for_gap(self) -> None:
         if self._closer is not None:
             self._between_steps.wait(GAP_S)
+            self._closer.wait_idle(GAP_S)
 
     def _followed(self, time_ns: int) -> Grid | None:
         """Return where the track was on a frame, when it is the thing that is meant and was so on the scene before."""
@@ -540,7 +554,7 @@ class GazeSession:
     def _size_for(self, image: NDArray[np.uint8]) -> tuple[int, int] | None:
         if self._size is not None or self._thread is None:
             return self._size
-        return default_size((image.shape[0], image.shape[1]), IN_THREAD_PX)
+        return small_size((image.shape[0], image.shape[1]))
 
     def _state(self, meant: Candidate | None, look: Look | None, *, had: bool) -> State:
         if meant is None:
@@ -602,6 +616,14 @@ class GazeSession:
             fixation=fixation,
             kept=kept,
         )
+
+
+def small_size(frame_size: tuple[int, int]) -> tuple[int, int]:
+    """Return the input (height, width) for whole frames of (height, width) that are encoded beside the camera."""
+    height, width = frame_size
+    if max(height, width) <= OBLONG * min(height, width):
+        return SHORT_PX, SHORT_PX
+    return (SHORT_PX, LONG_PX) if width > height else (LONG_PX, SHORT_PX)
 
 
 def shown_mask(

@@ -103,7 +103,7 @@ def make_look() -> Callable[..., Look]:
 
     def make(rest: int, x: float, y: float, begin_ms: float, end_ms: float) -> Look:
         begin, end = round(begin_ms * MS), round(end_ms * MS)
-        return Look(rest, begin, end, end, x, y, 1.0)
+        return Look(rest, begin, end, x, y, 1.0)
 
     return make
 

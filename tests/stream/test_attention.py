@@ -185,22 +185,6 @@ def test_places_and_masks_move_with_the_picture(view: Callable[..., Viewer], shi
     assert set(viewer.numbers()) == {1}
 
 
-def test_a_late_look_is_read_where_the_thing_was(
-    view: Callable[..., Viewer], shift: Shift, make_look: MakeLook
-) -> None:
-    """Gaze follows what was on the screen before: its place is carried to the scene that is there now."""
-    viewer = view([(20.0, 20.0, 50.0, 50.0)])
-    viewer.see(None)
-    viewer.runtime.things = [(60.0, 20.0, 90.0, 50.0)]
-    meant = viewer.see(make_look(0, 75, 35, -100, 42), shift(40, 0))
-    assert meant is None or not is_box(meant, (60.0, 20.0, 90.0, 50.0))
-    viewer = view([(20.0, 20.0, 50.0, 50.0)])
-    viewer.see(None)
-    meant = viewer.see(make_look(0, 35, 35, -100, 42), shift(40, 0))
-    assert is_box(meant, (60.0, 20.0, 90.0, 50.0))
-    assert viewer.attention.places[0].x_px == pytest.approx(75, abs=1)
-
-
 def test_what_leaves_is_lost(view: Callable[..., Viewer], shift: Shift) -> None:
     viewer = view([OTHER])
     viewer.rest_at(125, 55, 200)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.stream.looking import ONSET_MS, SAMPLES_KEPT, SETTLED_MS, Looking
+from sam_edge.stream.looking import NOW_MS, ONSET_MS, SAMPLES_KEPT, SETTLED_MS, Looking
 
 MS = 1_000_000
 MakeGaze = Callable[..., list[GazeSample]]
@@ -31,9 +31,12 @@ def test_a_rest_counts_when_it_has_lasted(gaze_at: MakeGaze) -> None:
     assert look is not None
     assert look.rest_id == looking.rest_id == 0
     assert (look.x_px, look.y_px) == pytest.approx((60, 50), abs=0.5)
-    assert looking.place == pytest.approx((0, 60, 50), abs=0.5)
+    assert looking.place is not None
+    assert looking.place[:3] == pytest.approx((0, 60, 50), abs=0.5)
+    assert look.time_ns - NOW_MS * MS <= looking.place[3] <= look.time_ns
     assert look.onset_ns < 30 * MS
-    assert look.onset_ns < look.seen_ns < look.time_ns <= 400 * MS
+    assert look.onset_ns < look.time_ns <= 400 * MS
+    assert all(look.onset_ns < at_ns <= look.time_ns for _, _, at_ns in look.samples)
 
 
 def test_a_look_is_given_once(gaze_at: MakeGaze) -> None:
@@ -56,7 +59,7 @@ def test_looks_of_one_rest_have_its_number_and_their_own_place(gaze_at: MakeGaze
     assert first.rest_id == second.rest_id
     assert first.onset_ns == second.onset_ns
     assert second.x_px - first.x_px == pytest.approx(1.5, abs=0.4)
-    assert first.seen_ns < 200 * MS < second.seen_ns
+    assert first.samples[-1][2] < 200 * MS <= second.samples[0][2]
 
 
 def test_another_place_is_another_rest(gaze_at: MakeGaze) -> None:
@@ -82,7 +85,17 @@ def test_what_still_settles_is_no_part_of_the_place() -> None:
     since = look.onset_ns + ONSET_MS * MS
     own = [one for one in samples if one.time_ns >= since]
     assert look.x_px == pytest.approx(np.mean([one.x_px for one in own]))
-    assert look.seen_ns == pytest.approx(np.mean([one.time_ns for one in own]), abs=2)
+    assert [at_ns for _, _, at_ns in look.samples] == [one.time_ns for one in own]
+
+
+def test_where_gaze_is_now_follows_what_it_follows() -> None:
+    """A rest on a moving thing is where its newest samples are, not where they are on average."""
+    looking = Looking(15)
+    looking.feed(GazeSample(time_ms * MS, 60 + 0.02 * time_ms, 50.0) for time_ms in range(0, 600, 5))
+    assert looking.place is not None
+    _, x_px, _, at_ns = looking.place
+    assert x_px == pytest.approx(60 + 0.02 * at_ns / MS, abs=0.2)
+    assert at_ns >= (595 - NOW_MS) * MS
 
 
 def test_a_blink_does_not_move_the_place(gaze_at: MakeGaze) -> None:
@@ -100,7 +113,8 @@ def test_samples_of_a_flood_are_not_all_kept() -> None:
     assert look is not None
     assert (look.x_px, look.y_px) == (60, 50)
     # What is averaged is the newest of them.
-    assert look.seen_ns >= (100_000 - SAMPLES_KEPT) * 4_000
+    assert len(look.samples) <= SAMPLES_KEPT
+    assert look.samples[0][2] >= (100_000 - SAMPLES_KEPT) * 4_000
 
 
 @settings(max_examples=60, deadline=None)

@@ -49,6 +49,19 @@ def test_several_steps_add_up_however_they_are_asked_for() -> None:
     assert overlap(frames.between(2, 4).carry(disc(160, 120, 40)), disc(166, 120, 40)) > 0.9
 
 
+def test_samples_are_brought_from_the_frames_that_were_on_the_screen() -> None:
+    """Gaze that follows a thing exactly lies on one place of it, on whichever frame it is asked for."""
+    image, frames = texture(), FrameMotion()
+    for step in range(5):
+        frames.advance(np.roll(image, 4 * step, axis=1), 10 * step)
+    samples = [(160.0 + 4 * (at // 10), 120.0, at) for at in range(5, 40)]
+    for newer in (20, 30, 40):
+        seen = [sample for sample in samples if sample[2] <= newer]
+        assert frames.bring(seen, newer) == pytest.approx((160 + 0.4 * newer, 120), abs=0.7)
+    assert frames.bring([(50.0, 60.0, 90)], 40) == (50.0, 60.0)
+    assert frames.bring([], 40) is None
+
+
 def test_motion_that_is_not_remembered_is_none() -> None:
     frames = FrameMotion()
     frames.advance(texture(), 0)
