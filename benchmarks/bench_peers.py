@@ -4,7 +4,7 @@
 
 Peers: the official MobileSAM encoder at 1024x1024 on ONNX Runtime (`make models`, `benchmarks/peer_encoder.py`) and in
 torch, and, for time only, with random weights: `segment-anything` ViT-B, and SAM 2 tiny in image mode where the package
-`sam2` is installed. Those two import torchvision, which is stood in for: what is timed does not call it.
+`sam2` (and Pillow) is installed. Those two import torchvision, which is stood in for: what is timed does not call it.
 """
 
 from __future__ import annotations
@@ -80,17 +80,34 @@ def random_weights() -> list[Timed]:
         )
     ]
     try:
-        transforms: Any = sys.modules["torchvision.transforms"]
-        for name in ("Normalize", "Resize", "ToTensor"):
-            if not hasattr(transforms, name):
-                setattr(transforms, name, object)
-        tiny = importlib.import_module("sam2.build_sam").build_sam2(
-            "configs/sam2.1/sam2.1_hiera_t.yaml", None, device="cpu"
-        )
-        made.append(Timed("SAM 2.1 tiny 1024, image mode, torch fp32", in_torch(tiny.image_encoder)))
-    except Exception as error:  # what its configuration library raises has no base class of its own
-        print(f"SAM 2 tiny could not be had: {error!r}")
+        made.append(Timed("SAM 2.1 tiny 1024, image mode, torch fp32", in_torch(sam2_tiny())))
+    except ImportError as error:
+        print(f"SAM 2 tiny could not be had: {error}")
     return made
+
+
+def sam2_tiny() -> Any:
+    """Build SAM 2.1 tiny's image encoder as its own configuration, `sam2.1_hiera_t.yaml`, describes it.
+
+    Raises:
+        ImportError: the package `sam2` is not installed.
+    """
+    backbones = "sam2.modeling.backbones"
+    trunk = importlib.import_module(f"{backbones}.hieradet").Hiera(
+        embed_dim=96,
+        num_heads=1,
+        stages=(1, 2, 7, 2),
+        global_att_blocks=(5, 7, 9),
+        window_pos_embed_bkg_spatial_size=(7, 7),
+    )
+    module = importlib.import_module(f"{backbones}.image_encoder")
+    places = importlib.import_module("sam2.modeling.position_encoding").PositionEmbeddingSine(
+        num_pos_feats=256
+    )
+    neck = module.FpnNeck(
+        places, d_model=256, backbone_channel_list=[768, 384, 192, 96], fpn_top_down_levels=[2, 3]
+    )
+    return module.ImageEncoder(trunk, neck, scalp=1)
 
 
 def in_torch(encoder: Any) -> Callable[[], object]:

@@ -102,7 +102,7 @@ def add_what(parser: argparse.ArgumentParser) -> None:
 def add_how(parser: argparse.ArgumentParser) -> None:
     """Add how it is measured, and what is written."""
     parser.add_argument(
-        "--rounds", type=int, metavar="N", help="how often everything has its turn (default: 8)"
+        "--rounds", type=int, metavar="N", help="how often everything has its turn (default: 6)"
     )
     parser.add_argument(
         "--sustained",

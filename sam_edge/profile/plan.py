@@ -85,11 +85,11 @@ class Plan:
     """The encoder's inputs (height, width)."""
     prompts: tuple[int, ...] = (1, 16)
     """How many prompts are decoded in one call."""
-    rounds: int = 8
+    rounds: int = 6
     """Everything is timed once a round, so that a drift of the machine hits all alike."""
-    block_ms: float = 150.0
+    block_ms: float = 120.0
     """About how long one thing is timed in a round, milliseconds."""
-    cold_starts: int = 3
+    cold_starts: int = 2
     """Fresh processes a model and engine."""
     sustained_s: float = 60.0
     """How long the first engine encodes without a pause, seconds."""
