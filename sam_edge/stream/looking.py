@@ -66,6 +66,8 @@ class Looking:
                 if sample.valid:
                     self._samples.append(sample)
                     self._newest.append(sample)
+                    while self._newest[0].time_ns < sample.time_ns - NOW_MS * NS_PER_MS:
+                        self._newest.popleft()
                 for fixation in self._detector.update(sample).fixations:
                     self._fixation = self._rests.update(fixation)
                     self._new = True

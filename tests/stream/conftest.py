@@ -27,7 +27,7 @@ class World(Fake):
 
     One point gives the three smallest things that hold it, as SAM gives part, thing and scene; several give the
     smallest thing that holds them all, or else pieces of several; a box gives the thing most like it. On inputs of
-    another size, as close-ups have them, a box gives itself.
+    another size, as close-ups have them, points give discs as long as there is anything.
     """
 
     def __init__(self, *things: Box) -> None:
@@ -47,7 +47,8 @@ class World(Fake):
         self.prompts.append(points.shape[0])
         rows, columns = mask.shape[2:]
         if (rows, columns) != (INPUT[0] // 4, INPUT[1] // 4):
-            return super().decode(embedding, points, labels, mask, has_mask)
+            logits, scores = super().decode(embedding, points, labels, mask, has_mask)
+            return (logits, scores) if self.things else (np.full_like(logits, -10), scores)
         logits = np.full((points.shape[0], 4, rows, columns), -10, np.float32)
         for prompt, (places, kinds) in enumerate(zip(points / 2, labels, strict=True)):
             boxes = self._meant(places[kinds == 1], [*places[kinds == 2], *places[kinds == 3]])

@@ -12,8 +12,18 @@ from hypothesis import strategies as st
 from sam_edge.geometry import Placement
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Embedding, Segmenter
-from sam_edge.stream.candidate import box_on_frame
-from sam_edge.stream.closeup import LEAST_PX, SIDE, Track, look_closer, lowered, view_round
+from sam_edge.stream.candidate import box_on_frame, overlap
+from sam_edge.stream.closeup import (
+    LEAST_PX,
+    POINTS_BESIDE,
+    POINTS_ON,
+    SIDE,
+    Track,
+    look_closer,
+    lowered,
+    prompts_from,
+    view_round,
+)
 from sam_edge.stream.motion import grid_of
 
 MS = 1_000_000
@@ -67,9 +77,33 @@ def test_a_thing_is_decoded_on_its_close_up() -> None:
     assert found.embedding is not None
     assert found.embedding.data.shape[2:] == (SIDE // 16, SIDE // 16)
     assert found.low is not None
-    assert box_on_frame(found.soft, size) == pytest.approx((100, 60, 180, 140), abs=2)
+    assert overlap(found.soft > 0, carried.soft > 0) > 0.7
     assert np.isfinite(found.soft).all()
     assert runtime.encoded == 1
+
+
+def test_points_lie_all_over_the_thing_and_beside_it() -> None:
+    """An L: its box is half empty."""
+    expected = np.full((56, 56), -8, np.float32)
+    expected[10:50, 8:18] = 8
+    expected[40:50, 8:48] = 8
+    points, labels = prompts_from(expected)
+    on, off = points[labels == 1].astype(int), points[labels == 0].astype(int)
+    assert 3 <= len(on) <= POINTS_ON
+    assert 1 <= len(off) <= POINTS_BESIDE
+    assert all(expected[row, column] > 0 for column, row in on)
+    assert all(expected[row, column] < 0 for column, row in off)
+    assert all(8 <= column < 48 and 10 <= row < 50 for column, row in off)
+    assert {bool(row < 30) for _, row in on} == {bool(column > 28) for column, _ in on} == {True, False}
+
+
+def test_a_full_box_and_a_speck_have_no_points_beside_them() -> None:
+    for box in (np.s_[10:50, 8:48], np.s_[3:4, 5:6]):
+        expected = np.full((56, 56), -8, np.float32)
+        expected[box] = 8
+        points, labels = prompts_from(expected)
+        assert (labels == 1).all()
+        assert len(points) >= 1
 
 
 class Elsewhere(Fake):

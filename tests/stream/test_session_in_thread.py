@@ -163,7 +163,8 @@ def test_a_close_up_makes_the_mask_fresh(camera: Camera, gaze_at: MakeGaze) -> N
         shown = camera.step(dx=2 * step)
         fresh += shown.source == "encoded"
         assert shown.age_ms == 0 if shown.source == "encoded" else shown.age_ms > 0
-        assert centre(shown.mask) == pytest.approx((60 + 2 * step, 50), abs=3)
+        assert shown.mask is not None
+        assert shown.mask[50, 60 + 2 * step]
     assert fresh > 0
 
 
