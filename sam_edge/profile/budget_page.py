@@ -105,8 +105,8 @@ HELP = (
     "Every dot is an engine at a size: the time from a frame to a mask of one point, and the mean IoU of that mask "
     "with the truth. The dashed line joins those that no other beats in both (Pareto); the red line is the budget; "
     "the ring is what was chosen. `every frame` waits for each frame's encoding. `in a thread` encodes whole frames "
-    "beside the camera and a close-up within each step; its IoU is that of the close-up, and it is tried for sizes that a whole "
-    f"frame takes less than {REFRESH_MS:g} ms at."
+    "beside the camera and a close-up within each step; its IoU is that of the close-up, and it is tried for sizes "
+    f"that a whole frame takes less than {REFRESH_MS:g} ms at."
 )
 
 
