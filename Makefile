@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint assets models bench bench-stream clean
+.PHONY: demo test lint assets models page bench bench-stream bench-serve clean
 
 demo: $(VENV)/.base
 	$(BIN)/sam-edge demo
@@ -23,10 +23,15 @@ lint: $(VENV)/.test
 assets: $(VENV)/.test models
 	$(BIN)/sam-edge export --checkpoint .cache/models/mobile_sam.pt --precision int8 \
 		--calibration $(CALIBRATION) --out sam_edge/assets/mobile_sam
+	$(BIN)/python -m sam_edge.exporters.browser_decoder sam_edge/assets/mobile_sam
 
 # The official weights and the published references that the parity tests compare with.
 models: $(VENV)/.test
 	$(BIN)/python .ci/fetch_models.py
+
+# onnxruntime-web, from npm, for the page that `sam-edge serve` shows: with it the decoder runs in the browser, too.
+page: $(VENV)/bin/python
+	$(BIN)/python .ci/fetch_page.py
 
 # The figures of engines and exports, asked beside measured, and the peer. BENCH takes its options, for example
 # make bench BENCH="--accuracy COCO128 --json bench.json"; see `bench_engines.py --help`.
@@ -38,6 +43,10 @@ bench: models
 # make bench-stream BENCH="--data DAVIS --judge EVAL --peer --peer-encoder ENCODER.onnx --peer-decoder DECODER.onnx"
 bench-stream: $(VENV)/.base
 	$(BIN)/python benchmarks/bench_stream.py $(BENCH)
+
+# The server over loopback: latency above a session in the program, one client for a minute, four at once.
+bench-serve: $(VENV)/.test
+	$(BIN)/python benchmarks/bench_serve.py $(BENCH)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
