@@ -44,7 +44,7 @@ OBLONG = 1.2
 """A frame whose sides differ by more than this gets the longer input along its longer side."""
 REFRESH_MS = 250.0
 """While gaze stays on the selected thing, the whole frame is encoded this often."""
-CLOSER_MS, CLOSER_AT_MOST_MS = 18.5, 50.0
+CLOSER_MS, CLOSER_AT_MOST_MS = 19.5, 50.0
 """A step ends when so much of it has passed, with its frame's close-up or with the last one carried on by motion; it
 does not wait at all where close-ups have taken longer than the second lately."""
 LATELY = 0.2
@@ -531,7 +531,8 @@ class GazeSession:
         return look if place is None else replace(look, x_px=place[0], y_px=place[1])
 
     def _wait_for_gap(self) -> None:
-        if self._closer is not None:
+        """Leave the machine to the step and to its close-up, unless somebody waits to hear what a new rest means."""
+        if self._closer is not None and self._looking.rest_id == self._rest_judged:
             self._between_steps.wait(GAP_S)
             self._closer.wait_idle(GAP_S)
 
