@@ -18,9 +18,8 @@ from sam_edge.everything.found import FoundMask, rle_of_part
 from sam_edge.everything.grid import Crop, crops_of, grid_points
 from sam_edge.everything.patches import Patch, Pool, patch_of, scaled, shown_places
 from sam_edge.everything.settings import Settings
-from sam_edge.geometry import MASK_STRIDE, STRIDE, Placement, View
+from sam_edge.geometry import MASK_STRIDE, Placement, View
 from sam_edge.masks import box_areas, box_of, nms, without_holes, without_islands
-from sam_edge.prompts import as_prompts
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
 
 EDGE_PX = 20.0
@@ -154,7 +153,7 @@ def _ask(
 ) -> list[tuple[Patch | None, NDArray[np.bool_] | None]]:
     """Decode points, and return each mask that passes the filters, with the places that it makes known."""
     placement = embedding.placement
-    logits, scores = decode_points(model, embedding, points)
+    logits, scores = model.decode_logits(embedding, points=points[:, None])
     rows, columns = shown_places(placement)
     logits = logits[:, :, :rows, :columns]
     made: list[tuple[Patch | None, NDArray[np.bool_] | None]] = []
@@ -187,21 +186,6 @@ def _smallest_certain(
     areas = [np.count_nonzero(low > 0) for low, _, _ in passed]
     smallest = int(np.argmin(areas))
     return smallest if passed[smallest][1] >= skip_found else None
-
-
-def decode_points(
-    model: Segmenter, embedding: Embedding, points: NDArray[np.float64]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Decode points (P, 2), frame pixels, each a prompt of its own, without scaling anything to the frame.
-
-    Returns:
-        Logits float32 (P, 4, h, w), low-resolution, and scores float32 (P, 4), of all four of SAM's outputs.
-    """
-    prompts = as_prompts(points[:, None], None, None, frame_size=embedding.frame_size, view=embedding.view)
-    places, kinds = prompts.in_input(embedding.placement)
-    sides = [side * STRIDE // MASK_STRIDE for side in embedding.data.shape[2:]]
-    none = np.zeros((len(points), 1, *sides), np.float32)
-    return model.runtime.decode(embedding.data, places, kinds, none, np.zeros(len(points), np.float32))
 
 
 def stability(logits: NDArray[np.float32], offset: float) -> float:

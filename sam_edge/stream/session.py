@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,11 +18,11 @@ from sam_edge.config import Config, read_config
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import GazeSource
-from sam_edge.masks import box_of, without_islands
+from sam_edge.masks import box_of
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
 from sam_edge.stream.attention import SETTLED_RESTS, Attention, Scene
-from sam_edge.stream.candidate import Candidate, Grid, density_at, gaze_density, overlap, upsampled
-from sam_edge.stream.closeup import SIDE, Track, look_closer
+from sam_edge.stream.candidate import Candidate, Grid, density_at, gaze_density, overlap
+from sam_edge.stream.closeup import POINTS_BESIDE, POINTS_ON, SIDE, Track, look_closer
 from sam_edge.stream.encoding import NewestFirst
 from sam_edge.stream.looking import Look, Looking
 from sam_edge.stream.motion import FrameMotion
@@ -30,6 +30,7 @@ from sam_edge.stream.recording import SessionRecorder
 from sam_edge.stream.rest import NS_PER_MS
 from sam_edge.stream.selection import Kept, Selection, State
 from sam_edge.stream.trace import Sink, Trace, Tracer
+from sam_edge.stream.verdict import Thing, Verdict, shown_mask, thing_of
 
 FOLLOWED, FOLLOWED_IN_THREAD = 5, 3
 """Candidates that are followed: more where nobody waits for them."""
@@ -38,7 +39,7 @@ LAG_MS = 60.0
 HOVER_MS = 250.0
 """A first rest on a thing selects it when it has lasted this long; before, the thing is only outlined."""
 SHORT_PX, LONG_PX = 224, 336
-"""Input sides of a whole frame that is encoded beside the camera: an eighth of the pixels that give the best masks, in
+"""Input sides of a whole frame that is encoded beside the camera: a quarter of the pixels that give the best masks, in
 the time that is left between two close-ups."""
 OBLONG = 1.2
 """A frame whose sides differ by more than this gets the longer input along its longer side."""
@@ -84,42 +85,6 @@ class CloseUp:
     """The thing on the frame before."""
     carried: Future[Track | None] = field(default_factory=Future)
     """The thing carried to the frame, which is found while the encoder works."""
-
-
-@dataclass(frozen=True, slots=True)
-class Thing:
-    """A thing on the scene that it was decoded on."""
-
-    object_id: int
-    """Its number."""
-    soft: Grid
-    """Its mask on the motion grid."""
-    low: NDArray[np.float32] | None
-    """Low-resolution logits on the scene's embedding; None when it was only carried to the scene."""
-    score: float
-    """Predicted IoU."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What is meant on one scene."""
-
-    time_ns: int
-    """The frame."""
-    embedding: Embedding
-    """Of the frame, or of an earlier one that looks the same."""
-    state: State
-    """What the person seems to want."""
-    meant: Thing | None
-    """The thing meant."""
-    kept: tuple[Thing, ...]
-    """Things selected on purpose."""
-    settled: bool
-    """Whether it is settled: a new rest on it needs no new judgement."""
-    look: Look | None
-    """Where the gaze rested last."""
-    stages_ms: Mapping[str, float]
-    """Time of each stage."""
 
 
 class GazeSession:
@@ -244,7 +209,7 @@ class GazeSession:
         box = (0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height)
         self._model.decode_logits(embedding, points=[[[width / 2, height / 2]]])
         closeup = self._model.encode(image, size=(SIDE, SIDE))
-        self._model.decode_logits(closeup, points=[[[width / 2, height / 2]]], boxes=[box])
+        self._model.decode_logits(closeup, points=[[[width / 2, height / 2]] * (POINTS_ON + POINTS_BESIDE)])
         for several in range(1, FOLLOWED_IN_THREAD + 1):
             self._model.decode_logits(
                 embedding, points=[[[width / 2, height / 2]]] * several, boxes=[box] * several
@@ -625,29 +590,6 @@ def small_size(frame_size: tuple[int, int]) -> tuple[int, int]:
     if max(height, width) <= OBLONG * min(height, width):
         return SHORT_PX, SHORT_PX
     return (SHORT_PX, LONG_PX) if width > height else (LONG_PX, SHORT_PX)
-
-
-def shown_mask(
-    soft: Grid,
-    low: NDArray[np.float32] | None,
-    embedding: Embedding | None,
-    size: tuple[int, int],
-) -> NDArray[np.bool_] | None:
-    """Return a mask on its frame, bool (H, W) of `size`: from low-resolution logits on the frame's embedding where they
-    are known, else from the motion grid; None when nothing of it is there.
-    """
-    if low is not None and embedding is not None:
-        mask = np.asarray(embedding.placement.paste(low, size) > 0)
-    else:
-        mask = upsampled(soft, size)
-    return without_islands(mask) if mask.any() else None
-
-
-def thing_of(candidate: Candidate | None) -> Thing | None:
-    """Note a candidate as it is now; None when it has no number."""
-    if candidate is None or candidate.object_id is None:
-        return None
-    return Thing(candidate.object_id, candidate.soft, candidate.low, candidate.score)
 
 
 @contextmanager

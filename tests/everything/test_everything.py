@@ -13,7 +13,7 @@ import sam_edge
 from sam_edge.errors import InputError
 from sam_edge.everything import FAST, FoundMask, Settings, find_everything, total_points
 from sam_edge.everything.found import rle_of_part
-from sam_edge.everything.generate import decode_points, stability
+from sam_edge.everything.generate import stability
 from sam_edge.everything.grid import Crop, crops_of, grid_points
 from sam_edge.everything.patches import Patch, Pool, patch_of, scaled
 from sam_edge.everything.picture import draw_everything
@@ -367,7 +367,7 @@ def test_points_are_decoded_as_the_segmenter_decodes_them(clip_frame: NDArray[np
     with sam_edge.load(runtime="onnxruntime", threads=1) as model:
         embedding = model.encode(clip_frame, size=(224, 224))
         points = np.array([[200.0, 300.0], [600.0, 100.0]])
-        logits, scores = decode_points(model, embedding, points)
+        logits, scores = model.decode_logits(embedding, points=points[:, None])
         masks = model.decode(embedding, points=points[:, None])
         for index in range(2):
             order = masks.token[index]
