@@ -132,11 +132,11 @@ class Tracer:
                 self._thread.start()
         return listening
 
-    def remove(self, listening: Listening) -> None:
-        """Give a sink what is left for it, and stop. Removing twice is allowed."""
+    def remove(self, gone: Sequence[Listening]) -> None:
+        """Give sinks what is left for them, all the same, and stop. Removing twice is allowed."""
         self._drain()
         with self._lock:
-            self._listening = [one for one in self._listening if one is not listening]
+            self._listening = [one for one in self._listening if one not in gone]
             self.active = bool(self._listening)
             thread, self._thread = self._thread, self._thread if self.active else None
         if not self.active and thread is not None:
@@ -224,8 +224,7 @@ class Trace:
         Raises:
             SessionError: a sink failed; its own error is the cause.
         """
-        for listening in self._listening:
-            self._tracer.remove(listening)
+        self._tracer.remove(self._listening)
         failed = [one.error for one in self._listening if one.error is not None]
         self._listening = []
         if failed:
