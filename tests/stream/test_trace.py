@@ -171,8 +171,8 @@ def test_without_listeners_nothing_is_kept() -> None:
     listening = tracer.add(collector := Collector())
     with tracer.spanned("show"):
         pass
-    tracer.remove(listening)
-    tracer.remove(listening)
+    tracer.remove([listening])
+    tracer.remove([listening])
     assert [span.name for span in collector.spans] == ["show"]
 
 
