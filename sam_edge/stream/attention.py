@@ -28,6 +28,7 @@ from sam_edge.stream.candidate import (
     in_one_piece,
     on_grid,
     overlap,
+    pieces_with,
 )
 from sam_edge.stream.looking import Look
 from sam_edge.stream.motion import Motion, grid_of
@@ -53,6 +54,9 @@ READING_SLACK, READING_SHARPNESS = 0.1, 40.0
 """Readings whose predicted IoU is within the slack of the best one's are equal; below it they fade this sharply."""
 LARGEST_SHARE = 0.5
 """Things that fill more of the frame than this are background more often than not."""
+TOGETHER_SHARE = 0.3
+"""Places on two things may be read together as the scene that holds both. A single thing as large as this part of the
+frame is found by each look on its own."""
 VOTE_WEIGHT, VOTES_AT_FIRST, CHANCES_AT_FIRST, CHANCES_KEPT = 3.0, 0.45, 3.0, 24.0
 """Weight of being reproduced; what a newcomer is believed to have; how many looks are remembered."""
 SAME = 0.85
@@ -257,6 +261,11 @@ class Attention:
         if not followed:
             return
         size = embedding.frame_size
+        for one in self.candidates:
+            on_it = [
+                (place.x_px, place.y_px) for place in self.places if one.fits.get(place.rest_id, 0.0) >= 1.0
+            ]
+            one.soft = pieces_with(one.soft, on_it, size)
         boxes = [box_on_frame(one.soft, size) for one in followed]
         points = [[self._place_on(one, size)] for one in followed]
         logits, scores = self._model.decode_logits(embedding, points=points, boxes=boxes)
@@ -295,7 +304,9 @@ class Attention:
             newcomers += [
                 Candidate(reading.soft, reading.score, reading.low)
                 for reading in self._readings(embedding, together, alone=False)
-                if reading.share > FAINT and in_one_piece(reading.soft, together, (height, width))
+                if reading.share > FAINT
+                and np.count_nonzero(reading.soft > 0) <= TOGETHER_SHARE * reading.soft.size
+                and in_one_piece(reading.soft, together, (height, width))
             ]
         for newcomer in newcomers:
             if newcomer.area >= LEAST_AREA and not any(

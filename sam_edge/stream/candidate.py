@@ -100,10 +100,30 @@ def in_one_piece(soft: Grid, points: list[tuple[float, float]], frame_size: tupl
     A mask of several points on different things is several pieces: no thing, but all that was asked for. Gaps of a few
     grid pixels, as a spoke or a strap leaves them, are bridged.
     """
-    bridged = cv2.dilate((soft > 0).astype(np.uint8), np.ones((5, 5), np.uint8))
-    _, pieces = cv2.connectedComponents(bridged)
+    _, pieces = pieces_of(soft)
     found = {int(pieces[cell_of(x_px, y_px, soft.shape, frame_size)]) for x_px, y_px in points}
     return len(found - {0}) <= 1
+
+
+def pieces_with(soft: Grid, points: list[tuple[float, float]], frame_size: tuple[int, int]) -> Grid:
+    """Leave out the pieces of a mask that none of the points, frame pixels, lies on; all stay if none does.
+
+    What touched the thing when it was first seen, and has parted from it since, was never meant.
+    """
+    count, pieces = pieces_of(soft)
+    if count <= 2:
+        return soft
+    held = {int(pieces[cell_of(x_px, y_px, soft.shape, frame_size)]) for x_px, y_px in points} - {0}
+    if not held:
+        return soft
+    return np.where(np.isin(pieces, list(held)) | (soft <= 0), soft, np.float32(-CLIP))
+
+
+def pieces_of(soft: Grid) -> tuple[int, NDArray[np.int32]]:
+    """Number the pieces of a mask from 1, small gaps bridged; return how many numbers there are, 0 included."""
+    bridged = cv2.dilate((soft > 0).astype(np.uint8), np.ones((5, 5), np.uint8))
+    count, pieces = cv2.connectedComponents(bridged)
+    return count, np.asarray(pieces, np.int32)
 
 
 def gaze_density(soft: Grid, noise_grid: float) -> Grid:

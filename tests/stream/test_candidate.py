@@ -16,6 +16,7 @@ from sam_edge.stream.candidate import (
     gaze_density,
     in_one_piece,
     overlap,
+    pieces_with,
     upsampled,
 )
 
@@ -113,6 +114,18 @@ def test_points_on_two_pieces_are_no_thing() -> None:
 
 def test_a_strap_across_does_not_part_a_thing() -> None:
     assert in_one_piece(soft((5, 5, 20, 20), (23, 5, 40, 20)), [(20, 20), (60, 20)], FRAME)
+
+
+def test_pieces_that_nobody_looked_at_go() -> None:
+    """Two things that touched were one mask; once they have parted, only what was looked at stays."""
+    apart = soft((5, 5, 20, 20), (30, 5, 45, 20))
+    here, there, beside = (20.0, 20.0), (70.0, 20.0), (50.0, 90.0)
+    assert np.array_equal(pieces_with(apart, [here], FRAME) > 0, soft((5, 5, 20, 20)) > 0)
+    assert np.array_equal(pieces_with(apart, [here, there], FRAME), apart)
+    assert np.array_equal(pieces_with(apart, [beside], FRAME), apart)
+    assert np.array_equal(pieces_with(apart, [], FRAME), apart)
+    strapped = soft((5, 5, 20, 20), (23, 5, 40, 20))
+    assert np.array_equal(pieces_with(strapped, [here], FRAME), strapped)
 
 
 @settings(max_examples=40)
