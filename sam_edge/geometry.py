@@ -210,20 +210,17 @@ def cut_out(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     return canvas
 
 
-def default_size(frame_size: tuple[int, int], most_px: int = 448 * 672) -> tuple[int, int]:
+def default_size(frame_size: tuple[int, int]) -> tuple[int, int]:
     """Choose the encoder's input (height, width) for a frame of (height, width).
 
-    Among the pad-free sizes of at most `most_px` pixels and sides of at most 896 (SAM knows no place beyond 1024), the
+    Among the pad-free sizes of at most 448x672 pixels and sides of at most 896 (SAM knows no place beyond 1024), the
     one that shows the frame largest; of equals, the smallest.
     """
-    candidates = (
-        *((448, 672), (672, 448), (448, 448), (224, 672), (672, 224), (224, 896), (896, 224)),
-        *((224, 448), (448, 224), (224, 224)),
-    )
+    oblong = ((448, 672), (224, 672), (224, 896), (224, 448))
+    candidates = ((448, 448), (224, 224), *oblong, *(size[::-1] for size in oblong))
     height, width = frame_size
 
     def fit(size: tuple[int, int]) -> tuple[float, int]:
         return min(size[0] / height, size[1] / width), -size[0] * size[1]
 
-    fitting = [size for size in candidates if size[0] * size[1] <= most_px]
-    return max(fitting or [(224, 224)], key=fit)
+    return max(candidates, key=fit)

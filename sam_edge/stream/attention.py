@@ -345,11 +345,11 @@ class Attention:
         """Work out how well each candidate explains where the gaze has rested."""
         size = scene.embedding.frame_size
         noise_grid = self.noise_px * grid_of(size)[1] / size[1]
+        current = self.places[-1] if live and self.places else None
         for candidate in self.candidates:
-            self._fit(candidate, size, noise_grid, live=live)
+            self._fit(candidate, size, noise_grid, current)
             believed = (candidate.votes + VOTES_AT_FIRST) / (candidate.chances + CHANCES_AT_FIRST)
             candidate.prior = VOTE_WEIGHT * math.log(believed + 0.01)
-        current = self.places[-1] if live and self.places else None
         for place in self.places:
             there = [one.prior for one in self.candidates if one.fits[place.rest_id] >= 0.5]
             # What was found there once is not forgotten: a poor reading must not claim the place later, unrivalled.
@@ -373,9 +373,10 @@ class Attention:
                 stays, glances = gains[index]
                 later += math.log(stays * fit + max(glances, 1e-3))
 
-    def _fit(self, candidate: Candidate, size: tuple[int, int], noise_grid: float, *, live: bool) -> None:
+    def _fit(
+        self, candidate: Candidate, size: tuple[int, int], noise_grid: float, current: Place | None
+    ) -> None:
         unknown = [place for place in self.places if place.rest_id not in candidate.fits]
-        current = self.places[-1] if live and self.places else None
         if unknown or current is not None:
             density = gaze_density(candidate.soft, noise_grid)
             for place in self.places:
