@@ -76,15 +76,31 @@ class Calibration:
 
     def save(self, path: str | Path) -> None:
         """Write the calibration as JSON, all of it or nothing. Raises `GazeDataError`."""
-        facts = {"schema": SCHEMA, "version": SCHEMA_VERSION, **asdict(self)}
         with replacing(Path(path)) as part:
-            part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+            part.write_text(self.to_json(indent=2) + "\n", encoding="utf-8")
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """Return the calibration as JSON, for who keeps it elsewhere than in a file."""
+        return json.dumps({"schema": SCHEMA, "version": SCHEMA_VERSION, **asdict(self)}, indent=indent)
 
     @classmethod
     def load(cls, path: str | Path) -> Calibration:
         """Read a calibration. Raises `GazeDataError`, naming the field, when it is not one."""
-        path = Path(path)
-        facts = json_object(path)
+        return cls._of(json_object(Path(path)), str(path))
+
+    @classmethod
+    def from_json(cls, text: str, *, what: str = "calibration") -> Calibration:
+        """Read what `to_json` gave; `what` names it in errors. Raises `GazeDataError`, as `load`."""
+        try:
+            facts = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise GazeDataError(f"{what}: no JSON; accepted: what a calibration was kept as") from error
+        if not isinstance(facts, dict):
+            raise GazeDataError(f"{what}: JSON that is no object; accepted: what a calibration was kept as")
+        return cls._of(facts, what)
+
+    @classmethod
+    def _of(cls, facts: dict[str, Any], path: str) -> Calibration:
         if facts.get("schema") != SCHEMA or facts.get("version") != SCHEMA_VERSION:
             raise GazeDataError(
                 f"{path}: schema {facts.get('schema')!r} version {facts.get('version')!r}; accepted: {SCHEMA!r} "
@@ -185,7 +201,7 @@ def _covariance(errors: np.ndarray) -> tuple[float, float, float]:
     return float(matrix[0, 0]), float(matrix[0, 1]), float(matrix[1, 1])
 
 
-def _field(path: Path, facts: dict[str, Any], name: str, count: int) -> tuple[float, ...]:
+def _field(path: str, facts: dict[str, Any], name: str, count: int) -> tuple[float, ...]:
     values = numbers(facts.get(name), count)
     if values is None:
         raise GazeDataError(f"{path}: {name} is {facts.get(name)!r}; accepted: {count} numbers")
