@@ -88,6 +88,16 @@ class OnnxRuntime(Runtime):
 
     def _open(self, role: str, size: tuple[int, int], fixed: dict[str, int]) -> onnxruntime.InferenceSession:
         path = self._bundle.path_of(graph_for(self._bundle, role, size, self.name))
+        settings = self._settings(role, fixed)
+        try:
+            return onnxruntime.InferenceSession(
+                str(path), settings, providers=["CPUExecutionProvider"], disabled_optimizers=NOT_WANTED
+            )
+        except Exception as error:  # onnxruntime's errors share no base class but Exception
+            raise BundleError(f"bundle: onnxruntime cannot open {path}: {error}") from error
+
+    def _settings(self, role: str, fixed: Mapping[str, int]) -> onnxruntime.SessionOptions:
+        """Say how the session of `role` runs; `fixed` are its free dimensions, which it is opened for."""
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = self.threads
         if self._affinities:
@@ -96,12 +106,7 @@ class OnnxRuntime(Runtime):
         settings.log_severity_level = ERRORS_ONLY
         for name, value in fixed.items():
             settings.add_free_dimension_override_by_name(name, value)
-        try:
-            return onnxruntime.InferenceSession(
-                str(path), settings, providers=["CPUExecutionProvider"], disabled_optimizers=NOT_WANTED
-            )
-        except Exception as error:  # onnxruntime's errors share no base class but Exception
-            raise BundleError(f"bundle: onnxruntime cannot open {path}: {error}") from error
+        return settings
 
     def _run(self, session: onnxruntime.InferenceSession, feed: Mapping[str, NDArray[Any]]) -> list[Float]:
         try:

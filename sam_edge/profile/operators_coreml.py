@@ -12,41 +12,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sam_edge.bundle import Bundle
-from sam_edge.profile.raw import RawOperator
-from sam_edge.runtimes.base import Float, RuntimeOptions
+from sam_edge.profile.raw import DECODE, ENCODE, CountingRuntime, RawOperator
+from sam_edge.runtimes.base import RuntimeOptions
 from sam_edge.runtimes.coreml import CoreML, Execute, Feed
 
 DEVICES = {"MLCPUComputeDevice": "cpu", "MLGPUComputeDevice": "gpu", "MLNeuralEngineComputeDevice": "npu"}
 """Core ML's names of where an operator runs, and ours."""
 
 
-class Counting(CoreML):
+class Counting(CoreML, CountingRuntime):
     """Core ML, with the plans of its packages."""
 
     def __init__(self, bundle: Bundle, options: RuntimeOptions) -> None:
         """Check machine and options."""
         super().__init__(bundle, options)
         self._plans: dict[str, Any] = {}
-        self._role = "encode"
-        self._call_us: dict[str, list[float]] = {"encode": [], "decode": []}
-
-    def encode(self, image: NDArray[np.uint8]) -> Float:
-        """See `Runtime.encode`."""
-        self._role = "encode"
-        return super().encode(image)
-
-    def decode(
-        self, embedding: Float, points: Float, labels: NDArray[np.int32], mask: Float, has_mask: Float
-    ) -> tuple[Float, Float]:
-        """See `Runtime.decode`."""
-        self._role = "decode"
-        return super().decode(embedding, points, labels, mask, has_mask)
+        self._call_us: dict[str, list[float]] = {ENCODE: [], DECODE: []}
 
     def _open(self, package: Path) -> Execute:
-        role, execute = self._role, super()._open(package)
+        role, execute = self.role, super()._open(package)
         model = self._tools.models.MLModel(str(package), compute_units=self._tools.ComputeUnit[self.device])
         plans = importlib.import_module("coremltools.models.compute_plan")
         self._plans[role] = plans.MLComputePlan.load_from_path(
@@ -62,7 +48,7 @@ class Counting(CoreML):
         return timed
 
     def operators(self, role: str, runs: int) -> list[RawOperator]:
-        """Return the operators of `encode` or `decode`; times are parts of the median of the last `runs` calls."""
+        """Return the operators of a role; times are parts of the median of the last `runs` calls."""
         return planned(self._plans[role], float(np.median(self._call_us[role][-runs:])))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Protocol
 
 import numpy as np
 
@@ -15,45 +14,38 @@ from sam_edge.profile.opened import Clocked
 from sam_edge.profile.operators import Operator, OperatorTable, against_roof
 from sam_edge.profile.peak import Peak
 from sam_edge.profile.plan import Engine
-from sam_edge.profile.raw import RawOperator
+from sam_edge.profile.raw import DECODE, ENCODE, CountingRuntime, RawOperator
 from sam_edge.profile.stages import stages_of
 from sam_edge.profile.timing import measured_frame, measured_points
-from sam_edge.runtimes.base import Runtime, RuntimeOptions
+from sam_edge.runtimes.base import RuntimeOptions
 from sam_edge.segmenter import Segmenter
 
 RUNS, WARM = 10, 3
 """Inferences that are looked at, and those before that are not."""
 
 
-class CountingRuntime(Protocol):
-    """A runtime that knows the operators of its inferences."""
-
-    def operators(self, role: str, runs: int) -> list[RawOperator]:
-        """Return the operators of the last `runs` inferences of `encode` or `decode`."""
-
-
-def open_onnxruntime(bundle: Bundle, options: RuntimeOptions) -> Runtime:
+def open_onnxruntime(bundle: Bundle, options: RuntimeOptions) -> CountingRuntime:
     """Open ONNX Runtime with its profiler on."""
     from sam_edge.profile.operators_onnxruntime import Counting
 
     return Counting(bundle, options)
 
 
-def open_openvino(bundle: Bundle, options: RuntimeOptions) -> Runtime:
+def open_openvino(bundle: Bundle, options: RuntimeOptions) -> CountingRuntime:
     """Open OpenVINO with its counters on."""
     from sam_edge.profile.operators_openvino import Counting
 
     return Counting(bundle, options)
 
 
-def open_coreml(bundle: Bundle, options: RuntimeOptions) -> Runtime:
+def open_coreml(bundle: Bundle, options: RuntimeOptions) -> CountingRuntime:
     """Open Core ML with its compute plans."""
     from sam_edge.profile.operators_coreml import Counting
 
     return Counting(bundle, options)
 
 
-OPENERS: dict[str, Callable[[Bundle, RuntimeOptions], Runtime]] = {
+OPENERS: dict[str, Callable[[Bundle, RuntimeOptions], CountingRuntime]] = {
     "onnxruntime": open_onnxruntime,
     "openvino": open_openvino,
     "coreml": open_coreml,
@@ -70,14 +62,14 @@ def measure_operators(
         engine: the model and its engine.
         size: the encoder's input (height, width).
         peak: the machine's best with as many threads, to compare with; None compares with nothing.
-        keep: given a table each for `encode` and `decode`, or one that says why there is none.
+        keep: given a table for each role, or one that says why there is none.
     """
     yield f"{engine.label}, {size[1]}x{size[0]}"
     try:
         for table in tables_of(engine, size, peak):
             keep(table)
     except Exception as error:  # an engine may raise anything; the rest of the profile is to go on
-        keep(OperatorTable(engine, size, "encode", failed=reason(error)))
+        keep(OperatorTable(engine, size, ENCODE, failed=reason(error)))
 
 
 def tables_of(engine: Engine, size: tuple[int, int], peak: Peak | None) -> list[OperatorTable]:
@@ -92,14 +84,14 @@ def tables_of(engine: Engine, size: tuple[int, int], peak: Peak | None) -> list[
     with Segmenter(clock, bundle) as model:
         embedding = model.encode(frame, size=size)
         for role, call in (
-            ("encode", lambda: model.encode(frame, size=size)),
-            ("decode", lambda: model.decode(embedding, points=points)),
+            (ENCODE, lambda: model.encode(frame, size=size)),
+            (DECODE, lambda: model.decode(embedding, points=points)),
         ):
-            times_ms = []
+            counting.role, times_ms = role, []
             for _ in range(WARM + RUNS):
                 call()
                 times_ms.append(clock.last_ms)
-            raws = counting.operators(role, RUNS)  # type: ignore[attr-defined]
+            raws = counting.operators(role, RUNS)
             tables.append(
                 OperatorTable(
                     engine,

@@ -14,9 +14,9 @@ import onnxruntime
 
 from sam_edge.bundle import Bundle
 from sam_edge.profile.kinds import Shape, weight_bytes
-from sam_edge.profile.raw import RawOperator
-from sam_edge.runtimes.base import RuntimeOptions, graph_for
-from sam_edge.runtimes.onnxruntime import ERRORS_ONLY, NOT_WANTED, OnnxRuntime
+from sam_edge.profile.raw import DECODE, ENCODE, CountingRuntime, RawOperator
+from sam_edge.runtimes.base import RuntimeOptions
+from sam_edge.runtimes.onnxruntime import OnnxRuntime
 
 NODE = "_kernel_time"
 """How the name of a node's event ends."""
@@ -35,7 +35,7 @@ WIDTHS = {
 EIGHT = ("int8", "uint8")
 
 
-class Counting(OnnxRuntime):
+class Counting(OnnxRuntime, CountingRuntime):
     """ONNX Runtime with its profiler on."""
 
     def __init__(self, bundle: Bundle, options: RuntimeOptions) -> None:
@@ -44,24 +44,19 @@ class Counting(OnnxRuntime):
         self._folder = tempfile.TemporaryDirectory(prefix="sam-edge-profile-")
         self._counting: dict[str, onnxruntime.InferenceSession] = {}
 
-    def _open(self, role: str, size: tuple[int, int], fixed: dict[str, int]) -> onnxruntime.InferenceSession:
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = self.threads
-        settings.inter_op_num_threads = 1
-        settings.log_severity_level = ERRORS_ONLY
+    def _settings(self, role: str, fixed: Mapping[str, int]) -> onnxruntime.SessionOptions:
+        settings = super()._settings(role, fixed)
         settings.enable_profiling = True
         settings.profile_file_prefix = str(Path(self._folder.name) / role)
-        for name, value in fixed.items():
-            settings.add_free_dimension_override_by_name(name, value)
-        path = self._bundle.path_of(graph_for(self._bundle, role, size, self.name))
-        session = onnxruntime.InferenceSession(
-            str(path), settings, providers=["CPUExecutionProvider"], disabled_optimizers=NOT_WANTED
-        )
-        self._counting["encode" if role == "encoder" else "decode"] = session
+        return settings
+
+    def _open(self, role: str, size: tuple[int, int], fixed: dict[str, int]) -> onnxruntime.InferenceSession:
+        session = super()._open(role, size, fixed)
+        self._counting[ENCODE if role == "encoder" else DECODE] = session
         return session
 
     def operators(self, role: str, runs: int) -> list[RawOperator]:
-        """Stop counting one of `encode` and `decode`, and return the operators of its last `runs` inferences."""
+        """Stop counting a role, and return the operators of its last `runs` inferences."""
         events = json.loads(Path(self._counting.pop(role).end_profiling()).read_text(encoding="utf-8"))
         return list(summed_up([event for event in events if is_node(event)], runs))
 

@@ -11,7 +11,7 @@ import openvino
 from numpy.typing import NDArray
 
 from sam_edge.bundle import Bundle
-from sam_edge.profile.raw import RawOperator
+from sam_edge.profile.raw import CountingRuntime, RawOperator
 from sam_edge.runtimes.base import Float, RuntimeOptions
 from sam_edge.runtimes.openvino import Compiled, OpenVino
 
@@ -20,40 +20,27 @@ DTYPES = {"i8": "int8", "u8": "int8"}
 """OpenVINO's names of number formats, where ours differ."""
 
 
-class Counting(OpenVino):
+class Counting(OpenVino, CountingRuntime):
     """OpenVINO with its performance counters on."""
 
     def __init__(self, bundle: Bundle, options: RuntimeOptions) -> None:
         """Start the engine."""
         super().__init__(bundle, options)
         self._settings["PERF_COUNT"] = "YES"
-        self._role = "encode"
         self._times_us: dict[str, list[dict[str, float]]] = defaultdict(list)
         self._graphs: dict[str, openvino.Model] = {}
-
-    def encode(self, image: NDArray[np.uint8]) -> Float:
-        """See `Runtime.encode`."""
-        self._role = "encode"
-        return super().encode(image)
-
-    def decode(
-        self, embedding: Float, points: Float, labels: NDArray[np.int32], mask: Float, has_mask: Float
-    ) -> tuple[Float, Float]:
-        """See `Runtime.decode`."""
-        self._role = "decode"
-        return super().decode(embedding, points, labels, mask, has_mask)
 
     def _run(self, model: Compiled, feed: Mapping[str, NDArray[Any]]) -> list[Float]:
         results = super()._run(model, feed)
         request = model._idle[-1]
-        self._times_us[self._role].append(
+        self._times_us[self.role].append(
             {info.node_name: info.real_time.total_seconds() * 1e6 for info in request.profiling_info}
         )
-        self._graphs[self._role] = model._model.get_runtime_model()
+        self._graphs[self.role] = model._model.get_runtime_model()
         return results
 
     def operators(self, role: str, runs: int) -> list[RawOperator]:
-        """Return the operators of the last `runs` inferences of `encode` or `decode`, in the order of their work."""
+        """Return the operators of the last `runs` inferences of a role, in the order of their work."""
         recent = self._times_us[role][-runs:]
         found: list[tuple[int, RawOperator]] = []
         for node in self._graphs[role].get_ops():

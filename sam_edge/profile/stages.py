@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-ENCODE = "encode"
+from sam_edge.profile.raw import ENCODE
+
 FEW_TOKENS = 64
 """A decoder's prompt and mask tokens are fewer than this; places of the image are more."""
 

@@ -29,7 +29,8 @@ from sam_edge.stream.motion import FrameMotion
 from sam_edge.stream.recording import SessionRecorder
 from sam_edge.stream.rest import NS_PER_MS
 from sam_edge.stream.selection import Kept, Selection, State
-from sam_edge.stream.trace import Sink, Trace, Tracer
+from sam_edge.stream.trace import Trace, Tracer
+from sam_edge.stream.traced import Sink
 from sam_edge.stream.verdict import Thing, Verdict, shown_mask, thing_of
 
 FOLLOWED, FOLLOWED_IN_THREAD = 5, 3

@@ -8,71 +8,20 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
 
 from sam_edge.errors import SessionError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.stream.selection import Selection
+from sam_edge.stream.trace_file import write_trace
+from sam_edge.stream.traced import Sink, Span, TracedFrame, without_masks
 
 DRAINED_EVERY_S = 0.05
 """How often sinks are given what was noted."""
 KEPT = 200_000
 """Entries that wait for sinks, or that a trace holds, of each kind; the oldest go first. About an hour of spans."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """One stage that ran on one thread."""
-
-    name: str
-    """The stage, as in `Selection.timing_ms`."""
-    thread: str
-    """Name of the thread."""
-    begin_ns: int
-    """When it began, on the clock of `time.perf_counter_ns`."""
-    end_ns: int
-    """When it ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class TracedFrame:
-    """One frame that was stepped."""
-
-    time_ns: int
-    """When it was shown, on the clock of the frames."""
-    begin_ns: int
-    """When its step began, on the clock of `time.perf_counter_ns`."""
-    end_ns: int
-    """When its step returned."""
-    selection: Selection
-    """What the step returned."""
-
-    @property
-    def offset_ns(self) -> int:
-        """What to add to times of frames and gaze for the clock of spans, if it was stepped when it was shown."""
-        return self.begin_ns - self.time_ns
-
-
-class Sink(Protocol):
-    """Takes what a session does. Called by one thread at a time, in order of time, never by the session's own threads.
-
-    An exception from a sink ends its trace and is raised where the trace is closed.
-    """
-
-    def span(self, span: Span) -> None:
-        """Take a stage."""
-
-    def frame(self, frame: TracedFrame) -> None:
-        """Take a frame and its selection."""
-
-    def gaze(self, samples: Sequence[GazeSample]) -> None:
-        """Take gaze samples, on the clock of the frames."""
-
 
 Entry = tuple[str, int, int, int] | TracedFrame | tuple[GazeSample, ...]
 """A span as it is noted (name, thread's number, begin, end), a frame, or samples."""
@@ -108,15 +57,6 @@ class Tracer:
         """Note gaze samples."""
         if self.active and samples:
             self._entries.append(tuple(samples))
-
-    @contextmanager
-    def spanned(self, name: str) -> Iterator[None]:
-        """Note the block as a span."""
-        begin_ns = time.perf_counter_ns()
-        try:
-            yield
-        finally:
-            self.span(name, begin_ns, time.perf_counter_ns())
 
     def add(self, sink: Sink) -> Listening:
         """Begin to give a sink everything that is noted from now on."""
@@ -236,8 +176,6 @@ class Trace:
         Raises:
             MediaError: the file cannot be written.
         """
-        from sam_edge.stream.trace_file import write_trace
-
         write_trace(
             Path(path),
             list(self.spans),
@@ -259,8 +197,3 @@ class Trace:
         except SessionError:
             if error is None:
                 raise
-
-
-def without_masks(frame: TracedFrame) -> TracedFrame:
-    """Return a frame whose selection holds no mask."""
-    return replace(frame, selection=replace(frame.selection, mask=None, kept=()))

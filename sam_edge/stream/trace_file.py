@@ -15,7 +15,7 @@ from typing import Any
 from sam_edge.gaze.events import EventDetector, EventKind
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.atomic import replacing
-from sam_edge.stream.trace import Span, TracedFrame
+from sam_edge.stream.traced import Span, TracedFrame
 
 PROCESS = 1
 """Number of the process in the file."""

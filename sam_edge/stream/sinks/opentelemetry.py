@@ -9,7 +9,7 @@ from typing import Any
 
 from sam_edge.errors import MissingExtraError
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.stream.trace import Span, TracedFrame
+from sam_edge.stream.traced import Span, TracedFrame
 
 
 class OpenTelemetrySink:
