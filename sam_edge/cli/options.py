@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
-from sam_edge.errors import InputError
+from sam_edge.parsing import numbers_of, size_of
 from sam_edge.segmenter import Segmenter, check_size, load
+
+__all__ = ["add_model", "numbers_of", "open_model", "size_of", "sizes_of"]
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -30,20 +31,6 @@ def open_model(given: argparse.Namespace) -> Segmenter:
     return load(given.model, runtime=given.runtime, threads=given.threads, precision=given.precision)
 
 
-def size_of(text: str | None, option: str = "--size") -> tuple[int, int] | None:
-    """Read WIDTHxHEIGHT as (height, width).
-
-    Raises:
-        InputError: the text is not that.
-    """
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not found:
-        raise InputError(f"{option}: {text!r} is not accepted; give WIDTHxHEIGHT, for example 672x448")
-    return int(found[2]), int(found[1])
-
-
 def sizes_of(option: str, text: str | None) -> list[tuple[int, int]]:
     """Read WIDTHxHEIGHT,WIDTHxHEIGHT,... as (height, width); none where the option is left out.
 
@@ -56,24 +43,3 @@ def sizes_of(option: str, text: str | None) -> list[tuple[int, int]]:
         if size is not None:
             sizes.append(check_size(size))
     return sizes
-
-
-def numbers_of(option: str, text: str, count: int) -> list[float]:
-    """Read `count` numbers with commas between them.
-
-    Raises:
-        InputError: the text is not that.
-    """
-    try:
-        values = [float(word) for word in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) != count:
-        wanted = {2: "X,Y", 3: "X,Y,LABEL", 4: "X0,Y0,X1,Y1"}[count]
-        raise InputError(f"{option}: {text!r} is not accepted; give {wanted}, for example {example(count)}")
-    return values
-
-
-def example(count: int) -> str:
-    """Return an example of `count` numbers."""
-    return ",".join(str(100 * (index + 1)) for index in range(count))

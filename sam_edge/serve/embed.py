@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from sam_edge.errors import InputError
 from sam_edge.geometry import View
 from sam_edge.masks import Masks, Rle, polygons_of
 from sam_edge.media.png import encode_png
+from sam_edge.parsing import numbers_of, size_of
 from sam_edge.segmenter import Embedding, Segmenter
 from sam_edge.serve.engines import Engines
 from sam_edge.serve.pictures import read_picture
@@ -45,16 +47,15 @@ def encode(engines: Engines, picture: bytes, query: Query, *, most_pixels: int) 
     """
     known(query, ("size", "view", "dtype", "engine"))
     dtype = one_of(query, "dtype", ("float32", "float16"))
-    size = engines.check_size(size_of(one(query, "size")))
-    view = view_of(one(query, "view"))
+    with asked():
+        size = engines.check_size(size_of(one(query, "size"), "size"))
+        view = view_of(one(query, "view"))
     model = engines.segmenter(one(query, "engine") or "", shared=True)
     begun = time.perf_counter()
     image = read_picture(picture, most_pixels=most_pixels)
     read = time.perf_counter()
-    try:
+    with asked():
         embedding = model.encode(image, size=size, view=view)
-    except InputError as error:
-        raise ProtocolError(str(error), Code.SETTING) from error
     done = time.perf_counter()
     told = {
         **described(embedding, dtype),
@@ -73,10 +74,12 @@ def segment(engines: Engines, picture: bytes, query: Query, *, most_pixels: int)
         EngineError: the engine failed.
     """
     known(query, ("point", "not_point", "box", "multimask", "masks", "size", "engine"))
-    inside = [numbers(text, "point", 2) for text in query.get("point", ())]
-    outside = [numbers(text, "not_point", 2) for text in query.get("not_point", ())]
     box = one(query, "box")
-    corners = None if box is None else numbers(box, "box", 4)
+    with asked():
+        inside = [numbers_of("point", text, 2) for text in query.get("point", ())]
+        outside = [numbers_of("not_point", text, 2) for text in query.get("not_point", ())]
+        corners = None if box is None else numbers_of("box", box, 4)
+        size = engines.check_size(size_of(one(query, "size"), "size"))
     if not inside and corners is None:
         raise ProtocolError(
             "prompt: nothing is prompted; give point=x,y or box=x0,y0,x1,y1 in the query", Code.SETTING
@@ -85,12 +88,11 @@ def segment(engines: Engines, picture: bytes, query: Query, *, most_pixels: int)
         raise ProtocolError(f"prompt: {len(inside) + len(outside)} points; accepted: {PROMPTS}", Code.SETTING)
     several = one_of(query, "multimask", ("", "true", "false"))
     form = one_of(query, "masks", MASK_FORMATS)
-    size = engines.check_size(size_of(one(query, "size")))
     model = engines.segmenter(one(query, "engine") or "", shared=True)
     begun = time.perf_counter()
     image = read_picture(picture, most_pixels=most_pixels)
     read = time.perf_counter()
-    try:
+    with asked():
         embedding = model.encode(image, size=size)
         encoded = time.perf_counter()
         masks = model.decode(
@@ -100,8 +102,6 @@ def segment(engines: Engines, picture: bytes, query: Query, *, most_pixels: int)
             boxes=corners,
             multimask={"": None, "true": True, "false": False}[several],
         )
-    except InputError as error:
-        raise ProtocolError(str(error), Code.SETTING) from error
     done = time.perf_counter()
     return {
         "schema": 1,
@@ -199,48 +199,29 @@ def one_of(query: Query, name: str, accepted: Sequence[str]) -> str:
     return value
 
 
-def numbers(text: str, name: str, count: int) -> list[float]:
-    """Read `count` numbers with commas between them.
-
-    Raises:
-        ProtocolError: the text is not that.
-    """
-    try:
-        values = [float(word) for word in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) != count or not np.isfinite(values).all():
-        raise ProtocolError(
-            f"{name}: {text[:40]!r} is not accepted; give {count} numbers, with commas", Code.SETTING
-        )
-    return values
-
-
-def size_of(text: str | None) -> tuple[int, int] | None:
-    """Read WIDTHxHEIGHT as (height, width).
-
-    Raises:
-        ProtocolError: the text is not that.
-    """
-    if text is None:
-        return None
-    width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal() and len(text) < 16):
-        raise ProtocolError(f"size: {text[:40]!r} is not accepted; give WIDTHxHEIGHT", Code.SETTING)
-    return int(height), int(width)
-
-
 def view_of(text: str | None) -> View | None:
     """Read x0,y0,width,height as a view.
 
     Raises:
-        ProtocolError: the text is not that.
+        InputError: the text is not that.
     """
     if text is None:
         return None
-    x0, y0, width, height = numbers(text, "view", 4)
+    x0, y0, width, height = numbers_of("view", text, 4)
+    # A view snaps to whole pixels itself.
+    return View(x0, y0, width, height)  # type: ignore[arg-type]
+
+
+@contextmanager
+def asked() -> Iterator[None]:
+    """Raise what the block does not accept as an answer to who asked.
+
+    Raises:
+        ProtocolError: as the block says it.
+    """
     try:
-        # A view snaps to whole pixels itself.
-        return View(x0, y0, width, height)  # type: ignore[arg-type]
+        yield
+    except ProtocolError:
+        raise
     except InputError as error:
         raise ProtocolError(str(error), Code.SETTING) from error

@@ -1,0 +1,44 @@
+"""Numbers and sizes as people type them: on the command line, and in the query of a request."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from sam_edge.errors import InputError
+
+SHOWN = 40
+"""Characters of a text that an error repeats: it may come from a stranger."""
+SHAPES = {2: "X,Y", 3: "X,Y,LABEL", 4: "X0,Y0,X1,Y1"}
+"""What so many numbers are as a rule."""
+
+
+def numbers_of(name: str, text: str, count: int) -> list[float]:
+    """Read `count` finite numbers with commas between them; `name` says in errors what they are.
+
+    Raises:
+        InputError: the text is not that.
+    """
+    try:
+        values = [float(word) for word in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count or not all(map(math.isfinite, values)):
+        example = ",".join(str(100 * (index + 1)) for index in range(count))
+        wanted = SHAPES.get(count, f"{count} numbers with commas")
+        raise InputError(f"{name}: {text[:SHOWN]!r} is not accepted; give {wanted}, for example {example}")
+    return values
+
+
+def size_of(text: str | None, name: str = "--size") -> tuple[int, int] | None:
+    """Read WIDTHxHEIGHT as (height, width); None where there is no text.
+
+    Raises:
+        InputError: the text is not that.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
+    if not found:
+        raise InputError(f"{name}: {text[:SHOWN]!r} is not accepted; give WIDTHxHEIGHT, for example 672x448")
+    return int(found[2]), int(found[1])
