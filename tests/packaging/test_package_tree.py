@@ -75,7 +75,7 @@ def test_all_takes_in_every_extra_but_the_tests(project: dict[str, Any]) -> None
     extras = project["project"]["optional-dependencies"]
     (named,) = extras["all"]
     assert set(named.removeprefix("sam-edge[").removesuffix("]").split(",")) == set(extras) - {"all", "test"}
-    assert set(extras) >= {"openvino", "export", "gaze", "webcam", "serve", "test", "all"}
+    assert set(extras) >= {"openvino", "export", "gaze", "serve", "test", "all"}
 
 
 def test_the_base_install_is_three_libraries(project: dict[str, Any]) -> None:
