@@ -34,6 +34,8 @@ class Config:
     """The encoder's input (height, width) for whole frames; None picks one that suits the frame."""
     in_thread: bool = False
     """Whether sessions encode in a thread, beside the camera."""
+    encode_every: int = 1
+    """Without a thread: every n-th frame is encoded, and the mask carried in between."""
     measured: Mapping[str, Any] = field(default_factory=dict)
     """What it was chosen by: figures and machine, for people."""
     folder: Path | None = None
@@ -106,6 +108,7 @@ ACCEPTED = {
     "threads": (is_count, "1 or more, or null"),
     "size": (is_size, "[height, width], or null"),
     "in_thread": (lambda value: isinstance(value, bool), "true or false"),
+    "encode_every": (lambda value: is_count(value) and value is not None, "1 or more"),
     "measured": (lambda value: isinstance(value, dict), "an object"),
 }
 """What each value may be: how to tell, and how to say it."""

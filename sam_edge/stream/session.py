@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -18,20 +17,21 @@ from sam_edge.config import Config, read_config
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import GazeSource
-from sam_edge.masks import box_of
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
 from sam_edge.stream.attention import SETTLED_RESTS, Attention, Scene
 from sam_edge.stream.candidate import Candidate, Grid, density_at, gaze_density, overlap
 from sam_edge.stream.closeup import POINTS_BESIDE, POINTS_ON, SIDE, Track, look_closer
 from sam_edge.stream.encoding import NewestFirst
+from sam_edge.stream.jobs import CloseUp, Frame, Step, Threads
 from sam_edge.stream.looking import Look, Looking
-from sam_edge.stream.motion import FrameMotion
+from sam_edge.stream.motion import FRAMES_KEPT, FrameMotion
 from sam_edge.stream.recording import SessionRecorder
 from sam_edge.stream.rest import NS_PER_MS
-from sam_edge.stream.selection import Kept, Selection, State
+from sam_edge.stream.selection import Selection, State
+from sam_edge.stream.shown import shown
 from sam_edge.stream.trace import Trace, Tracer
 from sam_edge.stream.traced import Sink
-from sam_edge.stream.verdict import Thing, Verdict, shown_mask, thing_of
+from sam_edge.stream.verdict import Thing, Verdict, thing_of
 
 FOLLOWED, FOLLOWED_IN_THREAD = 5, 3
 """Candidates that are followed: more where nobody waits for them."""
@@ -62,30 +62,6 @@ CARRIED_TIMEOUT_S = 5.0
 """A close-up waits this long for the motion of its frame, which takes milliseconds."""
 TRACKED_FRAMES = 48
 """Frames for which the track is remembered."""
-BLINK_MS = 300.0
-"""Where gaze rested last is shown this long after: over a blink, and until the next fixation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A frame that is to be encoded."""
-
-    image: NDArray[np.uint8]
-    """RGB uint8 (H, W, 3)."""
-    time_ns: int
-    """When it was shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class CloseUp:
-    """A close-up that is to be made."""
-
-    frame: Frame
-    """The frame."""
-    before: Track
-    """The thing on the frame before."""
-    carried: Future[Track | None] = field(default_factory=Future)
-    """The thing carried to the frame, which is found while the encoder works."""
 
 
 class GazeSession:
@@ -93,6 +69,7 @@ class GazeSession:
 
     Give gaze by `feed`, or open the session on a live source; then call `step` once a frame. By default every step
     encodes its frame and waits for it: each result depends only on the frames and gaze given so far. With
+    `encode_every=3` only every third one does so, and motion carries the selection over the two between. With
     `in_thread=True` a step takes milliseconds: a thread encodes the newest frame, and the selection is carried from the
     frame that was encoded to the newest one by motion.
 
@@ -110,6 +87,7 @@ class GazeSession:
         px_per_deg: float = 15.0,
         size: tuple[int, int] | None = None,
         in_thread: bool = False,
+        encode_every: int = 1,
         recorder: SessionRecorder | None = None,
         config: Config | str | Path | None = None,
     ) -> None:
@@ -122,22 +100,35 @@ class GazeSession:
             size: the encoder's input (height, width) for whole frames; None picks one that suits the frame, a small one
                 with `in_thread`: there it has to find what is meant, and close-ups see to the outline.
             in_thread: encode in a thread of its own, and never let the camera wait.
+            encode_every: encode every n-th frame and carry the mask by motion in between, without a thread: a third of
+                the work at 3, for what needs no camera's rate at every single frame. The steps that encode take as long
+                as ever.
             recorder: told everything that happens; closed with the session. A recording replays to the same result
                 when `in_thread` is False.
-            config: what `sam-edge profile --budget-ms` found for this machine, or its file: stands for `size` and
-                `in_thread` where they are left out.
+            config: what `sam-edge profile --budget-ms` found for this machine, or its file: stands for `size`,
+                `in_thread` and `encode_every` where they are left out.
 
         Raises:
-            InputError: `px_per_deg` is not positive, or the configuration cannot be read.
+            InputError: `px_per_deg` is not positive, `encode_every` is not accepted or goes with a thread, or the
+                configuration cannot be read.
         """
         if config is not None:
             settings = config if isinstance(config, Config) else read_config(config)
-            size, in_thread = size or settings.size, in_thread or settings.in_thread
+            size = size or settings.size
+            # What is asked for here stands: a thread, or a schedule without one.
+            if not in_thread and encode_every == 1:
+                in_thread, encode_every = settings.in_thread, settings.encode_every
         if not px_per_deg > 0:
             raise InputError(
                 f"px_per_deg: {px_per_deg} is not accepted; give a positive number, for example 15"
             )
+        if not 1 <= encode_every <= FRAMES_KEPT or (in_thread and encode_every > 1):
+            raise InputError(
+                f"encode_every: {encode_every}{' with a thread' * in_thread} is not accepted; give 1 to {FRAMES_KEPT}, "
+                "and 1 with in_thread: there the encoder takes the newest frame whenever it can"
+            )
         self._model = model
+        self._every = encode_every
         self._tracer = Tracer(px_per_deg)
         self._gaze = gaze
         self._size = size
@@ -155,12 +146,13 @@ class GazeSession:
         self._time_ns: int | None = None
         self._stepping = threading.Lock()
         self._closed = False
-        self._thread = NewestFirst(self._attend, name="sam-edge-encoder") if in_thread else None
-        self._closer = NewestFirst(self._look_closer, name="sam-edge-closeup") if in_thread else None
+        self._threads = self._started() if in_thread else None
         self._track: Track | None = None
         self._tracked: dict[int, Track] = {}
         self._rest_judged: int | None = None
-        self._released: set[int] = set()
+        self._judged = 0
+        self._steps_since = 0
+        self._released: dict[int, int] = {}
         self._closeup_ms = CLOSER_MS
         self._between_steps = threading.Event()
         self._between_steps.set()
@@ -233,8 +225,8 @@ class GazeSession:
             self._recorder.command("select", {"at_ns": at_ns})
         with self._attending:
             kept = self._attention.pin(at_ns)
-        if kept is not None:
-            self._released.discard(kept)
+            if kept is not None:
+                self._released.pop(kept, None)
         return kept
 
     def release(self, object_id: int | None = None) -> None:
@@ -244,13 +236,12 @@ class GazeSession:
         with self._attending:
             self._attention.forget(object_id)
             if object_id is not None:
-                self._released.add(object_id)
+                self._released[object_id] = self._judged
             if self._attention.best is None:
                 self._let_go = self._looking.rest_id
                 self._verdict, self._track = None, None
-                for thread in (self._thread, self._closer):
-                    if thread is not None:
-                        thread.forget()
+                if self._threads is not None:
+                    self._threads.forget()
 
     def trace(self, *sinks: Sink) -> Trace:
         """Begin to note what every thread does and when; ends when the result is closed. It is a context manager.
@@ -273,9 +264,8 @@ class GazeSession:
                 stack.callback(self._recorder.close)
             if self._gaze is not None:
                 stack.callback(self._gaze.close)
-            for thread in (self._thread, self._closer):
-                if thread is not None:
-                    stack.callback(thread.close)
+            if self._threads is not None:
+                stack.callback(self._threads.close)
 
     def __enter__(self) -> GazeSession:
         """Return itself."""
@@ -308,60 +298,54 @@ class GazeSession:
             if self._gaze is not None:
                 self.feed(self._gaze.read())
         frame, before = Frame(image, time_ns), self._verdict
-        if self._thread is None or self._closer is None:
-            with timed(stages, "motion", self._tracer):
-                self._motion.advance(image, time_ns)
-            self._verdict = self._attend(frame)
-            with timed(stages, "propagate", self._tracer):
-                selection = self._shown(self._verdict, time_ns)
+        if self._threads is None:
+            selection = self._step_waiting(frame, stages)
         else:
-            selection = self._step_in_time(frame, self._thread, self._closer, stages)
+            selection = self._step_in_time(Step(frame, self._threads, stages))
         total = 1e3 * (time.perf_counter() - begun)
         new = self._verdict is not None and self._verdict is not before
         behind = self._verdict.stages_ms if new and self._verdict is not None else {}
         return replace(selection, timing_ms={**stages, **behind, "total": total})
 
-    def _step_in_time(
-        self,
-        frame: Frame,
-        whole: NewestFirst[Frame, Verdict],
-        closer: NewestFirst[CloseUp, Track],
-        stages: dict[str, float],
-    ) -> Selection:
+    def _step_waiting(self, frame: Frame, stages: dict[str, float]) -> Selection:
+        """Step with the frame's own encoding, or carry the last verdict on where it is not the frame's turn."""
+        with timed(stages, "motion", self._tracer):
+            self._motion.advance(frame.image, frame.time_ns)
+        self._steps_since += 1
+        if self._verdict is None or self._steps_since >= self._every:
+            self._verdict, self._steps_since = self._attend(frame), 0
+        with timed(stages, "propagate", self._tracer):
+            return self._shown(frame.time_ns)
+
+    def _step_in_time(self, step: Step) -> Selection:
         """Step without waiting for the whole frame's encoding: motion, and a close-up of what is selected."""
         self._between_steps.clear()
         try:
-            return self._step_at_once(frame, whole, closer, stages)
+            return self._step_at_once(step)
         finally:
             self._between_steps.set()
-            if self._due(frame.time_ns):
-                whole.offer(frame)
+            if self._due(step.frame.time_ns):
+                step.threads.whole.offer(step.frame)
 
-    def _step_at_once(
-        self,
-        frame: Frame,
-        whole: NewestFirst[Frame, Verdict],
-        closer: NewestFirst[CloseUp, Track],
-        stages: dict[str, float],
-    ) -> Selection:
+    def _step_at_once(self, step: Step) -> Selection:
         begun = time.perf_counter()
-        before, self._verdict = self._verdict, whole.newest()
+        before, self._verdict = self._verdict, step.threads.whole.newest()
         self._join(before)
-        closeup = self._closeup(frame, whole, closer)
+        closeup = self._closeup(step)
         try:
-            with timed(stages, "motion", self._tracer):
-                self._motion.advance(frame.image, frame.time_ns)
-            with timed(stages, "propagate", self._tracer):
-                self._track = self._carried(self._track, frame.time_ns)
+            with timed(step.stages_ms, "motion", self._tracer):
+                self._motion.advance(step.frame.image, step.frame.time_ns)
+            with timed(step.stages_ms, "propagate", self._tracer):
+                self._track = self._carried(self._track, step.frame.time_ns)
         finally:
             if closeup is not None:
                 closeup.carried.set_result(self._track)
-        with timed(stages, "closeup", self._tracer):
+        with timed(step.stages_ms, "closeup", self._tracer):
             waits = closeup is not None and self._closeup_ms <= CLOSER_AT_MOST_MS
             left_s = CLOSER_MS / 1e3 - (time.perf_counter() - begun) if waits else 0.0
-            self._take_closeup(frame, closer, max(0.0, left_s))
-        with timed(stages, "show", self._tracer):
-            return self._shown(self._verdict, frame.time_ns)
+            self._take_closeup(step, max(0.0, left_s))
+        with timed(step.stages_ms, "show", self._tracer):
+            return self._shown(step.frame.time_ns)
 
     def _due(self, time_ns: int) -> bool:
         """Say whether the whole frame is to be encoded: the close-up does not tell what else may be meant."""
@@ -409,22 +393,20 @@ class GazeSession:
             and overlap(then.soft > 0, meant.soft > 0) >= SAME_TRACK
         )
 
-    def _closeup(
-        self, frame: Frame, whole: NewestFirst[Frame, Verdict], closer: NewestFirst[CloseUp, Track]
-    ) -> CloseUp | None:
+    def _closeup(self, step: Step) -> CloseUp | None:
         """Begin a close-up of the thing tracked; None when the machine has more urgent work."""
-        verdict = self._verdict
+        verdict, threads = self._verdict, step.threads
         likely = verdict is not None and (verdict.settled or verdict.state is State.SELECTED)
         # As long as a thing is only hovered over, finding out what is meant goes first.
-        if self._track is None or closer.busy or (whole.busy and not likely):
+        if self._track is None or threads.closer.busy or (threads.whole.busy and not likely):
             return None
-        closeup = CloseUp(frame, self._track)
-        closer.offer(closeup)
+        closeup = CloseUp(step.frame, self._track)
+        threads.closer.offer(closeup)
         return closeup
 
-    def _take_closeup(self, frame: Frame, closer: NewestFirst[CloseUp, Track], wait_s: float) -> None:
+    def _take_closeup(self, step: Step, wait_s: float) -> None:
         """Take the newest close-up, waiting a while for this frame's."""
-        found = closer.finished(wait_s)
+        frame, found = step.frame, step.threads.closer.finished(wait_s)
         track = self._track
         if track is None:
             return
@@ -479,7 +461,9 @@ class GazeSession:
                 self._rest_judged = look.rest_id
             self._scene = scene
             state = self._state(meant, look, had=had)
+            self._judged += 1
             return Verdict(
+                number=self._judged,
                 time_ns=frame.time_ns,
                 embedding=embedding,
                 state=state,
@@ -498,9 +482,10 @@ class GazeSession:
 
     def _wait_for_gap(self) -> None:
         """Leave the machine to the step and to its close-up, unless somebody waits to hear what a new rest means."""
-        if self._closer is not None and self._looking.rest_id == self._rest_judged:
+        threads = self._threads
+        if threads is not None and self._looking.rest_id == self._rest_judged:
             self._between_steps.wait(GAP_S)
-            self._closer.wait_idle(GAP_S)
+            threads.closer.wait_idle(GAP_S)
 
     def _followed(self, time_ns: int) -> Grid | None:
         """Return where the track was on a frame, when it is the thing that is meant and was so on the scene before."""
@@ -519,9 +504,25 @@ class GazeSession:
         return self._model.encode(frame.image, size=self._size_for(frame.image), time_ns=frame.time_ns)
 
     def _size_for(self, image: NDArray[np.uint8]) -> tuple[int, int] | None:
-        if self._size is not None or self._thread is None:
+        if self._size is not None or self._threads is None:
             return self._size
         return small_size((image.shape[0], image.shape[1]))
+
+    def _shown(self, time_ns: int) -> Selection:
+        """Bring what was found to the newest frame."""
+        judged = 0 if self._verdict is None else self._verdict.number
+        # A verdict that was reached after a release knows of it.
+        for object_id, at in list(self._released.items()):
+            if at < judged:
+                self._released.pop(object_id, None)
+        return shown(self._verdict, self._track, self._motion, time_ns, released=self._released.keys())
+
+    def _started(self) -> Threads:
+        """Start the threads beside the camera's."""
+        return Threads(
+            whole=NewestFirst(self._attend, name="sam-edge-encoder"),
+            closer=NewestFirst(self._look_closer, name="sam-edge-closeup"),
+        )
 
     def _state(self, meant: Candidate | None, look: Look | None, *, had: bool) -> State:
         if meant is None:
@@ -532,56 +533,6 @@ class GazeSession:
         dwell_ms = (look.time_ns - look.onset_ns) / NS_PER_MS
         return (
             State.SELECTED if self._attention.agreed >= SETTLED_RESTS or dwell_ms >= HOVER_MS else State.HOVER
-        )
-
-    def _shown(self, verdict: Verdict | None, time_ns: int) -> Selection:
-        """Bring what was found to the newest frame."""
-        if verdict is None:
-            return Selection(time_ns, State.NONE, None, None, None, None, "none")
-        fresh = verdict.time_ns == time_ns
-        track = self._track
-        things = [thing for thing in verdict.kept if thing.object_id not in self._released]
-        wanted = (None if track is not None else verdict.meant, *things)
-        needed = not fresh and any(thing is not None for thing in wanted)
-        motion = self._motion.between(verdict.time_ns, time_ns) if needed else None
-        known = fresh or motion is not None
-        size = verdict.embedding.frame_size
-        masks = [
-            None
-            if thing is None or not known
-            else shown_mask(thing.soft, thing.low, verdict.embedding, size)
-            if motion is None
-            else shown_mask(motion.carry(thing.soft), None, None, size)
-            for thing in wanted
-        ]
-        if track is not None:
-            masks[0] = shown_mask(track.soft, track.low, track.embedding, size)
-        kept = tuple(
-            Kept(thing.object_id, mask, box, thing.score)
-            for thing, mask in zip(things, masks[1:], strict=True)
-            if mask is not None and (box := box_of(mask)) is not None
-        )
-        look = verdict.look
-        rests = look is not None and time_ns - look.time_ns <= BLINK_MS * NS_PER_MS
-        fixation = (look.x_px, look.y_px, look.spread_px) if rests and look is not None else None
-        mask, meant = masks[0], verdict.meant
-        if mask is None or meant is None:
-            gone = State.LOST if verdict.state is not State.NONE else State.NONE
-            return Selection(time_ns, gone, None, None, None, None, "none", fixation=fixation, kept=kept)
-        decoded_ns = verdict.embedding.time_ns if track is None else track.decoded_ns
-        fresh = fresh if track is None else track.decoded_ns == time_ns
-        reused = track is None and verdict.embedding.time_ns != verdict.time_ns
-        return Selection(
-            frame_time_ns=time_ns,
-            state=verdict.state,
-            mask=mask,
-            box=box_of(mask),
-            score=meant.score if track is None else track.score,
-            object_id=meant.object_id,
-            source="propagated" if not fresh else "reused" if reused else "encoded",
-            age_ms=(time_ns - decoded_ns) / NS_PER_MS,
-            fixation=fixation,
-            kept=kept,
         )
 
 

@@ -33,6 +33,8 @@ class Thing:
 class Verdict:
     """What is meant on one scene."""
 
+    number: int
+    """Rises by one with every verdict."""
     time_ns: int
     """The frame."""
     embedding: Embedding

@@ -88,8 +88,9 @@ class Camera:
 
     def settle(self) -> None:
         """Wait until both threads have nothing to do."""
-        for thread in (self.session._thread, self.session._closer):
-            assert thread is not None
+        threads = self.session._threads
+        assert threads is not None
+        for thread in (threads.whole, threads.closer):
             assert thread.wait_idle(LONG_S)
 
     def until_selected(self) -> Selection:
@@ -177,9 +178,9 @@ def test_what_was_encoded_too_long_ago_is_not_shown(camera: Camera, gaze_at: Mak
     for step in range(FRAMES_KEPT + 4):
         camera.step(dx=2 * step)
     camera.runtime.let.release(1)
-    thread = camera.session._thread
-    assert thread is not None
-    while thread.newest() is None:
+    threads = camera.session._threads
+    assert threads is not None
+    while threads.whole.newest() is None:
         threading.Event().wait(0.001)
     shown = camera.step(dx=2 * step)
     assert shown.mask is None
@@ -327,6 +328,10 @@ def test_released_kept_things_are_gone_at_once(camera: Camera, gaze_at: MakeGaze
     assert [one.object_id for one in shown.kept] == [1]
     camera.session.release(1)
     assert camera.step().kept == ()
+    for _ in range(20):
+        camera.step()
+        camera.settle()
+    assert camera.session._released == {}, "a verdict that knows of the release needs no list beside it"
 
 
 def test_what_is_remembered_is_bounded(camera: Camera, gaze_at: MakeGaze) -> None:

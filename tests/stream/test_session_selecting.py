@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sam_edge.errors import SessionError
+from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import SourceReport
 from sam_edge.media.frames import Frame
@@ -262,15 +262,24 @@ def test_a_live_source_is_read_at_every_step_and_closed(
         session.step(texture(), 15 * FRAME_NS)
 
 
+@pytest.mark.parametrize("encode_every", [1, 3])
 def test_a_session_that_records_itself_is_replayed_bit_for_bit(
-    model: Segmenter, world: Callable[..., Any], texture: Texture, gaze_at: MakeGaze, tmp_path: Path
+    model: Segmenter,
+    world: Callable[..., Any],
+    texture: Texture,
+    gaze_at: MakeGaze,
+    tmp_path: Path,
+    encode_every: int,
 ) -> None:
     samples = gaze_at((700, *ON_THING), (100, 0, None), (900, *ON_OTHER), (600, *ON_THIRD))
-    recorder = SessionRecorder(tmp_path / "run", model=model, options=OPTIONS)
+    options = {**OPTIONS, "encode_every": encode_every}
+    recorder = SessionRecorder(tmp_path / "run", model=model, options=options)
     frames = [Frame(index, str(index), index * FRAME_NS, texture(index // 2)) for index in range(56)]
     feed = GazeFeed(samples)
     made = []
-    with GazeSession(model, px_per_deg=8, size=INPUT, recorder=recorder) as session:
+    with GazeSession(
+        model, px_per_deg=8, size=INPUT, encode_every=encode_every, recorder=recorder
+    ) as session:
         for frame in frames:
             session.feed(feed.until(frame.time_ns + FRAME_NS))
             if frame.index == 22:
@@ -288,6 +297,49 @@ def test_a_session_that_records_itself_is_replayed_bit_for_bit(
         assert compare(recorded, first) == ()
         assert compare(recorded, repeated) == ()
     assert {len(one.kept) for one in made} >= {0, 1}
+
+
+def test_only_every_nth_frame_is_encoded_and_the_mask_moves_on_between(
+    model: Segmenter, texture: Texture, gaze_at: MakeGaze
+) -> None:
+    with GazeSession(model, px_per_deg=8, size=INPUT, encode_every=3) as session:
+        made = play(session, texture, gaze_at((2000, *ON_THING)), 30, drift=1)
+    shown = [one for one in made if one.mask is not None]
+    first = made.index(shown[0])
+    assert first <= 8, "the first rest is not kept waiting for its turn"
+    for age, one in enumerate(made[first:]):
+        turn = age % 3 == 0
+        assert one.source == ("encoded" if turn else "propagated")
+        assert ("encode" in one.timing_ms) == turn
+        assert one.age_ms == pytest.approx((age % 3) * FRAME_NS / MS)
+    centres = [float(np.nonzero(one.mask)[1].mean()) for one in shown]
+    # The world's thing stands still, the texture drifts: only what is carried goes along with it.
+    assert centres[1] - centres[0] == pytest.approx(1, abs=0.5)
+    assert centres[2] - centres[0] == pytest.approx(2, abs=0.5)
+    assert centres[3] == pytest.approx(centres[0], abs=1.5)
+
+
+def test_a_release_is_heard_of_on_frames_that_are_not_encoded(
+    model: Segmenter, texture: Texture, gaze_at: MakeGaze
+) -> None:
+    samples = gaze_at((700, *ON_THING), (900, *ON_OTHER))
+    with GazeSession(model, px_per_deg=8, size=INPUT, encode_every=4) as session:
+        play(session, texture, samples[:140], 17)
+        assert session.select() == 1
+        made = play(session, texture, samples, 20, begin=17)
+        assert [one.object_id for one in made[-1].kept] == [1]
+        session.release(1)
+        after = play(session, texture, [], 8, begin=37)
+        assert all(one.kept == () for one in after)
+        assert session._released == {}
+
+
+@pytest.mark.parametrize(
+    "options", [{"encode_every": 0}, {"encode_every": 25}, {"encode_every": 2, "in_thread": True}]
+)
+def test_schedules_that_cannot_be_are_refused(model: Segmenter, options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"encode_every: .* is not accepted"):
+        GazeSession(model, **options)
 
 
 def test_memory_is_bounded_over_2000_steps(texture: Texture) -> None:
