@@ -17,7 +17,7 @@ import threading
 from collections.abc import Generator
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from sam_edge.errors import InputError, MissingExtraError, SessionError
 from sam_edge.serve.access import Access
@@ -94,7 +94,7 @@ class Server:
         self._port = port
         self._tls = (cert, key)
         self._listener: socket.socket | None = None
-        self._serving: _Uvicorn | None = None
+        self._serving: Uvicorn | None = None
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
@@ -129,22 +129,8 @@ class Server:
         if self._listener is not None:
             return
         self._engines.warm_up(self._engines.segmenter(shared=True), WARM_FRAME, self._size)
-        host = self.access.host
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if hasattr(socket, "TCP_USER_TIMEOUT"):
-                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNSENT_MS)
-            listener.bind((host, self._port))
-            # Who connects from here on waits until the server is up.
-            listener.listen(BACKLOG)
-        except OSError as error:
-            listener.close()
-            raise InputError(
-                f"host and port: {host}:{self._port} cannot be listened at ({error.strerror or error}); choose others"
-            ) from error
-        self._listener, self._port = listener, listener.getsockname()[1]
+        self._listener = listener_at(self.access.host, self._port)
+        self._port = self._listener.getsockname()[1]
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM, or until `stop` is called from another thread; then tell every client."""
@@ -214,7 +200,7 @@ class Server:
         )
         limits = self._limits
 
-        class Limited(_LimitedHttp):
+        class Limited(LimitedHttp):
             first_request_s = limits.hello_s
             most = limits.connections
 
@@ -236,7 +222,7 @@ class Server:
             ssl_certfile=self._tls[0],
             ssl_keyfile=self._tls[1],
         )
-        self._serving = _Uvicorn(config, streams, up)
+        self._serving = Uvicorn(config, streams, up)
         await self._serving.serve(sockets=[self._listener])
 
     def _close(self) -> None:
@@ -246,10 +232,40 @@ class Server:
         self._serving = None
 
 
-class _Uvicorn(uvicorn.Server):
+def listener_at(host: str, port: int) -> socket.socket:
+    """Open a port; who connects from here on waits until the server is up.
+
+    Raises:
+        InputError: the address cannot be listened at.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNSENT_MS)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"host and port: {host}:{port} cannot be listened at ({reason}); choose others"
+        ) from error
+    return listener
+
+
+class Ends(Protocol):
+    """What is told before the server ends."""
+
+    async def end(self) -> None:
+        """Tell clients."""
+
+
+class Uvicorn(uvicorn.Server):
     """Tells clients before it ends, and ends without an error when it is told to."""
 
-    def __init__(self, config: uvicorn.Config, streams: Streams, up: threading.Event | None) -> None:
+    def __init__(self, config: uvicorn.Config, streams: Ends, up: threading.Event | None) -> None:
         super().__init__(config)
         self._streams = streams
         self._up = up
@@ -284,7 +300,7 @@ class _Uvicorn(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-class _LimitedHttp(H11Protocol):
+class LimitedHttp(H11Protocol):
     """Closes connections beyond a number, and those that ask for nothing."""
 
     first_request_s = 5.0
