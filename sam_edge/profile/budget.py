@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -16,7 +17,7 @@ from sam_edge.profile.noise import NoiseMeter
 from sam_edge.profile.opened import open_engine
 from sam_edge.profile.plan import ASSETS, Engine, Plan
 from sam_edge.profile.quality import Quality, measure_quality
-from sam_edge.profile.session import ON_A_CLOCK, WAITING, measure_session, on_a_clock, waiting
+from sam_edge.profile.session import ON_A_CLOCK, WAITING, Schedule, measure_session, on_a_clock, waiting
 from sam_edge.profile.timing import TimedRow, Timing
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
@@ -26,10 +27,18 @@ SIZES_TRIED = ((224, 224), (224, 448), (448, 448), (448, 672), (672, 672), (672,
 """Input sizes (height, width): multiples of 224, which pad no windows."""
 REFRESH_MS = 150.0
 """In a thread, a whole frame has to be encoded this often for a session to notice what else is meant."""
+RAREST = 8
+"""Encoded once in so many frames at least: a mask that is carried for longer has little to do with the picture."""
+CARRY_MS = 8.0
+"""About what a frame costs that is not encoded: motion, and the mask carried. A session then measures it."""
 TRIED = 3
 """Sessions that are played for each schedule, the best candidate's first, until one keeps to the budget."""
 ROUNDS = 4
 """Rounds of timing: what decides is measured again in a session."""
+
+
+Key = tuple[Engine, tuple[int, int], bool, int]
+"""What tells candidates apart: engine, size, whether in a thread, and how rarely without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,8 @@ class Candidate:
     """The encoder's input (height, width) for whole frames."""
     in_thread: bool
     """The schedule: whether frames are encoded beside the camera, or every step waits for its own."""
+    encode_every: int = 1
+    """The schedule without a thread: one frame in so many is encoded, and the mask carried in between."""
     encode_ms: float | None = None
     """Median of encoding a frame."""
     decode_ms: float | None = None
@@ -50,8 +61,12 @@ class Candidate:
     """IoU with the truth."""
     step_ms: float | None = None
     """95th percentile of a step of a real session; None where none was played."""
+    step_mean_ms: float | None = None
+    """Mean of a step of that session."""
     fits: bool | None = None
     """Whether the step keeps to the budget; None where it was not looked at."""
+    fits_on_average: bool | None = None
+    """Whether the mean of a step does, which is enough where a queue takes up the frames that wait."""
     failed: str | None = None
     """Why there is nothing."""
 
@@ -70,7 +85,14 @@ class Candidate:
     @property
     def schedule(self) -> str:
         """Name the schedule."""
-        return "in a thread" if self.in_thread else "every frame"
+        if self.in_thread:
+            return "in a thread"
+        return "every frame" if self.encode_every == 1 else f"one frame in {self.encode_every}"
+
+    @property
+    def waits(self) -> bool:
+        """Whether every step waits for its own frame's encoding."""
+        return not self.in_thread and self.encode_every == 1
 
     @property
     def label(self) -> str:
@@ -89,15 +111,13 @@ class Advice:
     candidates: tuple[Candidate, ...]
     """Everything that was looked at."""
     chosen: Candidate | None
-    """The best of those that keep to the budget; None when none does."""
+    """The best of those whose steps keep to the budget, else of those that do on average; None when none does."""
 
     @property
     def front(self) -> tuple[Candidate, ...]:
         """Candidates that wait, and that no other one beats in both time and quality, the fastest first (Pareto)."""
         known = [
-            one
-            for one in self.candidates
-            if not one.in_thread and one.frame_ms is not None and one.iou is not None
+            one for one in self.candidates if one.waits and one.frame_ms is not None and one.iou is not None
         ]
         found: list[Candidate] = []
         for one in sorted(known, key=lambda one: (one.frame_ms or 0.0, -(one.iou or 0.0))):
@@ -117,9 +137,11 @@ class Advice:
             threads=engine.threads,
             size=self.chosen.size,
             in_thread=self.chosen.in_thread,
+            encode_every=self.chosen.encode_every,
             measured={
                 "budget_ms": self.budget_ms,
                 "step_p95_ms": rounded(self.chosen.step_ms),
+                "step_mean_ms": rounded(self.chosen.step_mean_ms),
                 "encode_ms": rounded(self.chosen.encode_ms),
                 "decode_ms": rounded(self.chosen.decode_ms),
                 "iou": rounded(self.chosen.iou, 4),
@@ -173,8 +195,8 @@ class Advisor:
         self._plan = Plan(
             tuple(engines), sizes=tuple(sizes), prompts=(1,), rounds=ROUNDS, video=video, gaze=gaze
         )
-        self._found = {
-            (engine, size, in_thread): Candidate(engine, size, in_thread)
+        self._found: dict[Key, Candidate] = {
+            (engine, size, in_thread, 1): Candidate(engine, size, in_thread)
             for size in self._plan.sizes
             for engine in self._plan.engines
             for in_thread in (False, True)
@@ -187,18 +209,14 @@ class Advisor:
                 yield from steps
         for engine in self._plan.engines:
             for size in self._plan.sizes:
-                yield f"quality of {size[1]}x{size[0]}, {engine.label}"
-                self._judge(engine, size)
-        for in_thread in (False, True):
-            yield from self._play(in_thread)
+                yield from self._judge(engine, size)
+        for candidates in (self._waiting(), self._sparse(), self._threaded()):
+            yield from self._play(candidates)
 
     def advice(self) -> Advice:
         """Say what was found so far."""
         candidates = tuple(self._found.values())
-        fitting = [one for one in candidates if one.fits]
-        # Where quality is the same, the faster one.
-        best = max(fitting, key=lambda one: (one.iou or 0.0, -(one.frame_ms or 0.0)), default=None)
-        return Advice(self._budget_ms, len(self._pictures), candidates, best)
+        return Advice(self._budget_ms, len(self._pictures), candidates, best_of(candidates))
 
     def _time(self, size: tuple[int, int]) -> Generator[str]:
         """Time one size on all engines."""
@@ -211,7 +229,7 @@ class Advisor:
     def _note(self, row: TimedRow) -> None:
         median_ms = row.total.median_ms if row.total is not None else None
         for in_thread in (False, True):
-            key = (row.case.engine, row.case.size, in_thread)
+            key = (row.case.engine, row.case.size, in_thread, 1)
             one = self._found[key]
             if row.failed:
                 one = replace(one, failed=row.failed)
@@ -221,48 +239,96 @@ class Advisor:
                 one = replace(one, encode_ms=median_ms)
             self._found[key] = one
 
-    def _judge(self, engine: Engine, size: tuple[int, int]) -> None:
-        """Measure the quality of a size on an engine."""
-        keys = [(engine, size, in_thread) for in_thread in (False, True)]
-        if self._found[keys[0]].failed:
+    def _judge(self, engine: Engine, size: tuple[int, int]) -> Generator[str]:
+        """Measure the quality of a size on an engine, unless no schedule could be fast enough with it."""
+        keys = [(engine, size, in_thread, 1) for in_thread in (False, True)]
+        one = self._found[keys[0]]
+        limit_ms = max(REFRESH_MS, RAREST * self._budget_ms)
+        if one.failed or one.frame_ms is None or one.frame_ms > limit_ms:
             return
-        quality, failed = None, None
+        quality, failed = self._judged_already(engine, size), None
         try:
-            with open_engine(engine) as model:
-                quality = measure_quality(model, self._pictures, size)
+            if quality is None:
+                with open_engine(engine) as model:
+                    yield f"quality of {size[1]}x{size[0]}, {engine.label}"
+                    quality = yield from measure_quality(model, self._pictures, size)
         except Exception as error:  # an engine may raise anything; the others are to go on
             failed = reason(error)
         for key in keys:
             self._found[key] = replace(self._found[key], quality=quality, failed=failed)
 
-    def _play(self, in_thread: bool) -> Generator[str]:
-        """Play sessions of what promises most, until one keeps to the budget."""
-        limit_ms = REFRESH_MS if in_thread else self._budget_ms
-        promising = [
-            one
+    def _judged_already(self, engine: Engine, size: tuple[int, int]) -> Quality | None:
+        """Return what is known of the same engine with another number of threads: masks do not depend on it."""
+        alike = (
+            one.quality
             for one in self._found.values()
-            if one.in_thread == in_thread
-            and one.frame_ms is not None
-            and one.frame_ms <= limit_ms
-            and one.iou is not None
+            if one.size == size and replace(one.engine, threads=engine.threads) == engine
+        )
+        return next((quality for quality in alike if quality is not None), None)
+
+    def _waiting(self) -> list[Candidate]:
+        """List what may do with every frame encoded."""
+        return [one for one in self._promising() if one.waits and (one.frame_ms or 0.0) <= self._budget_ms]
+
+    def _threaded(self) -> list[Candidate]:
+        """List what may do beside the camera."""
+        return [one for one in self._promising() if one.in_thread and (one.frame_ms or 0.0) <= REFRESH_MS]
+
+    def _sparse(self) -> list[Candidate]:
+        """List what may do on average when one frame in some is encoded."""
+        made = [
+            replace(one, encode_every=every)
+            for one in self._promising()
+            if one.waits and (every := spacing(one.frame_ms or 0.0, self._budget_ms)) is not None
         ]
-        promising.sort(key=lambda one: (-(one.iou or 0.0), one.frame_ms or 0.0))
-        for one in promising[:TRIED]:
+        return [one for one in made if one.encode_every > 1]
+
+    def _promising(self) -> list[Candidate]:
+        """List what was timed and judged, the best masks first."""
+        known = [one for one in self._found.values() if one.frame_ms is not None and one.iou is not None]
+        return sorted(known, key=lambda one: (-(one.iou or 0.0), one.frame_ms or 0.0))
+
+    def _play(self, candidates: Sequence[Candidate]) -> Generator[str]:
+        """Play sessions of what promises most, until one keeps to the budget."""
+        for one in candidates[:TRIED]:
             yield f"session, {one.label}"
             played = self._played(one)
-            self._found[one.engine, one.size, one.in_thread] = played
-            if played.fits:
+            self._found[one.engine, one.size, one.in_thread, one.encode_every] = played
+            if played.fits or (played.encode_every > 1 and played.fits_on_average):
                 return
 
     def _played(self, one: Candidate) -> Candidate:
         mode, play = (ON_A_CLOCK, on_a_clock) if one.in_thread else (WAITING, waiting)
+        schedule = Schedule(mode, one.size, one.encode_every)
         try:
-            row, _ = measure_session(one.engine, self._plan.video, self._plan.gaze, mode, play, size=one.size)
+            row, _ = measure_session(one.engine, self._plan.video, self._plan.gaze, schedule, play)
         except Exception as error:  # as above
-            return replace(one, failed=reason(error), fits=False)
+            return replace(one, failed=reason(error), fits=False, fits_on_average=False)
         total = row.stages.get("total")
-        step_ms = total.p95_ms if total is not None else None
-        return replace(one, step_ms=step_ms, fits=step_ms is not None and step_ms <= self._budget_ms)
+        if total is None:
+            return replace(one, failed="no step was timed: the video is too short", fits=False)
+        return replace(
+            one,
+            step_ms=total.p95_ms,
+            step_mean_ms=total.mean_ms,
+            fits=total.p95_ms <= self._budget_ms,
+            fits_on_average=total.mean_ms <= self._budget_ms,
+        )
+
+
+def best_of(candidates: Sequence[Candidate]) -> Candidate | None:
+    """Choose the best masks of those that keep to the budget, else of those that do on average; None when none does."""
+    fitting = [one for one in candidates if one.fits] or [one for one in candidates if one.fits_on_average]
+    # Where quality is the same, the faster one.
+    return max(fitting, key=lambda one: (one.iou or 0.0, -(one.frame_ms or 0.0)), default=None)
+
+
+def spacing(frame_ms: float, budget_ms: float) -> int | None:
+    """Return how rarely frames must be encoded so that a step's mean keeps to the budget; None for too rarely."""
+    if budget_ms <= CARRY_MS:
+        return None
+    every = max(1, math.ceil(frame_ms / (budget_ms - CARRY_MS)))
+    return every if every <= RAREST else None
 
 
 def advise(advisor: Advisor, say: Callable[[str], None] | None = None) -> tuple[Advice, bool]:

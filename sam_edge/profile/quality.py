@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,8 +29,10 @@ class Quality:
     """Mean of the mask after a close-up of it, as a session makes them in a thread."""
 
 
-def measure_quality(model: Segmenter, pictures: Sequence[LabelledPicture], size: tuple[int, int]) -> Quality:
-    """Prompt every thing by its deepest place.
+def measure_quality(
+    model: Segmenter, pictures: Sequence[LabelledPicture], size: tuple[int, int]
+) -> Generator[str, None, Quality]:
+    """Prompt every thing by its deepest place; says how far it is.
 
     Args:
         model: what is measured.
@@ -39,18 +41,21 @@ def measure_quality(model: Segmenter, pictures: Sequence[LabelledPicture], size:
     """
     whole: list[float] = []
     closer: list[float] = []
-    for picture in pictures:
+    for index, picture in enumerate(pictures):
+        yield f"quality of {size[1]}x{size[0]}: picture {index + 1} of {len(pictures)}"
         embedding = model.encode(picture.image, size=size)
-        for point, thing in zip(picture.points, picture.objects, strict=True):
-            masks = model.decode(embedding, points=point[None])
-            whole.append(iou(masks.best, thing))
+        # All things of a picture in one call, which takes half as long as one by one.
+        masks = model.decode(embedding, points=np.asarray(picture.points)[:, None])
+        for number, thing in enumerate(picture.objects):
+            whole.append(iou(masks.masks[number, 0], thing))
+            low = masks.logits[number, 0]
             track = Track(
                 object_id=0,
                 time_ns=0,
-                soft=on_grid(masks.logits[0], embedding),
-                score=float(masks.scores[0]),
+                soft=on_grid(low, embedding),
+                score=float(masks.scores[number, 0]),
                 decoded_ns=0,
-                low=masks.logits[0],
+                low=low,
                 embedding=embedding,
             )
             closer.append(iou(closed_up(model, picture.image, track), thing))

@@ -32,6 +32,18 @@ WAITING, ON_A_CLOCK = "every step waits", "on a clock"
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """How a session is run."""
+
+    mode: str
+    """`WAITING` or `ON_A_CLOCK`."""
+    size: tuple[int, int] | None = None
+    """The encoder's input (height, width) for whole frames; None is the session's choice."""
+    encode_every: int = 1
+    """One frame in so many is encoded, where every step waits."""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRow:
     """One session on a video and a gaze recording."""
 
@@ -77,7 +89,7 @@ def measure_sessions(engine: Engine, video: Path, gaze: Path, keep: Keep) -> Gen
     for mode, play in ((WAITING, waiting), (ON_A_CLOCK, on_a_clock)):
         yield f"{mode}, {engine.label}"
         try:
-            keep(*measure_session(engine, video, gaze, mode, play))
+            keep(*measure_session(engine, video, gaze, Schedule(mode), play))
         except Exception as error:  # an engine may raise anything; the rest of the profile is to go on
             keep(SessionRow(engine, mode, failed=reason(error)), None)
 
@@ -86,9 +98,9 @@ Play = Callable[[GazeSession, FrameReader, Sequence[GazeSample]], list[Shown]]
 
 
 def measure_session(
-    engine: Engine, video: Path, gaze: Path, mode: str, play: Play, *, size: tuple[int, int] | None = None
+    engine: Engine, video: Path, gaze: Path, schedule: Schedule, play: Play
 ) -> tuple[SessionRow, Trace]:
-    """Play one session; `size` is the encoder's input (height, width) for whole frames, None the session's choice."""
+    """Play one session."""
     recording = read(gaze)
     px_per_deg = recording.px_per_deg or PX_PER_DEG
     threads = cv2.getNumThreads()
@@ -98,11 +110,17 @@ def measure_session(
         with (
             open_engine(engine) as model,
             open_frames(video) as reader,
-            GazeSession(model, px_per_deg=px_per_deg, size=size, in_thread=mode == ON_A_CLOCK) as session,
+            GazeSession(
+                model,
+                px_per_deg=px_per_deg,
+                size=schedule.size,
+                in_thread=schedule.mode == ON_A_CLOCK,
+                encode_every=schedule.encode_every,
+            ) as session,
         ):
             with session.trace() as trace:
                 shown = play(session, reader, recording.samples)
-            return summed_up(engine, mode, shown, reader), trace
+            return summed_up(engine, schedule.mode, shown, reader), trace
     finally:
         cv2.setNumThreads(threads)
 

@@ -38,6 +38,8 @@ class Summary:
     """The fastest call."""
     max_ms: float
     """The slowest call."""
+    mean_ms: float
+    """The mean of all calls: what counts where they wait in a queue."""
 
 
 def summarise(times_ms: Sequence[float], rounds: Sequence[int] | None = None) -> Summary | None:
@@ -63,6 +65,7 @@ def summarise(times_ms: Sequence[float], rounds: Sequence[int] | None = None) ->
         mad_ms=float(np.median(np.abs(times - median))),
         min_ms=float(times.min()),
         max_ms=float(times.max()),
+        mean_ms=float(times.mean()),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 import sam_edge
 from sam_edge.config import Config, read_config
 from sam_edge.errors import EngineError, InputError
-from sam_edge.profile.budget import LABELLED, Advice, Advisor, Candidate, advise
+from sam_edge.profile.budget import LABELLED, RAREST, Advice, Advisor, Candidate, advise, best_of, spacing
 from sam_edge.profile.budget_page import advice_json, advice_page, advice_table
 from sam_edge.profile.environment import gather_machine
 from sam_edge.profile.plan import Engine, Plan
@@ -22,7 +22,8 @@ from sam_edge.stream.session import GazeSession
 
 
 def candidate(engine: Engine, side: int, ms: float, iou: float, **values: object) -> Candidate:
-    made = Candidate(engine, (side, side), False, ms - 1, 1.0, Quality(10, iou, 0.01, iou))
+    quality = Quality(10, iou, 0.01, iou)
+    made = Candidate(engine, (side, side), False, encode_ms=ms - 1, decode_ms=1.0, quality=quality)
     return replace(made, **values)  # type: ignore[arg-type]
 
 
@@ -60,6 +61,48 @@ def test_advice_as_json(advice: Advice) -> None:
     content = json.loads(json.dumps(advice_json(advice, gather_machine(), complete=True)))
     assert content["chosen"]["size"] == [448, 448]
     assert [one["front"] for one in content["candidates"]] == [True, True, False, True, False]
+
+
+def test_what_fits_at_every_step_goes_before_what_fits_on_average(fake: Engine, tmp_path: Path) -> None:
+    sparse = candidate(
+        fake, 896, 60, 0.9, encode_every=3, step_ms=80.0, step_mean_ms=30.0, fits=False, fits_on_average=True
+    )
+    steady = candidate(fake, 224, 10, 0.6, step_ms=12.0, step_mean_ms=11.0, fits=True, fits_on_average=True)
+    slow = candidate(fake, 672, 50, 0.95, step_ms=70.0, step_mean_ms=50.0, fits=False, fits_on_average=False)
+    assert best_of([sparse, steady, slow]) is steady
+    assert best_of([slow]) is None
+    assert best_of([sparse, slow]) is sparse
+    advice = Advice(33.0, 10, (sparse, slow), sparse)
+    text = advice_table(advice)
+    assert "896x896, fake, 1 thread, one frame in 3" in text
+    assert "30.0 ms a step on average within 33 ms, though a step that encodes takes 80.0 ms" in text
+    assert advice.front == (slow,), "what is carried is no quality of its own"
+    config = advice.config(tmp_path)
+    assert config is not None
+    config.write(tmp_path / "config.json")
+    assert read_config(tmp_path / "config.json").encode_every == 3
+    with sam_edge.load(config=config) as model, GazeSession(model, config=config) as session:
+        assert (session._every, session._threads) == (3, None)
+    with sam_edge.load(config=config) as model, GazeSession(model, config=config, in_thread=True) as session:
+        assert (session._every, session._threads is None) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("frame_ms", "budget_ms", "every"),
+    [(20.0, 33.0, 1), (26.0, 33.0, 2), (75.0, 33.0, 3), (25.0 * RAREST + 1, 33.0, None), (1.0, 8.0, None)],
+)
+def test_how_rarely_frames_must_be_encoded(frame_ms: float, budget_ms: float, every: int | None) -> None:
+    """25 ms of every 33 are left for encoding, once 8 are gone for motion and for carrying the mask."""
+    assert spacing(frame_ms, budget_ms) == every
+
+
+def test_masks_are_judged_once_whatever_the_threads(plan: Plan, fake: Engine) -> None:
+    engines = [fake, replace(fake, threads=2)]
+    advisor = Advisor(engines, 10_000.0, sizes=[(224, 224)], pictures=1, video=plan.video, gaze=plan.gaze)
+    said: list[str] = []
+    advice, _ = advise(advisor, said.append)
+    assert len({one.iou for one in advice.candidates if one.waits}) == 1
+    assert sum(text.startswith("quality of 224x224: picture 1") for text in said) == 1
 
 
 def test_nothing_within_the_budget(advice: Advice, tmp_path: Path) -> None:
@@ -134,7 +177,7 @@ def test_a_configuration_is_taken_by_load_and_by_a_session(advice: Advice, tmp_p
         with sam_edge.load(config=given) as model, GazeSession(model, config=given) as session:
             assert model.runtime.name == "fake"
             assert session._size == (448, 448)
-            assert session._thread is None
+            assert session._threads is None
 
 
 def test_what_is_given_goes_before_the_configuration(tmp_path: Path) -> None:
@@ -145,7 +188,7 @@ def test_what_is_given_goes_before_the_configuration(tmp_path: Path) -> None:
         assert model.runtime.name == "fake"
         with GazeSession(model, size=(64, 64), config=config) as session:
             assert session._size == (64, 64)
-            assert session._thread is not None
+            assert session._threads is not None
 
 
 def test_a_bundle_is_found_from_the_configurations_folder(
@@ -175,6 +218,7 @@ def test_a_bundle_is_found_from_the_configurations_folder(
         ('{"kind": "sam-edge config", "schema": 1, "size": [448]}', "size is"),
         ('{"kind": "sam-edge config", "schema": 1, "runtime": 3}', "runtime is 3"),
         ('{"kind": "sam-edge config", "schema": 1, "in_thread": "yes"}', "in_thread is"),
+        ('{"kind": "sam-edge config", "schema": 1, "encode_every": null}', "encode_every is"),
     ],
 )
 def test_configurations_that_are_refused(tmp_path: Path, content: str, said: str) -> None:
