@@ -38,6 +38,7 @@ from sam_edge.serve.messages import (
     Action,
     Answer,
     Camera,
+    EyeAnswer,
     Fault,
     Frame,
     Gaze,
@@ -63,7 +64,7 @@ PINGS_AT_FIRST, PING_S = 5, 1.0
 PINGS_KEPT = 12
 """Round trips that are remembered; the shortest of them counts."""
 KEPT = 256
-"""Selections that wait to be received, at most; the oldest go first."""
+"""Selections, and answers about eyes, that wait to be received, at most; the oldest go first."""
 LISTEN_S = 0.1
 ROOM_S = 0.005
 EARLIEST = 0.85
@@ -101,6 +102,7 @@ class Client:
         self._end = end
         self._changed = threading.Condition()
         self._selections: queue.Queue[Selected | SessionError] = queue.Queue()
+        self._eye_answers: queue.Queue[EyeAnswer | SessionError] = queue.Queue()
         self._triggers: dict[int, Future[int]] = {}
         self._pings: deque[ClockOffset] = deque(maxlen=PINGS_KEPT)
         self._in_flight: set[int] = set()
@@ -259,6 +261,19 @@ class Client:
         """Forget everything."""
         return self._trigger(Action.RESTART)
 
+    def send(self, message: Request) -> None:
+        """Send any message of the protocol: `sam_edge.serve.client_eye` says those about a camera on the person.
+
+        Raises:
+            SessionError: the connection has ended.
+        """
+        self._send(message)
+
+    def receive_eye(self, timeout_s: float = 0.0) -> EyeAnswer | None:
+        """Return the oldest answer about the person's eyes that was not received yet. Errors as `receive`."""
+        answer: EyeAnswer | None = self._next_of(self._eye_answers, timeout_s)
+        return answer
+
     def receive(self, timeout_s: float = 0.0) -> Selected | None:
         """Return the oldest selection that was not received yet; None when none comes in time.
 
@@ -266,10 +281,12 @@ class Client:
             RefusedError: the server could not use a frame, or ended the connection.
             SessionError: the connection was lost.
         """
+        selected: Selected | None = self._next_of(self._selections, timeout_s)
+        return selected
+
+    def _next_of(self, waiting: queue.Queue[Any], timeout_s: float) -> Any:
         try:
-            found = (
-                self._selections.get(timeout=timeout_s) if timeout_s > 0 else self._selections.get_nowait()
-            )
+            found = waiting.get(timeout=timeout_s) if timeout_s > 0 else waiting.get_nowait()
         except queue.Empty:
             self._check()
             return None
@@ -363,7 +380,7 @@ class Client:
     def _take(self, answer: Answer, now_ns: int) -> None:
         if isinstance(answer, Selected):
             self._answered(answer.frame_id)
-            self._queue(answer)
+            _put(self._selections, answer)
         elif isinstance(answer, Skipped):
             self.skipped += 1
             self._answered(answer.frame_id)
@@ -382,6 +399,8 @@ class Client:
                 self._pings.append(ClockOffset(offset_ns, half_ns))
         elif isinstance(answer, Fault):
             self._refused(answer)
+        elif isinstance(answer, EyeAnswer):
+            _put(self._eye_answers, answer)
 
     def _refused(self, fault: Fault) -> None:
         error = RefusedError(fault)
@@ -393,14 +412,8 @@ class Client:
             return
         if fault.about == protocol.FRAME:
             self._answered(fault.related_id)
-        self._queue(error)
-
-    def _queue(self, found: Selected | SessionError) -> None:
-        if self._selections.qsize() >= KEPT:
-            # Somebody may take the last one meanwhile.
-            with suppress(queue.Empty):
-                self._selections.get_nowait()
-        self._selections.put(found)
+        of_eye = protocol.FACE <= fault.about <= protocol.CLICKED
+        _put(self._eye_answers if of_eye else self._selections, error)
 
     def _answered(self, number: int) -> None:
         with self._changed:
@@ -413,8 +426,9 @@ class Client:
                 self._error = error
             waiting, self._triggers = self._triggers, {}
             self._changed.notify_all()
-        # Wakes who waits for a selection.
-        self._queue(error)
+        # Wakes who waits for a selection, or for what the eyes do.
+        _put(self._selections, error)
+        _put(self._eye_answers, error)
         for one in waiting.values():
             one.set_exception(error)
 
@@ -519,6 +533,14 @@ def jpeg_of(image: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> bytes:
     if not done:
         raise InputError(f"image: {image.shape} cannot be written as JPEG")
     return data.tobytes()
+
+
+def _put(waiting: queue.Queue[Any], found: Answer | SessionError) -> None:
+    if waiting.qsize() >= KEPT:
+        # Somebody may take the last one meanwhile.
+        with suppress(queue.Empty):
+            waiting.get_nowait()
+    waiting.put(found)
 
 
 def _parts(samples: list[Any]) -> Iterator[list[Any]]:

@@ -176,6 +176,7 @@ class Http:
     async def _told(self, request: Request) -> Response:
         gauges = {
             "sam_edge_clients": float(self._streams.clients),
+            "sam_edge_eyes": float(self._streams.eyes),
             "sam_edge_waiting_for_model": float(self._engines.waiting),
         }
         return Response(self._metrics.text(gauges), headers={"content-type": CONTENT_TYPE})
@@ -224,6 +225,11 @@ class Http:
             "formats": {
                 "frame": [one.name.lower() for one in PictureFormat],
                 "mask": [one.name.lower() for one in MaskFormat],
+            },
+            "eye": {
+                "face_bytes": limits.face_bytes,
+                "face_pixels": limits.face_pixels,
+                "faces_per_s": limits.faces_per_s,
             },
             "decoder": self._decoder(),
         }

@@ -25,6 +25,14 @@ class Limits:
     """Most messages a second of one client."""
     samples_per_s: float = 4000.0
     """Most gaze samples a second of one client."""
+    eyes: int = 4
+    """Most cameras that look at a person, of all clients: each keeps a third of a core busy."""
+    face_bytes: int = 1 << 20
+    """Most bytes of a face's picture."""
+    face_pixels: int = 1 << 20
+    """Most pixels of a face's picture: 1280x720 fits."""
+    faces_per_s: float = 60.0
+    """Most faces a second of one client."""
     hello_s: float = 5.0
     """Seconds in which a client has to say hello, and a new connection its first request."""
     idle_s: float = 30.0

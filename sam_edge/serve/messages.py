@@ -15,6 +15,17 @@ from sam_edge.errors import InputError
 from sam_edge.gaze.adapters.ray_projection import Axes, Pose, RayCamera, Space, Vector
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.masks.rle import MAX_PIXELS, Rle
+from sam_edge.serve.eye_messages import (
+    Aimed,
+    Calibrate,
+    Calibrated,
+    Clicked,
+    Eye,
+    Face,
+    Sight,
+    Stage,
+    Target,
+)
 from sam_edge.serve.wire import Code
 from sam_edge.stream.selection import State
 
@@ -446,7 +457,11 @@ def mask_of_png(data: bytes, size: tuple[int, int]) -> NDArray[np.bool_]:
     return np.asarray(found > 127)
 
 
-Request: TypeAlias = Hello | Wanted | Frame | Gaze | Rays | Camera | Trigger | Ping
+EyeRequest: TypeAlias = Eye | Face | Stage | Calibrate | Target | Clicked
+"""What a client says about a camera that looks at the person."""
+EyeAnswer: TypeAlias = Sight | Aimed | Calibrated
+"""What a server says about it."""
+Request: TypeAlias = Hello | Wanted | Frame | Gaze | Rays | Camera | Trigger | Ping | EyeRequest
 """What a client says. `Wanted` alone is a configure message."""
-Answer: TypeAlias = Welcome | Selected | Grant | Skipped | Triggered | Pong | Fault
+Answer: TypeAlias = Welcome | Selected | Grant | Skipped | Triggered | Pong | Fault | EyeAnswer
 """What a server says."""

@@ -17,6 +17,8 @@ HELP = {
     ),
     "sam_edge_frames_total": ("counter", "Frames that came, by what became of them."),
     "sam_edge_gaze_samples_total": ("counter", "Gaze samples that came."),
+    "sam_edge_eyes": ("gauge", "Cameras that look at a person now."),
+    "sam_edge_faces_total": ("counter", "Pictures of faces that came, by what became of them."),
     "sam_edge_received_bytes_total": ("counter", "Bytes of messages that came."),
     "sam_edge_sent_bytes_total": ("counter", "Bytes of messages that went out."),
     "sam_edge_waiting_for_model": ("gauge", "Calls that wait for their turn on the model now."),

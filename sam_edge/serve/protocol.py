@@ -9,13 +9,20 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from sam_edge.serve import protocol_answers, protocol_gaze, protocol_requests
+from sam_edge.serve import protocol_answers, protocol_eye, protocol_gaze, protocol_requests
 from sam_edge.serve.messages import Answer, Request
 from sam_edge.serve.protocol_kinds import (
+    AIMED,
+    CALIBRATE,
+    CALIBRATED,
+    CALIBRATION_BYTES,
     CAMERA,
+    CLICKED,
     CLOSE_CODES_FROM,
     CONFIGURE,
     ERROR,
+    EYE,
+    FACE,
     FRAME,
     GAZE,
     GAZE_SAMPLE_BYTES,
@@ -31,8 +38,12 @@ from sam_edge.serve.protocol_kinds import (
     RAYS,
     SAMPLES_A_MESSAGE,
     SELECTION,
+    SIGHT,
     SKIPPED,
     SMALLEST_SIDE_PX,
+    STAGE,
+    TARGET,
+    TARGETS,
     TRIGGER,
     TRIGGERED,
     VERSION,
@@ -44,10 +55,17 @@ from sam_edge.serve.protocol_kinds import (
 from sam_edge.serve.wire import ProtocolError, Reader
 
 __all__ = [
+    "AIMED",
+    "CALIBRATE",
+    "CALIBRATED",
+    "CALIBRATION_BYTES",
     "CAMERA",
+    "CLICKED",
     "CLOSE_CODES_FROM",
     "CONFIGURE",
     "ERROR",
+    "EYE",
+    "FACE",
     "FRAME",
     "GAZE",
     "GAZE_SAMPLE_BYTES",
@@ -63,8 +81,12 @@ __all__ = [
     "RAY_SAMPLE_BYTES",
     "SAMPLES_A_MESSAGE",
     "SELECTION",
+    "SIGHT",
     "SKIPPED",
     "SMALLEST_SIDE_PX",
+    "STAGE",
+    "TARGET",
+    "TARGETS",
     "TRIGGER",
     "TRIGGERED",
     "VERSION",
@@ -80,9 +102,10 @@ _WRITERS: dict[type, Write] = {
     **protocol_requests.WRITERS,
     **protocol_gaze.WRITERS,
     **protocol_answers.WRITERS,
+    **protocol_eye.WRITERS,
 }
-_REQUESTS: Readers = {**protocol_requests.READERS, **protocol_gaze.READERS}
-_ANSWERS: Readers = protocol_answers.READERS
+_REQUESTS: Readers = {**protocol_requests.READERS, **protocol_gaze.READERS, **protocol_eye.REQUESTS}
+_ANSWERS: Readers = {**protocol_answers.READERS, **protocol_eye.ANSWERS}
 
 
 def encode(message: Request | Answer) -> bytes:

@@ -11,7 +11,9 @@ VERSION = 1
 """What this module speaks."""
 MAGIC = b"SEGE"
 HELLO, FRAME, GAZE, RAYS, CAMERA, TRIGGER, PING, CONFIGURE = range(0x01, 0x09)
+FACE, EYE, STAGE, CALIBRATE, TARGET, CLICKED = range(0x09, 0x0F)
 WELCOME, SELECTION, GRANT, SKIPPED, TRIGGERED, PONG, ERROR = range(0x81, 0x88)
+SIGHT, AIMED, CALIBRATED = range(0x88, 0x8B)
 SMALLEST_SIDE_PX = 32
 """Frames are at least this high and wide."""
 LARGEST_SIDE_PX = 16384
@@ -22,6 +24,10 @@ WINDOW_LIMIT = 8
 """Most frames that a client ever has unanswered."""
 MESSAGE_TEXT_LIMIT = 1024
 """Longest text of an error, bytes."""
+TARGETS = 64
+"""Targets of one calibration have numbers below this."""
+CALIBRATION_BYTES = 4096
+"""Longest calibration that a client keeps."""
 CLOSE_CODES_FROM = 4000
 """A connection that ends with an error is closed with this plus the error's code."""
 GAZE_SAMPLE_BYTES, RAY_SAMPLE_BYTES = 32, 72

@@ -28,6 +28,7 @@ class Sight:
         self._lock = threading.Lock()
         self._camera: Camera | None = None
         self._frame_size: tuple[int, int] | None = None
+        self._watched_px_per_deg: float | None = None
 
     def camera(self, camera: Camera) -> None:
         """Project rays into this camera from here on."""
@@ -58,8 +59,10 @@ class Sight:
 
     @property
     def px_per_deg(self) -> float | None:
-        """Frame pixels in a degree of visual angle in the middle of the picture; None without a camera."""
+        """Frame pixels in a degree of visual angle in the middle of the picture; None when nobody knows."""
         with self._lock:
+            if self._watched_px_per_deg is not None:
+                return self._watched_px_per_deg
             if self._camera is None:
                 return None
             return self._camera.camera.fx_px * RADIANS_A_DEGREE * self._scale(self._camera.camera)[0]
@@ -68,6 +71,15 @@ class Sight:
         """Take samples in pixels."""
         for sample in gaze.samples:
             self._buffer.push(sample)
+
+    def look(self, sample: GazeSample) -> None:
+        """Take one sample in pixels."""
+        self._buffer.push(sample)
+
+    def watch(self, px_per_deg: float | None) -> None:
+        """Note frame pixels in a degree where frames are shown on a screen; None when they are not."""
+        with self._lock:
+            self._watched_px_per_deg = px_per_deg
 
     def rays(self, rays: Rays) -> None:
         """Take lines of sight.

@@ -14,10 +14,13 @@ import sam_edge
 from sam_edge.serve import protocol
 from sam_edge.serve.access import Access
 from sam_edge.serve.engines import Engines
+from sam_edge.serve.eye_camera import EyeCamera
+from sam_edge.serve.eye_messages import Eye, Face
 from sam_edge.serve.limits import Limits, RateLimit
 from sam_edge.serve.messages import (
     Answer,
     Camera,
+    EyeRequest,
     Fault,
     Frame,
     Gaze,
@@ -38,7 +41,7 @@ from sam_edge.serve.wire import Code, ProtocolError
 
 TEXT_CLOSES_WITH = 1003
 """The close code of a text message where only binary ones are accepted (RFC 6455, 7.4.1)."""
-GOES_ON = {Code.ORDER, Code.PICTURE, Code.ENGINE}
+GOES_ON = {Code.ORDER, Code.PICTURE, Code.ENGINE, Code.BUSY}
 """Errors that do not end a connection."""
 WATCH_S = 0.5
 """Silence is looked for this often."""
@@ -63,6 +66,8 @@ class Streams:
         self.default_size = default_size
         self.crowd = Crowd()
         self.closing = False
+        self.eyes = 0
+        """Cameras that look at a person now."""
         self._all: set[Stream] = set()
         self._welcomed = 0
         self._numbered = 0
@@ -127,6 +132,9 @@ class Stream:
         self._heard_s = time.monotonic()
         self._messages = RateLimit(self._limits.messages_per_s)
         self._frames = RateLimit(self._limits.frames_per_s)
+        self._faces = RateLimit(self._limits.faces_per_s)
+        self._eye: EyeCamera | None = None
+        self._watching = False
         self._samples = RateLimit(self._limits.samples_per_s, burst=2 * protocol.SAMPLES_A_MESSAGE)
 
     async def serve(self) -> None:
@@ -185,6 +193,7 @@ class Stream:
                 viewer.stop()
                 self.outbox.end()
                 await asyncio.gather(watching, listening, return_exceptions=True)
+                await self._end_eye()
                 await asyncio.to_thread(viewer.join)
         finally:
             self._all.leave()
@@ -259,6 +268,12 @@ class Stream:
         except ProtocolError as error:
             self._refuse(error, kind, number)
 
+    async def _end_eye(self) -> None:
+        self._watch_eye(False)
+        if self._eye is not None:
+            self._eye.stop()
+            await asyncio.to_thread(self._eye.join)
+
     def _take(self, message: object, viewer: Viewer, at_ns: int) -> None:
         if isinstance(message, Frame):
             self._count(self._frames, 1, "frames")
@@ -278,8 +293,44 @@ class Stream:
             self.outbox.put(Pong(message.number, message.sent_ns, at_ns, 0))
         elif isinstance(message, Wanted):
             viewer.configure(message)
+        elif isinstance(message, EyeRequest):
+            self._take_eye(message, viewer, at_ns)
         else:
             raise ProtocolError("hello: it was said already")
+
+    def _take_eye(self, message: EyeRequest, viewer: Viewer, at_ns: int) -> None:
+        if isinstance(message, Eye):
+            self._watch_eye(message.screen is not None)
+        elif isinstance(message, Face):
+            self._count(self._faces, 1, "faces")
+            if len(message.data) > self._limits.face_bytes:
+                raise ProtocolError(
+                    f"face: {len(message.data)} bytes; accepted: {self._limits.face_bytes}", Code.TOO_LARGE
+                )
+        if self._eye is None and not self._watching:
+            raise ProtocolError("eye: none is watched; send eye first", Code.ORDER)
+        if self._eye is None:
+            self._eye = EyeCamera(
+                viewer.sight,
+                say=self.outbox.put,
+                most_pixels=self._limits.face_pixels,
+                metrics=self._metrics,
+            )
+        self._eye.tell(message, at_ns)
+
+    def _watch_eye(self, watching: bool) -> None:
+        """Count this client's eye camera in or out.
+
+        Raises:
+            ProtocolError: there are as many as accepted.
+        """
+        if watching and not self._watching and self._all.eyes >= self._limits.eyes:
+            raise ProtocolError(
+                f"eye: the server watches {self._all.eyes} faces, the most it takes; try again later",
+                Code.BUSY,
+            )
+        self._all.eyes += watching - self._watching
+        self._watching = watching
 
     def _count_samples(self, count: int) -> None:
         self._count(self._samples, count, "gaze samples")

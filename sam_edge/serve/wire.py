@@ -34,6 +34,7 @@ class Code(IntEnum):
     SILENCE = 10
     ENGINE = 11
     CLOSING = 12
+    BUSY = 13
 
 
 class ProtocolError(InputError):

@@ -17,8 +17,24 @@ from numpy.typing import NDArray
 from sam_edge.errors import InputError
 from sam_edge.gaze.adapters.ray_projection import Pose, RayCamera
 from sam_edge.gaze.samples import GazeSample
+from sam_edge.gaze.webcam.sight import Screen
 from sam_edge.media.png import encode_png
 from sam_edge.serve import protocol
+from sam_edge.serve.eye_messages import (
+    Aimed,
+    Aiming,
+    Calibrate,
+    Calibrated,
+    CalibrationAction,
+    Clicked,
+    Eye,
+    Face,
+    Seen,
+    Sight,
+    Stage,
+    Target,
+    TargetError,
+)
 from sam_edge.serve.messages import (
     Action,
     Answer,
@@ -76,6 +92,15 @@ REQUESTS: list[Request] = [
     Trigger(5, Action.RESTART),
     Ping(9, 10),
     Ping(9, 10, -(2**62), 3),
+    Eye(None),
+    Eye(Screen((1080, 1920), 530.0, 8.0, -4.0), 64.0),
+    Face(3, -9, (480, 640), b"\xff\xd8 no picture"),
+    Stage((12.5, -4.0), (1.5, 1.25)),
+    Calibrate(CalibrationAction.BEGIN),
+    Calibrate(CalibrationAction.RESTORE, b'{"schema": 1}'),
+    Target(8, 2**60, (96.0, 54.5)),
+    Target(63, 1, (1.0, 2.0), check=True),
+    Clicked(77, (3.5, 4.5), 20.0),
 ]
 PATCH = np.zeros((6, 8), np.bool_)
 PATCH[1:4, 2:7] = True
@@ -83,6 +108,14 @@ THING = Thing(
     4, True, False, 0.875, (10.0, 20.0, 18.0, 26.0), 15, (10, 20, 8, 6), MaskFormat.RUNS, runs_of(PATCH)
 )
 CONTOUR = np.array([[0, 0], [4, 0], [4, 4]], np.float32)
+SIGHT = Sight(
+    6,
+    GazeSample(5, 100.5, 200.5, 1.0, covariance_px2=(400.0, 10.0, 900.0)),
+    Seen((1.0, 2.0, 3.0, 4.0), (5.0, 6.0, 7.0, 8.0), 600.0),
+    calibrated=True,
+    learned=1.0,
+    took_ms=12.5,
+)
 ANSWERS: list[Answer] = [
     Welcome(1, 1, 1, 1, 99, 1000, 2000, 60.0, 2, 30.0, None, "sam-edge 0", "m", "fake", "int8+bf16"),
     Welcome(2, 1, 1, 1, 99, 1000, 2000, 60.0, 2, 30.0, (448, 672), "", "", "", ""),
@@ -98,6 +131,15 @@ ANSWERS: list[Answer] = [
     Pong(1, -2, 3, 4),
     Fault(Code.PICTURE, "Größe", protocol.FRAME, 4),
     Fault(Code.CLOSING, "", fatal=True),
+    SIGHT,
+    Aimed(3, Aiming.COLLECTING, 0.25, 12),
+    Aimed(0, Aiming.UNSTEADY, 0.0, 0),
+    Calibrated(CalibrationAction.ABANDON),
+    Calibrated(
+        CalibrationAction.FINISH, 60.0, 1.5, 2.5, 0.75, 40.0,
+        (TargetError(4, True, False, (1.0, 2.0), (4.0, 6.0)), TargetError(5, False, True, (8.0, 9.0), (8.0, 9.0))),
+        b"kept",
+    ),
 ]  # fmt: skip
 
 
@@ -186,6 +228,41 @@ def test_the_bytes_of_answers_are_those_of_the_page() -> None:
     assert protocol.encode(Fault(Code.CLOSING, "ab", fatal=True)) == fault
 
 
+def test_the_bytes_about_an_eye_are_those_of_the_page() -> None:
+    """As above, for the camera that looks at the person."""
+    face = struct.pack("<BBHIqHHI", 9, 0, 0, 3, -9, 640, 480, 0) + b"jpeg"
+    assert protocol.encode(Face(3, -9, (480, 640), b"jpeg")) == face
+    eye = struct.pack("<BBHIHH4f", 10, 1, 0, 0, 1920, 1080, 530, 8, -4, 64)
+    assert protocol.encode(Eye(Screen((1080, 1920), 530.0, 8.0, -4.0), 64.0)) == eye
+    assert protocol.encode(Eye(None)) == struct.pack("<BBHI", 10, 0, 0, 0) + bytes(20)
+    stage = struct.pack("<BBHI4f", 11, 0, 0, 0, 12.5, -4, 1.5, 1.25)
+    assert protocol.encode(Stage((12.5, -4.0), (1.5, 1.25))) == stage
+    restore = struct.pack("<BBHIBBH", 12, 0, 0, 0, 4, 0, 4) + b"kept"
+    assert protocol.encode(Calibrate(CalibrationAction.RESTORE, b"kept")) == restore
+    target = struct.pack("<BBHIq2f", 13, 1, 0, 9, 5, 1.5, 2.5)
+    assert protocol.encode(Target(9, 5, (1.5, 2.5), check=True)) == target
+    clicked = struct.pack("<BBHIq3f", 14, 0, 0, 0, 77, 3.5, 4.5, 20)
+    assert protocol.encode(Clicked(77, (3.5, 4.5), 20.0)) == clicked
+    sight = struct.pack(
+        "<BBHIq8f9f", 0x88, 5, 0, 6, 5, 100.5, 200.5, 1, 400, 10, 900, 1, 12.5, 1, 2, 3, 4, 5, 6, 7, 8, 600
+    )
+    assert len(sight) == 84
+    assert protocol.encode(SIGHT) == sight
+    aimed = struct.pack("<BBHIBBHf", 0x89, 0, 0, 3, 0, 0, 12, 0.25)
+    assert protocol.encode(Aimed(3, Aiming.COLLECTING, 0.25, 12)) == aimed
+    calibrated = struct.pack("<BBHIBBH5f", 0x8A, 0, 0, 0, 2, 2, 4, 60, 1.5, 2.5, 0.75, 40)
+    calibrated += struct.pack("<HH4f", 4, 1, 1, 2, 4, 6) + struct.pack("<HH4f", 5, 2, 8, 9, 8, 9) + b"kept"
+    assert protocol.encode(ANSWERS[-1]) == calibrated
+
+
+def test_a_face_that_was_not_seen_has_no_place() -> None:
+    lost = Sight(6, GazeSample(5, math.nan, math.nan, 0.0), None, blinking=True, learned=0.5)
+    found = protocol.decode_answer(protocol.encode(lost))
+    assert isinstance(found, Sight)
+    assert (found.seen, found.blinking, found.learned) == (None, True, 0.5)
+    assert not found.sample.valid
+
+
 def test_a_code_of_a_later_server_is_unknown() -> None:
     later = struct.pack("<BBHIHBB", 0x87, 0, 0, 0, 77, 0, 0) + b"\x00\x00"
     found = protocol.decode_answer(later)
@@ -217,6 +294,18 @@ def test_a_code_of_a_later_server_is_unknown() -> None:
         (struct.pack("<BBHI", protocol.RAYS, 6, 0, 1) + bytes(72), "space"),
         (protocol.encode(Trigger(1, Action.SELECT, point_px=(1, 1), ray=RAY)), "one of them"),
         (protocol.encode(Trigger(1, Action.RELEASE, at_ns=4)), "release"),
+        (protocol.encode(Eye(Screen((1080, 1920), 5.0))), "5.0 mm"),
+        (protocol.encode(Eye(Screen((1080, 1920), 530.0), 170.0)), "170.0 degrees"),
+        (protocol.encode(Eye(Screen((1080, 0), 530.0))), "0x1080"),
+        (struct.pack("<BBHI", protocol.EYE, 0, 0, 0) + b"\x01" + bytes(19), "not all zero"),
+        (protocol.encode(Face(1, 1, (16, 640), b"")), "640x16"),
+        (protocol.encode(Stage((0.0, 0.0), (0.0, 1.0))), "scale"),
+        (protocol.encode(Target(64, 1, (0.0, 0.0))), "64; accepted: 0 to 63"),
+        (protocol.encode(Calibrate(CalibrationAction.RESTORE)), "0 bytes of a calibration"),
+        (protocol.encode(Calibrate(CalibrationAction.BEGIN, b"x")), "1 bytes of a calibration"),
+        (protocol.encode(Calibrate(CalibrationAction.RESTORE, bytes(4097))), "4097 bytes"),
+        (struct.pack("<BBHIBBH", protocol.CALIBRATE, 0, 0, 0, 9, 0, 0), "action is 9"),
+        (protocol.encode(Clicked(1, (0.0, 0.0), -1.0)), "-1.0 pixels"),
     ],
 )
 def test_what_is_no_message_is_refused(data: bytes, words: str) -> None:
@@ -235,7 +324,7 @@ def test_another_version_has_a_code_of_its_own() -> None:
 ANY_BYTES = st.binary(max_size=200)
 WITH_HEAD = st.builds(
     lambda kind, flags, number, body: struct.pack("<BBHI", kind, flags, 0, number) + body,
-    st.sampled_from([*range(1, 9), *range(0x81, 0x88)]),
+    st.sampled_from([*range(1, 0x0F), *range(0x81, 0x8B)]),
     st.integers(0, 255),
     st.integers(0, 3),
     st.binary(max_size=160),
@@ -303,5 +392,5 @@ def test_every_code_and_kind_stands_in_the_page(repo_dir: Path) -> None:
     for code in Code:
         if code is not Code.UNKNOWN:
             assert f"| {code.value} | {code.name.lower().replace('_', ' ')} |" in page
-    for kind in (*range(1, 9), *range(0x81, 0x88)):
+    for kind in (*range(1, 0x0F), *range(0x81, 0x8B)):
         assert f"| {kind:#04x} | [" in page
