@@ -1,5 +1,11 @@
 // The wire protocol, version 1: bytes to values and back. docs/protocol.md says what every field means.
 
+import { Reader, Writer } from "./bytes.js";
+import { EYE_READERS } from "./protocol-eye.js";
+
+export { msOf, nsOf } from "./bytes.js";
+export * from "./protocol-eye.js";
+
 export const VERSION = 1;
 export const MASKS = { none: 0, runs: 1, png: 2, coco: 3 };
 export const FORMATS = { jpeg: 1, rgb: 2, nv12: 3, rgba: 4 };
@@ -8,11 +14,11 @@ export const STATES = ["none", "hover", "selected", "held", "lost"];
 export const SOURCES = ["none", "encoded", "reused", "propagated"];
 export const ERRORS = {
   1: "malformed", 2: "version", 3: "unauthorized", 4: "too large", 5: "picture", 6: "order", 7: "setting",
-  8: "rate", 9: "full", 10: "silence", 11: "engine", 12: "closing",
+  8: "rate", 9: "full", 10: "silence", 11: "engine", 12: "closing", 13: "busy",
 };
 
+const SKIPPED = { 1: "replaced", 2: "restarted", 3: "too soon" };
 const MAGIC = 0x45474553; // "SEGE", little-endian
-const NS_PER_MS = 1e6;
 const SAMPLE_BYTES = 32;
 const RAY_BYTES = 72;
 const OBJECT_BYTES = 48;
@@ -20,35 +26,6 @@ const STAGE_BYTES = 16;
 const utf8 = new TextEncoder();
 const text8 = new TextDecoder();
 const SPACES = { head: 0, world: 2, camera: 4 };
-
-/** Milliseconds of `performance.now()` as whole nanoseconds. */
-export function nsOf(ms) {
-  return BigInt(Math.round(ms * NS_PER_MS));
-}
-
-/** Nanoseconds as milliseconds. */
-export function msOf(ns) {
-  return Number(ns) / NS_PER_MS;
-}
-
-class Writer {
-  constructor(bytes) {
-    this.view = new DataView(new ArrayBuffer(bytes));
-    this.at = 0;
-  }
-  u8(value) { this.view.setUint8(this.at, value); this.at += 1; return this; }
-  u16(value) { this.view.setUint16(this.at, value, true); this.at += 2; return this; }
-  u32(value) { this.view.setUint32(this.at, value, true); this.at += 4; return this; }
-  i64(value) { this.view.setBigInt64(this.at, value, true); this.at += 8; return this; }
-  f32(...values) {
-    for (const value of values) { this.view.setFloat32(this.at, value, true); this.at += 4; }
-    return this;
-  }
-  bytes(values) { new Uint8Array(this.view.buffer).set(values, this.at); this.at += values.length; return this; }
-  head(kind, flags = 0, id = 0) { return this.u8(kind).u8(flags).u16(0).u32(id); }
-  text(encoded) { return this.u16(encoded.length).bytes(encoded); }
-  get buffer() { return this.view.buffer; }
-}
 
 export function encodeHello({
   masks = "runs", polygons = false, tolerancePx = 1, pxPerDegree = 0, size = null, token = "", engine = "", name = "",
@@ -119,25 +96,6 @@ export function encodeTrigger(id, action, options = {}) {
 
 export function encodePing(id, { timeNs, offsetNs = 0n, uncertaintyNs = -1n }) {
   return new Writer(32).head(0x07, 0, id).i64(timeNs).i64(offsetNs).i64(uncertaintyNs).buffer;
-}
-
-class Reader {
-  constructor(buffer) {
-    this.buffer = buffer;
-    this.view = new DataView(buffer);
-    this.at = 0;
-  }
-  u8() { return this.view.getUint8(this.at++); }
-  u16() { this.at += 2; return this.view.getUint16(this.at - 2, true); }
-  u32() { this.at += 4; return this.view.getUint32(this.at - 4, true); }
-  i64() { this.at += 8; return this.view.getBigInt64(this.at - 8, true); }
-  f32() { this.at += 4; return this.view.getFloat32(this.at - 4, true); }
-  bytes(count) {
-    if (this.at + count > this.buffer.byteLength) throw new RangeError("a message ends too early");
-    this.at += count;
-    return new Uint8Array(this.buffer, this.at - count, count);
-  }
-  text() { return text8.decode(this.bytes(this.u16())); }
 }
 
 function readWelcome(from, id) {
@@ -218,11 +176,12 @@ export function decodeMessage(buffer) {
   const flags = from.u8();
   from.at += 2;
   const id = from.u32();
+  if (EYE_READERS[kind]) return EYE_READERS[kind](from, flags, id);
   switch (kind) {
     case 0x81: return readWelcome(from, id);
     case 0x82: return readSelection(from, id);
     case 0x83: return { kind: "grant", window: id, framesPerS: from.f32() };
-    case 0x84: return { kind: "skipped", frameId: id, why: from.u8() === 1 ? "replaced" : "restarted" };
+    case 0x84: return { kind: "skipped", frameId: id, why: SKIPPED[from.u8()] ?? "other" };
     case 0x85: {
       const action = Object.keys(ACTIONS)[from.u8() - 1];
       from.at += 3;

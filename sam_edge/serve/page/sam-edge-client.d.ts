@@ -170,8 +170,100 @@ export interface Welcome {
   precision: string;
 }
 
+/** What the person looks at, in pixels that the client chooses: CSS pixels in a page. */
+export interface Screen {
+  width: number;
+  height: number;
+  /** Width of the screen in millimetres; a guess will do. */
+  widthMm: number;
+  /** How far the camera is above the screen's upper edge; 8 unless given. */
+  cameraAboveMm?: number;
+  /** How far it is to the right of the screen's middle; 0 unless given. */
+  cameraAsideMm?: number;
+  /** How wide it sees along the diagonal; 78 unless given. */
+  fovDeg?: number;
+}
+
+/** A picture of the person. */
+export interface Face {
+  /** Later than that of the face before. */
+  timeNs: bigint;
+  width: number;
+  height: number;
+  /** A JPEG, not mirrored. */
+  data: ArrayBuffer | Uint8Array;
+}
+
+/** Where frames are shown on the screen. */
+export interface Stage {
+  /** Their top left corner, screen pixels. */
+  x: number;
+  y: number;
+  /** Screen pixels in one pixel of a frame. */
+  scaleX: number;
+  scaleY: number;
+}
+
+export interface Target {
+  /** From when on the person looks at it. */
+  timeNs: bigint;
+  /** Screen pixels. */
+  x: number;
+  y: number;
+  /** Whether it only tells how good the calibration is. */
+  check?: boolean;
+}
+
+export interface Click {
+  timeNs: bigint;
+  /** Screen pixels. */
+  x: number;
+  y: number;
+  /** How large the thing is that was selected. */
+  sizePx?: number;
+}
+
+export type CalibrationAction = "begin" | "finish" | "abandon" | "restore";
+
+/** Where the person looked in one picture of their face. */
+export interface Sight {
+  kind: "sight";
+  faceId: number;
+  timeNs: bigint;
+  /** Screen pixels; null in a blink, without a face, and while its shape is learned. */
+  gaze: { x: number; y: number; confidence: number; covariance: [xx: number, xy: number, yy: number] } | null;
+  /** Box and irises in pixels of the picture; null without a face. */
+  face: { box: [x0: number, y0: number, x1: number, y1: number]; irises: [Point, Point]; distanceMm: number } | null;
+  blinking: boolean;
+  calibrated: boolean;
+  /** How much of the face's shape is known, 0 to 1. */
+  learned: number;
+  tookMs: number;
+}
+
+export interface Aimed {
+  kind: "aimed";
+  target: number;
+  state: "collecting" | "seen" | "unsteady";
+  samples: number;
+  progress: number;
+}
+
+export interface Calibrated {
+  kind: "calibrated";
+  action: CalibrationAction;
+  accuracyPx: number;
+  accuracyDeg: number;
+  worstDeg: number;
+  noiseDeg: number;
+  pxPerDegree: number;
+  targets: { target: number; check: boolean; rejected: boolean; x: number; y: number; gazeX: number; gazeY: number }[];
+  /** For `calibrate("restore", kept)`, later. */
+  kept: string;
+}
+
 export interface Grant { kind: "grant"; window: number; framesPerS: number }
-export interface Skipped { kind: "skipped"; frameId: number; why: "replaced" | "restarted" }
+export interface Skipped { kind: "skipped"; frameId: number; why: "replaced" | "restarted" | "too soon" | "other" }
 export interface Triggered { kind: "triggered"; triggerId: number; action: "select" | "release" | "restart"; objectId: number }
 export interface Pong { kind: "pong"; id: number; t0: bigint; t1: bigint; t2: bigint }
 export interface Fault {
@@ -186,7 +278,7 @@ export interface Fault {
   message: string;
 }
 
-export type Answer = Omit<Selection, "totalMs" | "downMs"> | Welcome | Grant | Skipped | Triggered | Pong | Fault;
+export type Answer = Omit<Selection, "totalMs" | "downMs"> | Welcome | Grant | Skipped | Triggered | Pong | Fault | Sight | Aimed | Calibrated;
 
 export type Connection =
   | { state: "closed" }
@@ -202,6 +294,9 @@ export interface ClientEvents {
   grant: CustomEvent<Grant>;
   skipped: CustomEvent<Skipped>;
   triggered: CustomEvent<Triggered>;
+  sight: CustomEvent<Sight>;
+  aimed: CustomEvent<Aimed>;
+  calibrated: CustomEvent<Calibrated>;
   error: CustomEvent<Fault>;
 }
 
@@ -238,6 +333,18 @@ export class SamEdgeClient extends EventTarget {
   release(objectId?: number): Promise<number>;
   /** Forget everything. */
   restart(): Promise<number>;
+  /** Let a camera that looks at the person be watched, or end it. Ask the person first. */
+  eye(screen: Screen | null): void;
+  /** Whether the server takes another face now. */
+  readonly faceReady: boolean;
+  /** Send a face. Returns its number; 0 where it was not taken. */
+  face(face: Face): number;
+  stage(place: Stage): void;
+  /** Rejects with the server's reason. */
+  calibrate(action: CalibrationAction, kept?: string): Promise<Calibrated>;
+  target(number: number, target: Target): void;
+  /** What was clicked was looked at. */
+  clicked(click: Click): void;
   /** A time of the server's clock on this client's; null before the clocks are related. */
   fromServer(ns: bigint): bigint | null;
   addEventListener<Name extends keyof ClientEvents>(

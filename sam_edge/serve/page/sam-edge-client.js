@@ -18,6 +18,9 @@ const HELLO_MS = 8000;
 const SILENCE_MS = 8000;
 const PING_EVERY_MS = 1000;
 const PINGS_KEPT = 12;
+const FACES_IN_FLIGHT = 2;
+const FACE_KIND = 0x09;
+const CALIBRATE_KIND = 0x0c;
 const FINAL = new Set([2, 3, 7]); // version, unauthorized, setting: trying again would fail again
 
 export class SamEdgeClient extends EventTarget {
@@ -33,6 +36,9 @@ export class SamEdgeClient extends EventTarget {
   #waiting = null;
   #inFlight = new Map();
   #answers = new Map();
+  #faceId = 0;
+  #faces = [];
+  #calibrations = [];
   #lastHeard = 0;
   #lastFrameNs = null;
 
@@ -123,6 +129,51 @@ export class SamEdgeClient extends EventTarget {
     return this.#trigger("restart", {});
   }
 
+  /**
+   * Let a camera that looks at the person be watched: `{width, height, widthMm, cameraAboveMm?, cameraAsideMm?, fovDeg?}`
+   * of the screen, or null to end. Ask the person first. `info.eye` of `/api/info` says whether the server knows it.
+   */
+  eye(screen) {
+    this.#faces = [];
+    this.#send(wire.encodeEye(screen));
+  }
+
+  /** Whether the server takes another face now. */
+  get faceReady() {
+    return this.state === "open" && this.#faces.length < FACES_IN_FLIGHT;
+  }
+
+  /** Send a picture of the person, a JPEG. Returns its number, or 0 where it was not taken. */
+  face(face) {
+    if (!this.faceReady) return 0;
+    this.#faceId = (this.#faceId + 1) >>> 0 || 1;
+    this.#faces.push(this.#faceId);
+    this.#send(wire.encodeFace(this.#faceId, face));
+    return this.#faceId;
+  }
+
+  /** Say where frames are shown on the screen: `{x, y, scaleX, scaleY}`. */
+  stage(place) {
+    this.#send(wire.encodeStage(place));
+  }
+
+  /** "begin", "finish", "abandon" or "restore" (with what was kept). Resolves to what came of it; rejects with why not. */
+  calibrate(action, kept = "") {
+    if (this.state !== "open") return Promise.reject(new Error("there is no connection"));
+    this.#send(wire.encodeCalibrate(action, kept));
+    return new Promise((resolve, reject) => this.#calibrations.push({ resolve, reject }));
+  }
+
+  /** Say that the person looks at a target, `{timeNs, x, y, check?}`, from a time on. */
+  target(number, target) {
+    this.#send(wire.encodeTarget(number, target));
+  }
+
+  /** Say that something on the screen was clicked or selected, `{timeNs, x, y, sizePx?}`: it was looked at. */
+  clicked(click) {
+    this.#send(wire.encodeClicked(click));
+  }
+
   /** Nanoseconds of the server's clock as this client's, and how far that may be off; null before the first pong. */
   fromServer(ns) {
     return this.clock ? ns - this.clock.offsetNs : null;
@@ -168,13 +219,27 @@ export class SamEdgeClient extends EventTarget {
     else if (message.kind === "pong") this.#relate(message);
     else if (message.kind === "grant") Object.assign(this, { window: message.window, framesPerS: message.framesPerS });
     else if (message.kind === "triggered") this.#answer(message.triggerId, message.objectId);
-    else if (message.kind === "error" && message.about === 0x06) this.#answer(message.id, 0);
+    else if (message.kind === "sight") this.#seen(message.faceId);
+    else if (message.kind === "calibrated") this.#calibrations.shift()?.resolve(message);
+    else if (message.kind === "error") this.#failed(message);
     if (message.kind === "selection") this.#tell("selection", this.#timed(message));
     else if (message.kind !== "pong") this.#tell(message.kind, message);
     const answered = message.kind === "error" && message.about === 0x02 ? message.id : message.frameId;
     if (answered !== undefined) this.#inFlight.delete(answered);
     if (message.kind === "error" && message.fatal) this.#lost(message.message, FINAL.has(message.code), 4000 + message.code);
     else this.#flush();
+  }
+
+  #failed({ about, id, message }) {
+    if (about === 0x06) this.#answer(id, 0);
+    else if (about === FACE_KIND) this.#seen(id);
+    else if (about === CALIBRATE_KIND) this.#calibrations.shift()?.reject(new Error(message));
+  }
+
+  // A face is answered together with all before it.
+  #seen(faceId) {
+    const at = this.#faces.indexOf(faceId);
+    if (at >= 0) this.#faces.splice(0, at + 1);
   }
 
   #begin(welcome) {
@@ -265,6 +330,9 @@ export class SamEdgeClient extends EventTarget {
     }
     for (const resolve of this.#answers.values()) resolve(0);
     this.#answers.clear();
+    for (const { reject } of this.#calibrations) reject(new Error("the connection was lost"));
+    this.#calibrations = [];
+    this.#faces = [];
     this.#inFlight.clear();
     this.#waiting = null;
     this.#pings = [];
