@@ -2,44 +2,54 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import sam_edge
+from sam_edge.annotate.answers import OBJECT
 from sam_edge.annotate.journal import Journal, Kept
 from sam_edge.masks.coco import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, write_coco
 from sam_edge.masks.sa1b import Sa1bMask, Sa1bPicture, write_sa1b
-
-THING = CocoCategory(1, "thing")
-"""SAM's masks have no class."""
+from sam_edge.media.atomic import cannot_write
 
 
 def write_dataset(journal: Journal) -> None:
     """Write `annotations.json` (COCO) and `sa1b/STEM.json` for every frame with masks; pictures are in `images/`.
 
-    Files are replaced whole, so that it can be done again at any time.
+    Files are replaced whole, so that it can be done again at any time; those of frames whose masks were all deleted
+    go. A mask keeps its number, and a label its category's number, whatever is deleted later.
 
     Raises:
         InputError: masks of one frame differ in size.
         MediaError: a file cannot be written.
     """
-    frames: dict[str, list[tuple[int, Kept]]] = {}
-    for number, kept in enumerate(journal.kept, start=1):
-        frames.setdefault(kept.stem, []).append((number, kept))
+    frames: dict[str, list[Kept]] = {}
+    for kept in journal.kept:
+        frames.setdefault(kept.stem, []).append(kept)
+    numbers = {name: number for number, name in enumerate([OBJECT, *_others(journal)], start=1)}
     images, annotations = [], []
     for stem, masks in sorted(frames.items()):
-        index, size = masks[0][1].index, masks[0][1].mask.segmentation.size
+        index, size = masks[0].index, masks[0].mask.segmentation.size
         images.append(CocoImage(index, f"images/{stem}.png", size))
-        annotations += [annotation(number, kept) for number, kept in masks]
-        picture = Sa1bPicture(
-            index, f"{stem}.png", size, tuple(entry(number, kept) for number, kept in masks)
-        )
+        annotations += [annotation(kept, numbers[kept.category]) for kept in masks]
+        picture = Sa1bPicture(index, f"{stem}.png", size, tuple(map(entry, masks)))
         write_sa1b(journal.folder / "sa1b" / f"{stem}.json", picture)
-    write_coco(journal.folder / "annotations.json", CocoDataset(tuple(images), (THING,), tuple(annotations)))
+    categories = tuple(CocoCategory(number, name) for name, number in numbers.items())
+    info = {"description": f"made by sam-edge {sam_edge.__version__} annotate", "source": journal.source}
+    write_coco(
+        journal.folder / "annotations.json",
+        CocoDataset(tuple(images), categories, tuple(annotations), {"info": info}),
+    )
+    for stem in journal.frames.keys() - frames.keys():
+        _remove(journal.folder / "sa1b" / f"{stem}.json")
+        _remove(journal.folder / "images" / f"{stem}.png")
 
 
-def annotation(number: int, kept: Kept) -> CocoAnnotation:
+def annotation(kept: Kept, category_id: int) -> CocoAnnotation:
     """Describe a mask for COCO."""
     return CocoAnnotation(
-        annotation_id=number,
+        annotation_id=kept.number,
         image_id=kept.index,
-        category_id=THING.category_id,
+        category_id=category_id,
         segmentation=kept.mask.segmentation,
         box=kept.mask.box,
         area_px=kept.mask.area,
@@ -47,9 +57,9 @@ def annotation(number: int, kept: Kept) -> CocoAnnotation:
     )
 
 
-def entry(number: int, kept: Kept) -> Sa1bMask:
+def entry(kept: Kept) -> Sa1bMask:
     """Describe a mask for SA-1B."""
-    plain = kept.mask.sa1b(number)
+    plain = kept.mask.sa1b(kept.number)
     return Sa1bMask(
         mask_id=plain.mask_id,
         rle=plain.rle,
@@ -59,10 +69,21 @@ def entry(number: int, kept: Kept) -> Sa1bMask:
         stability_score=plain.stability_score,
         crop_box=plain.crop_box,
         points=plain.points,
-        extra=origin(kept),
+        extra={"category": kept.category, **origin(kept)},
     )
 
 
 def origin(kept: Kept) -> dict[str, object]:
     """Say where a mask comes from."""
     return {"provenance": {"stage": kept.stage, "decision": kept.decision, **kept.provenance}}
+
+
+def _others(journal: Journal) -> list[str]:
+    return [name for name in journal.categories if name != OBJECT]
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error

@@ -91,9 +91,10 @@ ORDER = (
     {"runtimes"},
     {"segmenter"},
     {"everything", "predictor", "embeddings", "cutouts"},
-    {"instances", "lift", "text", "annotate"},
+    {"instances", "lift", "text"},
     {"stream"},
     {"exporters"},
+    {"annotate"},
     {"cli"},
 )
 """The rooms, first ones first. A room imports those before it, and itself."""
