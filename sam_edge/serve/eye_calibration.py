@@ -18,10 +18,10 @@ from sam_edge.serve.eye_messages import (
 
 STEADY_DEG = 4.0
 """Gaze that spreads by less, as a robust standard deviation, is steady: single samples of a webcam are noisy."""
-COLLECT_MS, MOST_COLLECT_MS = 800.0, 6000.0
-"""How long the gaze must be steady: less than this only where pictures come so slowly that it takes longer."""
-LEAST_SAMPLES, SAMPLES = 12, 15
-"""Valid samples that a target needs, and samples that are waited for."""
+COLLECT_MS, MOST_COLLECT_MS = 800.0, 10_000.0
+"""How long the gaze must be steady; longer where pictures come slowly."""
+LEAST_SAMPLES, SAMPLES = 10, 20
+"""Valid samples that a target needs, and samples that are waited for where they come slowly, and seldom evenly."""
 PATIENCE = 4.0
 """A target that was not steady in so many times as long as it takes is given up."""
 

@@ -15,9 +15,26 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sam_edge.gaze.samples import GazeSample
+from sam_edge.gaze.webcam.sight import Screen
 from sam_edge.media.images import read_image
 from sam_edge.serve import protocol
 from sam_edge.serve.engines import Engines
+from sam_edge.serve.eye_messages import (
+    Aimed,
+    Aiming,
+    Calibrate,
+    Calibrated,
+    CalibrationAction,
+    Clicked,
+    Eye,
+    Face,
+    Seen,
+    Sight,
+    Stage,
+    Target,
+    TargetError,
+)
 from sam_edge.serve.http import PAGE
 from sam_edge.serve.messages import (
     Action,
@@ -392,6 +409,22 @@ WRITE = """async () => {
     ].map(text);
 }"""
 
+WRITE_EYE = """async () => {
+    const wire = await import("/assets/protocol.js");
+    const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
+    const data = new Uint8Array([255, 216, 1]);
+    return [
+        wire.encodeEye({width: 1920, height: 1080, widthMm: 530, cameraAboveMm: 9, cameraAsideMm: -3, fovDeg: 64}),
+        wire.encodeEye(null),
+        wire.encodeFace(7, {timeNs: 2n ** 60n, width: 640, height: 480, data}),
+        wire.encodeStage({x: 12.5, y: -4, scaleX: 1.5, scaleY: 1.25}),
+        wire.encodeCalibrate("begin"),
+        wire.encodeCalibrate("restore", '{"size": "groß"}'),
+        wire.encodeTarget(9, {timeNs: 5n, x: 1.5, y: 2.5, check: true}),
+        wire.encodeClicked({timeNs: 6n, x: 3.5, y: 4.5, sizePx: 20}),
+    ].map(text);
+}"""
+
 READ = """async (text) => {
     const {decodeMessage, fillRuns} = await import("/assets/protocol.js");
     const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
@@ -427,6 +460,95 @@ def test_javascript_writes_what_python_reads(open_page: Callable[..., Any]) -> N
     assert isinstance(ping, Ping)
     assert (ping.offset_ns, ping.uncertainty_ns) == (-5, 2)
     assert configure == Wanted(mask=MaskFormat.COCO)
+
+
+def test_javascript_writes_about_eyes_what_python_reads(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    read = [protocol.decode_request(base64.b64decode(text)) for text in page.evaluate(WRITE_EYE)]
+    assert read == [
+        Eye(Screen((1080, 1920), 530.0, 9.0, -3.0), 64.0),
+        Eye(None),
+        Face(7, 2**60, (480, 640), b"\xff\xd8\x01"),
+        Stage((12.5, -4.0), (1.5, 1.25)),
+        Calibrate(CalibrationAction.BEGIN),
+        Calibrate(CalibrationAction.RESTORE, '{"size": "groß"}'.encode()),
+        Target(9, 5, (1.5, 2.5), check=True),
+        Clicked(6, (3.5, 4.5), 20.0),
+    ]
+
+
+EYE_ANSWERS = (
+    (
+        Sight(
+            6,
+            GazeSample(5, 100.5, 200.5, 1.0, covariance_px2=(400.0, 10.0, 900.0)),
+            Seen((1.0, 2.0, 3.0, 4.0), (5.0, 6.0, 7.0, 8.0), 600.0),
+            calibrated=True,
+            learned=1.0,
+            took_ms=12.5,
+        ),
+        {
+            "kind": "sight",
+            "faceId": 6,
+            "timeNs": 5,
+            "gaze": {"x": 100.5, "y": 200.5, "confidence": 1, "covariance": [400, 10, 900]},
+            "face": {"box": [1, 2, 3, 4], "irises": [[5, 6], [7, 8]], "distanceMm": 600},
+            "blinking": False,
+            "calibrated": True,
+            "learned": 1,
+            "tookMs": 12.5,
+        },
+    ),
+    (
+        Sight(7, GazeSample(5, float("nan"), float("nan"), 0.0), None, blinking=True, learned=0.5),
+        {
+            "kind": "sight",
+            "faceId": 7,
+            "timeNs": 5,
+            "gaze": None,
+            "face": None,
+            "blinking": True,
+            "calibrated": False,
+            "learned": 0.5,
+            "tookMs": 0,
+        },
+    ),
+    (
+        Aimed(3, Aiming.UNSTEADY, 0.25, 12),
+        {"kind": "aimed", "target": 3, "state": "unsteady", "samples": 12, "progress": 0.25},
+    ),
+    (
+        Calibrated(
+            CalibrationAction.FINISH,
+            60.0,
+            1.5,
+            2.5,
+            0.75,
+            40.0,
+            (TargetError(4, True, False, (1.0, 2.0), (4.0, 6.0)),),
+            b"kept",
+        ),
+        {
+            "kind": "calibrated",
+            "action": "finish",
+            "accuracyPx": 60,
+            "accuracyDeg": 1.5,
+            "worstDeg": 2.5,
+            "noiseDeg": 0.75,
+            "pxPerDegree": 40,
+            "targets": [
+                {"target": 4, "check": True, "rejected": False, "x": 1, "y": 2, "gazeX": 4, "gazeY": 6}
+            ],
+            "kept": "kept",
+        },
+    ),
+)
+
+
+def test_javascript_reads_about_eyes_what_python_writes(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    for answer, expected in EYE_ANSWERS:
+        assert page.evaluate(READ, base64.b64encode(protocol.encode(answer)).decode()) == expected
 
 
 def test_javascript_reads_what_python_writes(open_page: Callable[..., Any]) -> None:

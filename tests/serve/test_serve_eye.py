@@ -251,8 +251,8 @@ def test_a_target_that_nobody_looks_at_is_given_up(server: Server, grey: NDArray
         eye.begin()
         eye.target(3, MIDDLE, 0)
         states = []
-        for index in range(1, 60):
-            eye.send_face(grey, index * 100 * MS)
+        for index in range(1, 200):
+            eye.send_face(grey, index * 50 * MS)
             while not isinstance(answer := eye.receive(10), Aimed):
                 assert answer is not None
             states.append(answer.state)

@@ -8,7 +8,10 @@ import { Eye } from "./eye.js";
 import { LatencyGraph } from "./latency.js";
 import { Overlay } from "./overlay.js";
 import { SamEdgeClient, fillRuns, nsOf } from "./sam-edge-client.js";
+import { ScreenPlace } from "./screen-place.js";
 import { Voice } from "./voice.js";
+import { WebcamEye } from "./webcam-eye.js";
+import { WebcamGaze } from "./webcam-gaze.js";
 
 const SLOW_MS = 600;
 const SHORT_STAGES = ["gaze", "propagate", "show", "pack"];
@@ -19,12 +22,19 @@ const stage = $("stage");
 const video = $("video");
 const canvas = $("overlay");
 const camera = new Camera(video);
-const eye = new Eye(stage, { boxOf: () => canvas.getBoundingClientRect(), sizeOf: () => camera.size });
+const placed = { boxOf: () => canvas.getBoundingClientRect(), sizeOf: () => camera.size };
+const pointer = new Eye(stage, placed);
+const screenPlace = new ScreenPlace();
+const gazer = new WebcamEye({ ...placed, screenPlace });
 const overlay = new Overlay(canvas);
 const graph = new LatencyGraph($("latency"), $("legend"), $("latency-median"));
 const dwell = new Dwell();
 const voice = new Voice($("said"));
+const gaze = new WebcamGaze({
+  client: () => client, eye: gazer, screenPlace, server: location.host, say: (text) => voice.say(text),
+});
 
+let eye = pointer;
 let token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 let info = null;
 let client = null;
@@ -81,7 +91,10 @@ function startClient() {
   client.addEventListener("state", ({ detail }) => showState(detail));
   client.addEventListener("selection", ({ detail }) => showServerSelection(detail));
   client.addEventListener("skipped", ({ detail }) => captureMs.delete(detail.frameId));
-  client.addEventListener("error", ({ detail }) => detail.fatal || problem(`Server: ${detail.message}`));
+  client.addEventListener("sight", ({ detail }) => gaze.sight(detail));
+  client.addEventListener("error", ({ detail }) => {
+    if (!detail.fatal && !gaze.refused(detail)) problem(`Server: ${detail.message}`);
+  });
   client.connect();
 }
 
@@ -90,7 +103,11 @@ let countdown = 0;
 function showState(detail) {
   clearInterval(countdown);
   const { state } = detail;
-  if (state === "open") {
+  if (state === "open") gaze.connected();
+  if (mode === "browser") {
+    // The server only tells where the eyes look; the decoder here is what the state is about.
+    badge(state === "waiting" ? "Connection lost: no gaze" : "");
+  } else if (state === "open") {
     connection("open", `${detail.model} on ${detail.engine} (${detail.precision})`);
     voice.say("Connected.");
     badge("");
@@ -132,7 +149,7 @@ function showServerSelection(selection) {
 }
 
 function showBrowserSelection(selection) {
-  show({ ...selection, ageMs: 0 });
+  show(selection);
   if (Object.keys(selection.stages).length) graph.add(selection.stages);
 }
 
@@ -197,13 +214,16 @@ function problem(text) {
 
 async function select(point = null) {
   if (mode === "browser") {
+    if (seen.meant && !point) gaze.selected(seen.meant.box, performance.now());
     const number = local?.select();
     voice.say(number ? `Selected thing ${number}.` : "There is nothing to select.");
     return;
   }
   const meant = seen.meant && ["hover", "selected", "held"].includes(seen.state);
   const place = point ?? eye.place;
-  const options = (meant && !point) || !place ? { atNs: nsOf(performance.now()) } : { point: place };
+  const now = performance.now();
+  if (meant && !point) gaze.selected(seen.meant.box, now);
+  const options = (meant && !point) || !place ? { atNs: nsOf(now) } : { point: place };
   const number = await client.select(options);
   voice.say(number ? `Selected thing ${number}.` : "There is nothing to select.");
 }
@@ -268,9 +288,12 @@ async function changeMode(next) {
     client.connect();
     return;
   }
-  client.close();
+  if (!gaze.on) client.close();
   await startBrowser();
 }
+
+// Whichever eye is chosen.
+const looking = { get place() { return eye.place; } };
 
 async function startBrowser() {
   connection("connecting", "Loading the decoder…");
@@ -280,7 +303,7 @@ async function startBrowser() {
       decoder.close();
       return;
     }
-    local = new BrowserSession(decoder, { camera, eye, size: chosenSize(), engine: chosenEngine() });
+    local = new BrowserSession(decoder, { camera, eye: looking, size: chosenSize(), engine: chosenEngine() });
     local.addEventListener("selection", ({ detail }) => showBrowserSelection(detail));
     local.addEventListener("problem", ({ detail }) => problem(detail.message));
     const where = decoder.provider === "webgpu" ? "WebGPU" : `WebAssembly, ${decoder.threads} threads`;
@@ -292,6 +315,37 @@ async function startBrowser() {
     connection("refused", `The decoder cannot run here: ${error.message}`);
     voice.say("The decoder cannot run in this browser.");
   }
+}
+
+/* The eye */
+
+async function changeEye(kind) {
+  if (kind === "pointer") {
+    gaze.stop("Webcam gaze is off: no pictures are taken any more.");
+    return;
+  }
+  // Without it, masks from this browser need no connection.
+  if (mode === "browser") client.connect();
+  if (!(await gaze.start())) {
+    $("eye").value = "pointer";
+    if (mode === "browser") client.close();
+  }
+}
+
+function switchEye() {
+  eye = gaze.on ? gazer : pointer;
+  $("eye").value = gaze.on ? "webcam" : "pointer";
+  stage.dataset.eye = $("eye").value;
+  if (gaze.on) return;
+  if (mode === "browser") client.close();
+  else if (client.state === "open" && camera.source !== "none") client.restart();
+}
+
+async function lookNow() {
+  if (camera.source === "none") await openSource("demo");
+  // A degree has another size in these frames than it had for a mouse.
+  else if (mode === "server" && client.state === "open") client.restart();
+  stage.focus({ preventScroll: true });
 }
 
 /* Settings */
@@ -311,6 +365,9 @@ function offerSettings() {
   offer($("engine"), info.engines.map(({ name }) => [name, name]), info.engine);
   const sizes = info.sizes.map((size) => [size.join("x"), size.join(" × ")]);
   offer($("size"), [["", "by the picture"], ...sizes], info.default_size?.join("x") ?? "");
+  const webcam = document.querySelector('#eye option[value="webcam"]');
+  webcam.disabled = !info.eye;
+  if (!info.eye) webcam.textContent += " (not on this server)";
   const browser = document.querySelector('input[value="browser"]');
   browser.disabled = !info.decoder;
   $("mode-hint").textContent = info.decoder
@@ -347,6 +404,7 @@ async function sendFrame({ detail: { ms } }) {
     if (!picture || mode !== "server") return;
     const { width, height } = picture;
     const data = await picture.blob.arrayBuffer();
+    gaze.tick();
     client.gaze(eye.take());
     const id = client.frame({ timeNs: nsOf(ms), width, height, data });
     if (id) captureMs.set(id, performance.now() - ms);
@@ -358,13 +416,15 @@ async function sendFrame({ detail: { ms } }) {
 function tick(now) {
   if (camera.source !== "none") {
     eye.tick(now);
+    gaze.tick();
     if (mode !== "server") eye.take();
     else if (!paused && client?.state === "open") client.gaze(eye.take());
-    if (dwell.note(eye.place, now, camera.size[0])) select();
+    if (dwell.note(eye.place, now, camera.size[0], eye.spread)) select();
     const shown = seen.size ?? camera.size;
     const faded = now - seen.at > SLOW_MS && !paused && mode === "server";
     const ring = dwell.ring(now, camera.size[0]);
-    overlay.draw(now, { size: shown, things: seen.things, trail: eye.trail, place: eye.place, ring, faded });
+    const { trail, place, spread } = eye;
+    overlay.draw(now, { size: shown, things: seen.things, trail, place, spread, ring, faded });
   }
   graph.draw(now);
   requestAnimationFrame(tick);
@@ -386,13 +446,18 @@ for (const input of document.querySelectorAll("[name=mode]")) {
   input.addEventListener("change", () => changeMode(input.value));
 }
 for (const id of ["engine", "size"]) $(id).addEventListener("change", settingsChanged);
+$("eye").addEventListener("change", ({ target }) => changeEye(target.value));
+for (const name of ["on", "off"]) gaze.addEventListener(name, switchEye);
+gaze.addEventListener("ready", lookNow);
 $("dwell").addEventListener("change", ({ target }) => { dwell.dwellMs = Number(target.value); });
 $("select").addEventListener("click", () => select());
 $("release").addEventListener("click", () => release());
 $("pause").addEventListener("click", pause);
 // A mouse has looked before it clicks; a finger that taps says where.
-stage.addEventListener("click", ({ pointerType }) => {
-  if (stage.classList.contains("live")) select(pointerType === "touch" ? eye.place : null);
+stage.addEventListener("click", ({ pointerType, clientX, clientY, timeStamp }) => {
+  if (!stage.classList.contains("live")) return;
+  if (gaze.on) gaze.clicked(clientX, clientY, timeStamp);
+  select(gaze.on || pointerType === "touch" ? pointer.place : null);
 });
 stage.addEventListener("keydown", (event) => {
   if (!stage.classList.contains("live") || event.target !== stage || event.ctrlKey || event.metaKey) return;

@@ -1,6 +1,7 @@
 // How long the eye has rested on one place.
 
 const SHARE_OF_FRAME = 0.035;
+const MOST_OF_FRAME = 0.12;
 
 /** Fed with places in frame pixels; `ring` says what to draw. */
 export class Dwell {
@@ -13,9 +14,12 @@ export class Dwell {
     this.settleMs = 250;
   }
 
-  /** Note where the eye is. Returns true at the moment at which it has dwelt long enough to select. */
-  note(place, nowMs, width) {
-    const reach = SHARE_OF_FRAME * width;
+  /**
+   * Note where the eye is; `spread` is how uncertain that is, frame pixels. Returns true at the moment at which it has
+   * dwelt long enough to select.
+   */
+  note(place, nowMs, width, spread = 0) {
+    const reach = Math.min(MOST_OF_FRAME * width, Math.max(SHARE_OF_FRAME * width, spread));
     if (!place) {
       this.#centre = null;
       return false;

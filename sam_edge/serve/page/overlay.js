@@ -74,13 +74,13 @@ export class Overlay {
 
   /**
    * Draw. `things` are `{mask: {x, y, width, height, bytes}, kept, faint}` in pixels of a frame of `size`;
-   * `trail` is the eye's; `ring` is `{x, y, radius, share}`; `faded` says that what is shown is old.
+   * `trail` is the eye's, `spread` how uncertain its place is; `ring` is `{x, y, radius, share}`; `faded` says that what is shown is old.
    */
-  draw(nowMs, { size, things, trail, place, ring, faded }) {
+  draw(nowMs, { size, things, trail, place, spread = 0, ring, faded }) {
     const context = this.#context;
     const scale = this.#fit(size);
     const moving = trail.length > 0 && (trail[0].x !== trail.at(-1).x || trail[0].y !== trail.at(-1).y);
-    const key = [things, scale, place?.join(), ring && Object.values(ring).join(), faded, moving && nowMs];
+    const key = [things, scale, place?.join(), spread, ring && Object.values(ring).join(), faded, moving && nowMs];
     if (key.every((part, index) => part === this.#drawn[index])) return;
     this.#drawn = key;
     context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
@@ -90,6 +90,7 @@ export class Overlay {
     for (const thing of things) this.#drawThing(thing, scale, unit);
     context.globalAlpha = 1;
     if (!this.#reduced.matches) this.#drawTrail(nowMs, trail, scale, unit);
+    if (place && spread) this.#drawSpread(place, spread, scale, unit);
     if (place) this.#drawPlace(place, scale, unit);
     if (ring) this.#drawRing(ring, scale, unit);
   }
@@ -142,6 +143,22 @@ export class Overlay {
       context.arc(x * scale, y * scale, radius * unit, 0, 2 * Math.PI);
       context.fill();
     }
+  }
+
+  // Two thirds of all looks are within about this far of the place.
+  #drawSpread([x, y], spread, scale, unit) {
+    const context = this.#context;
+    context.beginPath();
+    context.arc(x * scale, y * scale, spread * scale, 0, 2 * Math.PI);
+    context.fillStyle = context.strokeStyle = this.#colours.gaze;
+    context.globalAlpha = 0.1;
+    context.fill();
+    context.globalAlpha = 0.5;
+    context.lineWidth = 1.2 * unit;
+    context.setLineDash([5 * unit, 5 * unit]);
+    context.stroke();
+    context.setLineDash([]);
+    context.globalAlpha = 1;
   }
 
   #drawRing({ x, y, radius, share }, scale, unit) {

@@ -1,0 +1,84 @@
+// Where the page is on the screen, in CSS pixels: gaze is measured on the screen, things are shown in the page.
+
+const SMALL_PX = 640;
+const MM_A_PIXEL = { small: 0.16, large: 0.27 };
+const FILLING_MS = 250;
+
+/** Follows the window. On screens that cannot be filled (some phones) the page itself counts as the screen. */
+export class ScreenPlace {
+  #pointer = null;
+  #home = [0, 0];
+  #size = null;
+
+  constructor() {
+    this.whole = document.fullscreenEnabled === true;
+    for (const name of ["pointermove", "pointerdown"]) {
+      addEventListener(name, ({ clientX, clientY, screenX, screenY }) => {
+        this.#pointer = { at: windowPlace(), shift: [screenX - clientX, screenY - clientY] };
+      }, { passive: true });
+    }
+  }
+
+  /** Fill the screen, and note where its corner is and how large it is. */
+  async fill() {
+    if (this.whole) {
+      try {
+        await document.documentElement.requestFullscreen({ navigationUI: "hide" });
+        // Windows grow after that is promised, on some systems slowly.
+        await new Promise((resolve) => setTimeout(resolve, FILLING_MS));
+      } catch {
+        this.whole = false;
+      }
+    }
+    this.#home = this.whole ? [screenX, screenY] : [0, 0];
+    this.#size = [innerWidth, innerHeight];
+  }
+
+  async leave() {
+    if (document.fullscreenElement) await document.exitFullscreen();
+  }
+
+  /** Width and height of what gaze is measured on. */
+  get size() {
+    return this.#size ?? (this.whole ? [screen.width, screen.height] : [innerWidth, innerHeight]);
+  }
+
+  /** The screen as the server wants it described. */
+  get description() {
+    const [width, height] = this.size;
+    return { width, height, widthMm: Math.max(20, width * MM_A_PIXEL[width < SMALL_PX ? "small" : "large"]) };
+  }
+
+  /** What has to be the same for a calibration to hold. */
+  get key() {
+    const [width, height] = this.whole ? [screen.width, screen.height] : [innerWidth, innerHeight];
+    return `${width}x${height}@${devicePixelRatio}${this.whole ? "" : " page"}`;
+  }
+
+  /** Where the page's top left corner is. */
+  get shift() {
+    if (document.fullscreenElement || !this.whole) return [0, 0];
+    const known = this.#pointer?.at === windowPlace() ? this.#pointer.shift : edges();
+    return [known[0] - this.#home[0], known[1] - this.#home[1]];
+  }
+
+  /** What `restore` takes. */
+  get measured() {
+    return { home: this.#home, size: this.size };
+  }
+
+  restore({ home, size }) {
+    this.#home = home;
+    this.#size = size;
+  }
+}
+
+function windowPlace() {
+  return [screenX, screenY, outerWidth, outerHeight, innerWidth, innerHeight].join();
+}
+
+// Without a pointer that tells: frames are as wide on both sides, and bars are at the top.
+function edges() {
+  const side = Math.max(0, (outerWidth - innerWidth) / 2);
+  return [screenX + side, screenY + Math.max(0, outerHeight - innerHeight - side)];
+}

@@ -1,0 +1,394 @@
+"""Webcam gaze in the page: a rendered face that looks at the dots, in Chromium, with a real model behind it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sam_edge.gaze.calibration.calibration import calibrate as calibrate_gaze
+from sam_edge.gaze.calibration.targets import TargetSamples
+from sam_edge.gaze.webcam.head import Camera
+from sam_edge.gaze.webcam.sight import Screen
+from sam_edge.gaze.webcam.source import Gazer
+from sam_edge.serve.client import connect, jpeg_of
+from sam_edge.serve.client_eye import RemoteEye
+from sam_edge.serve.engines import Engines
+from sam_edge.serve.http import PAGE
+from sam_edge.serve.limits import Limits
+from sam_edge.serve.server import Server
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="needs playwright: pip install 'sam-edge[test]'"
+)
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+VENDOR = PAGE / "vendor" / "ort.wasm.min.mjs"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-breakpad",
+    "--disable-crash-reporter",
+    "--use-fake-device-for-media-stream",
+]
+WIDTH, HEIGHT = 900, 700
+PX_PER_DEG = 600 * 0.01745 / 0.27
+"""The page takes a pixel for 0.27 mm; the face is 600 mm away."""
+FOV_DEG, FACE_SIZE = 78.0, (720, 1280)
+DRAWN = 3
+"""Pictures of each look: noise and all."""
+SLOW_MS = 120_000
+LEARN = [(x, y) for y in (0.1, 0.5, 0.9) for x in (0.1, 0.5, 0.9)]
+CHECK = [(x, y) for y in (0.3, 0.7) for x in (0.3, 0.7)]
+THING = (0.34, 0.38)
+"""Where the face looks afterwards, shares of the page: on the video."""
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not here: apt install chromium")
+needs_vendor = pytest.mark.skipif(
+    not VENDOR.is_file(), reason="onnxruntime-web is not here: python .ci/fetch_page.py"
+)
+MIRROR = """(faces) => {
+    // The camera that looks at the person: a canvas that shows the face which looks where the dot is.
+    const pictures = faces.map(({x, y, data}) => {
+        const image = new Image();
+        image.src = `data:image/jpeg;base64,${data}`;
+        return {x, y, image};
+    });
+    window.looking = [0.5, 0.5];
+    window.asked = [];
+    let drawn = 0;
+    const wanted = () => {
+        const dot = document.getElementById("dot");
+        if (!dot || dot.hidden) return window.looking;
+        return [parseFloat(dot.style.left) / innerWidth, parseFloat(dot.style.top) / innerHeight];
+    };
+    const open = async (constraints) => {
+        window.asked.push(constraints);
+        const canvas = document.createElement("canvas");
+        [canvas.width, canvas.height] = [1280, 720];
+        const context = canvas.getContext("2d");
+        setInterval(() => {
+            const [x, y] = wanted();
+            const away = (one) => Math.hypot(one.x - x, one.y - y);
+            const least = Math.min(...pictures.map(away));
+            const near = pictures.filter((one) => away(one) < least + 1e-6);
+            if (window.looking) context.drawImage(near[drawn++ % near.length].image, 0, 0);
+            else context.fillRect(0, 0, 1280, 720);
+        }, 40);
+        return canvas.captureStream(25);
+    };
+    navigator.mediaDevices.getUserMedia = open;
+}"""
+
+
+@pytest.fixture(scope="module")
+def faces(rendered: ModuleType) -> list[dict[str, Any]]:
+    """Pictures of a face that looks at each dot, and at the thing."""
+    screen = Screen((HEIGHT, WIDTH), 0.27 * WIDTH)
+    face = rendered.RenderedFace(Camera.of_view(FACE_SIZE, fov_deg=FOV_DEG), screen)
+    made = []
+    for x, y in [*LEARN, *CHECK, THING]:
+        for _ in range(DRAWN):
+            image = face.render(rendered.Scene((x * WIDTH, y * HEIGHT)))
+            made.append({"x": x, "y": y, "data": base64.b64encode(jpeg_of(image, 95)).decode()})
+    return made
+
+
+@pytest.fixture(scope="module")
+def kept(faces: list[dict[str, Any]]) -> str:
+    """What the browser keeps of a calibration with these pictures."""
+    gazer = Gazer(Screen((HEIGHT, WIDTH), 0.27 * WIDTH), fov_deg=FOV_DEG)
+    pictures: dict[tuple[float, float], list[NDArray[np.uint8]]] = {}
+    for one in faces:
+        data = np.frombuffer(base64.b64decode(one["data"]), np.uint8)
+        image = cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        pictures.setdefault((one["x"], one["y"]), []).append(np.asarray(image, np.uint8))
+    times = count(0, 40_000_000)
+    for _ in range(42):
+        gazer.look(pictures[0.5, 0.5][0], next(times))
+    collected = [
+        TargetSamples(
+            (x * WIDTH, y * HEIGHT),
+            tuple(gazer.look(pictures[x, y][index % DRAWN], next(times)) for index in range(10)),
+        )
+        for x, y in LEARN
+    ]
+    calibration = calibrate_gaze(collected, size=(HEIGHT, WIDTH))
+    return json.dumps(
+        {
+            "screen": f"{WIDTH}x{HEIGHT}@1",
+            "measured": {"home": [0, 0], "size": [WIDTH, HEIGHT]},
+            "kept": calibration.to_json(),
+            "accuracyDeg": 1.2,
+            "at": int(time.time() * 1000),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def engines() -> Iterator[Engines]:
+    """The model in the package."""
+    with Engines(runtime="onnxruntime", threads=1) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def server(engines: Engines) -> Iterator[Server]:
+    with Server(engines, port=0) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as tool:
+        chromium = tool.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, server: Server, faces: list[dict[str, Any]]) -> Iterator[Callable[..., Any]]:
+    """Open the page in a window of its own; what it complains of fails the test."""
+    contexts, complaints = [], []
+
+    def start(url: str = server.url, *, mirror: bool = True, kept: str = "", **options: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": WIDTH, "height": HEIGHT}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(SLOW_MS)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.extend([said.text] if said.type == "error" else []))
+        if mirror:
+            page.add_init_script(f"({MIRROR})({json.dumps(faces)})")
+        if kept:
+            page.add_init_script(f"localStorage.setItem('sam-edge-calibration', {json.dumps(kept)})")
+        page.goto(url)
+        page.wait_for_selector("[data-ready]")
+        page.wait_for_selector("#connection[data-state=open]")
+        return page
+
+    yield start
+    for context in contexts:
+        context.close()
+    lost = re.compile("WebSocket connection .* failed|Failed to load resource")
+    assert [text for text in complaints if not lost.search(text)] == []
+
+
+def wait_for(condition: Callable[[], object], what: str, timeout_s: float = SLOW_MS / 1e3) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, f"waited for {what}"
+        time.sleep(0.05)
+
+
+def agree(page: Any) -> None:
+    page.select_option("#eye", "webcam")
+    page.click("#consent button[value=yes]")
+    page.wait_for_selector("#calibration[open]")
+
+
+def calibrate(page: Any) -> None:
+    page.click("#calibration-begin")
+    page.wait_for_selector("#calibration-result:not([hidden])")
+
+
+def test_without_consent_the_mouse_stays_and_no_camera_is_asked_for(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    page.select_option("#eye", "webcam")
+    terms = page.inner_text("#consent")
+    for words in ("pictures of your face", f"{page.url.split('/')[2]}", "not stored, not logged", "Any time"):
+        assert words in terms
+    page.click("#consent button[value=no]")
+    wait_for(lambda: page.input_value("#eye") == "pointer", "the mouse to stay")
+    page.select_option("#eye", "webcam")
+    page.keyboard.press("Escape")
+    wait_for(lambda: page.input_value("#eye") == "pointer", "the mouse to stay")
+    assert page.evaluate("window.asked") == []
+    assert page.is_hidden("#gaze-card")
+
+
+def test_a_camera_that_is_denied_is_told(open_page: Callable[..., Any]) -> None:
+    page = open_page(mirror=False)
+    page.select_option("#eye", "webcam")
+    page.click("#consent button[value=yes]")
+    page.wait_for_selector("#gaze-note:has-text('The camera was not allowed')")
+    assert page.input_value("#eye") == "pointer"
+    assert "mouse stays the eye" in page.inner_text("#said")
+
+
+def gaze_away_deg(page: Any, place: tuple[float, float] = THING) -> float:
+    """How far the newest gaze is from a place of the page (shares), degrees; many while there is none."""
+    told = page.get_attribute("#stage", "data-gaze")
+    if not told:
+        return 99.0
+    x, y = map(float, told.split())
+    return math.hypot(x - place[0] * WIDTH, y - place[1] * HEIGHT) / PX_PER_DEG
+
+
+def use_last(page: Any) -> None:
+    """Choose webcam gaze with the calibration that the browser kept."""
+    agree(page)
+    page.click("#calibration-last")
+    page.wait_for_selector("#stage.live")
+    page.wait_for_selector("#face-state[data-state=good]")
+
+
+def test_eyes_are_calibrated_and_select_a_thing(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    agree(page)
+    assert page.evaluate("window.asked[0].video.facingMode") == "user"
+    assert page.evaluate("window.asked[0].audio") is False
+    assert page.is_hidden("#calibration-last")
+    page.wait_for_selector("#face-state-large[data-state=good]")
+    calibrate(page)
+    assert re.match("(Very good|Good|Coarse): about", page.inner_text("#calibration-title-result"))
+    kept = json.loads(page.evaluate("localStorage.getItem('sam-edge-calibration')"))
+    assert kept["accuracyDeg"] < 4.0
+    page.click("#calibration-use")
+    page.wait_for_selector("#stage.live")
+    page.evaluate("(place) => { window.looking = place; }", list(THING))
+    wait_for(lambda: gaze_away_deg(page) < 4.0, "gaze to arrive where the face looks")
+    wait_for(lambda: page.get_attribute("#stage", "data-meant"), "a thing to be outlined")
+    page.keyboard.press("Space")
+    wait_for(lambda: page.get_attribute("#stage", "data-kept"), "the thing to be kept")
+    page.click("#gaze-stop")
+    assert page.input_value("#eye") == "pointer"
+    assert page.is_hidden("#gaze-card")
+    assert page.evaluate("document.getElementById('face').srcObject") is None
+
+
+def test_the_last_calibration_is_offered_and_clicks_correct_it(
+    open_page: Callable[..., Any], kept: str
+) -> None:
+    page = open_page(kept=kept)
+    agree(page)
+    assert "about 1.2°" in page.inner_text("#calibration-last")
+    page.click("#calibration-last")
+    page.wait_for_selector("#stage.live")
+    page.evaluate("(place) => { window.looking = place; }", list(THING))
+    wait_for(lambda: gaze_away_deg(page) < 4.0, "gaze to arrive where the face looks")
+    assert "Sit as you sat" in page.inner_text("#gaze-accuracy")
+    # Who clicks 3 degrees beside what the gaze says looked there.
+    beside = (THING[0] + 3 * PX_PER_DEG / WIDTH, THING[1])
+    before = gaze_away_deg(page, beside)
+    for _ in range(4):
+        page.mouse.click(beside[0] * WIDTH, beside[1] * HEIGHT)
+        time.sleep(1.0)
+    wait_for(lambda: gaze_away_deg(page, beside) < before - 0.7, "the clicks to move the gaze")
+
+
+def test_a_cut_connection_comes_back_with_its_calibration(
+    open_page: Callable[..., Any], engines: Engines, kept: str
+) -> None:
+    with Server(engines, port=0) as first:
+        port = first.port
+        page = open_page(first.url, kept=kept)
+        use_last(page)
+        page.evaluate("(place) => { window.looking = place; }", list(THING))
+        wait_for(lambda: gaze_away_deg(page) < 4.0, "gaze to arrive")
+    page.wait_for_selector("#connection[data-state=waiting]")
+    page.evaluate("document.getElementById('stage').dataset.gaze = ''")
+    with Server(engines, port=port):
+        page.wait_for_selector("#connection[data-state=open]")
+        wait_for(lambda: gaze_away_deg(page) < 4.0, "calibrated gaze to come back")
+        page.context.close()
+
+
+@needs_vendor
+def test_gaze_selects_among_masks_of_the_browser(open_page: Callable[..., Any], kept: str) -> None:
+    page = open_page(kept=kept)
+    page.locator("input[value=browser]").check()
+    page.wait_for_selector("#connection-text:has-text('WebAssembly')")
+    use_last(page)
+    page.evaluate("(place) => { window.looking = place; }", list(THING))
+    wait_for(lambda: gaze_away_deg(page) < 4.0, "gaze to arrive")
+    wait_for(lambda: page.get_attribute("#stage", "data-meant"), "a mask of the browser's own")
+    page.keyboard.press("Space")
+    wait_for(lambda: page.get_attribute("#stage", "data-kept"), "the thing to be kept")
+    page.select_option("#eye", "pointer")
+    wait_for(lambda: page.is_hidden("#gaze-card"), "webcam gaze to end")
+
+
+def test_keys_are_enough_and_escape_stops(open_page: Callable[..., Any]) -> None:
+    page = open_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+    page.focus("#eye")
+    page.select_option("#eye", "webcam")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#calibration[open]")
+    page.wait_for_selector("#face-state-large[data-state=good]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("document.getElementById('calibration').scrollWidth") <= 390
+    assert page.evaluate("document.activeElement.id") == "calibration-begin"
+    page.check("#calibration-manual")
+    page.focus("#calibration-begin")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#dot[data-state=settle]")
+    assert "press Space" in page.inner_text("#calibration-hint")
+    time.sleep(1.0)
+    # Without the key nothing is collected.
+    assert page.get_attribute("#dot", "data-state") == "settle"
+    page.keyboard.press("Space")
+    page.wait_for_selector("#dot[data-state=collect]")
+    page.wait_for_selector("#calibration-hint:has-text('Dot 2 of 13')")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#calibration-intro:not([hidden])")
+    assert "stopped" in page.inner_text("#calibration-problem")
+    page.click("#calibration-later")
+    page.wait_for_selector("#calibration", state="hidden")
+    assert "Not calibrated" in page.inner_text("#gaze-accuracy")
+
+
+def test_who_is_not_seen_is_told(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    agree(page)
+    page.evaluate("window.looking = null")
+    page.wait_for_selector("#face-state-large:has-text('No face to be seen')")
+    unnamed = page.evaluate(
+        """[...document.querySelectorAll("#calibration button, #calibration input, #calibration video")]
+            .filter((one) => !(one.ariaLabel || one.textContent.trim() || one.labels?.length))
+            .map((one) => one.outerHTML)"""
+    )
+    assert unnamed == []
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#calibration", state="hidden")
+    page.select_option("#eye", "pointer")
+    wait_for(lambda: "no pictures are taken" in page.inner_text("#gaze-note"), "the end to be told")
+
+
+def test_a_server_that_watches_enough_faces_says_so(open_page: Callable[..., Any], engines: Engines) -> None:
+    with Server(engines, port=0, limits=Limits(eyes=1)) as small, connect(small.stream_url) as other:
+        eye = RemoteEye(other, Screen((HEIGHT, WIDTH), 500.0))
+        eye.begin()
+        assert eye.receive(10) is not None
+        page = open_page(small.url)
+        page.select_option("#eye", "webcam")
+        page.click("#consent button[value=yes]")
+        wait_for(lambda: "watches 1 faces" in page.inner_text("#gaze-note"), "the refusal to be told")
+        assert page.input_value("#eye") == "pointer"
+        page.context.close()
+
+
+def test_a_server_that_does_not_know_webcam_gaze_does_not_offer_it(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    page.route("**/api/info", without_eye)
+    page.reload()
+    page.wait_for_selector("[data-ready]")
+    assert page.evaluate("document.querySelector('#eye option[value=webcam]').disabled")
+
+
+def without_eye(route: Any) -> None:
+    """Answer as a server of before."""
+    told = route.fetch().json()
+    del told["eye"]
+    route.fulfill(json=told)
