@@ -1,4 +1,7 @@
-// Selecting in the browser: the server encodes pictures one after the other, masks are decoded in the page.
+// Selecting in the browser: the server encodes pictures one after the other, masks are decoded in the page, and move with
+// the picture until the next one is encoded.
+
+import { Mover } from "./mover.js";
 
 const MOVED_SHARE = 0.006;
 const BOX_MARGIN = 0.04;
@@ -7,8 +10,8 @@ const ACCEPTED = 0.4;
 const FORGOTTEN_AFTER = 5;
 
 /**
- * Tells "selection" with `{width, height, things, stages}` after every decode of what the eye rests on.
- * What was kept is found again in every new picture from its box and its mask in the last one.
+ * Tells "selection" with `{width, height, things, stages, ageMs}` after every decode of what the eye rests on, and for
+ * every frame that is shown. What was kept is found again in every new picture from where motion has taken it.
  */
 export class BrowserSession extends EventTarget {
   #decoder;
@@ -21,6 +24,9 @@ export class BrowserSession extends EventTarget {
   #numbers = 0;
   #options;
   #stopping = new AbortController();
+  #mover;
+  #busy = null;
+  #onFrame = () => this.#move().catch(() => {});
 
   constructor(decoder, { camera, eye, size, engine }) {
     super();
@@ -28,6 +34,8 @@ export class BrowserSession extends EventTarget {
     this.#camera = camera;
     this.#eye = eye;
     this.#options = { size, engine };
+    this.#mover = new Mover(camera);
+    camera.addEventListener("frame", this.#onFrame);
   }
 
   configure(changes) {
@@ -68,13 +76,15 @@ export class BrowserSession extends EventTarget {
   close() {
     this.#running = false;
     this.#stopping.abort();
+    this.#camera.removeEventListener("frame", this.#onFrame);
     this.#decoder.close();
+    this.#mover.close();
   }
 
   async #encode() {
     if (!this.#camera.playing && this.#embedding) return false;
     const begun = performance.now();
-    const picture = await this.#camera.capture();
+    const { picture, key } = await this.#alone(() => this.#picture());
     if (!picture) {
       await pause(15);
       return false;
@@ -83,8 +93,18 @@ export class BrowserSession extends EventTarget {
     const options = { ...this.#options, signal: this.#stopping.signal };
     const embedding = await this.#decoder.encode(picture.blob, options);
     const { encodeMs, networkMs } = embedding;
-    this.#embedding = { ...embedding, begun, stages: { picture: pictureMs, network: networkMs, encode: encodeMs } };
+    const stages = { picture: pictureMs, network: networkMs, encode: encodeMs };
+    this.#embedding = { ...embedding, seen: key, begun, stages };
     return true;
+  }
+
+  // The picture to encode, and the same one for motion; what there is is brought there.
+  async #picture() {
+    const [picture, key] = await Promise.all([this.#camera.capture(), this.#mover.note()]);
+    if (!picture || !key) return { picture: null, key };
+    await this.#bring(key, [picture.width, picture.height]);
+    for (const thing of this.#kept) thing.before = thing.mask;
+    return { picture, key };
   }
 
   // Decode what the eye rests on: once a picture, and again while a picture stays and the eye moves.
@@ -103,37 +123,89 @@ export class BrowserSession extends EventTarget {
       this.#say({});
       return [-1, -1];
     }
-    const points = [[Math.min(place[0], width), Math.min(place[1], height)]];
+    const points = [await this.#there([Math.min(place[0], width), Math.min(place[1], height)], embedding)];
     const { mask, score, decodeMs, pasteMs } = await this.#decoder.decode(embedding, { points });
-    this.#hover = mask && { mask, score, box: boxOf(mask), meant: true };
-    this.#say({ ...embedding.stages, decode: decodeMs, paste: pasteMs });
+    this.#hover = mask && { ...this.#found(mask), score, meant: true };
+    await this.#move({ ...embedding.stages, decode: decodeMs, paste: pasteMs });
     return place;
+  }
+
+  // Where on the encoded picture that is which the eye rests on now.
+  async #there(place, { seen, placement: { width, height } }) {
+    const now = await this.#mover.note();
+    return now && this.#camera.playing ? this.#mover.back(place, now, seen, [width, height]) : place;
   }
 
   // A thing that moved is found from the middle of where it was; where that is another thing, from its box.
   async #follow() {
     for (const thing of this.#kept) {
-      const { mask, box } = thing;
-      const prompts = [{ points: [middleOf(mask)] }, { box: grown(box, this.#embedding.placement) }];
+      const { before } = thing;
+      // It was selected while the picture was being encoded.
+      if (!before) continue;
+      const prompts = [{ points: [middleOf(before)] }, { box: grown(boxOf(before), this.#embedding.placement) }];
       let best = { likeness: 0 };
       for (const prompt of prompts) {
-        const found = await this.#decoder.decode(this.#embedding, { ...prompt, like: mask });
+        const found = await this.#decoder.decode(this.#embedding, { ...prompt, like: before });
         if (found.mask && found.likeness > best.likeness) best = found;
         if (best.likeness >= CERTAIN) break;
       }
       if (best.likeness < ACCEPTED) thing.missed += 1;
-      else Object.assign(thing, { mask: best.mask, score: best.score, box: boxOf(best.mask), missed: 0 });
+      else Object.assign(thing, this.#found(best.mask), { score: best.score, missed: 0 });
     }
     this.#kept = this.#kept.filter((thing) => thing.missed < FORGOTTEN_AFTER);
+  }
+
+  // A thing as it is on the picture that is encoded.
+  #found(mask) {
+    return { mask, box: boxOf(mask), moving: this.#mover.found(mask, this.#embedding.seen) };
+  }
+
+  // Bring what is shown to the picture that is shown now, and say so.
+  async #move(stages = {}) {
+    const known = Object.keys(stages).length > 0;
+    if (!this.#embedding || (this.#busy && !known)) return;
+    const { width, height } = this.#embedding.placement;
+    await this.#alone(async () => {
+      const key = await this.#mover.note();
+      if (key) await this.#bring(key, [width, height]);
+    });
+    this.#say(stages);
+  }
+
+  async #bring(key, size) {
+    const things = this.#things;
+    const moving = things.map((thing) => thing.moving);
+    const masks = await this.#mover.carry(moving, key, size);
+    for (const [index, thing] of things.entries()) {
+      const mask = masks[index];
+      if (mask && thing.moving === moving[index]) Object.assign(thing, { mask, box: boxOf(mask) });
+    }
+  }
+
+  // One after the other: a mask that was brought to a picture cannot be brought to an earlier one any more.
+  async #alone(work) {
+    while (this.#busy) await this.#busy;
+    const done = work();
+    this.#busy = done.catch(() => {});
+    try {
+      return await done;
+    } finally {
+      this.#busy = null;
+    }
+  }
+
+  get #things() {
+    return [...(this.#hover ? [this.#hover] : []), ...this.#kept];
   }
 
   #say(stages) {
     if (!this.#embedding || !this.#running) return;
     const { width, height } = this.#embedding.placement;
-    const things = [...(this.#hover ? [this.#hover] : []), ...this.#kept];
+    const things = this.#things;
     const state = this.#hover ? "selected" : "none";
-    const source = Object.keys(stages).length ? "encoded" : "reused";
-    this.#tell("selection", { width, height, things, stages, state, source });
+    const source = Object.keys(stages).length ? "encoded" : "propagated";
+    const ageMs = performance.now() - this.#embedding.begun;
+    this.#tell("selection", { width, height, things, stages, state, source, ageMs });
   }
 
   #tell(type, detail) {

@@ -27,6 +27,11 @@ export class Camera extends EventTarget {
     return [Math.round(videoWidth * scale), Math.round(videoHeight * scale)];
   }
 
+  /** Which camera plays; empty for a file. */
+  get deviceId() {
+    return this.#stream?.getVideoTracks()[0]?.getSettings().deviceId ?? "";
+  }
+
   async openCamera({ facing = "environment" } = {}) {
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new Error("Cameras work on localhost and over HTTPS only.");
@@ -97,6 +102,15 @@ export class Camera extends EventTarget {
     } finally {
       this.#encoding = false;
     }
+  }
+
+  /** The picture that is shown now, `longSide` pixels long, as a bitmap; null where there is none. */
+  glance(longSide) {
+    const [width, height] = this.size;
+    if (!width || this.#video.readyState < 2) return null;
+    const scale = longSide / Math.max(width, height);
+    const [resizeWidth, resizeHeight] = [Math.round(width * scale), Math.round(height * scale)];
+    return createImageBitmap(this.#video, { resizeWidth, resizeHeight, resizeQuality: "medium" });
   }
 
   // "frame" events carry the time at which the frame is shown: what the eye answers is what is on the screen.

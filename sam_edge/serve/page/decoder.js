@@ -1,14 +1,13 @@
 // The decoder in the page: the server encodes a picture once, masks are decoded here.
 
+import { Calls } from "./calls.js";
 import { Placement } from "./placement.js";
 
 const MOST_THREADS = 4;
 
 /** Decodes in a worker. `Decoder.open` says on what, in `provider` and `threads`. */
 export class Decoder {
-  #worker;
-  #calls = new Map();
-  #callId = 0;
+  #calls = new Calls("./decoder-worker.js", "the decoder");
   #key = 0;
   #token;
 
@@ -22,7 +21,7 @@ export class Decoder {
     const decoder = new Decoder(token);
     const fast = provider === "wasm" && info.decoder.for_wasm;
     const most = Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1);
-    const opened = await decoder.#call("open", {
+    const opened = await decoder.#calls.call("open", {
       graph: (fast || info.decoder).url,
       weights: info.decoder.external_data,
       token,
@@ -37,17 +36,6 @@ export class Decoder {
     this.#token = token;
     this.provider = "";
     this.threads = 0;
-    this.#worker = new Worker(new URL("./decoder-worker.js", import.meta.url), { type: "module" });
-    this.#worker.onmessage = ({ data: { id, result, error } }) => {
-      const { resolve, reject } = this.#calls.get(id);
-      this.#calls.delete(id);
-      if (error === undefined) resolve(result);
-      else reject(new Error(error));
-    };
-    this.#worker.onerror = ({ message }) => {
-      for (const { reject } of this.#calls.values()) reject(new Error(message || "the decoder could not be loaded"));
-      this.#calls.clear();
-    };
   }
 
   /** Let the server encode a JPEG or PNG. Gives an embedding for `decode`; its parts' times are in ms. */
@@ -71,7 +59,7 @@ export class Decoder {
   async embed(data, told) {
     this.#key += 1;
     const key = this.#key;
-    await this.#call("embed", { key, data, told }, [data]);
+    await this.#calls.call("embed", { key, data, told }, [data]);
     return { key, placement: new Placement(told) };
   }
 
@@ -80,20 +68,11 @@ export class Decoder {
    * `like`, a mask of `decode`, asks for the one that is most like it in size; `likeness` says how much, 0 to 1.
    */
   decode(embedding, { points = [], labels = null, box = null, like = null }) {
-    return this.#call("decode", { key: embedding.key, points, labels, box, like });
+    return this.#calls.call("decode", { key: embedding.key, points, labels, box, like });
   }
 
   close() {
-    this.#worker.terminate();
-    for (const { reject } of this.#calls.values()) reject(new Error("the decoder was closed"));
-    this.#calls.clear();
-  }
-
-  #call(verb, options, transfer = []) {
-    this.#callId += 1;
-    const id = this.#callId;
-    this.#worker.postMessage({ id, verb, options }, transfer);
-    return new Promise((resolve, reject) => this.#calls.set(id, { resolve, reject }));
+    this.#calls.close();
   }
 }
 
