@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,22 @@ from sam_edge.media.progress import Progress
 LIMITS = (10, 100, 1000)
 
 
+@dataclass(frozen=True)
+class Recalls:
+    """How well proposals meet the things of some pictures."""
+
+    average: dict[int, float]
+    """AR at each of `LIMITS`: COCO's mean over the IoUs .5 to .95, with so many proposals a picture."""
+    at_half: float
+    """Share of the things that some proposal meets with an IoU above 0.5."""
+    things: int
+    """How many things there are."""
+    proposals: float
+    """Proposals a picture, mean."""
+    wall_s: float
+    """Seconds a picture, mean."""
+
+
 def truth(labels: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Read the things of one picture, (N, H, W): each line a class, then a polygon in 0..1 coordinates."""
     masks = []
@@ -33,6 +51,36 @@ def truth(labels: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
     return np.stack(masks) if masks else np.zeros((0, *size), np.bool_)
 
 
+def recalls(model: sam_edge.Segmenter, pictures: Sequence[Path], labels: Path) -> Recalls:
+    """Propose on every picture, and compare with the things that its file in `labels` names."""
+    found: dict[int, list[float]] = {limit: [] for limit in LIMITS}
+    at_half: list[bool] = []
+    counts, spent_s = [], 0.0
+    with Progress(len(pictures), label="proposals", unit="pictures") as bar:
+        for path in pictures:
+            image = read_image(path)
+            begun = time.perf_counter()
+            proposals = propose(model, image)
+            spent_s += time.perf_counter() - begun
+            counts.append(len(proposals))
+            bar.advance()
+            things = truth(labels / f"{path.stem}.txt", (image.shape[0], image.shape[1]))
+            if not len(things):
+                continue
+            masks = [one.mask() for one in proposals]
+            overlap = mask_iou(things, np.stack(masks)) if masks else np.zeros((len(things), 0))
+            for limit in LIMITS:
+                found[limit] += average_recall(overlap, limit).tolist()
+            at_half += (overlap.max(axis=1, initial=0) > 0.5).tolist()
+    return Recalls(
+        average={limit: float(np.mean(found[limit])) for limit in LIMITS},
+        at_half=float(np.mean(at_half)),
+        things=len(at_half),
+        proposals=float(np.mean(counts)),
+        wall_s=spent_s / len(pictures),
+    )
+
+
 def main() -> None:
     """Propose on every picture, and print the recall."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -42,40 +90,18 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     given = parser.parse_args()
     pictures = sorted((given.labelled / "images").glob("*.jpg"))[:: given.every]
-    recalls: dict[int, list[float]] = {limit: [] for limit in LIMITS}
-    found_at_half: list[bool] = []
-    counts, spent_s = [], 0.0
-    with (
-        sam_edge.load(runtime=given.runtime, threads=given.threads) as model,
-        Progress(len(pictures), label="proposals", unit="pictures") as bar,
-    ):
-        for path in pictures:
-            image = read_image(path)
-            begun = time.perf_counter()
-            proposals = propose(model, image)
-            spent_s += time.perf_counter() - begun
-            counts.append(len(proposals))
-            things = truth(given.labelled / "labels" / f"{path.stem}.txt", image.shape[:2])
-            bar.advance()
-            if not len(things):
-                continue
-            masks = [one.mask() for one in proposals]
-            overlap = mask_iou(things, np.stack(masks)) if masks else np.zeros((len(things), 0))
-            for limit in LIMITS:
-                recalls[limit] += average_recall(overlap, limit).tolist()
-            found_at_half += (overlap.max(axis=1, initial=0) > 0.5).tolist()
+    with sam_edge.load(runtime=given.runtime, threads=given.threads) as model:
+        made = recalls(model, pictures, given.labelled / "labels")
+        runtime = model.runtime
         print(
             Environment.gather(
-                engine=model.runtime.name,
-                precision=model.runtime.precision,
-                threads=model.runtime.threads,
-                model="default",
+                engine=runtime.name, precision=runtime.precision, threads=runtime.threads, model="default"
             )
         )
-    print(f"{len(pictures)} pictures, {len(found_at_half)} things, {np.mean(counts):.0f} proposals a picture")
-    for limit in LIMITS:
-        print(f"AR@{limit}: {np.mean(recalls[limit]):.3f}")
-    print(f"recall at IoU > 0.5: {np.mean(found_at_half):.3f}; {spent_s / len(pictures):.2f} s a picture")
+    print(f"{len(pictures)} pictures, {made.things} things, {made.proposals:.0f} proposals a picture")
+    for limit, average in made.average.items():
+        print(f"AR@{limit}: {average:.3f}")
+    print(f"recall at IoU > 0.5: {made.at_half:.3f}; {made.wall_s:.2f} s a picture")
 
 
 if __name__ == "__main__":

@@ -84,7 +84,9 @@ class Placement:
     def inside(self) -> tuple[int, int]:
         """The part of the input that the view fills: (height, width) in input pixels."""
         scale = min(self.size[0] / self.view.height, self.size[1] / self.view.width)
-        return max(1, round(self.view.height * scale)), max(1, round(self.view.width * scale))
+        # Halves are rounded up, as SAM's own code does.
+        height, width = (int(side * scale + 0.5) for side in (self.view.height, self.view.width))
+        return max(1, height), max(1, width)
 
     @property
     def scale(self) -> NDArray[np.float64]:

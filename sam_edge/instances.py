@@ -51,7 +51,8 @@ def masks_of_boxes(
         One mask and score a box, in their order.
 
     Raises:
-        InputError: the image is not RGB uint8, or the boxes are not finite (N, 4).
+        InputError: the image is not RGB uint8, the boxes are not finite (N, 4), or the embedding is that of a frame of
+            another size.
         EngineError: the engine failed.
     """
     check_frame(image)
@@ -61,6 +62,10 @@ def masks_of_boxes(
     there = np.flatnonzero((shown[:, 2] > shown[:, 0]) & (shown[:, 3] > shown[:, 1]))
     masks = np.zeros((len(given), height, width), np.bool_)
     scores = np.zeros(len(given), np.float32)
+    if embedding is not None and embedding.frame_size != (height, width):
+        raise InputError(
+            f"embedding: of a frame of {embedding.frame_size}; accepted: {(height, width)}, as the image"
+        )
     if len(there):
         encoded = embedding if embedding is not None else model.encode(image, size=size)
         for begin in range(0, len(there), BOXES_PER_CALL):

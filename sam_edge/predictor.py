@@ -6,17 +6,14 @@ positions count a pixel's own index as its place, masks come in the model's orde
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sam_edge import original
 from sam_edge.errors import InputError, SessionError
-from sam_edge.geometry import MASK_STRIDE, STRIDE, Placement
+from sam_edge.geometry import MASK_STRIDE, STRIDE, View
 from sam_edge.prompts import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING, numbers
 from sam_edge.segmenter import Embedding, Segmenter, check_frame, check_size
-
-CANVAS = (1024, 1024)
-"""The input (height, width) that the original encodes."""
 
 
 class SamPredictor:
@@ -28,7 +25,7 @@ class SamPredictor:
         >>> masks, scores, logits = predictor.predict(np.array([[320, 200]]), np.array([1]))
     """
 
-    def __init__(self, sam_model: Segmenter, *, size: tuple[int, int] = CANVAS) -> None:
+    def __init__(self, sam_model: Segmenter, *, size: tuple[int, int] = original.CANVAS) -> None:
         """Predict with a model from `sam_edge.load`.
 
         Args:
@@ -91,7 +88,8 @@ class SamPredictor:
         check_frame(image)
         self.reset_image()
         shown = image if image_format == "RGB" else np.ascontiguousarray(image[..., ::-1])
-        self._embedding = self.model.encode(shown, size=self._size)
+        view = View.whole((image.shape[0], image.shape[1]))
+        self._embedding = original.encode(self.model, shown, view, self._size)
 
     def predict(
         self,
@@ -132,7 +130,7 @@ class SamPredictor:
         )
         tokens = slice(1, 4) if multimask_output else slice(0, 1)
         kept = np.ascontiguousarray(logits[0, tokens])
-        full = np.stack([upscaled(one, embedding.placement, embedding.frame_size) for one in kept])
+        full = np.stack([original.upscaled(one, embedding.placement, embedding.frame_size) for one in kept])
         masks = full if return_logits else np.asarray(full > 0)
         return masks, scores[0, tokens].copy(), kept
 
@@ -186,14 +184,3 @@ class SamPredictor:
         if given.shape != (1, *sides) or not np.isfinite(given).all():
             raise InputError(f"mask_input: shape {given.shape}; accepted: finite logits {(1, *sides)}")
         return given[None], True
-
-
-def upscaled(
-    low: NDArray[np.float32], placement: Placement, frame_size: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Scale low-resolution logits to the image as the original does: to the input, and from there, without padding."""
-    wide = cv2.resize(low, placement.size[::-1], interpolation=cv2.INTER_LINEAR)
-    height, width = placement.inside
-    return np.asarray(
-        cv2.resize(wide[:height, :width], frame_size[::-1], interpolation=cv2.INTER_LINEAR), np.float32
-    )

@@ -7,16 +7,16 @@ selection is depends on that encoder alone; sam-edge ships none and claims nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import cv2
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from sam_edge.errors import EngineError, InputError
+from sam_edge.errors import EngineError, InputError, MissingExtraError
 from sam_edge.everything.found import FoundMask
 from sam_edge.geometry import LETTERBOX_RGB
 from sam_edge.segmenter import check_frame
@@ -115,62 +115,140 @@ def crop_of(
     return out
 
 
-class OnnxTextImageEncoder:
-    """Two ONNX files, one for pictures and one for words, on ONNX Runtime.
+class FileTextImageEncoder:
+    """Two files, one network for pictures and one for words: ONNX on ONNX Runtime, or either kind on OpenVINO.
 
-    The picture file takes float32 (N, 3, height, width), normalised with `mean` and `std`, and gives (N, D); the text
-    file takes int64 (N, L) and gives (N, D). Turning words into numbers is the tokenizer's work, which comes with the
-    encoder.
+    The picture's network takes float32 (N, 3, height, width), normalised with `mean` and `std`, and gives (N, D); the
+    text's takes int64 (N, L) and gives (N, D). Turning words into numbers is the tokenizer's work, which comes with the
+    encoder. Of several outputs the first counts, unless its name is given.
     """
 
     def __init__(
         self,
         image_model: str | Path,
         text_model: str | Path,
-        tokenize: Callable[[Sequence[str]], NDArray[np.int64]],
+        tokenize: Callable[[Sequence[str]], NDArray[np.int64] | Mapping[str, NDArray[np.int64]]],
         *,
+        runtime: str = "onnxruntime",
+        input_size: tuple[int, int] | None = None,
+        output: str | None = None,
         mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073),
         std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711),
     ) -> None:
         """Open both files.
 
         Args:
-            image_model: ONNX file; its input's height and width are fixed.
-            text_model: ONNX file.
-            tokenize: texts to int64 (N, L).
+            image_model: ONNX file (`.onnx`), or OpenVINO's (`.xml`).
+            text_model: likewise.
+            tokenize: texts to int64 (N, L); or such arrays by the names of the network's inputs, where it has several.
+            runtime: `onnxruntime` or `openvino`.
+            input_size: (height, width) of the pictures; None takes it from the file, where it is fixed.
+            output: name of the vectors in both files; None takes the first output.
             mean: of each colour, 0..1; CLIP's own.
             std: of each colour; CLIP's own.
 
         Raises:
-            InputError: a file cannot be opened, or the picture's size in it is not fixed.
+            InputError: the runtime is unknown, a file cannot be opened, or the picture's size is not known.
+            MissingExtraError: OpenVINO is not installed.
         """
-        self._images, self._texts = _open(image_model), _open(text_model)
-        shape = self._images.get_inputs()[0].shape
-        if len(shape) != 4 or not all(isinstance(side, int) for side in shape[2:]):
+        openers: Mapping[str, Callable[[Path, str | None], _Network]] = {
+            "onnxruntime": _OnnxNetwork,
+            "openvino": _OpenVinoNetwork,
+        }
+        if runtime not in openers:
+            raise InputError(f"runtime: {runtime!r}; accepted: {', '.join(openers)}")
+        self._images = openers[runtime](Path(image_model), output)
+        self._texts = openers[runtime](Path(text_model), output)
+        size = input_size or self._images.picture_size
+        if size is None:
             raise InputError(
-                f"image_model: its input is {shape}; accepted: (N, 3, height, width) of a fixed size"
+                f"input_size: {image_model} takes pictures of any size; give the (height, width) that it was trained on"
             )
-        self.input_size = (int(shape[2]), int(shape[3]))
+        self.input_size = size
         self._tokenize = tokenize
         self._mean, self._std = np.array(mean, np.float32), np.array(std, np.float32)
 
     def encode_images(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `TextImageEncoder.encode_images`."""
         normal = (images.astype(np.float32) / 255 - self._mean) / self._std
-        name = self._images.get_inputs()[0].name
-        return np.asarray(self._images.run(None, {name: normal.transpose(0, 3, 1, 2)})[0], np.float32)
+        return self._images.run(np.ascontiguousarray(normal.transpose(0, 3, 1, 2)))
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See `TextImageEncoder.encode_text`."""
-        name = self._texts.get_inputs()[0].name
-        return np.asarray(self._texts.run(None, {name: self._tokenize(texts)})[0], np.float32)
+        return self._texts.run(self._tokenize(texts))
 
 
-def _open(path: str | Path) -> onnxruntime.InferenceSession:
-    try:
-        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no base class but Exception
-        raise InputError(f"{path}: onnxruntime cannot open it: {error}") from error
+Given: TypeAlias = NDArray[Any] | Mapping[str, NDArray[Any]]
+"""What a network is given: its first input, or several by name."""
+
+
+class _Network(Protocol):
+    """One opened file."""
+
+    picture_size: tuple[int, int] | None
+    """(height, width) of the first input (N, 3, height, width), where it is fixed."""
+
+    def run(self, given: Given) -> NDArray[np.float32]:
+        """Return the vectors."""
+
+
+class _OnnxNetwork:
+    """A file on ONNX Runtime."""
+
+    def __init__(self, path: Path, output: str | None) -> None:
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's errors share no base class but Exception
+            raise InputError(f"{path}: onnxruntime cannot open it: {error}") from error
+        self._first = self._session.get_inputs()[0].name
+        self._output = _chosen(path, output, [one.name for one in self._session.get_outputs()])
+        self.picture_size = _fixed(self._session.get_inputs()[0].shape)
+
+    def run(self, given: Given) -> NDArray[np.float32]:
+        feed = given if isinstance(given, Mapping) else {self._first: given}
+        try:
+            return np.asarray(self._session.run([self._output], dict(feed))[0], np.float32)
+        except Exception as error:
+            raise EngineError(f"onnxruntime: the encoder failed: {error}") from error
+
+
+class _OpenVinoNetwork:
+    """A file on OpenVINO, in floating point as it is stored."""
+
+    def __init__(self, path: Path, output: str | None) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise MissingExtraError("openvino", extra="openvino", purpose="an encoder on OpenVINO") from error
+        core = openvino.Core()
+        try:
+            model = core.read_model(str(path))
+            self._compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        except Exception as error:  # openvino's errors share no base class but Exception
+            raise InputError(f"{path}: openvino cannot open it: {error}") from error
+        names = [one.get_any_name() for one in self._compiled.outputs]
+        self._output = self._compiled.output(_chosen(path, output, names))
+        shape = self._compiled.inputs[0].get_partial_shape()
+        self.picture_size = _fixed([None if one.is_dynamic else one.get_length() for one in shape])
+
+    def run(self, given: Given) -> NDArray[np.float32]:
+        feed = dict(given) if isinstance(given, Mapping) else {0: given}
+        try:
+            return np.array(self._compiled(feed)[self._output], np.float32)
+        except Exception as error:
+            raise EngineError(f"openvino: the encoder failed: {error}") from error
+
+
+def _chosen(path: Path, output: str | None, names: list[str]) -> str:
+    if output is not None and output not in names:
+        raise InputError(f"output: {output!r} is not in {path}; accepted: {', '.join(names)}")
+    return output or names[0]
+
+
+def _fixed(shape: Sequence[object]) -> tuple[int, int] | None:
+    """Return height and width of an input (N, 3, height, width), where they are fixed."""
+    sides = [side for side in shape[2:] if isinstance(side, int) and side > 0]
+    return (sides[0], sides[1]) if len(shape) == 4 and len(sides) == 2 else None
 
 
 def _unit(name: str, vectors: NDArray[np.float32], count: int) -> NDArray[np.float32]:

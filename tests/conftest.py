@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 import types
@@ -146,6 +147,32 @@ def upstream(models_dir: Path, checkpoint: Path) -> Iterator[Any]:
     yield model.eval()
     for name in [name for name in sys.modules if name.split(".")[0] == "mobile_sam"]:
         del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def original(repo_dir: Path, checkpoint: Path) -> Iterator[Any]:
+    """PyPI's `segment-anything` with the official weights of MobileSAM: `benchmarks/reference_masks.py`."""
+    pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[export]'")
+    if importlib.util.find_spec("segment_anything") is None:
+        pytest.skip("needs segment-anything: pip install 'sam-edge[test]'")
+    path = repo_dir / "benchmarks" / "reference_masks.py"
+    spec = importlib.util.spec_from_file_location("reference_masks", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    before = dict(sys.modules)
+    yield module
+    # The stand-ins for torchvision, and what was imported with them, are not left behind.
+    for name in set(sys.modules) - set(before):
+        if name.partition(".")[0] in ("torchvision", "segment_anything"):
+            del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def labelled_dir(repo_dir: Path) -> Path:
+    """The small labelled pictures that ship in the package: `images` and `labels`."""
+    return repo_dir / "sam_edge" / "assets" / "labelled"
 
 
 @pytest.fixture(scope="session")

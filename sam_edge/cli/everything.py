@@ -40,6 +40,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--full", action="store_true", help="SAM's own grid and filters (default for a picture)"
     )
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="the very masks of SAM's own generator, given weights in floating point; slow",
+    )
     parser.add_argument("--points-per-side", type=int, metavar="N", help="points along a side of the grid")
     parser.add_argument("--points-per-batch", type=int, metavar="N", help="points decoded in one call")
     parser.add_argument(
@@ -66,12 +71,17 @@ def run(given: argparse.Namespace) -> int:
     """Find everything, and write it."""
     if given.every < 1:
         raise InputError(f"--every: {given.every} is not accepted; give 1 or more")
-    if given.fast and given.full:
-        raise InputError("--fast, --full: both were given; give one of them")
+    if given.fast and (given.full or given.exact):
+        raise InputError("--fast: given with --full or --exact; give one of them")
     if given.out.exists() and not given.out.is_dir():
         raise InputError(f"--out: {given.out} is a file; give a folder")
     is_picture = given.input.is_file() and given.input.suffix.lower() in IMAGE_SUFFIXES
-    settings = settings_of(given, FAST if given.fast or not (is_picture or given.full) else Settings())
+    if is_picture and given.out.resolve() / f"{given.input.stem}.png" == given.input.resolve():
+        raise InputError(
+            f"--out: {given.out} holds {given.input.name}, which would be written over; give another"
+        )
+    slow = given.full or given.exact or (is_picture and not given.fast)
+    settings = settings_of(given, Settings(exact=given.exact) if slow else FAST)
     with open_model(given) as model:
         if is_picture:
             picture(given, model, settings)

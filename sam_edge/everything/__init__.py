@@ -3,6 +3,7 @@
 from sam_edge.everything.edges import edge_map
 from sam_edge.everything.found import FoundMask
 from sam_edge.everything.generate import find_everything, total_points
+from sam_edge.everything.generator import SamAutomaticMaskGenerator
 from sam_edge.everything.proposals import PROPOSALS, propose
 from sam_edge.everything.settings import FAST, Settings
 
@@ -10,6 +11,7 @@ __all__ = [
     "FAST",
     "PROPOSALS",
     "FoundMask",
+    "SamAutomaticMaskGenerator",
     "Settings",
     "edge_map",
     "find_everything",

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.everything.generate import patches_of
+from sam_edge.everything.generate import check_embedding, patches_of
 from sam_edge.everything.patches import Patch
 from sam_edge.everything.settings import Settings
 from sam_edge.geometry import MASK_STRIDE, Placement, View
@@ -45,11 +45,12 @@ def edge_map(
         float32 (H, W), 0..1; 1 is the clearest edge of the picture, all 0 where nothing was found.
 
     Raises:
-        InputError: the image is not RGB uint8.
+        InputError: the image is not RGB uint8, or the embedding is not that of the whole of such a picture.
         EngineError: the engine failed.
     """
     check_frame(image)
     frame_size = (image.shape[0], image.shape[1])
+    check_embedding(embedding, frame_size)
     if embedding is None:
         embedding = model.encode(image, size=settings.size, view=View.whole(frame_size))
     placement = embedding.placement

@@ -3,7 +3,8 @@
 The method is that of Kirillov et al., "Segment Anything" (2023), section 5 and appendix B: a grid of points is decoded,
 masks that the model doubts or that hang on the threshold are dropped, and of those that say the same the best stays.
 What differs: filters work on the low-resolution logits, so that only masks that stay are ever scaled to the picture,
-and points inside a mask that was found with confidence are not asked (`Settings.skip_found`).
+and points inside a mask that was found with confidence are not asked (`Settings.skip_found`). `Settings.exact` does
+neither: see `exact.py`.
 """
 
 from __future__ import annotations
@@ -14,20 +15,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_edge.errors import InputError
+from sam_edge.everything.exact import find_exactly
 from sam_edge.everything.found import FoundMask, rle_of_part
-from sam_edge.everything.grid import Crop, crops_of, grid_points
-from sam_edge.everything.patches import Patch, Pool, patch_of, scaled, shown_places
+from sam_edge.everything.grid import Crop, crops_of, cut_off, grid_points
+from sam_edge.everything.patches import MULTIMASK, Patch, Pool, patch_of, scaled, shown_places
 from sam_edge.everything.settings import Settings
 from sam_edge.geometry import MASK_STRIDE, Placement, View
 from sam_edge.masks import box_areas, box_of, nms, without_holes, without_islands
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
 
-EDGE_PX = 20.0
-"""A mask this close to an edge of its crop that is none of the picture's is taken to be cut off, as SAM takes it."""
 FIRST_BATCH = 16
 """Points of the first call: what they find saves asking others."""
-MULTIMASK = (1, 2, 3)
-"""The three of SAM's outputs that stand for the sub-part, the part and the whole."""
 
 
 def find_everything(
@@ -44,7 +43,8 @@ def find_everything(
         model: from `sam_edge.load`.
         image: RGB uint8 (H, W, 3).
         settings: grid, crops and filters; None is `Settings()`. `FAST` suits video.
-        embedding: of the whole picture, if there is one already; it is then not encoded again.
+        embedding: of the whole picture, if there is one already; it is then not encoded again. For the very masks of
+            SAM's own generator (`Settings.exact`) it must come from `SamPredictor.embedding`.
         advance: called with the number of points that were done, asked or skipped, after every batch.
             `total_points` tells how many there are.
 
@@ -53,7 +53,7 @@ def find_everything(
         first. Empty for a picture without anything.
 
     Raises:
-        InputError: the image is not RGB uint8, or the embedding is that of another frame.
+        InputError: the image is not RGB uint8, or the embedding is not that of the whole of such a picture.
         EngineError: the engine failed.
 
     Example:
@@ -63,14 +63,14 @@ def find_everything(
     check_frame(image)
     chosen = settings or Settings()
     frame_size = (image.shape[0], image.shape[1])
-    whole = View.whole(frame_size)
+    check_embedding(embedding, frame_size)
     found: list[Finished] = []
     crops = crops_of(frame_size, chosen)
-    for crop in crops:
-        if embedding is not None and embedding.view == crop.view == whole:
-            encoded = embedding
-        else:
-            encoded = model.encode(image, size=chosen.size, view=crop.view)
+    if chosen.exact:
+        return find_exactly(model, image, crops, chosen, embedding, advance)
+    for number, crop in enumerate(crops):
+        encoded = embedding if number == 0 else None
+        encoded = encoded or model.encode(image, size=chosen.size, view=crop.view)
         patches = _patches(model, encoded, crop, chosen, advance)
         found += [_finished(patch, encoded.placement, chosen, frame_size) for patch in patches]
     if len(crops) > 1:
@@ -85,6 +85,21 @@ def find_everything(
 def patches_of(model: Segmenter, embedding: Embedding, settings: Settings) -> list[Patch]:
     """Return the masks of one encoded view that pass the filters, best first, before they are scaled to the frame."""
     return _patches(model, embedding, Crop(embedding.view, settings.points_per_side), settings, None)
+
+
+def check_embedding(embedding: Embedding | None, frame_size: tuple[int, int]) -> None:
+    """Refuse an embedding that is not that of the whole of a frame of (height, width).
+
+    Raises:
+        InputError: names what it shows.
+    """
+    if embedding is not None and (
+        embedding.frame_size != frame_size or embedding.view != View.whole(frame_size)
+    ):
+        raise InputError(
+            f"embedding: of {embedding.view} of a frame of {embedding.frame_size}; accepted: of the whole of a frame "
+            f"of {frame_size} (height, width), as the image"
+        )
 
 
 def total_points(frame_size: tuple[int, int], settings: Settings | None = None) -> int:
@@ -112,7 +127,8 @@ def _patches(
     advance: Callable[[int], None] | None,
 ) -> list[Patch]:
     """Ask the points of one crop, and return the masks that no better one of the crop suppresses."""
-    pool = Pool(settings.box_nms)
+    pool: Pool[Patch] = Pool(settings.box_nms)
+    frame = View.whole(embedding.frame_size)
     placement = embedding.placement
     points = grid_points(crop)
     rows, columns = shown_places(placement)
@@ -129,15 +145,14 @@ def _patches(
         end = int(asked[-1]) + 1 if len(asked) == count else len(points)
         if len(asked):
             for patch, marks in _ask(model, embedding, points[asked], settings):
-                if patch is not None:
+                if patch is not None and not cut_off(patch.box, placement.view, frame):
                     pool.add(patch)
                 if marks is not None:
                     known |= marks
         if advance is not None:
             advance(end - begin)
         begin, count = end, settings.points_per_batch
-    frame = View.whole(embedding.frame_size)
-    return [patch for patch in pool.best() if not _cut_off(patch.box, placement.view, frame)]
+    return pool.best()
 
 
 def _next(
@@ -192,18 +207,6 @@ def stability(logits: NDArray[np.float32], offset: float) -> float:
     """Return the IoU of a mask (h, w) at a threshold higher and one lower by `offset` logits; 0 for an empty one."""
     union = np.count_nonzero(logits > -offset)
     return float(np.count_nonzero(logits > offset) / union) if union else 0.0
-
-
-def _cut_off(box: tuple[float, float, float, float], crop: View, frame: View) -> bool:
-    """Say whether a mask's box touches an edge of its crop that is not the picture's."""
-    box_sides = np.array(box)
-    near_crop = np.abs(box_sides - _sides(crop)) <= EDGE_PX
-    near_frame = np.abs(box_sides - _sides(frame)) <= EDGE_PX
-    return bool((near_crop & ~near_frame).any())
-
-
-def _sides(view: View) -> NDArray[np.float64]:
-    return np.array([view.x0, view.y0, view.x0 + view.width, view.y0 + view.height], np.float64)
 
 
 def _finished(

@@ -1,4 +1,4 @@
-"""Where is asked: a grid of points in the picture and in crops of it.
+"""Where is asked: a grid of points in the picture and in crops of it, and what a crop cuts off.
 
 Grid and crops are those of Kirillov et al., "Segment Anything" (2023), appendix B, as their generator lays them out.
 """
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from sam_edge.everything.settings import Settings
 from sam_edge.geometry import View
 
+EDGE_PX = 20.0
+"""A mask this close to an edge of its crop that is none of the picture's is taken to be cut off, as SAM takes it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Crop:
@@ -26,7 +29,10 @@ class Crop:
 
 
 def crops_of(frame_size: tuple[int, int], settings: Settings) -> list[Crop]:
-    """Return the whole picture of (height, width), and the crops of every layer, row by row."""
+    """Return the whole picture of (height, width), and the crops of every layer, column by column as SAM has them.
+
+    Crops of a layer are alike: of a thing in two of them, the mask of the first stays.
+    """
     height, width = frame_size
     crops = [Crop(View.whole(frame_size), settings.points_per_side)]
     for layer in range(1, settings.crop_layers + 1):
@@ -34,8 +40,8 @@ def crops_of(frame_size: tuple[int, int], settings: Settings) -> list[Crop]:
         overlap = int(settings.crop_overlap * min(height, width) * 2 / across)
         step_x, step_y = _length(width, across, overlap), _length(height, across, overlap)
         points = max(1, settings.points_per_side // settings.crop_points_divisor**layer)
-        for row in range(across):
-            for column in range(across):
+        for column in range(across):
+            for row in range(across):
                 x0 = min(max(0, step_x - overlap) * column, width - 1)
                 y0 = min(max(0, step_y - overlap) * row, height - 1)
                 view = View(x0, y0, min(step_x, width - x0), min(step_y, height - y0))
@@ -43,21 +49,34 @@ def crops_of(frame_size: tuple[int, int], settings: Settings) -> list[Crop]:
     return crops
 
 
-def grid_points(crop: Crop) -> NDArray[np.float64]:
-    """Return the grid of a crop, (N, 2) frame pixels, coarse to fine.
+def grid_points(crop: Crop, *, coarse_first: bool = True) -> NDArray[np.float64]:
+    """Return the grid of a crop, (N, 2) frame pixels, coarse to fine, or row by row as SAM has it.
 
-    Any beginning of it covers the whole crop evenly: what the first points find, later ones need not be asked.
+    From coarse to fine any beginning of it covers the whole crop evenly: what the first points find, later ones need
+    not be asked.
     """
     count = crop.points_per_side
     index = np.arange(count)
     # How often a row halves before it is odd: rows in the middle of the coarsest grid come first.
     level = np.array([_halvings(int(one), count) for one in index])
     rows, columns = (axis.ravel() for axis in np.meshgrid(index, index, indexing="ij"))
-    coarse = np.minimum(level[rows], level[columns])
+    coarse = np.minimum(level[rows], level[columns]) if coarse_first else np.zeros_like(rows)
     order = np.lexsort((columns, rows, -coarse))
     unit = (np.stack([columns, rows], axis=1)[order] + 0.5) / count
     view = crop.view
     return np.asarray(unit * (view.width, view.height) + (view.x0, view.y0))
+
+
+def cut_off(box: tuple[float, float, float, float], crop: View, frame: View) -> bool:
+    """Say whether a mask's box touches an edge of its crop that is not the picture's."""
+    box_sides = np.array(box)
+    near_crop = np.abs(box_sides - _sides(crop)) <= EDGE_PX
+    near_frame = np.abs(box_sides - _sides(frame)) <= EDGE_PX
+    return bool((near_crop & ~near_frame).any())
+
+
+def _sides(view: View) -> NDArray[np.float64]:
+    return np.array([view.x0, view.y0, view.x0 + view.width, view.y0 + view.height], np.float64)
 
 
 def _halvings(index: int, count: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ POOL_BYTES = 96 << 20
 """Logits that are held at a time. When there are more, duplicates are dropped at once, then the worst."""
 STRIP_PX = 1 << 22
 """Pixels that are scaled at a time."""
+MULTIMASK = (1, 2, 3)
+"""The three of SAM's outputs that stand for the sub-part, the part and the whole."""
 OUTSIDE = np.float32(-1e3)
 """Logit of what lies beyond a cut-out."""
 
@@ -35,6 +38,11 @@ class Patch:
     """IoU of the masks at a higher and a lower threshold."""
     point: tuple[float, float]
     """The point x, y in frame pixels that prompted it."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the logits."""
+        return self.logits.nbytes
 
 
 def patch_of(
@@ -101,37 +109,55 @@ def scaled(patch: Patch, placement: Placement) -> tuple[NDArray[np.bool_], tuple
     return mask, (view.y0 + y0, view.x0 + x0)
 
 
-class Pool:
-    """Patches of one crop, in bounded memory."""
+class Candidate(Protocol):
+    """A mask that passed the filters, in whatever form."""
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 in frame pixels."""
+
+    @property
+    def score(self) -> float:
+        """Predicted IoU."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+
+
+Kept = TypeVar("Kept", bound=Candidate)
+
+
+class Pool(Generic[Kept]):
+    """Candidates of one crop, in bounded memory."""
 
     def __init__(self, above: float, room_bytes: int = POOL_BYTES) -> None:
         """Drop a patch when its box's IoU with a better one exceeds `above`."""
         self._above = above
         self._room_bytes = room_bytes
-        self._patches: list[Patch] = []
+        self._patches: list[Kept] = []
         self._bytes = 0
 
-    def add(self, patch: Patch) -> None:
+    def add(self, patch: Kept) -> None:
         """Take one more."""
         self._patches.append(patch)
-        self._bytes += patch.logits.nbytes
+        self._bytes += patch.nbytes
         if self._bytes > self._room_bytes:
             self._shrink()
 
-    def best(self) -> list[Patch]:
+    def best(self) -> list[Kept]:
         """Return those that no better one suppresses, best first."""
         kept = nms([patch.box for patch in self._patches], self._scores(), above=self._above)
         return [self._patches[index] for index in kept]
 
     def _shrink(self) -> None:
         """Drop duplicates, and then the worst until half of the room is free."""
-        kept: list[Patch] = []
+        kept: list[Kept] = []
         total = 0
         for patch in self.best():
-            total += patch.logits.nbytes
-            if total > self._room_bytes // 2:
-                total -= patch.logits.nbytes
+            if total + patch.nbytes > self._room_bytes // 2:
                 break
+            total += patch.nbytes
             kept.append(patch)
         self._patches, self._bytes = kept, total
 

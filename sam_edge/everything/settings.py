@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from sam_edge.errors import InputError
+from sam_edge.segmenter import check_size
 
 MOST_PER_SIDE = 1024
 """Largest grid: a million points."""
@@ -44,6 +45,10 @@ class Settings:
     Of a point's three masks only the smallest that was kept counts: parts of larger ones stay to be found."""
     size: tuple[int, int] | None = None
     """The encoder's input (height, width) for the picture and for every crop; None picks one by their shape."""
+    exact: bool = False
+    """Whether to do just what SAM's own generator does: the very same masks, given the same weights in floating point.
+    Every point is asked (`skip_found` does not count), filters and suppression work on masks of the picture's size, and
+    the picture is scaled as SAM scales it, to 1024x1024 unless `size` says otherwise. Slower by far."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.
@@ -60,6 +65,8 @@ class Settings:
             _share(name, getattr(self, name))
         if self.skip_found is not None:
             _share("skip_found", self.skip_found)
+        if self.size is not None:
+            object.__setattr__(self, "size", check_size(self.size))
         if not (math.isfinite(self.stability_offset) and self.stability_offset >= 0):
             raise InputError(f"stability_offset: {self.stability_offset}; accepted: 0 or more, finite")
 
@@ -70,8 +77,8 @@ def _whole(name: str, value: object, least: int, most: int) -> None:
 
 
 def _share(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise InputError(f"{name}: {value}; accepted: 0 to 1")
+    if not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise InputError(f"{name}: {value!r}; accepted: 0 to 1")
 
 
 FAST = Settings(points_per_side=16, predicted_iou=0.8, stability=0.85, size=(448, 448), skip_found=0.8)

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from sam_edge.errors import InputError
 
+WIDEST = 0.05
+"""Least focal length as a share of the frame's side: what is shorter sees 169 degrees, and was not given in pixels."""
 STEPS, EXACT = 20, 1e-12
 """Most steps of the fisheye's inversion, and the change below which it has arrived."""
 
@@ -44,7 +46,8 @@ class Pinhole(Camera):
         """Refuse impossible values.
 
         Raises:
-            InputError: a focal length is not positive, or the principal point is far outside the frame.
+            InputError: a focal length is not positive or absurdly short, or the principal point is far outside the
+                frame.
         """
         check_intrinsics(self.focal_px, self.centre_px, self.size)
 
@@ -181,6 +184,11 @@ def check_intrinsics(
         raise InputError(f"focal_px: {focal_px}; accepted: positive pixels")
     if min(size) < 1:
         raise InputError(f"size: {size}; accepted: (height, width) of 1 or more pixels")
+    if any(focal < WIDEST * side for focal, side in zip(focal_px, size[::-1], strict=True)):
+        raise InputError(
+            f"focal_px: {focal_px} does not fit frames of {size} (height, width); give pixels of these frames, not "
+            "shares of their sides"
+        )
     for place, side, name in zip(centre_px, size[::-1], ("width", "height"), strict=True):
         if not -side <= place <= 2 * side:
             raise InputError(

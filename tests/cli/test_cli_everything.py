@@ -45,6 +45,7 @@ def test_a_video(run_cli: Run, clip: Path, tmp_path: Path) -> None:
         (("--points-per-side", 0), "points_per_side"),
         (("--every", 0), "--every"),
         (("--fast", "--full"), "--fast"),
+        (("--fast", "--exact"), "--fast"),
         (("--size", "30x30"), "size"),
     ],
 )
@@ -62,3 +63,21 @@ def test_the_folder_must_not_be_a_file(run_cli: Run, clip: Path) -> None:
     status, _, told = run_cli("everything", clip / "00000.png", "--out", clip / "00001.png")
     assert status == 2
     assert "--out" in told
+
+
+def test_the_picture_itself_is_not_written_over(run_cli: Run, clip: Path) -> None:
+    before = (clip / "00000.png").read_bytes()
+    status, _, told = run_cli("everything", clip / "00000.png", "--out", clip, *QUICK)
+    assert status == 2
+    assert "written over" in told
+    assert (clip / "00000.png").read_bytes() == before
+
+
+def test_as_the_original_does_it(run_cli: Run, clip: Path, tmp_path: Path) -> None:
+    status, printed, told = run_cli("everything", clip / "00000.png", "--out", tmp_path, "--exact", *QUICK)
+    assert status == 0
+    assert "9/9 points" in told
+    found = read_sa1b(tmp_path / "00000.json")
+    assert f"{len(found.masks)} masks" in printed
+    # The original's places: no half pixel is added to the grid's.
+    assert {one.points[0][0] for one in found.masks} <= {128 * (2 * column + 1) / 6 for column in range(3)}

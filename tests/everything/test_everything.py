@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import sam_edge
 from sam_edge.errors import InputError
-from sam_edge.everything import FAST, FoundMask, Settings, find_everything, total_points
+from sam_edge.everything import FAST, FoundMask, Settings, edge_map, find_everything, total_points
 from sam_edge.everything.found import rle_of_part
 from sam_edge.everything.generate import stability
 from sam_edge.everything.grid import Crop, crops_of, grid_points
@@ -247,6 +247,44 @@ class TestFinding:
         assert clean.box == box_of(clean.mask())
         assert clean.area == np.count_nonzero(clean.mask())
 
+    def test_of_things_in_like_crops_the_first_columns_stays(self) -> None:
+        crops = crops_of((400, 600), Settings(crop_layers=1))[1:]
+        assert [(one.view.x0 > 0, one.view.y0 > 0) for one in crops] == [
+            (False, False),
+            (False, True),
+            (True, False),
+            (True, True),
+        ]
+
+    def test_what_a_crop_cuts_off_suppresses_nothing(self) -> None:
+        class Two(Fake):
+            def decode(self, *given: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # type: ignore[override]
+                logits, scores = super().decode(*given)  # type: ignore[arg-type]
+                logits[:] = -10
+                logits[:, 1, 2:100, 2:100] = 10
+                logits[:, 2, 2:112, 2:100] = 10  # the better one reaches the lower edge of the crop
+                scores[:] = (0, 0.9, 0.95, 0)
+                return logits, scores
+
+        image = picture(800, 800)
+        settings = Settings(points_per_side=2, stability=0.5, size=(448, 448), crop_layers=1, skip_found=None)
+        found = find_everything(Segmenter(Two()), image, settings=settings)
+        # In the whole picture and in the lower crops the lower edge is the picture's: the better one stays.
+        scores = {one.crop_box[1] == 0 and one.crop_box[3] < 800: one.predicted_iou for one in found}
+        assert scores[True] == pytest.approx(0.9)
+        assert scores[False] == pytest.approx(0.95)
+
+    def test_an_embedding_of_something_else_is_refused(self) -> None:
+        model = Segmenter(Fake())
+        image = picture(448, 448)
+        for other in (
+            model.encode(picture(448, 300), size=(448, 448)),
+            model.encode(image, size=(448, 448), view=View(0, 0, 200, 200)),
+        ):
+            for call in (find_everything, edge_map):
+                with pytest.raises(InputError, match="embedding"):
+                    call(model, image, embedding=other)
+
     def test_an_embedding_is_used_again(self) -> None:
         runtime = Blobs([(100.0, 100.0, 50.0)])
         model = Segmenter(runtime)
@@ -320,6 +358,8 @@ class TestBadInput:
             ("box_nms", 2),
             ("crop_nms", -1),
             ("skip_found", 1.5),
+            ("predicted_iou", "high"),
+            ("size", (100, 100)),
             ("stability_offset", float("inf")),
             ("min_region_px", -3),
         ],

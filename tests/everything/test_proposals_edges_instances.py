@@ -110,6 +110,12 @@ class TestBoxes:
         assert masks_of_boxes(Segmenter(runtime), GREY, []).masks.shape == (0, 300, 400)
         assert runtime.encoded == 0
 
+    def test_an_embedding_of_another_frame(self) -> None:
+        model = Segmenter(Fake())
+        other = model.encode(GREY[:200], size=(448, 448))
+        with pytest.raises(InputError, match="embedding"):
+            masks_of_boxes(model, GREY, [[10, 20, 110, 120]], embedding=other)
+
     def test_bad_boxes(self) -> None:
         for boxes in ([[1, 2, 3]], [[np.nan, 0, 1, 1]], "boxes"):
             with pytest.raises(InputError, match="boxes"):

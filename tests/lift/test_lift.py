@@ -347,6 +347,8 @@ class TestBadInput:
     def test_cameras(self) -> None:
         with pytest.raises(InputError, match="focal_px"):
             Pinhole((0, 400), (50, 50), (100, 100))
+        with pytest.raises(InputError, match="shares of their sides"):
+            Pinhole((0.8, 1.1), (50, 50), (100, 100))
         with pytest.raises(InputError, match="centre_px"):
             Pinhole((400, 400), (700, 50), (100, 100))
         with pytest.raises(InputError, match="matrix"):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sam_edge.errors import EngineError, InputError
 from sam_edge.everything import FoundMask
 from sam_edge.masks import Rle, box_of
-from sam_edge.text import OnnxTextImageEncoder, TextImageEncoder, crop_of, score_masks, select_by_text
+from sam_edge.text import FileTextImageEncoder, TextImageEncoder, crop_of, score_masks, select_by_text
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 PLACES = {"red": (60, 60), "green": (200, 80), "blue": (120, 170)}
@@ -98,40 +98,74 @@ def test_what_an_encoder_must_not_do(scene: tuple[NDArray[np.uint8], list[FoundM
             score_masks(ColourEncoder(), image, found, texts)
 
 
-def test_onnx_files(scene: tuple[NDArray[np.uint8], list[FoundMask]], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny encoder as ONNX files: the mean colour of pictures of a fixed and of any size; words from a table."""
     onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'sam-edge[export]'")
     kinds, helper = onnx.TensorProto, onnx.helper
-    picture = helper.make_graph(
-        [helper.make_node("ReduceMean", ["image"], ["vector"], axes=[2, 3], keepdims=0)],
-        "picture",
-        [helper.make_tensor_value_info("image", kinds.FLOAT, ["n", 3, 32, 48])],
-        [helper.make_tensor_value_info("vector", kinds.FLOAT, ["n", 3])],
-    )
-    table = helper.make_tensor("table", kinds.FLOAT, [3, 3], np.eye(3, dtype=np.float32).ravel() - 0.3)
-    words = helper.make_graph(
-        [
-            helper.make_node("Gather", ["table", "tokens"], ["each"]),
-            helper.make_node("ReduceMean", ["each"], ["vector"], axes=[1], keepdims=0),
-        ],
-        "words",
-        [helper.make_tensor_value_info("tokens", kinds.INT64, ["n", "l"])],
-        [helper.make_tensor_value_info("vector", kinds.FLOAT, ["n", 3])],
-        [table],
-    )
-    for name, graph in (("picture", picture), ("words", words)):
+    folder = tmp_path_factory.mktemp("encoder")
+
+    def save(name: str, nodes: list[object], inputs: list[object], table: object = None) -> None:
+        vector = helper.make_tensor_value_info("vector", kinds.FLOAT, ["n", 3])
+        graph = helper.make_graph(nodes, name, inputs, [vector], [table] if table else [])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        onnx.save(model, tmp_path / f"{name}.onnx")
-    names = list(COLOURS)
-    encoder = OnnxTextImageEncoder(
-        tmp_path / "picture.onnx",
-        tmp_path / "words.onnx",
-        lambda texts: np.array([[names.index(text)] for text in texts], np.int64),
+        onnx.save(model, folder / f"{name}.onnx")
+
+    mean = helper.make_node("ReduceMean", ["image"], ["vector"], axes=[2, 3], keepdims=0)
+    for name, sides in (("picture", (32, 48)), ("any", ("h", "w"))):
+        save(name, [mean], [helper.make_tensor_value_info("image", kinds.FLOAT, ["n", 3, *sides])])
+    table = helper.make_tensor("table", kinds.FLOAT, [3, 3], np.eye(3, dtype=np.float32).ravel() - 0.3)
+    words = [
+        helper.make_node("Gather", ["table", "tokens"], ["each"]),
+        helper.make_node("ReduceMean", ["each"], ["vector"], axes=[1], keepdims=0),
+    ]
+    save("words", words, [helper.make_tensor_value_info("tokens", kinds.INT64, ["n", "l"])], table)
+    return folder
+
+
+def tokens(texts: Sequence[str]) -> NDArray[np.int64]:
+    return np.array([[list(COLOURS).index(text)] for text in texts], np.int64)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize(("picture", "size"), [("picture", None), ("any", (40, 32))])
+def test_files_on_an_engine(
+    scene: tuple[NDArray[np.uint8], list[FoundMask]],
+    files: Path,
+    runtime: str,
+    picture: str,
+    size: tuple[int, int] | None,
+) -> None:
+    pytest.importorskip(runtime, reason=f"needs {runtime}: pip install {runtime}")
+    encoder = FileTextImageEncoder(
+        files / f"{picture}.onnx",
+        files / "words.onnx",
+        lambda texts: {"tokens": tokens(texts)},
+        runtime=runtime,
+        input_size=size,
+        output="vector",
         mean=(0.45, 0.45, 0.45),
     )
-    assert encoder.input_size == (32, 48)
+    assert isinstance(encoder, TextImageEncoder)
+    assert encoder.input_size == (size or (32, 48))
     image, found = scene
-    assert score_masks(encoder, image, found, names).argmax(axis=1).tolist() == [0, 1, 2]
+    assert score_masks(encoder, image, found, list(COLOURS)).argmax(axis=1).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_files_that_do_not_fit(files: Path, runtime: str) -> None:
+    pytest.importorskip(runtime, reason=f"needs {runtime}: pip install {runtime}")
+    words = files / "words.onnx"
     with pytest.raises(InputError, match=r"none\.onnx"):
-        OnnxTextImageEncoder(
-            tmp_path / "none.onnx", tmp_path / "words.onnx", lambda texts: np.zeros((1, 1), np.int64)
-        )
+        FileTextImageEncoder(files / "none.onnx", words, tokens, runtime=runtime)
+    with pytest.raises(InputError, match="input_size"):
+        FileTextImageEncoder(files / "any.onnx", words, tokens, runtime=runtime)
+    with pytest.raises(InputError, match="accepted: vector"):
+        FileTextImageEncoder(files / "picture.onnx", words, tokens, runtime=runtime, output="image_embeds")
+    with pytest.raises(InputError, match="runtime"):
+        FileTextImageEncoder(files / "picture.onnx", words, tokens, runtime="torch")
+    wrong = FileTextImageEncoder(
+        files / "picture.onnx", words, lambda texts: np.zeros((1, 2, 3, 4)), runtime=runtime
+    )
+    with pytest.raises(EngineError, match=runtime):
+        wrong.encode_text(["red"])

@@ -1,0 +1,111 @@
+"""SAM's own generator, on any engine: for programs written for `segment_anything.SamAutomaticMaskGenerator`.
+
+Names, defaults and records are those of the original (https://github.com/facebookresearch/segment-anything).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam_edge.errors import InputError
+from sam_edge.everything.found import FoundMask
+from sam_edge.everything.generate import find_everything
+from sam_edge.everything.settings import Settings
+from sam_edge.segmenter import Segmenter
+
+OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
+
+
+class SamAutomaticMaskGenerator:
+    """Find and mask everything in a picture, as the original does.
+
+    Example:
+        >>> generator = SamAutomaticMaskGenerator(sam_edge.load())
+        >>> for record in generator.generate(image):
+        ...     print(record["bbox"], record["predicted_iou"])
+    """
+
+    def __init__(
+        self,
+        model: Segmenter,
+        points_per_side: int = 32,
+        points_per_batch: int = 64,
+        pred_iou_thresh: float = 0.88,
+        stability_score_thresh: float = 0.95,
+        stability_score_offset: float = 1.0,
+        box_nms_thresh: float = 0.7,
+        crop_n_layers: int = 0,
+        crop_nms_thresh: float = 0.7,
+        crop_overlap_ratio: float = 512 / 1500,
+        crop_n_points_downscale_factor: int = 1,
+        min_mask_region_area: int = 0,
+        output_mode: str = "binary_mask",
+        *,
+        exact: bool = True,
+    ) -> None:
+        """Take the original's arguments, but for grids of points of one's own.
+
+        Args:
+            model: from `sam_edge.load`.
+            points_per_side: see `Settings`, also for what follows.
+            points_per_batch: most points decoded in one call.
+            pred_iou_thresh: `Settings.predicted_iou`.
+            stability_score_thresh: `Settings.stability`.
+            stability_score_offset: `Settings.stability_offset`.
+            box_nms_thresh: `Settings.box_nms`.
+            crop_n_layers: `Settings.crop_layers`.
+            crop_nms_thresh: `Settings.crop_nms`.
+            crop_overlap_ratio: `Settings.crop_overlap`.
+            crop_n_points_downscale_factor: `Settings.crop_points_divisor`.
+            min_mask_region_area: `Settings.min_region_px`.
+            output_mode: form of the masks: `binary_mask` is bool (H, W), `uncompressed_rle` and `coco_rle` are run
+                lengths as a list and as COCO's text.
+            exact: `Settings.exact`: the very same masks given the same weights; False is many times faster.
+
+        Raises:
+            InputError: a value is not accepted.
+        """
+        if output_mode not in OUTPUT_MODES:
+            raise InputError(f"output_mode: {output_mode!r}; accepted: {', '.join(OUTPUT_MODES)}")
+        self.model = model
+        self.output_mode = output_mode
+        self.settings = Settings(
+            points_per_side=points_per_side,
+            points_per_batch=points_per_batch,
+            predicted_iou=pred_iou_thresh,
+            stability=stability_score_thresh,
+            stability_offset=stability_score_offset,
+            box_nms=box_nms_thresh,
+            crop_layers=crop_n_layers,
+            crop_nms=crop_nms_thresh,
+            crop_overlap=crop_overlap_ratio,
+            crop_points_divisor=crop_n_points_downscale_factor,
+            min_region_px=min_mask_region_area,
+            exact=exact,
+        )
+
+    def generate(self, image: NDArray[np.uint8]) -> list[dict[str, Any]]:
+        """Return a record a mask for an image, RGB uint8 (H, W, 3).
+
+        Returns:
+            Dicts of `segmentation`, `area`, `bbox` (x, y, width, height, from the first to the last pixel: one less
+            than COCO counts), `predicted_iou`, `point_coords`, `stability_score` and `crop_box`.
+
+        Raises:
+            InputError: the image is not RGB uint8.
+            EngineError: the engine failed.
+        """
+        found = find_everything(self.model, image, settings=self.settings)
+        return [self._record(one) for one in found]
+
+    def _record(self, found: FoundMask) -> dict[str, Any]:
+        record = found.record(binary=self.output_mode == "binary_mask")
+        if self.output_mode == "uncompressed_rle":
+            rle = found.segmentation
+            record["segmentation"] = {"size": list(rle.size), "counts": rle.counts.tolist()}
+        x, y, width, height = found.bbox
+        record["bbox"] = [x, y, width - 1, height - 1]
+        return record
