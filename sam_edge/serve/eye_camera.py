@@ -331,8 +331,9 @@ def _restored(kept: bytes, screen: Screen) -> Calibration:
 
 def _sensible(sample: GazeSample) -> GazeSample:
     """Return the sample, or one that is not valid where its numbers are none that can be said."""
-    numbers = (sample.x_px, sample.y_px, *(sample.covariance_px2 or ()))
-    if not sample.valid or all(abs(number) <= FARTHEST for number in numbers):
+    spread = sample.covariance_px2 or (0.0, 0.0, 0.0)
+    said = all(abs(number) <= FARTHEST for number in (sample.x_px, sample.y_px, *spread))
+    if not sample.valid or (said and spread[0] >= 0.0 and spread[2] >= 0.0):
         return sample
     return GazeSample(sample.time_ns, math.nan, math.nan, 0.0)
 

@@ -217,6 +217,17 @@ def test_save_and_load(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["me.json"]
 
 
+def test_json_gives_the_calibration_back() -> None:
+    calibration = calibrated(Eye(3), 9)
+    assert Calibration.from_json(calibration.to_json()) == calibration
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "3", "[" * 9999, "1" * 9999, '{"schema": "other"}'])
+def test_json_of_anything_else_is_a_clear_error(text: str) -> None:
+    with pytest.raises(GazeDataError, match="kept one: "):
+        Calibration.from_json(text, what="kept one")
+
+
 def change(name: str, value: object) -> Callable[[dict], None]:
     def edit(facts: dict) -> None:
         *path, last = name.split(".")

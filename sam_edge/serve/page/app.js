@@ -17,6 +17,10 @@ const SLOW_MS = 600;
 const SHORT_STAGES = ["gaze", "propagate", "show", "pack"];
 const STATE_WORDS = { none: "nothing", hover: "looking", selected: "outlined", held: "held", lost: "lost" };
 const $ = (id) => document.getElementById(id);
+const KEYS = {
+  pointer: $("keys").textContent,
+  webcam: "With the video focused, Space selects what you look at, Backspace releases, P pauses, C calibrates.",
+};
 
 const stage = $("stage");
 const video = $("video");
@@ -263,6 +267,7 @@ async function opened(open) {
     return;
   }
   $("source").value = camera.source;
+  if (gaze.on) gaze.note(camera.deviceId);
   $("start").hidden = true;
   $("pause").disabled = false;
   stage.classList.add("live");
@@ -336,15 +341,21 @@ function switchEye() {
   eye = gaze.on ? gazer : pointer;
   $("eye").value = gaze.on ? "webcam" : "pointer";
   stage.dataset.eye = $("eye").value;
+  $("keys").textContent = gaze.on ? KEYS.webcam : KEYS.pointer;
   if (gaze.on) return;
   if (mode === "browser") client.close();
   else if (client.state === "open" && camera.source !== "none") client.restart();
+}
+
+function recalibrate() {
+  gaze.calibrate();
 }
 
 async function lookNow() {
   if (camera.source === "none") await openSource("demo");
   // A degree has another size in these frames than it had for a mouse.
   else if (mode === "server" && client.state === "open") client.restart();
+  gaze.note(camera.deviceId);
   stage.focus({ preventScroll: true });
 }
 
@@ -461,7 +472,7 @@ stage.addEventListener("click", ({ pointerType, clientX, clientY, timeStamp }) =
 });
 stage.addEventListener("keydown", (event) => {
   if (!stage.classList.contains("live") || event.target !== stage || event.ctrlKey || event.metaKey) return;
-  const verbs = { " ": select, Enter: select, Backspace: release, Delete: release, p: pause, P: pause };
+  const verbs = { " ": select, Enter: select, Backspace: release, Delete: release, p: pause, P: pause, c: recalibrate, C: recalibrate };
   if (!verbs[event.key]) return;
   event.preventDefault();
   if (!event.repeat) verbs[event.key]();

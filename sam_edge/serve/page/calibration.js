@@ -68,7 +68,7 @@ export class Calibration {
   async #learned(signal) {
     this.#dot.hidden = true;
     await this.#until("sight", signal, ({ face, learned }) => {
-      this.#say(face ? `Learning your face… ${Math.round(100 * learned)} %` : "No face to be seen");
+      this.#say(face ? "Learning your face…" : "No face to be seen");
       return learned >= 1 || undefined;
     });
   }

@@ -2,7 +2,8 @@
 
 const SMALL_PX = 640;
 const MM_A_PIXEL = { small: 0.16, large: 0.27 };
-const FILLING_MS = 250;
+const STILL_MS = 350;
+const FILLING_MS = 1600;
 
 /** Follows the window. On screens that cannot be filled (some phones) the page itself counts as the screen. */
 export class ScreenPlace {
@@ -24,8 +25,7 @@ export class ScreenPlace {
     if (this.whole) {
       try {
         await document.documentElement.requestFullscreen({ navigationUI: "hide" });
-        // Windows grow after that is promised, on some systems slowly.
-        await new Promise((resolve) => setTimeout(resolve, FILLING_MS));
+        await still();
       } catch {
         this.whole = false;
       }
@@ -64,12 +64,23 @@ export class ScreenPlace {
 
   /** What `restore` takes. */
   get measured() {
+    if (document.fullscreenElement) this.#home = [screenX, screenY];
     return { home: this.#home, size: this.size };
   }
 
   restore({ home, size }) {
     this.#home = home;
     this.#size = size;
+  }
+}
+
+// Windows grow after filling the screen is promised, on some systems slowly.
+async function still() {
+  const begun = performance.now();
+  for (let [before, since] = ["", begun]; performance.now() - since < STILL_MS;) {
+    if (performance.now() - begun > FILLING_MS) return;
+    if (windowPlace() !== before) [before, since] = [windowPlace(), performance.now()];
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 

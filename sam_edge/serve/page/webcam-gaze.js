@@ -8,6 +8,7 @@ import { keep, keptFor, whenOf } from "./kept-calibration.js";
 
 const EYE_KINDS = [0x09, 0x0e];
 const TELL_EVERY_MS = 1000;
+const FACE_EVERY_MS = 1500;
 const $ = (id) => document.getElementById(id);
 
 /**
@@ -25,6 +26,7 @@ export class WebcamGaze extends EventTarget {
   #kept = null;
   #calibration = null;
   #lastNs = 0n;
+  #toldFace = { text: "", at: 0 };
 
   constructor({ client, eye, screenPlace, server, say }) {
     super();
@@ -36,7 +38,7 @@ export class WebcamGaze extends EventTarget {
     $("consent-server").textContent = server;
     this.#camera.addEventListener("face", ({ detail }) => this.#send(detail.ms));
     this.#camera.addEventListener("lost", () => this.stop("The camera is gone. The mouse is the eye again."));
-    $("gaze-calibrate").addEventListener("click", () => this.#setUp());
+    $("gaze-calibrate").addEventListener("click", () => this.calibrate());
     $("gaze-stop").addEventListener("click", () => this.stop("Webcam gaze is off: no pictures are taken any more."));
     $("face-camera").addEventListener("change", ({ target }) => this.#change(target.value));
     this.#wire($("calibration"));
@@ -64,6 +66,17 @@ export class WebcamGaze extends EventTarget {
     this.dispatchEvent(new Event("on"));
     this.#setUp();
     return true;
+  }
+
+  /** Show how the face is seen, and calibrate. */
+  calibrate() {
+    if (this.on) this.#setUp();
+  }
+
+  /** Tell whether the pictures that are looked at come from the camera that looks at the person. */
+  note(sceneDeviceId) {
+    const same = this.on && sceneDeviceId && sceneDeviceId === this.#camera.deviceId;
+    this.#note(same ? "The scene is the camera that looks at you: choose a video, or another camera." : "");
   }
 
   /** Take no more pictures; `text` says why. */
@@ -108,6 +121,7 @@ export class WebcamGaze extends EventTarget {
     for (const id of ["face-state", "face-state-large"]) {
       if ($(id).textContent !== text) Object.assign($(id), { textContent: text }).dataset.state = state;
     }
+    this.#tellFace(text.replace(/\s*\d+ %$/, ""), now);
     const style = getComputedStyle($("gaze-card"));
     const colours = { box: style.getPropertyValue("--kept"), iris: style.getPropertyValue("--gaze") };
     for (const id of ["face-overlay", "face-overlay-large"]) drawFace($(id), sight.face, this.#camera.size, colours);
@@ -149,6 +163,13 @@ export class WebcamGaze extends EventTarget {
     if (timeNs <= this.#lastNs) return;
     this.#lastNs = timeNs;
     client.face({ timeNs, width, height, data });
+  }
+
+  // A screen reader hears of the face while it is set up, and not of every change.
+  #tellFace(text, now) {
+    if (text === this.#toldFace.text || now - this.#toldFace.at < FACE_EVERY_MS) return;
+    this.#toldFace = { text, at: now };
+    $("face-said").textContent = $("calibration").dataset.page === "intro" ? text : "";
   }
 
   #tellRate(now) {
