@@ -85,7 +85,7 @@ class PageServer:
         self._work: Work | None = None
         # An old page's answer is to fit no state of another server.
         self._state = secrets.randbits(40)
-        self._shown: dict[str, Any] = {"question": None, "kept": []}
+        self._shown: dict[str, Any] = {"question": None, "kept": [], **progress_of(annotator)}
         self._picture = (-1, b"")
         self._problem: Exception | None = None
         self._finished = False
