@@ -26,8 +26,11 @@ from sam_edge.gaze.webcam.source import Gazer
 from sam_edge.serve.client import connect, jpeg_of
 from sam_edge.serve.client_eye import RemoteEye
 from sam_edge.serve.engines import Engines
+from sam_edge.serve.eye_camera import EyeCamera
+from sam_edge.serve.eye_messages import Clicked
 from sam_edge.serve.http import PAGE
 from sam_edge.serve.limits import Limits
+from sam_edge.serve.messages import EyeRequest
 from sam_edge.serve.server import Server
 
 playwright = pytest.importorskip(
@@ -48,7 +51,7 @@ PX_PER_DEG = 600 * 0.01745 / 0.27
 FOV_DEG, FACE_SIZE = 78.0, (720, 1280)
 DRAWN = 3
 """Pictures of each look: noise and all."""
-SLOW_MS = 120_000
+SLOW_MS = 180_000
 LEARN = [(x, y) for y in (0.1, 0.5, 0.9) for x in (0.1, 0.5, 0.9)]
 CHECK = [(x, y) for y in (0.3, 0.7) for x in (0.3, 0.7)]
 THING = (0.34, 0.38)
@@ -267,8 +270,22 @@ def test_eyes_are_calibrated_and_select_a_thing(open_page: Callable[..., Any]) -
     assert page.evaluate("document.getElementById('face').srcObject") is None
 
 
-def test_the_last_calibration_is_offered_and_clicks_correct_it(
-    open_page: Callable[..., Any], kept: str
+@pytest.fixture
+def told_clicks(monkeypatch: pytest.MonkeyPatch) -> list[Clicked]:
+    """Clicks that the server was told of."""
+    told: list[Clicked] = []
+    tell = EyeCamera.tell
+
+    def noting(self: EyeCamera, message: EyeRequest, at_ns: int) -> None:
+        told.extend([message] if isinstance(message, Clicked) else [])
+        tell(self, message, at_ns)
+
+    monkeypatch.setattr(EyeCamera, "tell", noting)
+    return told
+
+
+def test_the_last_calibration_is_offered_and_clicks_are_told(
+    open_page: Callable[..., Any], kept: str, told_clicks: list[Clicked]
 ) -> None:
     page = open_page(kept=kept)
     agree(page)
@@ -278,13 +295,13 @@ def test_the_last_calibration_is_offered_and_clicks_correct_it(
     page.evaluate("(place) => { window.looking = place; }", list(THING))
     wait_for(lambda: gaze_away_deg(page) < 4.0, "gaze to arrive where the face looks")
     assert "Sit as you sat" in page.inner_text("#gaze-accuracy")
-    # Who clicks 3 degrees beside what the gaze says looked there.
-    beside = (THING[0] + 3 * PX_PER_DEG / WIDTH, THING[1])
-    before = gaze_away_deg(page, beside)
-    for _ in range(4):
-        page.mouse.click(beside[0] * WIDTH, beside[1] * HEIGHT)
-        time.sleep(1.0)
-    wait_for(lambda: gaze_away_deg(page, beside) < before - 0.7, "the clicks to move the gaze")
+    # What is clicked was looked at: the server is told where on the screen.
+    x, y = THING[0] * WIDTH + 30, THING[1] * HEIGHT + 20
+    page.mouse.click(x, y)
+    wait_for(lambda: told_clicks, "the click to be told")
+    assert told_clicks[0].place_px == pytest.approx((x, y), abs=12)
+    assert told_clicks[0].size_px == 0.0
+    wait_for(lambda: page.get_attribute("#stage", "data-kept"), "what was clicked to be kept")
 
 
 def test_a_cut_connection_comes_back_with_its_calibration(
