@@ -81,7 +81,7 @@ MIRROR = """(faces) => {
         [canvas.width, canvas.height] = [1280, 720];
         const context = canvas.getContext("2d");
         setInterval(() => {
-            const [x, y] = wanted();
+            const [x, y] = wanted() ?? [0, 0];
             const away = (one) => Math.hypot(one.x - x, one.y - y);
             const least = Math.min(...pictures.map(away));
             const near = pictures.filter((one) => away(one) < least + 1e-6);
@@ -402,6 +402,33 @@ def test_a_server_that_does_not_know_webcam_gaze_does_not_offer_it(open_page: Ca
     page.reload()
     page.wait_for_selector("[data-ready]")
     assert page.evaluate("document.querySelector('#eye option[value=webcam]').disabled")
+
+
+@pytest.mark.parametrize(
+    ("off_deg", "title", "things", "usable"),
+    [
+        (0.62, "Very good: about 0.6 degrees off", "a thumb", True),
+        (0.97, "Very good: about 1 degree off", "a thumb", True),
+        (2.1, "Good: about 2 degrees off", "a hand", True),
+        (4.4, "Coarse: about 4.5 degrees off", "a few large things", True),
+        (7.0, "That did not work well", "more light", False),
+    ],
+)
+def test_how_good_it_is_is_said_in_words(
+    browser: Any, server: Server, off_deg: float, title: str, things: str, usable: bool
+) -> None:
+    page = browser.new_context().new_page()
+    page.goto(f"{server.url}openapi.json")
+    told = page.evaluate(
+        """async (off) => (await import("/assets/calibration.js")).inWords(
+            {accuracyDeg: off, worstDeg: 2 * off, noiseDeg: 0.5, accuracyPx: 40 * off})""",
+        off_deg,
+    )
+    page.context.close()
+    assert told["title"] == title
+    assert things in told["text"]
+    assert str(round(40 * off_deg)) in told["text"]
+    assert told["usable"] is usable
 
 
 def without_eye(route: Any) -> None:
