@@ -13,7 +13,7 @@ from sam_edge.config import Config
 from sam_edge.errors import InputError
 from sam_edge.exporters.pictures import LabelledPicture, labelled_pictures
 from sam_edge.profile.failures import reason
-from sam_edge.profile.noise import NoiseMeter
+from sam_edge.profile.noise import Noise, NoiseMeter
 from sam_edge.profile.opened import open_engine
 from sam_edge.profile.plan import ASSETS, Engine, Plan
 from sam_edge.profile.quality import Quality, measure_quality
@@ -112,6 +112,8 @@ class Advice:
     """Everything that was looked at."""
     chosen: Candidate | None
     """The best of those whose steps keep to the budget, else of those that do on average; None when none does."""
+    noise: Noise | None = None
+    """What else the machine was doing."""
 
     @property
     def front(self) -> tuple[Candidate, ...]:
@@ -195,6 +197,7 @@ class Advisor:
         self._plan = Plan(
             tuple(engines), sizes=tuple(sizes), prompts=(1,), rounds=ROUNDS, video=video, gaze=gaze
         )
+        self._noise = NoiseMeter()
         self._found: dict[Key, Candidate] = {
             (engine, size, in_thread, 1): Candidate(engine, size, in_thread)
             for size in self._plan.sizes
@@ -216,12 +219,14 @@ class Advisor:
     def advice(self) -> Advice:
         """Say what was found so far."""
         candidates = tuple(self._found.values())
-        return Advice(self._budget_ms, len(self._pictures), candidates, best_of(candidates))
+        return Advice(
+            self._budget_ms, len(self._pictures), candidates, best_of(candidates), self._noise.noise()
+        )
 
     def _time(self, size: tuple[int, int]) -> Generator[str]:
         """Time one size on all engines."""
         plan = replace(self._plan, sizes=(size,))
-        timing = Timing(plan, broken={}, energy=None, noise=NoiseMeter())
+        timing = Timing(plan, broken={}, energy=None, noise=self._noise)
         yield from timing.run()
         for row in timing.rows():
             self._note(row)

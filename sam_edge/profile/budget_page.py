@@ -20,7 +20,13 @@ def advice_table(advice: Advice) -> str:
     """Write the advice as text for a terminal."""
     lines = list(aligned([["ms", *HEAD[1:]], *(cells(one, advice) for one in worth_showing(advice))]))
     lines += [f"{one.label}: FAILED {one.failed}" for one in advice.candidates if one.failed]
-    return "\n".join([*lines, "", verdict(advice)])
+    return "\n".join([*lines, "", verdict(advice), *noise_notes(advice)])
+
+
+def noise_notes(advice: Advice) -> list[str]:
+    """Say that the machine was busy, if it was: what is slow for that reason may be the best when it is not."""
+    note = advice.noise.note() if advice.noise is not None else None
+    return [note] if note else []
 
 
 def worth_showing(advice: Advice) -> list[Candidate]:
@@ -100,7 +106,8 @@ def advice_page(advice: Advice, machine: Machine) -> str:
     failed = "".join(failure(f"{one.label}: {one.failed}") for one in advice.candidates if one.failed)
     body = (
         f"<h1>Within {advice.budget_ms:g} ms a step, on {escape(machine.cpu)}</h1><p>{escape(verdict(advice))}</p>"
-        f'<p class="soft">{escape(HELP)}</p>'
+        + "".join(f'<p class="note">{escape(note)}</p>' for note in noise_notes(advice))
+        + f'<p class="soft">{escape(HELP)}</p>'
         + card("time and quality", plot + legend(engines))
         + f'<div class="card" style="margin-top:16px">{tabled(rows)}</div>{failed}'
     )
@@ -127,6 +134,7 @@ def advice_json(advice: Advice, machine: Machine, *, complete: bool) -> dict[str
         "budget_ms": advice.budget_ms,
         "pictures": advice.pictures,
         "machine": plain(machine),
+        "noise": plain(advice.noise),
         "candidates": [
             {
                 **plain(one),

@@ -143,7 +143,7 @@ def samples_of(content: Mapping[str, Any], path: Path) -> dict[str, Samples]:
             words = [
                 f"decode {case['prompts']}" if case["prompts"] else "encode",
                 f"{width}x{height},",
-                engine["bundle"],
+                engine.get("model") or engine["bundle"],
                 engine["runtime"],
                 engine["precision"] or "",
                 f"{engine['threads']} threads" if engine["threads"] else "",

@@ -225,10 +225,9 @@ def sustained_plot(row: SustainedRow) -> str:
         return failure(row.failed)
     said = []
     if row.slowdown is not None:
-        verdict = "it throttles" if row.throttles else "no throttling to be seen"
         said.append(
             f"The last third took {row.slowdown.value:.3f} times as long as the first "
-            f"({row.slowdown.low:.3f} to {row.slowdown.high:.3f}): {verdict}."
+            f"({row.slowdown.low:.3f} to {row.slowdown.high:.3f}): {row.verdict}."
         )
     plots = [
         lines(

@@ -38,13 +38,16 @@ class Engine:
     """As `sam_edge.load` takes it."""
     threads: int | None
     """Threads of one inference; None where the engine chooses itself."""
+    model: str = ""
+    """What tells the bundle from the others that are measured; empty where there is but one."""
 
     @property
     def label(self) -> str:
-        """Name it for people, without the bundle."""
+        """Name it for people."""
+        model = f"{self.model}, " if self.model else ""
         precision = f" {self.precision}" if self.precision else ""
         threads = f", {self.threads} thread{'s' * (self.threads > 1)}" if self.threads else ""
-        return f"{self.runtime}{precision}{threads}"
+        return f"{model}{self.runtime}{precision}{threads}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +160,28 @@ def choose_engines(
     counts = tuple(threads) or (available_cores(),)
     if min(counts) < 1:
         raise InputError(f"threads: {min(counts)} is not accepted; give 1 or more")
+    names = names_of(bundles or (DEFAULT_BUNDLE,))
     found = [
-        Engine(bundle, runtime, precision, count)
-        for bundle in bundles or (DEFAULT_BUNDLE,)
+        Engine(bundle, runtime, precision, count, names[bundle])
+        for bundle in names
         for runtime in runtimes or opened_by(bundle)
         for precision in precisions or preferred(bundle, runtime)
         for count in (counts if runtime not in CHOOSES_THREADS else (None,))
     ]
     return tuple(dict.fromkeys(found))
+
+
+def names_of(bundles: Sequence[Path]) -> dict[Path, str]:
+    """Name bundles by as much of the ends of their paths as tells them apart; one alone needs no name."""
+    different = list(dict.fromkeys(bundles))
+    if len(different) == 1:
+        return {different[0]: ""}
+    parts = {bundle: bundle.absolute().parts for bundle in different}
+    deepest = max(len(one) for one in parts.values())
+    count = next(
+        (n for n in range(1, deepest) if len({one[-n:] for one in parts.values()}) == len(different)), deepest
+    )
+    return {bundle: "/".join(one[-count:]) for bundle, one in parts.items()}
 
 
 def opened_by(bundle: Path) -> list[str]:

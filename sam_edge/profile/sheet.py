@@ -85,7 +85,7 @@ def rows_of(report: Report) -> Iterator[dict[str, object]]:
 def engine_cells(engine: Engine, size: tuple[int, int]) -> dict[str, object]:
     """Write a model, its engine and a size (height, width)."""
     return {
-        "bundle": engine.bundle.name,
+        "bundle": engine.model or engine.bundle.name,
         "runtime": engine.runtime,
         "precision": engine.precision,
         "threads": engine.threads,

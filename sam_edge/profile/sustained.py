@@ -12,6 +12,7 @@ import numpy as np
 from sam_edge.profile.energy import EnergyMeter
 from sam_edge.profile.environment import first_line
 from sam_edge.profile.failures import reason
+from sam_edge.profile.noise import OTHERS_SHARE, NoiseMeter
 from sam_edge.profile.opened import open_engine
 from sam_edge.profile.plan import Engine
 from sam_edge.profile.power import PowerMeter
@@ -58,11 +59,30 @@ class SustainedRow:
     slowdown: Ratio | None = None
     """Median call of the last third over that of the first; None where it was too short."""
     throttles: bool = False
-    """Whether it became slower for sure."""
+    """Whether it became slower for sure, and nobody else had the cores meanwhile."""
+    others_share: float | None = None
+    """Share of all cores, 0..1, that other processes and other virtual machines had; None where not known."""
     usage: Usage | None = None
     """What all of it used; None where nothing ran."""
     failed: str | None = None
     """Why there is nothing."""
+
+    @property
+    def verdict(self) -> str:
+        """Say whether it throttles, in a few words; empty where it was too short to tell."""
+        if self.slowdown is None:
+            return ""
+        if self.throttles:
+            return "it throttles"
+        if became_slower(self.slowdown):
+            others = f"others had {100 * (self.others_share or 0):.0f} % of the cores"
+            return f"slower, but {others}: measure again when idle"
+        return "no throttling"
+
+
+def became_slower(slowdown: Ratio) -> bool:
+    """Say whether the last third was slower than the first, beyond the interval's doubt."""
+    return slowdown.value > THROTTLES and slowdown.low > 1
 
 
 def measure_sustained(
@@ -78,6 +98,7 @@ def measure_sustained(
     seconds: list[Second] = []
     used: Usage | None = None
     failed = None
+    noise = NoiseMeter()
     try:
         with open_engine(engine) as model, PowerMeter() as power:
             frame = measured_frame()
@@ -102,13 +123,17 @@ def measure_sustained(
         failed = reason(error)
     finally:
         slowdown = slower(times_ms, number, len(seconds))
+        others_share = noise.noise().others_share
         keep(
             SustainedRow(
                 engine=engine,
                 size=size,
                 seconds=tuple(seconds),
                 slowdown=slowdown,
-                throttles=slowdown is not None and slowdown.value > THROTTLES and slowdown.low > 1,
+                throttles=slowdown is not None
+                and became_slower(slowdown)
+                and (others_share or 0.0) <= OTHERS_SHARE,
+                others_share=others_share,
                 usage=used,
                 failed=failed,
             )

@@ -122,7 +122,7 @@ def sustained_lines(row: SustainedRow) -> list[str]:
     if row.slowdown is not None:
         facts.append(
             f"last third {row.slowdown.value:.3f} times the first ({row.slowdown.low:.3f}-{row.slowdown.high:.3f}): "
-            + ("it throttles" if row.throttles else "no throttling")
+            + row.verdict
         )
     if row.usage is not None and row.usage.joules is not None:
         facts.append(f"{row.usage.joules / max(1, sum(one.calls for one in row.seconds)):.2f} J a call")

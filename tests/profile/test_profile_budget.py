@@ -14,6 +14,7 @@ from sam_edge.errors import EngineError, InputError
 from sam_edge.profile.budget import LABELLED, RAREST, Advice, Advisor, Candidate, advise, best_of, spacing
 from sam_edge.profile.budget_page import advice_json, advice_page, advice_table
 from sam_edge.profile.environment import gather_machine
+from sam_edge.profile.noise import Noise
 from sam_edge.profile.plan import Engine, Plan
 from sam_edge.profile.quality import Quality
 from sam_edge.runtimes.fake import Fake
@@ -55,6 +56,14 @@ def test_advice_for_people(advice: Advice) -> None:
     assert "448x448" in content
     assert "http" not in content
     assert content.count("<circle") == 4
+
+
+def test_advice_from_a_busy_machine_says_so(advice: Advice) -> None:
+    busy = replace(advice, noise=Noise(5, 0.4, 1.1, 1.0, 3.0, True))
+    for text in (advice_table(busy), advice_page(busy, gather_machine())):
+        assert "others had 40 % of the cores" in text
+    assert advice_json(busy, gather_machine(), complete=True)["noise"]["busy"] is True
+    assert "others had" not in advice_table(advice)
 
 
 def test_advice_as_json(advice: Advice) -> None:

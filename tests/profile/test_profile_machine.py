@@ -17,7 +17,8 @@ from sam_edge.profile.opened import open_clocked
 from sam_edge.profile.peak import measure_peak
 from sam_edge.profile.plan import Engine
 from sam_edge.profile.power import PowerMeter, battery_watts, combined_watts
-from sam_edge.profile.sustained import celsius, slower
+from sam_edge.profile.statistics import Ratio
+from sam_edge.profile.sustained import SustainedRow, celsius, slower
 from sam_edge.profile.timing import measured_frame, measured_points
 from sam_edge.profile.usage import Usage, UsageMeter
 from sam_edge.segmenter import DEFAULT_BUNDLE
@@ -102,6 +103,15 @@ def test_throttling_is_the_last_third_over_the_first() -> None:
     assert found is not None
     assert (found.value, found.low) == (1.5, 1.5)
     assert slower(times, number, 2) is None
+
+
+def test_a_machine_that_others_use_is_not_said_to_throttle(fake: Engine) -> None:
+    slower_by = Ratio(1.5, 1.4, 1.6)
+    assert SustainedRow(fake, (64, 64)).verdict == ""
+    assert SustainedRow(fake, (64, 64), slowdown=slower_by, throttles=True).verdict == "it throttles"
+    busy = SustainedRow(fake, (64, 64), slowdown=slower_by, throttles=False, others_share=0.4)
+    assert busy.verdict == "slower, but others had 40 % of the cores: measure again when idle"
+    assert SustainedRow(fake, (64, 64), slowdown=Ratio(1.5, 0.9, 2.0)).verdict == "no throttling"
 
 
 def test_a_busy_machine_is_told_from_a_quiet_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

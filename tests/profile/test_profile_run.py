@@ -186,3 +186,14 @@ def test_engines_that_are_asked_for(tmp_path: Path) -> None:
         choose_engines(runtimes=["abacus"])
     with pytest.raises(InputError, match="threads: 0"):
         choose_engines(threads=[0])
+
+
+def test_several_bundles_are_told_apart(tmp_path: Path) -> None:
+    def labels(*bundles: str) -> list[str]:
+        paths = [tmp_path / bundle for bundle in bundles]
+        return [one.label for one in choose_engines(paths, runtimes=["fake"], threads=[1])]
+
+    assert labels("mine") == ["fake, 1 thread"]
+    assert labels("mine", "yours") == ["mine, fake, 1 thread", "yours, fake, 1 thread"]
+    assert labels("old/mine", "new/mine") == ["old/mine, fake, 1 thread", "new/mine, fake, 1 thread"]
+    assert labels("mine", "mine") == ["fake, 1 thread"]
