@@ -57,14 +57,14 @@ def edge_map(
     strength = np.zeros(placement.inside, np.float32)
     for patch in patches_of(model, embedding, settings):
         _add_edge(strength, patch, placement)
-    if strength.max() > 0:
-        strength /= strength.max()
+    strength = _to_one(strength)
     if thin:
         strength = thinned(strength)
     height, width = frame_size
     grown = width > strength.shape[1]
     how = cv2.INTER_LINEAR if grown or not thin else cv2.INTER_AREA
-    return np.asarray(cv2.resize(strength, (width, height), interpolation=how), np.float32)
+    # Thinning may leave the clearest place out, and scaling thins lines out.
+    return _to_one(np.asarray(cv2.resize(strength, (width, height), interpolation=how), np.float32))
 
 
 def thinned(strength: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -91,6 +91,11 @@ def thinned(strength: NDArray[np.float32]) -> NDArray[np.float32]:
         )
         ridge &= smooth >= beside
     return np.where(ridge, strength, np.float32(0))
+
+
+def _to_one(strength: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale so that the largest value is 1; what is 0 everywhere stays."""
+    return strength / max(float(strength.max()), np.finfo(np.float32).tiny)
 
 
 def _add_edge(strength: NDArray[np.float32], patch: Patch, placement: Placement) -> None:

@@ -70,7 +70,7 @@ def test_the_masks_are_the_originals(
     image = read_image(labelled_dir / "images" / f"{picture}.jpg")
     theirs = Original(model, output_mode="coco_rle", **arguments).generate(image)
     ours = SamAutomaticMaskGenerator(reference, output_mode="coco_rle", **arguments).generate(image)
-    assert len(ours) == len(theirs) > 5
+    assert len(ours) == len(theirs) >= 5
     overlap = mask_iou(stacked(ours), stacked(theirs))
     partner = overlap.argmax(axis=1)
     assert sorted(partner) == list(range(len(theirs)))

@@ -54,7 +54,9 @@ class TestEdges:
         thick = edge_map(Segmenter(Disc()), image, settings=settings, thin=False)
         thin = edge_map(Segmenter(Disc()), image, settings=settings)
         assert thick.shape == (448, 448)
-        assert thick.max() == pytest.approx(1)
+        assert thick.max() == thin.max() == pytest.approx(1)
+        smaller = edge_map(Segmenter(Disc()), image[::2, ::2], settings=settings)
+        assert smaller.max() == pytest.approx(1)
         rows, columns = np.indices((448, 448)) + 0.5
         off_px = np.abs(np.hypot(columns - 224, rows - 224) - 100)
         assert off_px[thick > 0].max() < 4

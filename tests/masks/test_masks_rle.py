@@ -128,6 +128,29 @@ def test_any_text_is_a_mask_or_an_input_error(text: str) -> None:
     assert made.mask().shape == (4, 6)
 
 
+ALPHABET = "".join(chr(code) for code in range(48, 112))
+EDITS = st.lists(st.tuples(st.integers(0, 60), st.sampled_from("ird"), st.sampled_from(ALPHABET)), max_size=3)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"
+)  # of pycocotools with numpy 2
+@settings(max_examples=400)
+@given(mask=arrays.arrays(bool, (5, 7)), edits=EDITS)
+def test_a_damaged_text_is_refused_or_means_what_pycocotools_reads(
+    mask: NDArray[np.bool_], edits: list[tuple[int, str, str]]
+) -> None:
+    text = theirs(mask)
+    for place, kind, character in edits:
+        at = place % (len(text) + 1)
+        text = text[:at] + ("" if kind == "d" else character) + text[at + (kind != "i") :]
+    try:
+        made = Rle.from_json({"size": [5, 7], "counts": text})
+    except InputError:
+        return
+    np.testing.assert_array_equal(made.mask(), pycoco.decode({"size": [5, 7], "counts": text.encode()}))
+
+
 @pytest.mark.parametrize(
     "mask", [np.zeros((2, 3), np.uint8), np.zeros(6, bool), np.zeros((1, 2, 3), bool), np.zeros((0, 3), bool)]
 )
