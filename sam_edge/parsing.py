@@ -13,8 +13,14 @@ SHAPES = {2: "X,Y", 3: "X,Y,LABEL", 4: "X0,Y0,X1,Y1"}
 """What so many numbers are as a rule."""
 
 
-def numbers_of(name: str, text: str, count: int) -> list[float]:
-    """Read `count` finite numbers with commas between them; `name` says in errors what they are.
+def numbers_of(name: str, text: str, count: int, shape: str = "") -> list[float]:
+    """Read `count` finite numbers with commas between them.
+
+    Args:
+        name: what errors call them.
+        text: what was typed.
+        count: how many there have to be.
+        shape: how errors say what is wanted, where it is not the usual one.
 
     Raises:
         InputError: the text is not that.
@@ -25,7 +31,7 @@ def numbers_of(name: str, text: str, count: int) -> list[float]:
         values = []
     if len(values) != count or not all(map(math.isfinite, values)):
         example = ",".join(str(100 * (index + 1)) for index in range(count))
-        wanted = SHAPES.get(count, f"{count} numbers with commas")
+        wanted = shape or SHAPES.get(count, f"{count} numbers with commas")
         raise InputError(f"{name}: {text[:SHOWN]!r} is not accepted; give {wanted}, for example {example}")
     return values
 

@@ -207,7 +207,7 @@ def view_of(text: str | None) -> View | None:
     """
     if text is None:
         return None
-    x0, y0, width, height = numbers_of("view", text, 4)
+    x0, y0, width, height = numbers_of("view", text, 4, "X0,Y0,WIDTH,HEIGHT")
     # A view snaps to whole pixels itself.
     return View(x0, y0, width, height)  # type: ignore[arg-type]
 

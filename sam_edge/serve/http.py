@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -117,7 +118,9 @@ class Http:
             self._route("/metrics", self._told),
         ]
         for name, folder in (("/assets", PAGE), ("/vendor", PAGE / "vendor")):
-            made.append(Mount(name, PageFiles(directory=folder, check_dir=False)))
+            # A build may come without the folder; looked for at each request, it would be the server's own error.
+            if folder.is_dir():
+                made.append(Mount(name, PageFiles(directory=folder)))
         return made
 
     def _route(self, path: str, endpoint: Endpoint, *, method: str = "GET", secured: bool = True) -> Route:
@@ -322,6 +325,15 @@ class Http:
         if size > most:
             raise ProtocolError(f"body: more than {most} bytes; send a smaller picture", Code.TOO_LARGE)
         return b"".join(parts)
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """Answer a request for what is not there, or by a method that is not accepted, as every other one is refused."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    message = {404: "no such path; /openapi.json lists them", 405: "not by this method; see Allow"}
+    content = {"error": {"code": "setting", "message": message.get(status, str(error))}}
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return JSONResponse(content, status, headers=headers)
 
 
 def query_of(request: Request) -> embed.Query:

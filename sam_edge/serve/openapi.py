@@ -24,6 +24,7 @@ WORDS = {
     "503": "The server is busy or closing; `Retry-After` says when to try again.",
 }
 SECURED: list[dict[str, list[str]]] = [{"token": []}]
+TYPED = r"-?[0-9]+(\.[0-9]+)?"
 SIZE_WORDS = [f"{width}x{height}" for height, width in SIZES]
 
 
@@ -37,8 +38,13 @@ def _option(name: str, meaning: str, **schema: Any) -> dict[str, Any]:
     }
 
 
+def _with_commas(count: int, example: str) -> dict[str, Any]:
+    pattern = f"^{','.join([TYPED] * count)}$"
+    return {"type": "string", "pattern": pattern, "example": example}
+
+
 def _list(name: str, meaning: str, example: str) -> dict[str, Any]:
-    schema = {"type": "array", "items": {"type": "string", "example": example}}
+    schema = {"type": "array", "items": _with_commas(2, example)}
     return {**_option(name, meaning, **schema), "style": "form", "explode": True}
 
 
@@ -82,8 +88,7 @@ def document(*, token_needed: bool) -> dict[str, Any]:
                     _option(
                         "box",
                         "A box round it, `x0,y0,x1,y1`, pixels.",
-                        type="string",
-                        example="10,20,300,400",
+                        **_with_commas(4, "10,20,300,400"),
                     ),
                     _option(
                         "multimask",
@@ -118,7 +123,11 @@ def document(*, token_needed: bool) -> dict[str, Any]:
                 "operationId": "encode",
                 "parameters": [
                     SIZE,
-                    _option("view", "The part of the picture to encode, `x0,y0,width,height`, pixels."),
+                    _option(
+                        "view",
+                        "The part of the picture to encode, `x0,y0,width,height`, pixels.",
+                        **_with_commas(4, "0,0,640,480"),
+                    ),
                     _option(
                         "dtype",
                         "Number format of the body.",

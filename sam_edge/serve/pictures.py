@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -19,6 +21,9 @@ _START_OF_FRAME = {0xC0, 0xC1, 0xC2}
 _OTHER_FRAMES = {0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)}
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_PNG_SLACK = 4096
+"""Bytes that a PNG may hold beyond its rows; interlaced ones have more rows, of fewer bytes."""
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ def read_picture(data: bytes, *, most_pixels: int) -> NDArray[np.uint8]:
     """
     header = header_of(data)
     _check_pixels(header.size, most_pixels)
+    if header.kind == "png":
+        _check_rows(data, header.size)
     image = _decoded(data, cv2.IMREAD_COLOR)
     if image.shape[:2] not in (header.size, header.size[::-1]):
         raise _refused(
@@ -119,6 +126,32 @@ def _png_size(data: bytes) -> tuple[int, int]:
     if depth != 8 or colour not in _PNG_CHANNELS or not width or not height:
         raise _refused(f"a PNG of {depth} bits, colour type {colour}; accepted: 8 bits a channel")
     return height, width
+
+
+def _check_rows(data: bytes, size: tuple[int, int]) -> None:
+    """Refuse a PNG that unpacks to more than its rows: libpng reads on to the end, a thousand bytes for each one."""
+    height, width = size
+    most = height * (8 + width * _PNG_CHANNELS[data[25]]) + _PNG_SLACK
+    unpacker, count = zlib.decompressobj(), 0
+    try:
+        for part in _rows_of(data):
+            while part:
+                count += len(unpacker.decompress(part, _PIECE))
+                part = unpacker.unconsumed_tail
+                if count > most:
+                    raise _refused(f"a PNG that unpacks to more than its {width}x{height} pixels")
+    except zlib.error as error:
+        raise _refused(f"it is damaged ({error})") from error
+
+
+def _rows_of(data: bytes) -> Iterator[bytes]:
+    """Go through the parts of a PNG's compressed rows (its IDAT chunks)."""
+    at = 8
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] == b"IDAT":
+            yield data[at + 8 : at + 8 + length]
+        at += 12 + length
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:

@@ -29,10 +29,11 @@ from sam_edge.serve.shield import Shield
 try:
     import uvicorn
     from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
     from starlette.routing import WebSocketRoute
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    from sam_edge.serve.http import Http
+    from sam_edge.serve.http import Http, refused
     from sam_edge.serve.stream import Streams
 except ImportError as missing:
     library = (missing.name or "uvicorn").partition(".")[0]
@@ -197,6 +198,7 @@ class Server:
         streams = Streams(self._engines, self.access, self._limits, self.metrics, self._size)
         app = Starlette(
             routes=[WebSocketRoute("/api/stream", streams.serve), *Http(streams).routes()],
+            exception_handlers={HTTPException: refused},
         )
         limits = self._limits
 
@@ -301,18 +303,38 @@ class Uvicorn(uvicorn.Server):
 
 
 class LimitedHttp(H11Protocol):
-    """Closes connections beyond a number, and those that ask for nothing."""
+    """Closes connections beyond a number, and those that do not ask for anything in time: the first time, and later."""
 
     first_request_s = 5.0
     most = 64
+    _closing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         if len(self.connections) > self.most:
             transport.close()
             return
-        self.loop.call_later(self.first_request_s, self._close_if_silent)
+        self._closing = self.loop.call_later(self.first_request_s, self._close)
 
-    def _close_if_silent(self) -> None:
-        if self.cycle is None and self.transport.get_protocol() is self:
+    def data_received(self, data: bytes) -> None:
+        before = self.cycle
+        super().data_received(data)
+        # Part of a request's head came, and the rest has to come in time, however little by little.
+        waits = self.cycle is before and (before is None or before.response_complete)
+        if not waits:
+            self._forget()
+        elif self._closing is None:
+            self._closing = self.loop.call_later(self.first_request_s, self._close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget()
+        super().connection_lost(exc)
+
+    def _forget(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None
+
+    def _close(self) -> None:
+        if self.transport.get_protocol() is self:
             self.transport.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import socket
 import struct
 import time
@@ -158,6 +159,35 @@ def test_who_says_nothing_is_let_go(serve: Callable[..., Server]) -> None:
         slow.sendall(b"GET / HT")
         assert slow.recv(1) == b""
     assert is_well(running)
+
+
+def trickle(connection: socket.socket, data: bytes) -> None:
+    for letter in data:
+        connection.sendall(bytes([letter]))
+        time.sleep(0.05)
+
+
+def test_a_head_that_trickles_in_is_not_waited_for(serve: Callable[..., Server]) -> None:
+    """Also after a first request on the same connection."""
+    running = serve(limits={"hello_s": 0.4})
+    ask = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    for first in (b"", ask):
+        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as slow:
+            if first:
+                slow.sendall(first)
+                assert slow.recv(4096).startswith(b"HTTP/1.1 200")
+                time.sleep(0.6)
+            with pytest.raises((BrokenPipeError, ConnectionResetError)):
+                trickle(slow, ask[:-2] * 3)
+    kept = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+    kept.connect()
+    own = kept.sock
+    for _ in range(4):
+        kept.request("GET", "/healthz")
+        assert kept.getresponse().read() == b'{"status":"ok"}'
+        time.sleep(0.2)
+    assert kept.sock is own, "who asks in time keeps the connection"
+    kept.close()
 
 
 def test_too_many_connections_are_closed(serve: Callable[..., Server]) -> None:

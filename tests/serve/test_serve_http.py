@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 import math
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from sam_edge.serve.server import Server
 Ask = Callable[..., Any]
 TOKEN = "correct horse battery staple"
 PICTURE = {"Content-Type": "image/jpeg"}
+ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+"""First row and column, and steps down and across, of the passes of an interlaced PNG."""
 
 
 def test_the_server_says_that_it_is_well(server: Server, ask: Ask) -> None:
@@ -190,6 +194,71 @@ def png_bomb() -> bytes:
     small = bytearray(encode_png(np.zeros((8, 8, 3), np.uint8)))
     small[16:24] = (50_000).to_bytes(4, "big") * 2
     return bytes(small)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_that_goes_on() -> bytes:
+    """A PNG of eight by eight whose compressed rows unpack to 64 MB."""
+    packer = zlib.compressobj(9)
+    rows = b"".join(packer.compress(bytes(1 << 20)) for _ in range(64)) + packer.flush()
+    header = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
+    parts = (
+        chunk(b"IHDR", header),
+        chunk(b"IDAT", rows[:9000]),
+        chunk(b"IDAT", rows[9000:]),
+        chunk(b"IEND", b""),
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def test_a_png_is_not_unpacked_beyond_its_rows(server: Server, ask: Ask) -> None:
+    answered = ask(server, "/segment?point=4,4", method="POST", body=png_that_goes_on())
+    assert answered.status == 400
+    assert "unpacks to more than its 8x8 pixels" in json.loads(answered.body)["error"]["message"]
+
+
+def interlaced_png(picture: NDArray[np.uint8]) -> bytes:
+    """Write a PNG in Adam7's seven passes (PNG specification, 8.2)."""
+    height, width, channels = picture.shape
+    rows = b""
+    for top, left, down, across in ADAM7:
+        part = picture[top::down, left::across]
+        rows += b"".join(b"\0" + row.tobytes() for row in part if row.size)
+    header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 1)
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_pngs_of_every_kind_are_read(
+    server: Server, ask: Ask, scene: NDArray[np.uint8], channels: int, interlaced: bool
+) -> None:
+    """Interlaced ones have more rows than they are high."""
+    picture = np.resize(scene, (7, 5, channels))
+    body = interlaced_png(picture) if interlaced else cv2.imencode(".png", picture)[1].tobytes()
+    told = segmented(server, ask, body, "point=2,3&masks=none")
+    assert told["frame"] == [5, 7]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/assets/nothing.js", 404),
+        ("PUT", "/segment", 405),
+        ("GET", "/vendor/x", 404),
+    ],
+)
+def test_what_is_not_there_is_refused_like_everything_else(
+    server: Server, ask: Ask, method: str, path: str, status: int
+) -> None:
+    answered = ask(server, path, method=method)
+    assert answered.status == status
+    assert json.loads(answered.body)["error"]["code"] == "setting"
 
 
 @pytest.mark.parametrize("make", [bomb, png_bomb])
