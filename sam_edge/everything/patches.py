@@ -13,7 +13,9 @@ from sam_edge.geometry import MASK_STRIDE, Placement
 from sam_edge.masks import nms
 
 POOL_BYTES = 96 << 20
-"""Logits that are held at a time. When there are more, duplicates are dropped at once, then the worst."""
+"""Candidates that are held at a time. When there are more, duplicates are dropped at once, then the worst."""
+EACH_BYTES = 1024
+"""What a candidate takes beside its logits or runs: on a large grid most are tiny, and there are many."""
 STRIP_PX = 1 << 22
 """Pixels that are scaled at a time."""
 MULTIMASK = (1, 2, 3)
@@ -141,7 +143,7 @@ class Pool(Generic[Kept]):
     def add(self, patch: Kept) -> None:
         """Take one more."""
         self._patches.append(patch)
-        self._bytes += patch.nbytes
+        self._bytes += patch.nbytes + EACH_BYTES
         if self._bytes > self._room_bytes:
             self._shrink()
 
@@ -155,11 +157,12 @@ class Pool(Generic[Kept]):
         kept: list[Kept] = []
         total = 0
         for patch in self.best():
-            if total + patch.nbytes > self._room_bytes // 2:
+            total += patch.nbytes + EACH_BYTES
+            if total > self._room_bytes // 2:
                 break
-            total += patch.nbytes
             kept.append(patch)
-        self._patches, self._bytes = kept, total
+        self._patches = kept
+        self._bytes = sum(patch.nbytes + EACH_BYTES for patch in kept)
 
     def _scores(self) -> list[float]:
         return [patch.score for patch in self._patches]
