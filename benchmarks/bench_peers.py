@@ -225,7 +225,7 @@ def check(peers: list[Peer]) -> None:
         masks = peer.warm()
         if peer.compared:
             best = max(iou(mask, other) for mask in masks for other in first)
-            print(f"{peer.name}: IoU with the first one's mask {best:.3f}")
+            print(f"{peer.name}: IoU with the first one's mask {best:.3f}", file=sys.stderr)
             if best < AGREES:
                 raise SystemExit(f"{peer.name} does not select what {peers[0].name} does")
 

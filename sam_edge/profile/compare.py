@@ -146,7 +146,7 @@ def samples_of(content: Mapping[str, Any], path: Path) -> dict[str, Samples]:
                 engine.get("model") or engine["bundle"],
                 engine["runtime"],
                 engine["precision"] or "",
-                f"{engine['threads']} threads" if engine["threads"] else "",
+                f"{engine['threads']} thread{'s' * (engine['threads'] > 1)}" if engine["threads"] else "",
             ]
             times_ms = [float(value) for value in row["samples_ms"]]
             rounds = [int(value) for value in row["rounds"]]

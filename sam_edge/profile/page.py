@@ -26,7 +26,8 @@ def page(report: Report) -> str:
     parts = [
         head(report),
         facts(report),
-        "".join(f'<p class="note">{escape(note)}</p>' for note in problems(report)),
+        "".join(f'<p class="note bad">{escape(f"failed: {text}")}</p>' for text in report.failed),
+        "".join(f'<p class="note">{escape(note)}</p>' for note in report.notes),
         section("Encode a frame, decode prompts", TIMED_HELP, timed_cards(report.timed)),
         section(
             "From gaze to mask",
@@ -40,10 +41,11 @@ def page(report: Report) -> str:
             [card(row.engine.label, sustained_plot(row)) for row in report.sustained],
         ),
         section("Where an inference goes", OPERATOR_HELP, operator_cards(report)),
-        details("Every figure", timed_table(report.timed)),
+        details("Every figure", timed_table(report.timed)) if report.timed else "",
         *(
             details(f"Operators that take longest: {name_of(table)}", operator_table(table))
             for table in report.operators
+            if table.operators
         ),
         details("Machine, versions, models", environment(report)),
     ]
@@ -89,9 +91,14 @@ def head(report: Report) -> str:
     )
     return (
         f"<h1>{escape(machine.cpu)}, {machine.cores} of {machine.cores_all} cores</h1>"
-        f'<p class="soft">sam-edge {escape(machine.sam_edge)} profile, {escape(report.made_at)}, '
+        f'<p class="soft">sam-edge {escape(machine.sam_edge)} profile, {escape(readable(report.made_at))}, '
         f"took {report.took_s:.0f} s</p>{whole}"
     )
+
+
+def readable(made_at: str) -> str:
+    """Write a moment of ISO 8601 in UTC for people."""
+    return made_at.replace("T", " ").replace("+00:00", " UTC")
 
 
 def facts(report: Report) -> str:
@@ -120,11 +127,6 @@ def facts(report: Report) -> str:
         f'<div class="card fact"><b>{escape(a)}</b><span>{escape(b)}</span></div>' for a, b in found
     )
     return f'<div class="facts">{cells}</div>'
-
-
-def problems(report: Report) -> list[str]:
-    """List what a reader should know first."""
-    return [*(f"failed: {text}" for text in report.failed), *report.notes]
 
 
 def timed_cards(rows: Sequence[TimedRow]) -> list[str]:
@@ -156,16 +158,6 @@ def timed_bar(row: TimedRow) -> Bar:
         low=row.total.median_low_ms,
         high=row.total.median_high_ms,
     )
-
-
-def session_cards(rows: Sequence[SessionRow]) -> list[str]:
-    """Draw sessions."""
-    return [card(title_of(row), session_plot(row)) for row in rows]
-
-
-def sustained_cards(rows: Sequence[SustainedRow]) -> list[str]:
-    """Draw sustained load."""
-    return [card(row.engine.label, sustained_plot(row)) for row in rows]
 
 
 def title_of(row: SessionRow) -> str:

@@ -22,6 +22,7 @@ margin-top:12px}
 .fact b{display:block;font-size:1.45rem;line-height:1.2;font-weight:650;font-variant-numeric:tabular-nums}
 .fact span{color:var(--soft);font-size:.85rem}
 .note{border-left:3px solid var(--c1);padding:2px 0 2px 10px;margin:.6em 0;overflow-wrap:anywhere}
+.note.bad{border-color:var(--bad)}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums;width:100%}
 th,td{text-align:right;padding:3px 8px;white-space:nowrap;border-bottom:1px solid var(--line)}
@@ -29,7 +30,8 @@ th:first-child,td:first-child{text-align:left;padding-left:0}
 td.wrap{white-space:normal;overflow-wrap:anywhere;text-align:left}
 th{font-weight:600;color:var(--soft)}
 svg{display:block;width:100%;height:auto;max-width:640px;overflow:visible}
-svg text{font-size:12px;fill:var(--ink)}svg text.tick{font-size:11px;fill:var(--soft)}
+svg text{font-size:12px;fill:var(--ink);paint-order:stroke;stroke:var(--card);stroke-width:3px;stroke-linejoin:round}
+svg text.tick{font-size:11px;fill:var(--soft)}
 svg text.value{font-size:12px;font-weight:600}svg text.bad{fill:var(--bad)}
 svg .grid{stroke:var(--line);stroke-width:1;fill:none}svg .whisker{stroke:var(--ink);stroke-width:1.2;fill:none}
 svg .line{fill:none;stroke-width:2;stroke-linejoin:round}svg .roof{stroke:var(--soft);stroke-width:1.5;fill:none}

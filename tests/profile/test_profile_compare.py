@@ -62,7 +62,7 @@ def test_noise_is_no_regression(make_row: MakeRow, written: Callable[..., Path])
 
 def test_what_fails_now_is_a_regression(make_row: MakeRow, written: Callable[..., Path]) -> None:
     found = compare(written("a", make_row(1.0, 2.0)), written("b", make_row(failed="gone")))
-    assert found.failed_now == ("encode 672x448, mobile_sam fake 1 threads",)
+    assert found.failed_now == ("encode 672x448, mobile_sam fake 1 thread",)
     assert found.regressed
 
 

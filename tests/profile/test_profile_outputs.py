@@ -74,13 +74,13 @@ def test_the_schema_of_the_json(make_report: MakeReport) -> None:
     row = content["timed"][0]
     assert row.keys() >= {"case", "ran_as", "total", "engine", "samples_ms", "rounds", "usage", "failed"}
     assert row["case"] == {
-        "engine": {"bundle": "mobile_sam", "runtime": "fake", "precision": None, "threads": 1},
+        "engine": {"bundle": "mobile_sam", "runtime": "fake", "precision": None, "threads": 1, "model": ""},
         "size": [448, 672],
         "prompts": 0,
     }
     assert row["total"].keys() >= {
         *("count", "median_ms", "median_low_ms", "median_high_ms"),
-        *("p95_ms", "p99_ms", "mad_ms", "min_ms", "max_ms"),
+        *("p95_ms", "p99_ms", "mad_ms", "min_ms", "max_ms", "mean_ms"),
     }
     assert row["usage"].keys() >= {"wall_s", "cpu_s", "waited", "displaced", "joules"}
     assert content["models"][0].keys() >= {"name", "model", "manifest_sha256", "megabytes", "files", "failed"}
