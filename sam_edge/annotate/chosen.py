@@ -50,14 +50,13 @@ def candidates_of(model: Segmenter, embedding: Embedding, draft: Draft) -> Masks
         boxes=None if draft.box is None else draft.box.sides,
     )
     chosen: list[int] = []
-    cleaned: list[NDArray[np.bool_]] = []
     for index, mask in enumerate(made.masks):
-        whole = without_holes(without_islands(np.ascontiguousarray(mask)))
-        if whole.any() and all(iou(whole, other) <= ALIKE for other in cleaned):
+        low = made.logits[index] > 0
+        if mask.any() and all(iou(low, made.logits[other] > 0) <= ALIKE for other in chosen):
             chosen.append(index)
-            cleaned.append(whole)
     if not chosen:
         return None
+    cleaned = [without_holes(without_islands(np.ascontiguousarray(made.masks[index]))) for index in chosen]
     return Masks(np.stack(cleaned), made.scores[chosen], made.logits[chosen], made.token[chosen])
 
 
@@ -92,6 +91,12 @@ class Known:
             return False
         self._found.append(found)
         return True
+
+    def shows(self, found: FoundMask) -> int | None:
+        """Return the number of the kept mask that shows the same, the most like it; None for none."""
+        near = {index: self._iou(index, found) for index in self._near(found) if index < len(self._kept)}
+        best = max(near, key=lambda index: near[index], default=None)
+        return None if best is None or near[best] <= SAME else self._kept[best].number
 
     def replaced_by(self, found: FoundMask) -> tuple[int, ...]:
         """Return the numbers of the masks that one accepted by a person stands for from now on."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import sam_edge
 from sam_edge.annotate.answers import OBJECT
@@ -30,8 +32,10 @@ def write_dataset(journal: Journal) -> None:
     for stem, masks in sorted(frames.items()):
         index, size = masks[0].index, masks[0].mask.segmentation.size
         images.append(CocoImage(index, f"images/{stem}.png", size))
-        annotations += [annotation(kept, numbers[kept.category]) for kept in masks]
-        picture = Sa1bPicture(index, f"{stem}.png", size, tuple(map(entry, masks)))
+        annotations += [annotation(kept, numbers[kept.category], origin(kept, journal)) for kept in masks]
+        picture = Sa1bPicture(
+            index, f"{stem}.png", size, tuple(entry(kept, origin(kept, journal)) for kept in masks)
+        )
         write_sa1b(journal.folder / "sa1b" / f"{stem}.json", picture)
     categories = tuple(CocoCategory(number, name) for name, number in numbers.items())
     info = {"description": f"made by sam-edge {sam_edge.__version__} annotate", "source": journal.source}
@@ -44,7 +48,7 @@ def write_dataset(journal: Journal) -> None:
         _remove(journal.folder / "images" / f"{stem}.png")
 
 
-def annotation(kept: Kept, category_id: int) -> CocoAnnotation:
+def annotation(kept: Kept, category_id: int, provenance: Mapping[str, Any]) -> CocoAnnotation:
     """Describe a mask for COCO."""
     return CocoAnnotation(
         annotation_id=kept.number,
@@ -53,11 +57,11 @@ def annotation(kept: Kept, category_id: int) -> CocoAnnotation:
         segmentation=kept.mask.segmentation,
         box=kept.mask.box,
         area_px=kept.mask.area,
-        extra={"score": kept.mask.predicted_iou, **origin(kept)},
+        extra={"score": kept.mask.predicted_iou, "provenance": provenance},
     )
 
 
-def entry(kept: Kept) -> Sa1bMask:
+def entry(kept: Kept, provenance: Mapping[str, Any]) -> Sa1bMask:
     """Describe a mask for SA-1B."""
     plain = kept.mask.sa1b(kept.number)
     return Sa1bMask(
@@ -69,13 +73,15 @@ def entry(kept: Kept) -> Sa1bMask:
         stability_score=plain.stability_score,
         crop_box=plain.crop_box,
         points=plain.points,
-        extra={"category": kept.category, **origin(kept)},
+        extra={"category": kept.category, "provenance": provenance},
     )
 
 
-def origin(kept: Kept) -> dict[str, object]:
-    """Say where a mask comes from."""
-    return {"provenance": {"stage": kept.stage, "decision": kept.decision, **kept.provenance}}
+def origin(kept: Kept, journal: Journal) -> dict[str, Any]:
+    """Say where a mask comes from, and which dwells were on it that needed no question."""
+    origin = {"stage": kept.stage, "decision": kept.decision, **kept.provenance}
+    looked_at = journal.looked_at.get(kept.number)
+    return {**origin, "looked_at": list(looked_at)} if looked_at else origin
 
 
 def _others(journal: Journal) -> list[str]:

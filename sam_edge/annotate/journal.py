@@ -93,6 +93,8 @@ class Journal:
         """Frames that ever had a mask: their numbers by their stems."""
         self.categories: list[str] = []
         """Every label ever used, in order of its first use."""
+        self.looked_at: dict[int, list[str]] = defaultdict(list)
+        """Dwells that no person was asked about, by the number of the mask that shows what they were on."""
         self._masks: dict[int, Kept] = {}
         self._numbers = 0
         self._done: dict[str, set[str]] = defaultdict(set)
@@ -155,10 +157,22 @@ class Journal:
             self._add(one, None, ())
         self._done[finishes[1]].add(finishes[0])
 
-    def finish(self, stage: str, what: str, *, asked: bool = False) -> None:
-        """Write that something needs not be asked again; `asked`: because a person said so."""
-        self._append([{"kind": "done", "stage": stage, "what": what, **({"asked": True} if asked else {})}])
-        self._finished(stage, what, asked)
+    def finish(self, stage: str, what: str, *, asked: bool = False, shown_by: int | None = None) -> None:
+        """Write that something needs not be asked again.
+
+        Args:
+            stage: the stage.
+            what: the dwell or the frame.
+            asked: because a person said so.
+            shown_by: number of the mask that shows what the dwell was on.
+        """
+        line: dict[str, Any] = {"kind": "done", "stage": stage, "what": what}
+        if asked:
+            line["asked"] = True
+        if shown_by is not None:
+            line["mask"] = shown_by
+        self._append([line])
+        self._finished(stage, what, asked, shown_by)
 
     def undo(self) -> str | None:
         """Take back the last answer that a person gave: what was answered, None without any."""
@@ -252,8 +266,10 @@ class Journal:
             self._answers.append(_Answered(*answers, made.number, replaced))
         return made
 
-    def _finished(self, stage: str, what: str, asked: bool) -> None:
+    def _finished(self, stage: str, what: str, asked: bool, shown_by: int | None = None) -> None:
         self._done[what].add(stage)
+        if shown_by is not None:
+            self.looked_at[shown_by].append(what)
         if asked:
             self._answers.append(_Answered(stage, what))
 
@@ -309,7 +325,8 @@ class Journal:
             self._add(_kept(entry), _answers(entry), _numbers(entry))
         elif kind == "done":
             asked = entry.values.get("asked") is True
-            self._finished(entry.text("stage"), entry.text("what"), asked)
+            shown_by = entry.whole("mask") if "mask" in entry.values else None
+            self._finished(entry.text("stage"), entry.text("what"), asked, shown_by)
         elif kind == "undo" and self._answers:
             self._undo()
         elif kind == "delete" and entry.whole("number") in self._masks:

@@ -33,7 +33,7 @@ from sam_edge.annotate import (
 )
 from sam_edge.annotate.chosen import Known, fits, least_px
 from sam_edge.annotate.dwells import frame_of
-from sam_edge.annotate.stages import Work
+from sam_edge.annotate.stages import Work, sharp_size
 from sam_edge.errors import InputError
 from sam_edge.everything import FoundMask, Settings
 from sam_edge.gaze.events import Fixation
@@ -178,7 +178,7 @@ class TestSemi:
     STAGES = (Stage.SEMI,)
 
     def test_only_the_rest_is_asked(
-        self, annotate: Start, dwell: Dwell, found: Found, finds: Callable[..., list[int]]
+        self, annotate: Start, dwell: Dwell, found: Found, finds: Callable[..., list[int]], tmp_path: Path
     ) -> None:
         # What the stand-in for a model proposes at a dwell is found with confidence at the first one alone.
         first = annotate(dwell(1, 100, 100), stages=ASSISTED).ask()
@@ -191,8 +191,15 @@ class TestSemi:
         assert places(answer_all(annotator, [Accept()])) == [(1, 300, 200)]
         assert annotator.ask() is None
         assert calls == [90, 91]
-        on_the_dwells = [one.decision for one in annotator.journal.kept if one.index == 1]
-        assert on_the_dwells == ["confident", "accepted"]
+        on_the_dwells = [one for one in annotator.journal.kept if one.index == 1]
+        assert [one.decision for one in on_the_dwells] == ["confident", "accepted"]
+        write_dataset(annotator.journal)
+        coco = read_coco(tmp_path / "set" / "annotations.json")
+        (looked_at,) = [one for one in coco.annotations if "looked_at" in one.extra["provenance"]]
+        assert looked_at.annotation_id == on_the_dwells[0].number
+        assert looked_at.extra["provenance"]["looked_at"] == [f"dwell {dwell(1, 100, 100).onset_ns}"]
+        again = annotate(dwell(1, 100, 100), dwell(1, 300, 200), stages=self.STAGES)
+        assert dict(again.journal.looked_at) == dict(annotator.journal.looked_at)
 
     def test_what_was_answered_before_is_not_asked_again(
         self, annotate: Start, dwell: Dwell, finds: Callable[..., list[int]]
@@ -254,6 +261,19 @@ class TestAutomatic:
         again = annotate(dwell(2, 100, 100), stages=(Stage.ASSISTED, Stage.AUTOMATIC))
         assert again.ask() is None
         assert len(calls) == 2
+
+    @pytest.mark.parametrize(
+        ("frame", "size"),
+        [
+            ((480, 854), (576, 1024)),
+            ((720, 1280), (576, 1024)),
+            ((1200, 1600), (768, 1024)),
+            ((9, 9), (1024, 1024)),
+            ((4000, 20), (1024, 64)),
+        ],
+    )
+    def test_it_looks_as_sharply_as_sam(self, frame: tuple[int, int], size: tuple[int, int]) -> None:
+        assert sharp_size(frame) == size
 
     def test_by_the_filters(self, annotate: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         settings = Settings(points_per_side=2, stability=0.5, predicted_iou=0.5)
