@@ -93,6 +93,14 @@ MIRROR = """(faces) => {
     navigator.mediaDevices.getUserMedia = open;
 }"""
 
+CORNER = """() => {
+    // Where the page is on the screen: as if it had filled it there.
+    window.corner = new Promise((resolve) => addEventListener("pointermove", (event) => {
+        resolve([event.screenX - event.clientX, event.screenY - event.clientY]);
+    }, {once: true}));
+    return null;
+}"""
+
 
 @pytest.fixture(scope="module")
 def faces(rendered: ModuleType) -> list[dict[str, Any]]:
@@ -130,7 +138,6 @@ def kept(faces: list[dict[str, Any]]) -> str:
     return json.dumps(
         {
             "screen": f"{WIDTH}x{HEIGHT}@1",
-            "measured": {"home": [0, 0], "size": [WIDTH, HEIGHT]},
             "kept": calibration.to_json(),
             "accuracyDeg": 1.2,
             "at": int(time.time() * 1000),
@@ -173,11 +180,15 @@ def open_page(browser: Any, server: Server, faces: list[dict[str, Any]]) -> Iter
         page.on("console", lambda said: complaints.extend([said.text] if said.type == "error" else []))
         if mirror:
             page.add_init_script(f"({MIRROR})({json.dumps(faces)})")
-        if kept:
-            page.add_init_script(f"localStorage.setItem('sam-edge-calibration', {json.dumps(kept)})")
         page.goto(url)
         page.wait_for_selector("[data-ready]")
         page.wait_for_selector("#connection[data-state=open]")
+        if kept:
+            page.evaluate(CORNER)
+            page.mouse.move(9, 9)
+            home = page.evaluate("window.corner")
+            facts = {**json.loads(kept), "measured": {"home": home, "size": [WIDTH, HEIGHT]}}
+            page.evaluate("(text) => localStorage.setItem('sam-edge-calibration', text)", json.dumps(facts))
         return page
 
     yield start
@@ -299,9 +310,17 @@ def test_the_last_calibration_is_offered_and_clicks_are_told(
     x, y = THING[0] * WIDTH + 30, THING[1] * HEIGHT + 20
     page.mouse.click(x, y)
     wait_for(lambda: told_clicks, "the click to be told")
-    assert told_clicks[0].place_px == pytest.approx((x, y), abs=12)
+    assert told_clicks[0].place_px == pytest.approx((x, y), abs=1.5)
     assert told_clicks[0].size_px == 0.0
-    wait_for(lambda: page.get_attribute("#stage", "data-kept"), "what was clicked to be kept")
+
+    def clicked_again() -> str | None:
+        """What is at a point is found in a second and a half, or not at all: a busy machine needs more clicks."""
+        page.mouse.click(x, y)
+        time.sleep(2.0)
+        told: str | None = page.get_attribute("#stage", "data-kept")
+        return told
+
+    wait_for(clicked_again, "what was clicked to be kept")
 
 
 def test_a_cut_connection_comes_back_with_its_calibration(

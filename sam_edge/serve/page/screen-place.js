@@ -30,7 +30,7 @@ export class ScreenPlace {
         this.whole = false;
       }
     }
-    this.#home = this.whole ? [screenX, screenY] : [0, 0];
+    this.#home = this.whole ? this.#corner : [0, 0];
     this.#size = [innerWidth, innerHeight];
   }
 
@@ -55,16 +55,21 @@ export class ScreenPlace {
     return `${width}x${height}@${devicePixelRatio}${this.whole ? "" : " page"}`;
   }
 
-  /** Where the page's top left corner is. */
+  /** Where the page's top left corner is, from where it was as it filled the screen. */
   get shift() {
     if (document.fullscreenElement || !this.whole) return [0, 0];
-    const known = this.#pointer?.at === windowPlace() ? this.#pointer.shift : edges();
-    return [known[0] - this.#home[0], known[1] - this.#home[1]];
+    const [x, y] = this.#corner;
+    return [x - this.#home[0], y - this.#home[1]];
+  }
+
+  // The page's corner among all screens.
+  get #corner() {
+    return this.#pointer?.at === windowPlace() ? this.#pointer.shift : edges();
   }
 
   /** What `restore` takes. */
   get measured() {
-    if (document.fullscreenElement) this.#home = [screenX, screenY];
+    if (document.fullscreenElement) this.#home = this.#corner;
     return { home: this.#home, size: this.size };
   }
 
