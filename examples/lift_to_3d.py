@@ -39,6 +39,8 @@ def main() -> None:
         "--out", type=Path, default=Path("lifted.png"), help="the picture; .ply and .glb beside it"
     )
     given = parser.parse_args()
+    if given.image and not (given.depth and given.camera):
+        parser.error("--image: give --depth and --camera, too")
     if given.image:
         image, depth_m, camera = read_image(given.image), read_depth(given.depth), read_camera(given.camera)
     else:

@@ -95,7 +95,8 @@ def thinned(strength: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _to_one(strength: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale so that the largest value is 1; what is 0 everywhere stays."""
-    return strength / max(float(strength.max()), np.finfo(np.float32).tiny)
+    largest = float(strength.max())
+    return np.asarray(strength / largest, np.float32) if largest > 0 else strength
 
 
 def _add_edge(strength: NDArray[np.float32], patch: Patch, placement: Placement) -> None:
