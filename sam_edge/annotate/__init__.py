@@ -17,7 +17,8 @@ from sam_edge.annotate.answers import (
 from sam_edge.annotate.dataset import write_dataset
 from sam_edge.annotate.dwells import dwells_of
 from sam_edge.annotate.film import Film
-from sam_edge.annotate.journal import Journal, Kept
+from sam_edge.annotate.journal import Journal
+from sam_edge.annotate.kept import Kept
 from sam_edge.annotate.source import Source, open_source
 from sam_edge.annotate.stages import Annotator, Stage, Stopped
 

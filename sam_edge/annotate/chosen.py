@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.annotate.answers import Draft, Proposal
-from sam_edge.annotate.journal import Kept
+from sam_edge.annotate.kept import Kept
 from sam_edge.everything import FoundMask
 from sam_edge.everything.generate import stability
 from sam_edge.masks import Masks, Rle, box_iou, box_of, iou, without_holes, without_islands

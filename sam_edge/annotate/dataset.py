@@ -8,7 +8,8 @@ from typing import Any
 
 import sam_edge
 from sam_edge.annotate.answers import OBJECT
-from sam_edge.annotate.journal import Journal, Kept
+from sam_edge.annotate.journal import Journal
+from sam_edge.annotate.kept import Kept
 from sam_edge.masks.coco import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, write_coco
 from sam_edge.masks.sa1b import Sa1bMask, Sa1bPicture, write_sa1b
 from sam_edge.media.atomic import cannot_write

@@ -12,45 +12,21 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sam_edge.annotate.answers import OBJECT
+from sam_edge.annotate.kept import Kept, content_of, read_kept
 from sam_edge.annotate.lock import NAME as LOCK
 from sam_edge.annotate.lock import FolderLock
 from sam_edge.errors import InputError
-from sam_edge.everything import FoundMask
-from sam_edge.masks import Rle
 from sam_edge.masks.files import Entry
 from sam_edge.media.atomic import cannot_write
 
 SCHEMA = 2
 NAME = "journal.jsonl"
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """One accepted mask."""
-
-    stem: str
-    """The frame."""
-    index: int
-    """Number of the frame."""
-    stage: str
-    """`assisted`, `semi` or `automatic`."""
-    mask: FoundMask
-    """The mask, with the points that prompted it."""
-    decision: str
-    """`accepted` by the person as proposed, `corrected` by the person, or `confident`: by its scores alone."""
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    """Model, engine, versions, and the dwell that it goes back to."""
-    category: str = OBJECT
-    """What it shows, as the person called it."""
-    number: int = 0
-    """Its number in the journal, from 1, whatever was deleted before; given when it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +116,7 @@ class Journal:
         Returns:
             The mask with its number.
         """
-        line: dict[str, Any] = {"kind": "mask", **_content(kept)}
+        line: dict[str, Any] = {"kind": "mask", **content_of(kept)}
         if answers is not None:
             line["answers"] = list(answers)
         if instead_of:
@@ -152,7 +128,7 @@ class Journal:
         """Write masks that no person was asked about, and that their frame is done, in one go."""
         masks = list(kept)
         done = {"kind": "done", "stage": finishes[0], "what": finishes[1]}
-        self._append([*({"kind": "mask", **_content(one)} for one in masks), done])
+        self._append([*({"kind": "mask", **content_of(one)} for one in masks), done])
         for one in masks:
             self._add(one, None, ())
         self._done[finishes[1]].add(finishes[0])
@@ -322,7 +298,7 @@ class Journal:
         if kind == "begin":
             _check_begin(entry, source)
         elif kind == "mask":
-            self._add(_kept(entry), _answers(entry), _numbers(entry))
+            self._add(read_kept(entry), _answers(entry), _numbers(entry))
         elif kind == "done":
             asked = entry.values.get("asked") is True
             shown_by = entry.whole("mask") if "mask" in entry.values else None
@@ -347,44 +323,6 @@ def _check_begin(entry: Entry, source: dict[str, Any]) -> None:
     before = dict(entry.entry("source").values)
     if before != json.loads(json.dumps(source)):
         raise InputError(f"{entry.name}: was begun for {before}, not for {source}; give another folder")
-
-
-def _content(kept: Kept) -> dict[str, Any]:
-    return {
-        "stem": kept.stem,
-        "index": kept.index,
-        "stage": kept.stage,
-        "decision": kept.decision,
-        "category": kept.category,
-        "provenance": dict(kept.provenance),
-        **kept.mask.record(),
-    }
-
-
-def _kept(entry: Entry) -> Kept:
-    points = entry.values.get("point_coords")
-    if not isinstance(points, list) or not all(isinstance(one, list) and len(one) == 2 for one in points):
-        raise entry.error("point_coords", points, "a list of points [x, y]")
-    x, y, width, height = entry.numbers("bbox", 4)
-    left, top, across, down = entry.numbers("crop_box", 4)
-    mask = FoundMask(
-        segmentation=Rle.from_json(entry.values.get("segmentation")),
-        area=entry.whole("area"),
-        bbox=(x, y, width, height),
-        predicted_iou=entry.number("predicted_iou"),
-        point_coords=tuple((float(px), float(py)) for px, py in points),
-        stability_score=entry.number("stability_score"),
-        crop_box=(left, top, across, down),
-    )
-    return Kept(
-        stem=entry.text("stem"),
-        index=entry.whole("index"),
-        stage=entry.text("stage"),
-        mask=mask,
-        decision=entry.text("decision"),
-        provenance=dict(entry.entry("provenance").values),
-        category=entry.text("category"),
-    )
 
 
 def _answers(entry: Entry) -> tuple[str, str] | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sam_edge.annotate.answers import Box, Point, Proposal
 from sam_edge.annotate.dwells import between
-from sam_edge.annotate.journal import Kept
+from sam_edge.annotate.kept import Kept
 from sam_edge.annotate.stages import Annotator
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.masks.clean import pieces_of

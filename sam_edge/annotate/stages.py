@@ -32,7 +32,8 @@ from sam_edge.annotate.answers import (
 from sam_edge.annotate.chosen import CONFIDENT_DECISION, Known, candidates_of, fits, found_of, least_px
 from sam_edge.annotate.dwells import frame_of, name_of
 from sam_edge.annotate.film import Film
-from sam_edge.annotate.journal import Journal, Kept
+from sam_edge.annotate.journal import Journal
+from sam_edge.annotate.kept import Kept
 from sam_edge.errors import InputError
 from sam_edge.everything import FAST, FoundMask, Settings, find_everything, total_points
 from sam_edge.gaze.events import Fixation
