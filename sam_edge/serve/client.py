@@ -11,29 +11,28 @@ One thread of its own listens and keeps the clocks related; every method may be 
 
 from __future__ import annotations
 
-import math
 import queue
 import ssl
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.errors import InputError, MissingExtraError, SessionError
+from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.adapters.ray_projection import RayCamera
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.segmenter import check_frame
 from sam_edge.serve import protocol
+from sam_edge.serve.client_clock import ClockOffset, RelatedClocks
+from sam_edge.serve.client_room import Room
+from sam_edge.serve.client_socket import Connection, RefusedError
 from sam_edge.serve.messages import (
     Action,
     Answer,
@@ -46,7 +45,6 @@ from sam_edge.serve.messages import (
     Hello,
     Intrinsics,
     PictureFormat,
-    Ping,
     Pong,
     Rays,
     RaySample,
@@ -58,88 +56,56 @@ from sam_edge.serve.messages import (
     Wanted,
     Welcome,
 )
-from sam_edge.serve.wire import ProtocolError
 
-PINGS_AT_FIRST, PING_S = 5, 1.0
-PINGS_KEPT = 12
-"""Round trips that are remembered; the shortest of them counts."""
+__all__ = ["Client", "ClockOffset", "RefusedError", "connect", "jpeg_of"]
+
 KEPT = 256
 """Selections, and answers about eyes, that wait to be received, at most; the oldest go first."""
 LISTEN_S = 0.1
-ROOM_S = 0.005
-EARLIEST = 0.85
-"""A frame may go out so much of the granted interval after the one before: cameras have intervals of their own."""
-STREAM_PATH = "/api/stream"
-LONGEST_BYTES = 64 << 20
 JPEG_QUALITY = 85
-
-
-class RefusedError(SessionError):
-    """The server refused something, or ended the connection."""
-
-    def __init__(self, fault: Fault) -> None:
-        """Say what it said."""
-        super().__init__(f"server: {fault.message} ({fault.code.name.lower()})")
-        self.fault = fault
-
-
-@dataclass(frozen=True, slots=True)
-class ClockOffset:
-    """How the server's clock relates to this machine's."""
-
-    offset_ns: int
-    """Server's minus own clock."""
-    uncertainty_ns: int
-    """Half of the shortest round trip."""
 
 
 class Client:
     """A connection to a server. A context manager."""
 
-    def __init__(self, socket: Any, welcome: Welcome, end: ExitStack) -> None:
-        """Take over a WebSocket over which the server has greeted, and which `end` closes; see `connect`."""
-        self._socket = socket
-        self._end = end
-        self._changed = threading.Condition()
+    def __init__(self, connection: Connection, welcome: Welcome) -> None:
+        """Take over a connection over which the server has greeted; see `connect`."""
+        self._connection = connection
+        self._lock = threading.Lock()
         self._selections: queue.Queue[Selected | SessionError] = queue.Queue()
         self._eye_answers: queue.Queue[EyeAnswer | SessionError] = queue.Queue()
         self._triggers: dict[int, Future[int]] = {}
-        self._pings: deque[ClockOffset] = deque(maxlen=PINGS_KEPT)
-        self._in_flight: set[int] = set()
-        self._next_frame = self._next_trigger = self._next_ping = 0
+        self._clocks = RelatedClocks()
+        self._room = Room(welcome.window, welcome.frames_per_s)
+        self._next_frame = self._next_trigger = 0
         self._error: SessionError | None = None
         self._closed = False
         self.skipped = 0
         """Frames that the server did not look at, because newer ones came."""
         self.welcome = welcome
         """What the server said first: limits, engine, sizes."""
-        self._window = welcome.window
-        self._frames_per_s = 0.0
-        self._sent_s = -math.inf
         self._thread = threading.Thread(target=self._listen, name="sam-edge-client", daemon=True)
         self._thread.start()
 
     @property
     def window(self) -> int:
         """Most frames unanswered, as the server wants it now."""
-        return self._window
+        return self._room.window
 
     @property
     def frames_per_s(self) -> float:
         """Frames a second that make sense now; 0 while the server gives no advice."""
-        return self._frames_per_s
+        return self._room.frames_per_s
 
     @property
     def in_flight(self) -> int:
         """Frames sent and not answered yet."""
-        with self._changed:
-            return len(self._in_flight)
+        return self._room.in_flight
 
     @property
     def clock(self) -> ClockOffset | None:
         """How the clocks relate, from the shortest of the last round trips; None before the first."""
-        with self._changed:
-            return min(self._pings, key=lambda one: one.uncertainty_ns, default=None)
+        return self._clocks.offset
 
     def send_frame(
         self,
@@ -190,34 +156,22 @@ class Client:
     ) -> int | None:
         """Send a frame that is encoded already, of `size` (height, width). Otherwise as `send_frame`."""
         self._check()
-        with self._changed:
-            if not self._room():
+        with self._lock:
+            number = (self._next_frame + 1) % (1 << 32)
+            if not self._room.take(number):
                 return None
-            self._sent_s = time.monotonic()
-            number = self._next_frame = (self._next_frame + 1) % (1 << 32)
-            self._in_flight.add(number)
+            self._next_frame = number
         self._send(Frame(number, time_ns, picture, size, data, intrinsics))
         return number
 
     @property
     def has_room(self) -> bool:
         """Whether the server wants another frame now."""
-        with self._changed:
-            return self._room()
+        return self._room.open
 
     def wait_for_room(self, timeout_s: float) -> bool:
         """Wait until the server wants another frame; say whether that came true in time."""
-        until_s = time.monotonic() + timeout_s
-        with self._changed:
-            while not self._room() and self._error is None and (left_s := until_s - time.monotonic()) > 0:
-                # A rate that was granted opens by itself, without any answer.
-                self._changed.wait(min(left_s, ROOM_S) if self._frames_per_s else left_s)
-            return self._room()
-
-    def _room(self) -> bool:
-        rate = self._frames_per_s
-        due = not rate or time.monotonic() - self._sent_s >= EARLIEST / rate
-        return due and len(self._in_flight) < self._window
+        return self._room.wait(timeout_s)
 
     def send_gaze(self, samples: Iterable[GazeSample]) -> None:
         """Send gaze in pixels of the frames, in order of time, on the clock of the frames."""
@@ -304,7 +258,7 @@ class Client:
     def close(self) -> None:
         """End the connection. Closing twice is allowed."""
         self._closed = True
-        self._end.close()
+        self._connection.close()
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
@@ -330,7 +284,7 @@ class Client:
         if point_px is not None and ray is not None:
             raise InputError("point_px and ray: both were given; give one of them")
         answer: Future[int] = Future()
-        with self._changed:
+        with self._lock:
             number = self._next_trigger = (self._next_trigger + 1) % (1 << 32)
             self._triggers[number] = answer
         self._send(Trigger(number, action, object_id, at_ns, point_px, ray))
@@ -339,11 +293,11 @@ class Client:
     def _send(self, message: Request) -> None:
         self._check()
         try:
-            self._socket.send(protocol.encode(message))
-        except _closed_errors() as error:
+            self._connection.send(message)
+        except SessionError as error:
             # Why it ended is known to the thread that listens, which is about to say so.
             self._wait_for_reason()
-            raise self._error or SessionError(f"server: the connection was lost ({error})") from error
+            raise self._error or error from error
 
     def _wait_for_reason(self) -> None:
         if self._thread is not threading.current_thread():
@@ -356,47 +310,32 @@ class Client:
             raise SessionError("client: it is closed; connect again")
 
     def _listen(self) -> None:
-        next_ping_s = 0.0
         try:
             while not self._closed:
-                if time.monotonic() >= next_ping_s:
-                    self._ping()
-                    next_ping_s = time.monotonic() + (
-                        LISTEN_S if self._next_ping <= PINGS_AT_FIRST else PING_S
-                    )
-                answer = _received(self._socket, LISTEN_S)
+                ping = self._clocks.due()
+                if ping is not None:
+                    self._send(ping)
+                answer = self._connection.receive(LISTEN_S)
                 if answer is not None:
                     self._take(answer, time.monotonic_ns())
         except SessionError as error:
             self._fail(error)
 
-    def _ping(self) -> None:
-        known = self.clock
-        self._next_ping += 1
-        offset_ns = 0 if known is None else known.offset_ns
-        uncertainty_ns = None if known is None else known.uncertainty_ns
-        self._send(Ping(self._next_ping, time.monotonic_ns(), offset_ns, uncertainty_ns))
-
     def _take(self, answer: Answer, now_ns: int) -> None:
         if isinstance(answer, Selected):
-            self._answered(answer.frame_id)
+            self._room.answered(answer.frame_id)
             _put(self._selections, answer)
         elif isinstance(answer, Skipped):
             self.skipped += 1
-            self._answered(answer.frame_id)
+            self._room.answered(answer.frame_id)
         elif isinstance(answer, Grant):
-            with self._changed:
-                self._window, self._frames_per_s = answer.window, answer.frames_per_s
-                self._changed.notify_all()
+            self._room.grant(answer.window, answer.frames_per_s)
         elif isinstance(answer, Triggered):
             waiting = self._triggers.pop(answer.trigger_id, None)
             if waiting is not None:
                 waiting.set_result(answer.object_id)
         elif isinstance(answer, Pong):
-            half_ns = max(0, (now_ns - answer.asked_ns) - (answer.sent_ns - answer.received_ns)) // 2
-            offset_ns = ((answer.received_ns - answer.asked_ns) + (answer.sent_ns - now_ns)) // 2
-            with self._changed:
-                self._pings.append(ClockOffset(offset_ns, half_ns))
+            self._clocks.answered(answer, now_ns)
         elif isinstance(answer, Fault):
             self._refused(answer)
         elif isinstance(answer, EyeAnswer):
@@ -411,21 +350,16 @@ class Client:
             waiting.set_exception(error)
             return
         if fault.about == protocol.FRAME:
-            self._answered(fault.related_id)
+            self._room.answered(fault.related_id)
         of_eye = protocol.FACE <= fault.about <= protocol.CLICKED
         _put(self._eye_answers if of_eye else self._selections, error)
 
-    def _answered(self, number: int) -> None:
-        with self._changed:
-            self._in_flight.discard(number)
-            self._changed.notify_all()
-
     def _fail(self, error: SessionError) -> None:
-        with self._changed:
+        with self._lock:
             if not self._closed:
                 self._error = error
             waiting, self._triggers = self._triggers, {}
-            self._changed.notify_all()
+        self._room.end()
         # Wakes who waits for a selection, or for what the eyes do.
         _put(self._selections, error)
         _put(self._eye_answers, error)
@@ -464,62 +398,14 @@ def connect(
         SessionError: nobody answers there, or no sam-edge server.
         MissingExtraError: the library `websockets` is not installed.
     """
-    try:
-        from websockets.exceptions import InvalidHandshake, InvalidURI
-        from websockets.sync.client import connect as open_socket
-    except ImportError as error:
-        raise MissingExtraError("websockets", extra="serve", purpose="the client") from error
-    if urlsplit(url).path in ("", "/"):
-        url = url.rstrip("/") + STREAM_PATH
     hello = Hello(wanted or Wanted(), token, engine, name, px_per_deg, size)
-    with ExitStack() as stack:
-        try:
-            socket = stack.enter_context(
-                open_socket(
-                    url,
-                    open_timeout=timeout_s,
-                    close_timeout=2.0,
-                    max_size=LONGEST_BYTES,
-                    compression=None,
-                    ping_interval=None,
-                    proxy=None,
-                    ssl=tls,
-                )
-            )
-        except InvalidURI as error:
-            raise InputError(f"url: {url!r} is none of a WebSocket; give ws://HOST:PORT") from error
-        except (OSError, InvalidHandshake, TimeoutError) as error:
-            raise SessionError(f"server: {url} does not take the connection ({error})") from error
-        welcome = _greeted(socket, hello, timeout_s)
-        return Client(socket, welcome, stack.pop_all())
-
-
-def _greeted(socket: Any, hello: Hello, timeout_s: float) -> Welcome:
+    connection = Connection(url, tls=tls, timeout_s=timeout_s)
     try:
-        socket.send(protocol.encode(hello))
-    except _closed_errors() as error:
-        raise SessionError(f"server: the connection was lost ({error})") from error
-    answer = _received(socket, timeout_s)
-    if isinstance(answer, Fault):
-        raise RefusedError(answer)
-    if not isinstance(answer, Welcome):
-        raise SessionError("server: it did not greet within the time-out; is it a sam-edge server?")
-    return answer
-
-
-def _received(socket: Any, timeout_s: float) -> Answer | None:
-    try:
-        data = socket.recv(timeout=timeout_s)
-    except TimeoutError:
-        return None
-    except _closed_errors() as error:
-        raise SessionError(f"server: the connection was lost ({error})") from error
-    if not isinstance(data, bytes):
-        raise SessionError("server: it sent text; is it a sam-edge server?")
-    try:
-        return protocol.decode_answer(data)
-    except ProtocolError as error:
-        raise SessionError(f"server: {error}") from error
+        welcome = connection.greet(hello, timeout_s)
+    except BaseException:
+        connection.close()
+        raise
+    return Client(connection, welcome)
 
 
 def jpeg_of(image: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> bytes:
@@ -546,9 +432,3 @@ def _put(waiting: queue.Queue[Any], found: Answer | SessionError) -> None:
 def _parts(samples: list[Any]) -> Iterator[list[Any]]:
     for begin in range(0, len(samples), protocol.SAMPLES_A_MESSAGE):
         yield samples[begin : begin + protocol.SAMPLES_A_MESSAGE]
-
-
-def _closed_errors() -> tuple[type[BaseException], ...]:
-    from websockets.exceptions import WebSocketException
-
-    return (WebSocketException, OSError)

@@ -43,7 +43,7 @@ PX_PER_DEG = 15.0
 """Pixels in a degree of visual angle where nobody knows better."""
 LONGEST_UPLINK_MS = 10_000.0
 """Frames that seem to have been on the way for longer have another clock than the client's pings."""
-EARLIEST = 0.8
+EARLIEST = 0.7
 """Frames may come by so much of the granted interval after the one before: cameras have intervals of their own."""
 TRIGGERS_KEPT = 64
 """Triggers that wait, at most."""
