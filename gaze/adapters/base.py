@@ -156,6 +156,8 @@ class LiveSource(abc.ABC):
         """Yield samples until the source is finished; raises what `read` raises."""
         while not self.finished:
             yield from self.read(0.1)
+        # An error that came together with the last samples is still to be told.
+        yield from self._buffer.take()
 
     def _prepare(self) -> None:
         """Check in the application's thread what needs no connection, such as optional libraries."""
