@@ -42,6 +42,9 @@ class GazeSample:
     """Distance of the point of regard from the ray's origin, metres."""
     covariance_px2: tuple[float, float, float] | None = None
     """Uncertainty of the position as (xx, xy, yy), square pixels."""
+    head: tuple[float, float, float, float, float, float] | None = None
+    """Where the head is, where the tracker stands apart from it: x, y, z in the camera's space, millimetres, then yaw,
+    pitch, roll, degrees."""
 
     @property
     def valid(self) -> bool:

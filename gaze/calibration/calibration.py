@@ -38,6 +38,8 @@ class Calibration:
     """Added to every mapped position."""
     rejected: tuple[int, ...] = ()
     """Indices of targets that did not agree with the others and were left out."""
+    head: tuple[float, float, float, float, float, float] | None = None
+    """Where the head was, `GazeSample.head`; None where the tracker does not say."""
 
     def apply(self, sample: GazeSample) -> GazeSample:
         """Return the sample at its calibrated position, with its uncertainty; an invalid one stays as it is.
@@ -127,6 +129,7 @@ class Calibration:
             (noise[0], noise[1], noise[2]),
             (drift[0], drift[1]),
             tuple(rejected),
+            None if facts.get("head") is None else _head(_field(path, facts, "head", 6)),
         )
 
 
@@ -160,7 +163,18 @@ def calibrate(
         _systematic(gaze[kept], targets[kept], order),
         _noise(fitted, [collected[i].samples for i in good]),
         rejected=tuple(i for i in range(len(collected)) if i not in good),
+        head=_usual_head([sample for i in good for sample in collected[i].samples]),
     )
+
+
+def _usual_head(samples: list[GazeSample]) -> tuple[float, float, float, float, float, float] | None:
+    heads = [sample.head for sample in samples if sample.valid and sample.head is not None]
+    return _head(np.median(heads, axis=0)) if heads else None
+
+
+def _head(values: Sequence[float] | np.ndarray) -> tuple[float, float, float, float, float, float]:
+    x, y, z, yaw, pitch, roll = (float(value) for value in values)
+    return x, y, z, yaw, pitch, roll
 
 
 def _centre(samples: tuple[GazeSample, ...], what: str) -> np.ndarray:
