@@ -73,6 +73,12 @@ class Camera:
         unit: Floats = rays / np.linalg.norm(rays, axis=1, keepdims=True)
         return unit
 
+    def project(self, points_mm: Floats) -> Floats:
+        """Return where points (n, 3) of the camera's space, millimetres, are in the picture (n, 2)."""
+        middle = np.array([self.size[1] / 2, self.size[0] / 2])
+        pixels: Floats = points_mm[:, :2] / points_mm[:, 2:] * self.focal_px + middle
+        return pixels
+
 
 def _canonical() -> tuple[tuple[int, ...], Floats]:
     rows = {number: (0.0, y, z) for number, (y, z) in _MIDDLE.items()}
@@ -84,7 +90,9 @@ def _canonical() -> tuple[tuple[int, ...], Floats]:
 
 LANDMARKS, CANONICAL_MM = _canonical()
 """The landmarks that count, and where the canonical face has them, float64 (n, 3)."""
-_CORNERS = tuple(LANDMARKS.index(number) for number in (33, 133, 362, 263))
+CORNERS = (33, 133, 362, 263)
+"""The eyes' corners from left to right as seen, numbers of landmarks."""
+_CORNERS = tuple(LANDMARKS.index(number) for number in CORNERS)
 _OUTER = (_CORNERS[0], _CORNERS[3])
 
 
@@ -131,7 +139,8 @@ class ShapeLearner:
             self._points += (_in_head(landmarks) - self._points) / self._seen
         else:
             seen = _at_depth(landmarks, pose, camera)
-            self._points += 0.25 * (_anchored(seen) - self._points)
+            share = 1.0 / max(4.0, self._seen - self._frames / 4)
+            self._points += share * (_anchored(seen) - self._points)
         return FaceShape(self._points.copy())
 
 
@@ -179,6 +188,12 @@ class HeadPose:
     """Mean distance of the landmarks from where the face's shape has them."""
 
     @property
+    def corners_mm(self) -> Floats:
+        """The eyes' corners from left to right as seen, in the camera's space, float64 (4, 3)."""
+        placed: Floats = self.shape.points_mm[list(_CORNERS)] @ self.rotation.T + self.position_mm
+        return placed
+
+    @property
     def distance_mm(self) -> float:
         """Distance from the camera."""
         return float(np.linalg.norm(self.position_mm))
@@ -202,8 +217,9 @@ class PoseFinder:
         """The face that is fitted."""
         self.learned = shape is not None
         """Whether the shape is this person's own, so that landmarks must lie near it."""
+        self.camera = camera
+        """What the pictures are taken with."""
         self._matrix = camera.matrix
-        self._camera = camera
         self._last: tuple[Floats, Floats] | None = None
 
     def find(self, landmarks: Floats) -> HeadPose | None:
@@ -236,7 +252,7 @@ class PoseFinder:
         """A head that faces the camera, as far away as it looks."""
         span_mm = float(np.hypot(*np.ptp(self.shape.points_mm[:, :2], axis=0)))
         span_px = max(1.0, float(np.hypot(*np.ptp(seen, axis=0))))
-        depth_mm = self._camera.focal_px * span_mm / span_px
-        middle = seen.mean(axis=0) - [self._camera.size[1] / 2, self._camera.size[0] / 2]
-        place = np.array([*(middle * depth_mm / self._camera.focal_px), depth_mm])
+        depth_mm = self.camera.focal_px * span_mm / span_px
+        middle = seen.mean(axis=0) - [self.camera.size[1] / 2, self.camera.size[0] / 2]
+        place = np.array([*(middle * depth_mm / self.camera.focal_px), depth_mm])
         return np.zeros((3, 1)), place[:, None]

@@ -1,7 +1,9 @@
 """The iris to a fraction of a pixel: a circle that is laid on the border between iris and white.
 
 The network's iris is steady but lags behind where the eye turns far, by a fifth of the way and more; and a degree of
-gaze is a quarter of a pixel at arm's length. So its answer is only where the search begins.
+gaze is a quarter of a pixel at arm's length. So its answer is only where the search begins. The search gives a circle
+that is right sideways; up and down the lids pull at it. So the border is then looked for along each radius, and the
+circle laid through what was found between the lids.
 
 Source: Daugman, "High confidence visual recognition of persons by a test of statistical independence" (1993): the
 circle along which brightness changes most from inside to outside. Only arcs to the left and right count, between the
@@ -11,7 +13,7 @@ lids.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -26,11 +28,22 @@ _SIZES = np.array([0.97, 1.03, 1.09, 1.15])
 """Radii that are tried, times the network's, which is rather small. Much less than these is the pupil."""
 _REACH = 0.6
 """How far from the network's centre the search goes, iris radii."""
-_COARSE, _FINE = 0.15, 0.06
-"""Steps of the search, iris radii."""
+_COARSE = 0.15
+"""Step of the search, iris radii."""
 _LEAST_CONTRAST = 3.0
 _FEW = 10.0
 """So many points on the border between the lids count half as much as any number of them."""
+_SPOKE_RAD = np.radians(np.arange(0.0, 360.0, 7.5))
+_SPOKES = np.stack([np.cos(_SPOKE_RAD), np.sin(_SPOKE_RAD)], axis=1)
+"""Along these the border is looked for."""
+_DEPTHS = np.linspace(-0.28, 0.28, 15)
+_STEP = 2
+"""How far inside and outside of the circle, iris radii; brightness is compared over twice `_STEP` of these steps."""
+_ROUNDS = 2
+_LEAST_RISE, _LEAST_SEEN = 8.0, 8
+"""Grey levels that are a border, and spokes that must meet it."""
+_HOLD = np.diag([0.0, 0.0, 5.0])
+"""Holds the radius where little of the border is seen; a row for each unknown of `_shift`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +84,8 @@ def fit_circles(
     size = float(_SIZES[level])
     circles = []
     for place, start, score in zip(places, starts_px, coarse, strict=True):
-        x, y, _ = _top(score[..., level], start, steps)
-        near = np.arange(-2.0, 3.0) * (_FINE * radius_px)
-        radii = size * np.array([0.97, 1.0, 1.03]) * radius_px
-        fine = place.scores(np.array([x, y]), near, radii)
-        best = int(np.argmax(fine.max(axis=(0, 1))))
-        x, y, top = _top(fine[..., best], np.array([x, y]), near)
-        circles.append(Circle(x, y, float(radii[best]), top**2))
+        x, y, top = _top(score[..., level], start, steps)
+        circles.append(place.through_border(Circle(x, y, size * radius_px, top**2)))
     return [circle if circle.contrast >= _LEAST_CONTRAST else None for circle in circles]
 
 
@@ -121,10 +129,52 @@ class _Place:
         scores: NDArray[np.float32] = change.sum(axis=-1) / (open_there.sum(axis=-1) + _FEW)
         return scores
 
+    def through_border(self, circle: Circle) -> Circle:
+        """Return the circle laid through the border, which is looked for near `circle` along each radius."""
+        for _ in range(_ROUNDS):
+            away_px, seen = self._border(circle)
+            if np.count_nonzero(seen) < _LEAST_SEEN:
+                return circle
+            x, y, wider = (float(value) for value in _shift(away_px[seen], _SPOKES[seen]))
+            circle = replace(
+                circle, x_px=circle.x_px + x, y_px=circle.y_px + y, radius_px=circle.radius_px + wider
+            )
+        return circle
+
+    def _border(self, circle: Circle) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return how far outside of the circle the border is along each spoke, pixels, and where it was seen."""
+        reach = circle.radius_px * (1.0 + _DEPTHS)
+        x, y = (
+            middle + _SPOKES[:, axis : axis + 1] * reach - self.corner_px[axis]
+            for axis, middle in enumerate((circle.x_px, circle.y_px))
+        )
+        grey, opening = _sampled(self.grey, x, y), _sampled(self.opening, x[:, [0, -1]], y[:, [0, -1]])
+        rise = np.zeros(grey.shape)
+        rise[:, _STEP:-_STEP] = grey[:, 2 * _STEP :] - grey[:, : -2 * _STEP]
+        best, spoke = np.clip(np.argmax(rise, axis=1), 1, len(_DEPTHS) - 2), np.arange(len(rise))
+        below, top, above = rise[spoke, best - 1], rise[spoke, best], rise[spoke, best + 1]
+        bend = np.minimum(below - 2 * top + above, -1e-9)
+        between = np.clip(0.5 * (below - above) / bend, -0.5, 0.5)
+        away_px = circle.radius_px * (_DEPTHS[best] + between * (_DEPTHS[1] - _DEPTHS[0]))
+        inside = (best > _STEP) & (best < len(_DEPTHS) - _STEP - 1)
+        return away_px, inside & (top > _LEAST_RISE) & (opening.min(axis=1) > 127)
+
+
+def _shift(away_px: Floats, spokes: Floats) -> Floats:
+    """Return by how much a circle must be moved in x and y and widened to lie on the border; strays do not pull."""
+    terms = np.column_stack([spokes, np.ones(len(spokes))])
+    weights = np.ones(len(spokes))
+    for _ in range(_ROUNDS + 1):
+        weighted = terms * weights[:, None]
+        shift: Floats = np.linalg.solve(weighted.T @ terms + _HOLD, weighted.T @ away_px)
+        misses = np.abs(away_px - terms @ shift)
+        weights = np.minimum(1.0, (1.5 * float(np.median(misses)) + 1e-3) / np.maximum(misses, 1e-9))
+    return shift
+
 
 def _sampled(picture: NDArray[np.uint8], x: Floats, y: Floats) -> NDArray[np.float32]:
     """Return a picture's values at points of any shape, between its pixels."""
-    flat = (-1, len(_ARC_DEG))
+    flat = (-1, x.shape[-1])
     # OpenCV counts pixels from their middle, we from their corner.
     places = [(values - 0.5).reshape(flat).astype(np.float32) for values in (x, y)]
     values = cv2.remap(picture, places[0], places[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -24,6 +24,10 @@ _KEEP, _KEEP_RAD = 0.06, 0.08
 """A square is kept until the face has moved by this share of the side, or turned by this angle."""
 _FAR = 0.08
 """A face that is further off the middle of its square than this share of the side is looked at again."""
+_ASIDE, _ASIDE_SIZE, _ASIDE_RAD = 0.05, 0.07, 0.07
+"""How far squares are moved (share of the side), resized and turned for a mean of several looks."""
+_STRIDES = (0.7549, 0.5698, 0.8191, 0.6711)
+"""Irrational steps that fill the range of each of the four evenly."""
 
 
 class FaceMesh:
@@ -34,6 +38,7 @@ class FaceMesh:
         self._detector = FaceDetector()
         self._network = Network("face_landmarks")
         self._square: Square | None = None
+        self._looks = 0
 
     def find(self, image: NDArray[np.uint8]) -> Floats | None:
         """Return the landmarks of the largest face of an RGB frame, float64 (468, 3), or None.
@@ -46,6 +51,28 @@ class FaceMesh:
             landmarks = self._near(image, faces[0].square(margin=_MARGIN)) if faces else None
         self._square = None if landmarks is None else self._next(square_of(landmarks))
         return landmarks
+
+    def mean(self, image: NDArray[np.uint8], landmarks: Floats, *, looks: int) -> Floats:
+        """Return the mean landmarks (468, 3) of `looks` looks from squares that lie a little differently.
+
+        The network's answer depends on how the face lies in its square, by half a pixel and more; the mean does not.
+        `landmarks` are those that were found in this frame.
+        """
+        square = square_of(landmarks)
+        seen = [landmarks]
+        for _ in range(looks):
+            self._looks += 1
+            x, y, size, turn = (2.0 * (self._looks * stride % 1.0) - 1.0 for stride in _STRIDES)
+            aside = Square(
+                square.x_px + _ASIDE * x * square.side_px,
+                square.y_px + _ASIDE * y * square.side_px,
+                square.side_px * (1.0 + _ASIDE_SIZE * size),
+                square.angle_rad + _ASIDE_RAD * turn,
+            )
+            found = self._at(image, aside)
+            if found is not None:
+                seen.append(found)
+        return np.asarray(np.mean(seen, axis=0), np.float64)
 
     def _next(self, square: Square) -> Square:
         """Return the square for the next frame: the last one while it will do.

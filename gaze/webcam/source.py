@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from sam_edge.gaze.sources import SourceAddress
 from sam_edge.gaze.webcam.blink import BlinkDetector
 from sam_edge.gaze.webcam.cameras import CameraFrame, camera_frames, video_frames
 from sam_edge.gaze.webcam.drift import DriftCorrector
+from sam_edge.gaze.webcam.head import HeadPose
 from sam_edge.gaze.webcam.jitter import Jitter
 from sam_edge.gaze.webcam.sight import Screen, gaze_point_mm
 from sam_edge.gaze.webcam.tracker import Face, FaceTracker
@@ -30,6 +32,9 @@ CLICK_DEG = 1.5
 """How far gaze may be from what is clicked, standard deviation."""
 WANDER_DEG_PER_S = 0.05
 """How fast the error of gaze may change: 1.2 degrees in ten minutes."""
+MOVED_DEG_PER_MM, TURNED_DEG_PER_DEG = 0.02, 0.25
+"""How much less sure gaze is, on each axis, where the head is not where it was calibrated: degrees for each millimetre
+and each degree between the two; measured with rendered faces, docs/webcam_gaze.md."""
 _ONE_EYE = 0.6
 """Confidence when only one iris is seen."""
 
@@ -102,8 +107,31 @@ class Gazer:
             left_valid=seen[1],
             right_valid=seen[0],
             covariance_px2=noise,
+            head=_head_of(self.face.pose),
         )
-        return self.drift.apply(raw if self.calibration is None else self.calibration.apply(raw))
+        return self.drift.apply(
+            raw if self.calibration is None else self._calibrated(raw, self.calibration, px_per_deg)
+        )
+
+    @staticmethod
+    def _calibrated(raw: GazeSample, calibration: Calibration, px_per_deg: float) -> GazeSample:
+        """Apply a calibration; the further the head has left its place in it, the less sure is the sample."""
+        sample = calibration.apply(raw)
+        if sample.covariance_px2 is None or raw.head is None or calibration.head is None:
+            return sample
+        gone = np.subtract(raw.head, calibration.head)
+        unsure_deg = math.hypot(
+            MOVED_DEG_PER_MM * float(np.linalg.norm(gone[:3])),
+            TURNED_DEG_PER_DEG * float(np.linalg.norm(gone[3:])),
+        )
+        xx, xy, yy = sample.covariance_px2
+        unsure_px2 = (unsure_deg * px_per_deg) ** 2
+        return replace(sample, covariance_px2=(xx + unsure_px2, xy, yy + unsure_px2))
+
+
+def _head_of(pose: HeadPose) -> tuple[float, float, float, float, float, float]:
+    x, y, z = (float(value) for value in pose.position_mm)
+    return (x, y, z, *pose.angles_deg)
 
 
 class WebcamSource(LiveSource):

@@ -11,10 +11,16 @@ from numpy.typing import NDArray
 from sam_edge.errors import InputError
 from sam_edge.gaze.webcam.crops import Floats
 from sam_edge.gaze.webcam.eyes import Eye, EyeFinder
-from sam_edge.gaze.webcam.head import Camera, FaceShape, HeadPose, PoseFinder, ShapeLearner
+from sam_edge.gaze.webcam.head import CORNERS, Camera, FaceShape, HeadPose, PoseFinder, ShapeLearner
 from sam_edge.gaze.webcam.iris import Circle, fit_circles
 from sam_edge.gaze.webcam.landmarks import FaceMesh
 from sam_edge.gaze.webcam.sight import Look
+from sam_edge.gaze.webcam.template import FaceTemplate
+
+_LEARNING_LOOKS, _TEMPLATE_LOOKS = 2, 24
+"""Further looks at each frame while the face's shape is learned, and at the one that is kept."""
+_LOST_FRAMES = 30
+"""After so many frames that do not look like the kept picture another one is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,8 @@ class FaceTracker:
         self._shape = shape
         self._learner = ShapeLearner()
         self._ready: tuple[Camera, PoseFinder] | None = None
+        self._template: FaceTemplate | None = None
+        self._unlike = _LOST_FRAMES
 
     def find(self, image: NDArray[np.uint8]) -> Face | None:
         """Return the face in an RGB frame (H, W, 3), or None."""
@@ -85,18 +93,40 @@ class FaceTracker:
         if found is None:
             self._mesh.forget()
             return None
+        grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
         landmarks, pose = found
-        if self._shape is None and not self._learner.done:
+        if not poses.learned:
+            landmarks = self._mesh.mean(image, landmarks, looks=_LEARNING_LOOKS)
+            pose = poses.find(landmarks) or pose
             poses.shape = self._learner.learn(landmarks, pose, camera)
             poses.learned = self._learner.done
+        else:
+            pose = self._aligned(image, grey, landmarks, pose, poses)
+            landmarks = _with_corners(landmarks, pose, camera)
         eyes = self._eyes.find(image, landmarks)
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         radius_px = (eyes[0].iris_diameter_px + eyes[1].iris_diameter_px) / 4
         starts = np.array([eye.centre_px for eye in eyes])
-        left, right = fit_circles(
-            np.asarray(grey, np.uint8), starts, [eye.lids_px for eye in eyes], max(radius_px, 1.0)
-        )
+        left, right = fit_circles(grey, starts, [eye.lids_px for eye in eyes], max(radius_px, 1.0))
         return Face(landmarks, eyes, (left, right), pose, camera)
+
+    def _aligned(
+        self,
+        image: NDArray[np.uint8],
+        grey: NDArray[np.uint8],
+        landmarks: Floats,
+        pose: HeadPose,
+        poses: PoseFinder,
+    ) -> HeadPose:
+        """Return the pose by comparison with the kept picture; the landmarks' own where that says nothing."""
+        found = None if self._template is None else self._template.align(grey, landmarks, pose)
+        self._unlike = 0 if found is not None else self._unlike + 1
+        if found is not None or self._unlike <= _LOST_FRAMES:
+            return found or pose
+        self._unlike = 0
+        mean = self._mesh.mean(image, landmarks, looks=_TEMPLATE_LOOKS)
+        pose = poses.find(mean) or pose
+        self._template = FaceTemplate.of(grey, mean, pose, poses.camera)
+        return pose
 
     @property
     def shape(self) -> FaceShape | None:
@@ -112,5 +142,15 @@ class FaceTracker:
         size = (image.shape[0], image.shape[1])
         if self._ready is None or self._ready[0].size != size:
             camera = Camera.of_view(size, fov_deg=self._fov_deg)
-            self._ready = (camera, PoseFinder(camera, self._shape))
+            # The face stays who it is when the camera's pictures get another size.
+            self._ready = (camera, PoseFinder(camera, self.shape or self._shape))
+            self._template, self._unlike = None, _LOST_FRAMES
+            self._mesh.forget()
         return self._ready
+
+
+def _with_corners(landmarks: Floats, pose: HeadPose, camera: Camera) -> Floats:
+    """Return landmarks with the eyes' corners where the pose has them: they tremble less."""
+    made: Floats = landmarks.copy()
+    made[list(CORNERS), :2] = camera.project(pose.corners_mm)
+    return made

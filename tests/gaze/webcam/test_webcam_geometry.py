@@ -191,6 +191,15 @@ class TestIris:
         assert circle is not None
         assert abs(circle.x_px - 40.0) < 0.15
 
+    @pytest.mark.parametrize("upper_lid", [22, 24, 26])
+    def test_the_upper_lid_does_not_pull_the_iris_up_or_down(self, upper_lid: int) -> None:
+        image = self.eye(40.0, 30.0, 9.0)
+        image[:upper_lid] = 120
+        lids = np.array([[18.0, upper_lid], [62.0, upper_lid], [62.0, 44.0], [18.0, 44.0]])
+        (circle,) = fit_circles(image, np.array([[41.0, 31.5]]), [lids], 8.5)
+        assert circle is not None
+        assert abs(circle.y_px - 30.0) < 0.2
+
     def test_where_there_is_no_border_there_is_no_circle(self) -> None:
         flat = np.full((60, 80), 120, np.uint8)
         assert fit_circles(flat, np.array([[40.0, 30.0]]), [self.WIDE], 8.0) == [None]
