@@ -450,6 +450,51 @@ def test_how_good_it_is_is_said_in_words(
     assert told["usable"] is usable
 
 
+STEADY = """async () => {
+    const {WebcamEye} = await import("/assets/webcam-eye.js");
+    const box = {left: 100, top: 50, width: 800, height: 400};
+    const eye = new WebcamEye({
+        boxOf: () => box, sizeOf: () => [400, 200], screenPlace: {shift: [10, 20]},
+    });
+    const covariance = [900, 0, 900];
+    const looked = (x, y, ms) => eye.note({timeNs: BigInt(ms) * 1000000n, gaze: {x, y, confidence: 1, covariance}});
+    const found = {stage: eye.moved(), again: eye.moved(), nowhere: eye.place};
+    looked(310, 170, 1);
+    Object.assign(found, {first: eye.place, spread: eye.spread});
+    looked(320, 170, 2);
+    found.noise = eye.place;
+    looked(710, 270, 3);
+    Object.assign(found, {leap: eye.place, trail: eye.trail.length, click: eye.clickOn([10, 20, 30, 30], 7)});
+    found.click.timeNs = Number(found.click.timeNs);
+    box.left = 200;
+    found.scrolled = eye.moved().x;
+    eye.note({timeNs: 4n, gaze: null});
+    eye.forget();
+    found.forgotten = eye.place;
+    return found;
+}"""
+
+
+def test_gaze_is_brought_to_the_frames_and_steadied(browser: Any, server: Server) -> None:
+    """Frames of 400x200 are shown twice as large, 110 pixels from the screen's left and 70 from its top."""
+    page = browser.new_context().new_page()
+    page.goto(f"{server.url}openapi.json")
+    found = page.evaluate(STEADY)
+    page.context.close()
+    assert found["stage"] == {"x": 110, "y": 70, "scaleX": 2, "scaleY": 2}
+    assert (found["again"], found["nowhere"], found["forgotten"]) == (None, None, None)
+    assert found["first"] == [100, 50]
+    assert found["spread"] == pytest.approx(15.0)
+    # Five frame pixels are a third of what is known: noise. 195 are a look elsewhere.
+    x, y = found["noise"]
+    assert 100 < x < 102
+    assert y == 50
+    assert found["leap"] == [300, 100]
+    assert found["trail"] == 3
+    assert found["click"] == {"timeNs": 7_000_000, "x": 150, "y": 120, "sizePx": 40}
+    assert found["scrolled"] == 210
+
+
 def without_eye(route: Any) -> None:
     """Answer as a server of before."""
     told = route.fetch().json()
