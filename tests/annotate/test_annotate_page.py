@@ -315,21 +315,18 @@ def test_beside_and_boxes_by_mouse(serve: Serve, open_page: Open) -> None:
     assert "Drag to draw a box" in page.inner_text("#problem")
 
 
-def test_masks_of_the_frame_are_relabelled_and_deleted(
-    serve: Serve, open_page: Open, journal_of: Callable[[], list[Kept]]
-) -> None:
+def test_undo_after_all_is_done(serve: Serve, open_page: Open, journal_of: Callable[[], list[Kept]]) -> None:
     page = open_page(serve(dwells=1).url)
-    after(page, lambda: page.keyboard.press("Enter"))
-    after(page, lambda: page.click("#undo"))
-    assert journal_of() == []
-    after(page, lambda: page.keyboard.press("Enter"))
-    # The dwell is asked again beside its own mask where a stage goes on: by the second dwell on that frame here.
-    page = open_page(serve(dwells=2).url)
     frame = told(page)["question"]["frame"]
-    state = after(page, lambda: page.keyboard.press("Backspace"))
-    assert state["masks"] == 1
-    after(page, lambda: page.click("#undo"))
-    assert told(page)["question"]["frame"] == frame
+    after(page, lambda: page.press("#stage", "Enter"))
+    page.wait_for_selector(DONE)
+    assert len(journal_of()) == 1
+    state = after(page, lambda: page.click("#undo"))
+    assert state["question"]["frame"] == frame
+    assert journal_of() == []
+    page.click("#undo")
+    page.wait_for_selector("#problem:not([hidden])")
+    assert "nothing was answered yet" in page.inner_text("#problem")
 
 
 def test_a_finger_on_a_phone(serve: Serve, open_page: Open) -> None:
@@ -414,7 +411,7 @@ def test_killed_and_begun_again_the_open_page_goes_on(browser: Any, tmp_path: Pa
         page.set_default_timeout(SLOW_MS)
         page.goto(url)
         page.wait_for_selector(ASKED)
-        after(page, lambda: page.keyboard.press("Enter"))
+        after(page, lambda: page.press("#stage", "Enter"))
         asked = told(page)["question"]
         program.kill()
         program.communicate()
