@@ -193,18 +193,39 @@ def dots(
         )
     if limit_x is not None:
         drawn.append(f'<path class="limit" d="M{x_axis.at(limit_x):.1f} 26V{height - bottom}"/>')
-    for dot in points:
-        x, y = x_axis.at(dot.x), y_axis.at(dot.y)
+    placed = [(x_axis.at(dot.x), y_axis.at(dot.y), dot.radius) for dot in points]
+    taken = [(x - radius, y - radius, x + radius, y + radius) for x, y, radius in placed]
+    for dot, (x, y, _) in zip(points, placed, strict=True):
         ring = " ringed" if dot.ringed else ""
         drawn.append(
             f'<circle class="c{dot.colour % SERIES}{ring}" cx="{x:.1f}" cy="{y:.1f}" r="{dot.radius:.1f}">'
             f"<title>{escape(dot.title)}</title></circle>"
         )
         if dot.name:
-            right = x + CHARACTER * len(dot.name) + dot.radius + 4 > WIDTH
-            side = -dot.radius - 4 if right else dot.radius + 4
-            drawn.append(label(x + side, y + 4, dot.name, kind="tick", anchor="end" if right else "start"))
+            drawn.append(label(*beside(x, y, dot, taken), dot.name, kind="tick"))
     return framed(drawn, height)
+
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1, units."""
+
+
+def beside(x: float, y: float, dot: Dot, taken: list[Box]) -> tuple[float, float]:
+    """Find a place for a dot's name where nothing else stands, and take it: where the word begins, and its line."""
+    width, gap = CHARACTER * len(dot.name), dot.radius + 4
+    places = (
+        *((x + gap, y + 4), (x - gap - width, y + 4)),
+        *((x - width / 2, y - gap), (x - width / 2, y + gap + 9)),
+    )
+    for left, line in places:
+        box = (left, line - 9, left + width, line + 2)
+        free = not any(
+            box[0] < x1 and x0 < box[2] and box[1] < y1 and y0 < box[3] for x0, y0, x1, y1 in taken
+        )
+        if free and left >= 0 and box[2] <= WIDTH:
+            taken.append(box)
+            return left, line
+    return places[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import re
 import xml.etree.ElementTree as ElementTree
@@ -222,3 +223,19 @@ def test_figures_and_columns() -> None:
     assert [number(value) for value in (None, 1.234, 12.34, 123.4)] == ["-", "1.23", "12.3", "123"]
     assert list(aligned([["a", "bb"], ["ccc", "1"]])) == ["a    bb", "-------", "ccc   1"]
     assert shortened("x" * 99, 62) == "x" * 9 + "…"
+
+
+def test_names_of_dots_do_not_cover_each_other() -> None:
+    """Three dots on one line, so close that a name to the right of each would lie on the next one's."""
+    points = [Dot(x, 0.5, 0, 4, "t", name="448x448") for x in (10.0, 11.0, 12.0)] + [
+        Dot(40.0, 0.5, 0, 4, "t")
+    ]
+    drawn = dots(points, x_unit="ms", y_unit="IoU")
+    places = [
+        (float(x), float(y))
+        for x, y in re.findall(r'<text class="tick" x="([0-9.]+)" y="([0-9.]+)"[^>]*>448x448<', drawn)
+    ]
+    assert len(places) == 3
+    width = 6.2 * len("448x448")
+    for one, other in itertools.combinations(places, 2):
+        assert abs(one[0] - other[0]) >= width or abs(one[1] - other[1]) >= 11
