@@ -1,7 +1,7 @@
 """What is asked and what can be answered: a question as a value, and its next state after each answer.
 
 A `Draft` is all that a person has said about one dwell so far. It is a pure value: `draft.after(answer)` is another
-one, and decoding its prompts always gives the same masks. Terminal and page are two ways to say answers.
+one. Terminal and page are two ways to say answers.
 """
 
 from __future__ import annotations

@@ -40,14 +40,24 @@ def fits(found: FoundMask, size: tuple[int, int]) -> bool:
     return least_px(size) <= found.area <= MOST_SHARE * size[0] * size[1]
 
 
-def candidates_of(model: Segmenter, embedding: Embedding, draft: Draft) -> Masks | None:
-    """Return SAM's masks for what was said, best first, cleaned, those that are alike once; None for nothing."""
+def candidates_of(
+    model: Segmenter, embedding: Embedding, draft: Draft, *, corrects: NDArray[np.float32] | None = None
+) -> Masks | None:
+    """Return SAM's masks for what was said, best first, cleaned, those that are alike once; None for nothing.
+
+    Args:
+        model: from `sam_edge.load`.
+        embedding: of the frame.
+        draft: what was said.
+        corrects: low-resolution logits of the mask that the last point corrects; SAM was trained to be told.
+    """
     points = draft.points
     made = model.decode(
         embedding,
         points=[(one.x_px, one.y_px) for one in points] if points else None,
         labels=[int(one.on) for one in points] if points else None,
         boxes=None if draft.box is None else draft.box.sides,
+        mask=corrects,
     )
     chosen: list[int] = []
     for index, mask in enumerate(made.masks):

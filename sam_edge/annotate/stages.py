@@ -150,6 +150,7 @@ class Annotator:
         self._encoded: OrderedDict[int, Embedding] = OrderedDict()
         self._known: Known | None = None
         self._open: Proposal | None = None
+        self._before: list[Proposal] = []
 
     def ask(self) -> Proposal | None:
         """Return the question that is open; makes and keeps what needs no question on the way. None: all is done.
@@ -326,6 +327,7 @@ class Annotator:
         self._known = None
 
     def _propose(self, stage: Stage, frame: Frame, dwell: Fixation) -> Proposal | None:
+        self._before.clear()
         draft = Draft(Point(dwell.x_px, dwell.y_px))
         candidates = candidates_of(self._model, self._embedding(frame), draft)
         return None if candidates is None else Proposal(stage.value, frame, dwell, draft, candidates)
@@ -335,9 +337,14 @@ class Annotator:
         draft = asked.draft.after(answer, size=(height, width), masks=len(asked.candidates.scores))
         if draft.prompts == asked.draft.prompts:
             return replace(asked, draft=draft)
-        candidates = candidates_of(self._model, self._embedding(asked.frame), draft)
+        if isinstance(answer, Undo):
+            return self._before.pop()
+        # A point corrects the mask that is shown; a box, or leaving the gaze out, means another thing.
+        shown = asked.candidates.logits[asked.draft.shown] if isinstance(answer, Point) else None
+        candidates = candidates_of(self._model, self._embedding(asked.frame), draft, corrects=shown)
         if candidates is None:
             raise InputError("answer: SAM finds nothing there; take it back, or point elsewhere")
+        self._before.append(asked)
         return replace(asked, draft=draft, candidates=candidates)
 
     def _accept(self, asked: Proposal, category: str) -> None:

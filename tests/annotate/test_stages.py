@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,9 +40,10 @@ from sam_edge.everything import FoundMask, Settings
 from sam_edge.gaze.events import Fixation
 from sam_edge.gaze.events.types import EventKind
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.masks import iou
+from sam_edge.masks import Masks, iou
 from sam_edge.masks.coco import read_coco
 from sam_edge.masks.sa1b import read_sa1b
+from sam_edge.segmenter import Embedding, Segmenter
 
 Start = Callable[..., Annotator]
 Dwell = Callable[..., Fixation]
@@ -107,6 +109,31 @@ class TestAssisted:
         assert only.decision == "corrected"
         assert only.mask.point_coords == ((100.0, 100.0), (150.0, 100.0), (210.0, 100.0))
         assert only.provenance["point_labels"] == [1, 1, 0]
+
+    def test_undo_of_a_correction_shows_what_was_shown_before(self, annotate: Start, dwell: Dwell) -> None:
+        annotator = annotate(dwell(1, 100, 100), stages=ASSISTED)
+        first, second, third = answer_all(annotator, [Take(), Point(150, 100), Undo()])
+        assert annotator.ask() is second
+        assert second.draft.shown == 1
+        assert first.candidates is second.candidates
+        assert third.candidates is not second.candidates
+
+    def test_a_point_corrects_the_mask_that_is_shown(
+        self, annotate: Start, dwell: Dwell, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told: list[object] = []
+        decode = Segmenter.decode
+
+        def watched(model: Segmenter, embedding: Embedding, **prompts: Any) -> Masks:
+            told.append(prompts["mask"])
+            return decode(model, embedding, **prompts)
+
+        monkeypatch.setattr(Segmenter, "decode", watched)
+        annotator = annotate(dwell(1, 100, 100), stages=ASSISTED)
+        asked = answer_all(annotator, [Take(), Point(150, 100), Box(90, 90, 160, 110), Reject()])
+        assert told[0] is None
+        assert np.array_equal(np.asarray(told[1]), asked[1].candidates.logits[1])
+        assert told[2] is None
 
     def test_a_box_and_no_gaze(self, annotate: Start, dwell: Dwell) -> None:
         annotator = annotate(dwell(1, 100, 100), stages=ASSISTED)
