@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -85,6 +86,7 @@ class Server:
         for path in (cert, key):
             if path is not None and not path.is_file():
                 raise InputError(f"cert and key: {path} is not there; give a PEM file")
+        check_certificate(cert, key)
         if not 0 <= port <= 65535:
             raise InputError(f"port: {port} is not accepted; give 0 to 65535")
         self.access = Access(host, token, origins)
@@ -232,6 +234,24 @@ class Server:
             self._listener.close()
             self._listener = None
         self._serving = None
+
+
+def check_certificate(cert: Path | None, key: Path | None) -> None:
+    """Refuse a certificate and a key that do not belong together, or are none.
+
+    Raises:
+        InputError: names both.
+    """
+    if cert is None or key is None:
+        return
+    try:
+        # A key with a password cannot be read without a person: an empty one fails instead of asking.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
+    except (ssl.SSLError, OSError) as error:
+        raise InputError(
+            f"cert and key: {cert} and {key} are no certificate with its key ({error}); "
+            "give PEM files, the key without a password"
+        ) from error
 
 
 def listener_at(host: str, port: int) -> socket.socket:

@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from sam_edge.gaze.samples import GazeSample
 from sam_edge.serve import protocol
 from sam_edge.serve.access import Access
 from sam_edge.serve.client import RefusedError, connect
+from sam_edge.serve.engines import Engines
 from sam_edge.serve.limits import Limits, RateLimit
 from sam_edge.serve.messages import (
     Action,
@@ -351,6 +353,13 @@ def test_rules_that_make_no_sense_are_refused() -> None:
             Access("127.0.0.1", "", (origin,))
     with pytest.raises(InputError, match="clients is 0"):
         Limits(clients=0)
+
+
+def test_a_certificate_that_is_none_is_refused_at_once(engines: Engines, tmp_path: Path) -> None:
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).write_text("no certificate")
+    with pytest.raises(InputError, match="are no certificate with its key"):
+        Server(engines, port=0, cert=tmp_path / "cert.pem", key=tmp_path / "key.pem")
 
 
 def test_loopback_needs_no_token() -> None:
