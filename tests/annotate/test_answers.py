@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sam_edge.annotate import Accept, Answer, Box, Point, Take, Undo, WithoutGaze
@@ -38,6 +38,7 @@ def taken(draft: Draft, answer: Answer) -> Draft:
         return draft
 
 
+@settings(deadline=None)
 @given(st.lists(answers, max_size=8))
 def test_whatever_is_said_something_on_the_thing_is_left(said: list[Answer]) -> None:
     draft = START
@@ -48,6 +49,7 @@ def test_whatever_is_said_something_on_the_thing_is_left(said: list[Answer]) -> 
         assert draft.corrected == (draft != START)
 
 
+@settings(deadline=None)
 @given(st.lists(answers, max_size=6), st.one_of(inside, boxes))
 def test_undo_takes_back_exactly_the_last_correction(said: list[Answer], last: Answer) -> None:
     draft = START
