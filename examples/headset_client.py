@@ -13,12 +13,14 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
 import sam_edge
+from sam_edge.errors import SessionError
 from sam_edge.gaze.adapters.ray_projection import Pose, RayCamera
 from sam_edge.gaze.recordings import Recording, read
 from sam_edge.gaze.samples import GazeSample
@@ -157,4 +159,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SessionError as error:
+        sys.exit(f"{error}")

@@ -10,6 +10,8 @@ a transparent background, r begins anew, q or Esc ends. Without a picture it tak
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
 
 import cv2
@@ -83,6 +85,12 @@ def interact(clicks: Clicks, out: str) -> None:
             clicks.clear()
 
 
+def check_screen() -> None:
+    """End with a word where there is no screen: OpenCV's windows would end the program without one."""
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise SystemExit("no screen to open a window on; give --point X,Y, which needs none")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -91,6 +99,8 @@ def main() -> None:
     parser.add_argument("--out", default="cut_out.png", help="where the cut-out goes")
     parser.add_argument("--point", action="append", metavar="X,Y", help="click here, without a window")
     given = parser.parse_args()
+    if not given.point:
+        check_screen()
     if given.picture:
         image = read_image(given.picture)
     else:

@@ -31,10 +31,13 @@ PX_PER_DEG = 12.0
 def ask(context: zmq.Context, host: str, port: int, question: str) -> str:
     """Put one question to Pupil Remote."""
     with context.socket(zmq.REQ) as remote:
-        remote.setsockopt(zmq.RCVTIMEO, 5000)
         remote.setsockopt(zmq.LINGER, 0)
         remote.connect(f"tcp://{host}:{port}")
         remote.send_string(question)
+        if not remote.poll(5000):
+            raise SystemExit(
+                f"Pupil Remote does not answer at {host}:{port}: start Pupil Capture, or give --host and --port"
+            )
         return remote.recv_string()
 
 

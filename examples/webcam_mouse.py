@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -110,8 +112,16 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def check_screen() -> None:
+    """End with a word where there is no screen: OpenCV's windows would end the program without one."""
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise SystemExit("no screen to open a window on; give --headless, which needs none")
+
+
 def main() -> None:
     given = arguments()
+    if not given.headless:
+        check_screen()
     cv2.setNumThreads(1)  # its threads would compete with the encoder's
     mouse = sam_edge.gaze.open("mouse://?rate_hz=100")
     recent: deque = deque(maxlen=100)
