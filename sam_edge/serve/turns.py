@@ -1,33 +1,50 @@
-"""One model for several parties: whoever waits gets its turn, in a round."""
+"""One model for several parties: whoever waits gets its turn, in a round, what is urgent first."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.runtimes.base import Float, Runtime
+from sam_edge.stream.closeup import SIDE
+
+PASSED_OVER = 4
+"""What is not urgent lets so many urgent calls go first, and no more."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A call that waits for its turn."""
+
+    party: int
+    """Whose it is."""
+    urgent: bool
+    """Whether it goes before those that are not."""
+    passed_over: int = 0
+    """How often another one went first that had come later."""
+    admitted: bool = False
+    """Whether its turn has come."""
 
 
 class Turns:
     """Gives the model to one party at a time.
 
-    A party is never held up by itself: its own threads run at once, as they would with a model of their own. While
-    others wait, a party that is done goes to the end of the round, however much more it wants.
+    A party that is alone is never held up by itself: its own threads run at once, as they would with a model of their
+    own. While others wait, each has one call at a time, and who was served last comes last, however much more it wants.
     """
 
     def __init__(self) -> None:
         """Begin with nobody."""
         self._changed = threading.Condition()
-        self._holder: int | None = None
-        self._running = 0
-        self._round: deque[int] = deque()
-        self._waiting: dict[int, int] = {}
-        self._admitted: dict[int, int] = {}
+        self._running: dict[int, int] = {}
+        self._waiting: list[Call] = []
+        self._served: dict[int, int] = {}
+        self._turn = 0
         self._next = 0
 
     def join(self) -> int:
@@ -40,42 +57,46 @@ class Turns:
     def waiting(self) -> int:
         """Calls that wait for their turn now."""
         with self._changed:
-            return sum(self._waiting.values())
+            return len(self._waiting)
 
     @contextmanager
-    def turn(self, party: int) -> Iterator[None]:
+    def turn(self, party: int, *, urgent: bool = False) -> Iterator[None]:
         """Wait for the party's turn, and hold it in the block."""
-        self._enter(party)
+        call = Call(party, urgent)
+        with self._changed:
+            self._waiting.append(call)
+            self._admit()
+            self._changed.wait_for(lambda: call.admitted)
         try:
             yield
         finally:
-            self._leave()
+            with self._changed:
+                self._running[party] -= 1
+                if not self._running[party]:
+                    del self._running[party]
+                self._admit()
 
-    def _enter(self, party: int) -> None:
-        with self._changed:
-            if not self._round and self._holder in (None, party):
-                self._holder = party
-                self._running += 1
-                return
-            if party not in self._waiting:
-                self._round.append(party)
-            self._waiting[party] = self._waiting.get(party, 0) + 1
-            self._changed.wait_for(lambda: self._admitted.get(party, 0) > 0)
-            self._admitted[party] -= 1
-            if not self._admitted[party]:
-                del self._admitted[party]
+    def _admit(self) -> None:
+        while (call := self._first()) is not None:
+            for other in self._waiting[: self._waiting.index(call)]:
+                other.passed_over += 1
+            self._waiting.remove(call)
+            self._turn += 1
+            self._served[call.party] = self._turn
+            self._running[call.party] = self._running.get(call.party, 0) + 1
+            call.admitted = True
+        self._changed.notify_all()
 
-    def _leave(self) -> None:
-        with self._changed:
-            self._running -= 1
-            if self._running:
-                return
-            self._holder = None
-            if self._round:
-                self._holder = self._round.popleft()
-                self._running = self._waiting.pop(self._holder)
-                self._admitted[self._holder] = self._admitted.get(self._holder, 0) + self._running
-                self._changed.notify_all()
+    def _first(self) -> Call | None:
+        """Return the call whose turn it is; None when all that wait have to."""
+        alone = {call.party for call in self._waiting} | set(self._running)
+        if len(alone) == 1 and self._waiting:
+            return self._waiting[0]
+        return None if self._running else min(self._waiting, key=self._rank, default=None)
+
+    def _rank(self, call: Call) -> tuple[bool, int]:
+        late = call.urgent or call.passed_over >= PASSED_OVER
+        return not late, self._served.get(call.party, 0)
 
 
 class SharedRuntime(Runtime):
@@ -90,15 +111,15 @@ class SharedRuntime(Runtime):
         self.device, self.threads = runtime.device, runtime.threads
 
     def encode(self, image: NDArray[np.uint8]) -> Float:
-        """See `Runtime.encode`; waits for the party's turn."""
-        with self._turns.turn(self._party):
+        """See `Runtime.encode`; waits for the party's turn. Close-ups, which a camera's frame waits for, go first."""
+        with self._turns.turn(self._party, urgent=image.shape[1:3] == (SIDE, SIDE)):
             return self._runtime.encode(image)
 
     def decode(
         self, embedding: Float, points: Float, labels: NDArray[np.int32], mask: Float, has_mask: Float
     ) -> tuple[Float, Float]:
-        """See `Runtime.decode`; waits for the party's turn."""
-        with self._turns.turn(self._party):
+        """See `Runtime.decode`; waits for the party's turn. Close-ups go first."""
+        with self._turns.turn(self._party, urgent=embedding.shape[2:] == (SIDE // 16, SIDE // 16)):
             return self._runtime.decode(embedding, points, labels, mask, has_mask)
 
     def close(self) -> None:

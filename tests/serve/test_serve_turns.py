@@ -13,7 +13,7 @@ from sam_edge.errors import InputError
 from sam_edge.runtimes.fake import Fake
 from sam_edge.serve.engines import Engines
 from sam_edge.serve.pace import Crowd, Pace
-from sam_edge.serve.turns import SharedRuntime, Turns
+from sam_edge.serve.turns import PASSED_OVER, SharedRuntime, Turns
 from sam_edge.serve.wire import Code, ProtocolError
 
 PATIENCE_S = 20.0
@@ -78,9 +78,34 @@ def test_who_waits_goes_before_who_wants_more() -> None:
     holding.end()
     for one in waiting:
         one.join(PATIENCE_S)
-    # Both calls of a party are let in with its turn.
-    assert order == [greedy, other, other, greedy, greedy, third]
+    # Who was served longest ago is next.
+    assert order == [greedy, other, third, greedy, other, greedy]
     assert turns.waiting == 0
+
+
+def test_what_is_urgent_goes_first_but_not_for_ever() -> None:
+    turns, done = Turns(), list[str]()
+    parties = [turns.join() for _ in range(8)]
+
+    def call(party: int, name: str, *, urgent: bool) -> threading.Thread:
+        def work() -> None:
+            with turns.turn(party, urgent=urgent):
+                done.append(name)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        return thread
+
+    with turns.turn(parties[0]):
+        threads = [call(parties[1], "whole", urgent=False)]
+        wait_until_waiting(turns, 1)
+        for index, party in enumerate(parties[2:]):
+            threads.append(call(party, f"close-up {index}", urgent=True))
+            wait_until_waiting(turns, 2 + index)
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert done.index("whole") == PASSED_OVER
+    assert [name for name in done if name != "whole"] == [f"close-up {index}" for index in range(6)]
 
 
 def test_an_error_inside_gives_the_turn_back() -> None:
