@@ -51,6 +51,8 @@ TOLD = 64
 REMEMBERED = 30
 """Intervals and distances that are remembered."""
 FIRST_INTERVAL_MS = 33.0
+REST = 1.0
+"""Between faces the thread rests so many times as long as the last one took of a core: at most half a core in use."""
 LOG = logging.getLogger("sam_edge.serve")
 
 
@@ -87,6 +89,7 @@ class EyeCamera:
         self._distances_mm: deque[float] = deque(maxlen=REMEMBERED)
         self._faces = 0
         self._learned = False
+        self._rested_s = 0.0
         self._changed = threading.Condition()
         self._face: tuple[Face, int] | None = None
         self._told: deque[EyeRequest] = deque()
@@ -136,7 +139,8 @@ class EyeCamera:
     def _turn(self) -> bool:
         """Do what is to be done next; False when that is to end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stop or self._face is not None or bool(self._told))
+            while not (self._stop or self._told or (self._face is not None and self._rest_s <= 0)):
+                self._changed.wait(None if self._face is None else self._rest_s)
             if self._stop:
                 return False
             message: EyeRequest | None = self._told.popleft() if self._told else None
@@ -146,8 +150,18 @@ class EyeCamera:
         if message is not None:
             self._answered(message)
         elif arrived is not None:
+            begun_s = time.thread_time()
             self._looked(*arrived)
+            took_s = time.thread_time() - begun_s
+            # Who learns a face or calibrates waits for it: no rest then.
+            resting = self._learned and self._sitting is None
+            self._rested_s = time.monotonic() + REST * took_s if resting else 0.0
         return True
+
+    @property
+    def _rest_s(self) -> float:
+        """How long the thread rests from now on, seconds; 0 or less: not at all."""
+        return self._rested_s - time.monotonic()
 
     def _answered(self, message: EyeRequest) -> None:
         try:

@@ -26,7 +26,7 @@ class Limits:
     samples_per_s: float = 4000.0
     """Most gaze samples a second of one client."""
     eyes: int = 4
-    """Most cameras that look at a person, of all clients: each keeps a third of a core busy."""
+    """Most cameras that look at a person, of all clients: each keeps half a core busy at most."""
     face_bytes: int = 1 << 20
     """Most bytes of a face's picture."""
     face_pixels: int = 1 << 20
