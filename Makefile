@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint assets models page bench bench-stream bench-serve clean
+.PHONY: demo test lint assets models page bench bench-stream bench-serve bench-profile clean
 
 demo: $(VENV)/.base
 	$(BIN)/sam-edge demo
@@ -47,6 +47,10 @@ bench-stream: $(VENV)/.base
 # The server over loopback: latency above a session in the program, one client for a minute, four at once.
 bench-serve: $(VENV)/.test
 	$(BIN)/python benchmarks/bench_serve.py $(BENCH)
+
+# The profile beside pytest-benchmark, two profiles beside each other, what tracing costs.
+bench-profile: $(VENV)/.test
+	$(BIN)/python benchmarks/bench_profile.py $(BENCH)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

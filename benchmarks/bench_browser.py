@@ -42,6 +42,8 @@ POINT = (0.35, 0.5)
 WARM_UP_MS = 5000
 """Browsers compile WebAssembly twice, the second time beside what already runs."""
 ORDER = ("wasm", "points", "published")
+ASKED_MS = {(672, 448): 25.0, (1024, 1024): 50.0}
+"""Medians asked of the page's decoder with two threads, by the encoder's input."""
 LEAST_IOU = 0.98
 
 MEASURE = """async ({embedding, told, point, runs, warm, threads, graph}) => {
@@ -189,11 +191,16 @@ def main() -> int:
     print(
         f"Chromium {version}, {given.threads} threads of WebAssembly, {os.cpu_count()} cores, {platform.machine()}"
     )
-    print(f"{'decoder':<10} {'input':<10} {'median':>8} {'least':>8} {'p95':>8}   IoU with Python")
+    print(
+        f"{'decoder':<10} {'input':<10} {'asked':>7} {'median':>8} {'least':>8} {'p95':>8}   IoU with Python"
+    )
     for row in rows:
         size = "x".join(map(str, row.size))
+        asked = f"{ASKED_MS[row.size]:g}" if row.decoder == ORDER[0] else ""
         iou = "" if row.iou is None else f"{row.iou:.4f}"
-        print(f"{row.decoder:<10} {size:<10} {row.median_ms:>8} {row.least_ms:>8} {row.p95_ms:>8}   {iou}")
+        print(
+            f"{row.decoder:<10} {size:<10} {asked:>7} {row.median_ms:>8} {row.least_ms:>8} {row.p95_ms:>8}   {iou}"
+        )
     if given.json is not None:
         given.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
     return 0 if all(row.iou is None or row.iou > LEAST_IOU for row in rows) else 1
