@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sam_edge.cli.options import add_model, open_model, size_of
 from sam_edge.errors import InputError
-from sam_edge.everything import FAST, FoundMask, Settings, find_everything, total_points
+from sam_edge.everything import FAST, STANDARD, FoundMask, Settings, find_everything, total_points
 from sam_edge.everything.picture import draw_everything
 from sam_edge.masks.sa1b import Sa1bPicture, write_sa1b
 from sam_edge.media.frames import open_frames
@@ -38,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--fast", action="store_true", help="coarse grid, small input (default for a video)")
     parser.add_argument(
-        "--full", action="store_true", help="SAM's own grid and filters (default for a picture)"
+        "--full", action="store_true", help="fine grid, and crops for small things (default for a picture)"
     )
     parser.add_argument(
         "--exact",
@@ -80,8 +80,8 @@ def run(given: argparse.Namespace) -> int:
         raise InputError(
             f"--out: {given.out} holds {given.input.name}, which would be written over; give another"
         )
-    slow = given.full or given.exact or (is_picture and not given.fast)
-    settings = settings_of(given, Settings(exact=given.exact) if slow else FAST)
+    preset = STANDARD if given.full or (is_picture and not given.fast) else FAST
+    settings = settings_of(given, Settings(exact=True) if given.exact else preset)
     with open_model(given) as model:
         if is_picture:
             picture(given, model, settings)

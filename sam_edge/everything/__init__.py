@@ -5,11 +5,12 @@ from sam_edge.everything.found import FoundMask
 from sam_edge.everything.generate import find_everything, total_points
 from sam_edge.everything.generator import SamAutomaticMaskGenerator
 from sam_edge.everything.proposals import PROPOSALS, propose
-from sam_edge.everything.settings import FAST, Settings
+from sam_edge.everything.settings import FAST, STANDARD, Settings
 
 __all__ = [
     "FAST",
     "PROPOSALS",
+    "STANDARD",
     "FoundMask",
     "SamAutomaticMaskGenerator",
     "Settings",

@@ -20,7 +20,7 @@ from sam_edge.everything.exact import find_exactly
 from sam_edge.everything.found import FoundMask, rle_of_part
 from sam_edge.everything.grid import Crop, crops_of, cut_off, grid_points
 from sam_edge.everything.patches import MULTIMASK, Patch, Pool, patch_of, scaled, shown_places
-from sam_edge.everything.settings import Settings
+from sam_edge.everything.settings import STANDARD, Settings
 from sam_edge.geometry import MASK_STRIDE, Placement, View
 from sam_edge.masks import box_areas, box_of, nms, without_holes, without_islands
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
@@ -42,7 +42,7 @@ def find_everything(
     Args:
         model: from `sam_edge.load`.
         image: RGB uint8 (H, W, 3).
-        settings: grid, crops and filters; None is `Settings()`. `FAST` suits video.
+        settings: grid, crops and filters; None is `STANDARD`. `FAST` suits video.
         embedding: of the whole picture, if there is one already; it is then not encoded again. For the very masks of
             SAM's own generator (`Settings.exact`) it must come from `SamPredictor.embedding`.
         advance: called with the number of points that were done, asked or skipped, after every batch.
@@ -61,7 +61,7 @@ def find_everything(
         ...     print(found.bbox, found.predicted_iou)
     """
     check_frame(image)
-    chosen = settings or Settings()
+    chosen = settings or STANDARD
     frame_size = (image.shape[0], image.shape[1])
     check_embedding(embedding, frame_size)
     found: list[Finished] = []
@@ -104,7 +104,7 @@ def check_embedding(embedding: Embedding | None, frame_size: tuple[int, int]) ->
 
 def total_points(frame_size: tuple[int, int], settings: Settings | None = None) -> int:
     """Return how many points the grids of a picture of (height, width) have together."""
-    return sum(crop.points_per_side**2 for crop in crops_of(frame_size, settings or Settings()))
+    return sum(crop.points_per_side**2 for crop in crops_of(frame_size, settings or STANDARD))
 
 
 @dataclass(frozen=True, slots=True)

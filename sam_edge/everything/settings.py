@@ -16,7 +16,7 @@ MOST_CROP_LAYERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Grid, crops and filters. The defaults are those of SAM's own generator, but for `skip_found` and `size`."""
+    """Grid, crops and filters. Left-out values are those of SAM's own generator, but for `skip_found` and `size`."""
 
     points_per_side: int = 32
     """Points along a side of the grid."""
@@ -81,5 +81,8 @@ def _share(name: str, value: float) -> None:
         raise InputError(f"{name}: {value!r}; accepted: 0 to 1")
 
 
+STANDARD = Settings(predicted_iou=0.75, stability=0.85, crop_layers=1, crop_points_divisor=2)
+"""For a picture, and what counts where no settings are given. The filters suit a smaller input than SAM's, on which
+masks are less stable; four crops find what is too small for it."""
 FAST = Settings(points_per_side=16, predicted_iou=0.8, stability=0.85, size=(448, 448), skip_found=0.8)
 """For video: a coarse grid on a small input."""

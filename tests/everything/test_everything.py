@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import sam_edge
 from sam_edge.errors import InputError
-from sam_edge.everything import FAST, FoundMask, Settings, edge_map, find_everything, total_points
+from sam_edge.everything import FAST, STANDARD, FoundMask, Settings, edge_map, find_everything, total_points
 from sam_edge.everything.found import rle_of_part
 from sam_edge.everything.generate import stability
 from sam_edge.everything.grid import Crop, crops_of, grid_points
@@ -105,6 +105,9 @@ class TestGrid:
             total_points(size, Settings(crop_layers=2, crop_points_divisor=2))
             == 32**2 + 4 * 16**2 + 16 * 8**2
         )
+
+    def test_left_out_settings_are_the_standard_ones_sam_s_grid_and_four_crops(self) -> None:
+        assert total_points((480, 640)) == total_points((480, 640), STANDARD) == 32**2 + 4 * 16**2
 
     def test_a_tiny_picture_still_has_crops_inside_it(self) -> None:
         for crop in crops_of((1, 1), Settings(crop_layers=3)):
