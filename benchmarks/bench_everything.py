@@ -3,6 +3,7 @@
     python benchmarks/bench_everything.py --labelled coco128 --checkpoint mobile_sam.pt --pictures 10 --keep reference/
 
 The reference takes minutes for a picture on a CPU: what it found, and the processor time it took, is kept in a folder.
+`--grid 16 --parity-only` compares masks in a quarter of the time.
 Speed is compared in processor seconds of the process, which neighbours on the machine change least; both sides use
 `--threads`. The last lines are one table: what was asked for, and what was measured.
 """
@@ -82,7 +83,7 @@ def main() -> None:
     everyone = sorted((given.labelled / "images").glob("*.jpg"))
     pictures = everyone[:: max(1, len(everyone) // given.pictures)][: given.pictures]
     if given.kept_only:
-        kept = [path for path in everyone if (given.keep / f"{path.stem}.json").exists()]
+        kept = [path for path in everyone if (kept_file(path, given)).exists()]
         pictures = kept[: given.pictures]
     references = [reference_of(path, given) for path in pictures]
     reference_s = float(np.mean([one["cpu_s"] for one in references]))
@@ -91,8 +92,11 @@ def main() -> None:
     rows = []
     if not given.no_parity:
         with sam_edge.load(given.checkpoint, runtime="torch", threads=given.threads) as model:
-            same = agreement(pictures, references, model)
+            same = agreement(pictures, references, model, replace(EXACT, points_per_side=given.grid))
         rows.append(("the reference's masks, fp32 torch, exact", f"IoU {SAME_IOU}", same.told))
+    if given.parity_only:
+        print_table(rows)
+        return
     with sam_edge.load(threads=given.threads) as model:
         runtime = model.runtime
         print(
@@ -139,6 +143,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--kept-only", action="store_true", help="only pictures that the reference was run on before"
     )
+    parser.add_argument(
+        "--grid",
+        type=int,
+        default=32,
+        metavar="N",
+        help="points along a side, of the reference and in exact mode",
+    )
+    parser.add_argument("--parity-only", action="store_true", help="compare masks, and nothing else")
     parser.add_argument("--no-parity", action="store_true", help="leave out fp32 torch in exact mode")
     parser.add_argument("--proposals-every", type=int, default=4, help="proposals on every N-th picture")
     parser.add_argument("--threads", type=int, default=2)
@@ -165,11 +177,17 @@ def rle_ms() -> float:
     return 1e3 * float(np.median(spent))
 
 
+def kept_file(path: Path, given: argparse.Namespace) -> Path:
+    """Return where is kept what the reference found in a picture."""
+    keep: Path = given.keep
+    return keep / f"{path.stem}_{given.grid}.json"
+
+
 def reference_of(path: Path, given: argparse.Namespace) -> dict[str, Any]:
     """Return what the reference found in a picture: kept from before, or found now."""
-    kept = given.keep / f"{path.stem}.json"
+    kept = kept_file(path, given)
     if not kept.exists():
-        generator = reference_generator(given.checkpoint, output_mode="coco_rle")
+        generator = reference_generator(given.checkpoint, output_mode="coco_rle", points_per_side=given.grid)
         begun = time.process_time()
         masks = generator.generate(read_image(path))
         spent_s = time.process_time() - begun
@@ -197,12 +215,14 @@ def recall(pictures: list[Path], masks: list[list[NDArray[np.bool_]]], given: ar
     return float(np.mean(hits))
 
 
-def agreement(pictures: list[Path], references: list[dict[str, Any]], model: sam_edge.Segmenter) -> Agreement:
+def agreement(
+    pictures: list[Path], references: list[dict[str, Any]], model: sam_edge.Segmenter, settings: Settings
+) -> Agreement:
     """Find everything as the reference does, in fp32 torch, and compare."""
     met: list[float] = []
     back: list[float] = []
     for path, reference in zip(pictures, references, strict=True):
-        found = find_everything(model, read_image(path), settings=EXACT)
+        found = find_everything(model, read_image(path), settings=settings)
         overlap = mask_iou(np.stack(masks_of(reference["masks"])), np.stack([one.mask() for one in found]))
         met += overlap.max(axis=1).tolist()
         back += overlap.max(axis=0).tolist()
