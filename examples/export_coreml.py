@@ -11,8 +11,10 @@ refused and nothing is written. docs/coreml.md says how to use the packages from
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+from sam_edge.errors import SamEdgeError
 from sam_edge.exporters.coreml.bundle import export_coreml
 from sam_edge.nn import load_mobile_sam
 
@@ -40,4 +42,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SamEdgeError as error:
+        sys.exit(f"{error}")

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import sam_edge
+from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.recordings import read
 from sam_edge.media.frames import open_frames
 from sam_edge.stream import GazeSession
@@ -40,4 +41,7 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except SamEdgeError as error:
+        sys.exit(f"{error}")

@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import sam_edge
-from sam_edge.errors import SessionError
+from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.adapters.ray_projection import Pose, RayCamera
 from sam_edge.gaze.recordings import Recording, read
 from sam_edge.gaze.samples import GazeSample
@@ -161,5 +161,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except SessionError as error:
+    except SamEdgeError as error:
         sys.exit(f"{error}")

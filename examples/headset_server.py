@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cv2
 
+from sam_edge.errors import SamEdgeError
 from sam_edge.serve.engines import Engines
 from sam_edge.serve.server import Server
 
@@ -38,8 +39,7 @@ def main() -> None:
         print(f"headsets connect to {server.stream_url}, browsers to {server.url}", flush=True)
         if given.simulate:
             simulated = [sys.executable, str(CLIENT), server.stream_url, f"--token={given.token}"]
-            subprocess.run([*simulated, f"--gaze={given.gaze}"], check=True)
-            return
+            raise SystemExit(subprocess.run([*simulated, f"--gaze={given.gaze}"], check=False).returncode)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
@@ -47,4 +47,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SamEdgeError as error:
+        sys.exit(f"{error}")

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 import sam_edge
+from sam_edge.errors import SamEdgeError
 from sam_edge.masks import boxes_of, without_islands
 from sam_edge.media.frames import open_frames
 from sam_edge.media.images import read_image
@@ -118,4 +119,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SamEdgeError as error:
+        sys.exit(f"{error}")

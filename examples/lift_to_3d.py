@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import sam_edge
+from sam_edge.errors import SamEdgeError
 from sam_edge.lift import Camera, Fisheye624, Pinhole, PointCloud, lift, write_glb, write_ply
 from sam_edge.lift.files import EDGES
 from sam_edge.media.images import read_image
@@ -147,4 +149,7 @@ def read_camera(path: Path) -> Camera:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SamEdgeError as error:
+        sys.exit(f"{error}")

@@ -11,6 +11,7 @@ other sender of type `Gaze` will do as well, such as an eye tracker's own LSL co
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import pylsl
 
 import sam_edge
 import sam_edge.gaze
+from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.recordings import read
 from sam_edge.stream import GazeSession
 
@@ -97,4 +99,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SamEdgeError as error:
+        sys.exit(f"{error}")

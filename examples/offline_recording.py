@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+import sys
 from collections import deque
 from pathlib import Path
 
 import sam_edge
+from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.recordings import read
 from sam_edge.media.frames import open_frames
 from sam_edge.media.overlay import TRAIL_S, draw_selection
@@ -76,4 +78,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SamEdgeError as error:
+        sys.exit(f"{error}")

@@ -9,9 +9,11 @@ https://ui.perfetto.dev opens.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import sam_edge
+from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.recordings import read
 from sam_edge.media.frames import open_frames
 from sam_edge.profile import Plan, choose_engines, profile
@@ -58,4 +60,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SamEdgeError as error:
+        sys.exit(f"{error}")

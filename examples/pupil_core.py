@@ -11,6 +11,7 @@ line is printed whenever the selection changes; `--seconds N` stops after N, `--
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 
@@ -21,6 +22,7 @@ import zmq
 
 import sam_edge
 import sam_edge.gaze
+from sam_edge.errors import SamEdgeError
 from sam_edge.media.overlay import draw_selection
 from sam_edge.stream import GazeSession
 
@@ -105,4 +107,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SamEdgeError as error:
+        sys.exit(f"{error}")

@@ -15,6 +15,7 @@ writes the last.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ import numpy as np
 
 import sam_edge
 import sam_edge.gaze
+from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.calibrate import FullScreen, calibrate_on_screen
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.source import WebcamSource
@@ -236,4 +238,7 @@ def clicks(source: WebcamSource) -> Callable[..., None]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SamEdgeError as error:
+        sys.exit(f"{error}")

@@ -25,6 +25,7 @@ import numpy as np
 
 import sam_edge
 import sam_edge.gaze
+from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.adapters.mouse import MouseSource
 from sam_edge.media.overlay import TRAIL_S, draw_selection
 from sam_edge.media.write import write_png
@@ -158,4 +159,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SamEdgeError as error:
+        sys.exit(f"{error}")

@@ -95,7 +95,7 @@ namespace SamEdge
         /// <summary>Server's minus own clock, nanoseconds, by the shortest round trip of late; null before the first.</summary>
         public long? ClockOffsetNs { get; private set; }
         /// <summary>Whether the server wants another frame now. Keep the newest one until it does.</summary>
-        public bool WantsFrame { get { lock (gate) return greeted && inFlight.Count < window; } }
+        public bool WantsFrame { get { lock (gate) return HasRoom(); } }
 
         readonly object gate = new object();
         readonly HashSet<uint> inFlight = new HashSet<uint>();
@@ -104,6 +104,8 @@ namespace SamEdge
         readonly Queue<(long roundTrip, long offset)> pings = new Queue<(long, long)>();
         readonly MemoryStream rays = new MemoryStream();
         int raysWaiting, window;
+        float mostPerS = 1f, framesPerS;
+        long dueNs;
         uint nextFrame, nextTrigger, nextPing;
         bool greeted;
         byte[] camera;
@@ -166,19 +168,23 @@ namespace SamEdge
             uint number;
             lock (gate)
             {
-                if (!greeted || inFlight.Count >= window) return 0;
+                if (!HasRoom()) return 0;
                 number = nextFrame = nextFrame == uint.MaxValue ? 1 : nextFrame + 1;
                 inFlight.Add(number);
+                // What a camera's own interval made late is made good by the next frame, so that the rate comes true.
+                dueNs = Math.Max(dueNs, NowNs() - IntervalNs) + IntervalNs;
             }
             FlushRays();
-            Send(Message(Frame, 0, number, to =>
+            bool sent = Send(Message(Frame, 0, number, to =>
             {
                 to.Write(timeNs);
                 to.Write(Jpeg); to.Write((byte)0); to.Write((ushort)0);
                 to.Write((ushort)width); to.Write((ushort)height);
                 to.Write(jpeg);
             }));
-            return number;
+            if (sent) return number;
+            Answered(number);
+            return 0;
         }
 
         /// <summary>Keep what gaze means, or meant at this time. Returns the trigger's number.</summary>
@@ -232,12 +238,17 @@ namespace SamEdge
             if (camera != null) Send(message);
         }
 
-        void Send(byte[] message)
+        bool Send(byte[] message)
         {
-            lock (gate) if (!greeted) return;
+            lock (gate) if (!greeted) return false;
             // A full queue means that the network stands still: old gaze and frames are worth nothing then.
-            outgoing.TryAdd(message);
+            return outgoing.TryAdd(message);
         }
+
+        // To be called under the lock: whether window and rate have room for a frame. A fifth of the interval early will do.
+        bool HasRoom() => greeted && inFlight.Count < window && NowNs() >= dueNs - IntervalNs / 5;
+
+        long IntervalNs => (long)(1e9 / Math.Min(framesPerS > 0 ? framesPerS : mostPerS, mostPerS));
 
         async Task KeepConnected(CancellationToken end)
         {
@@ -256,7 +267,8 @@ namespace SamEdge
                         await sending;
                     }
                     catch (OperationCanceledException) { }
-                    catch (Exception error) when (error is WebSocketException || error is IOException || error is InvalidDataException)
+                    catch (Exception error) when (error is WebSocketException || error is IOException ||
+                                                  error is InvalidDataException || error is UriFormatException)
                     {
                         Report(0, error.Message);
                     }
@@ -306,7 +318,7 @@ namespace SamEdge
                 {
                     case Welcome: TakeWelcome(from); break;
                     case SelectionKind: TakeSelection(from, id); break;
-                    case Grant: lock (gate) window = (int)id; break;
+                    case Grant: TakeGrant(from, id); break;
                     case Skipped: Answered(id); break;
                     case Triggered:
                         from.ReadUInt32();
@@ -330,14 +342,29 @@ namespace SamEdge
 
         void TakeWelcome(BinaryReader from)
         {
-            from.ReadBytes(4 + 4 + 8 + 4 + 4 + 4);
+            Exactly(from, 4 + 4 + 8 + 4 + 4);
+            float most = from.ReadSingle();
             int wanted = from.ReadUInt16();
             lock (gate)
             {
                 window = wanted;
+                mostPerS = Math.Max(1f, most);
+                framesPerS = 0f;
+                dueNs = 0;
                 greeted = true;
             }
             if (camera != null) Send(camera);
+        }
+
+        void TakeGrant(BinaryReader from, uint id)
+        {
+            float rate = from.ReadSingle();
+            lock (gate)
+            {
+                window = (int)id;
+                framesPerS = rate;
+                dueNs = Math.Min(dueNs, NowNs() + IntervalNs);
+            }
         }
 
         void TakeSelection(BinaryReader from, uint id)
@@ -356,7 +383,7 @@ namespace SamEdge
             found.Fixation = new Vector3(from.ReadSingle(), from.ReadSingle(), from.ReadSingle());
             for (int i = 0; i < stages; i++)
             {
-                string name = Encoding.ASCII.GetString(from.ReadBytes(12)).TrimEnd('\0');
+                string name = Encoding.ASCII.GetString(Exactly(from, 12)).TrimEnd('\0');
                 found.StagesMs[name] = from.ReadSingle();
             }
             for (int i = 0; i < things; i++) found.Things.Add(ReadThing(from));
@@ -378,8 +405,8 @@ namespace SamEdge
             thing.Rectangle = new RectInt(from.ReadUInt16(), from.ReadUInt16(), from.ReadUInt16(), from.ReadUInt16());
             thing.AreaPx = from.ReadUInt32();
             int mask = checked((int)from.ReadUInt32()), polygons = checked((int)from.ReadUInt32());
-            thing.Runs = from.ReadBytes(mask);
-            from.ReadBytes((4 - mask % 4) % 4 + polygons);
+            thing.Runs = Exactly(from, mask);
+            Exactly(from, (4 - mask % 4) % 4 + polygons);
             return thing;
         }
 
@@ -464,6 +491,13 @@ namespace SamEdge
             to.Write(bytes);
         }
 
-        static string Text(BinaryReader from) => Encoding.UTF8.GetString(from.ReadBytes(from.ReadUInt16()));
+        static string Text(BinaryReader from) => Encoding.UTF8.GetString(Exactly(from, from.ReadUInt16()));
+
+        static byte[] Exactly(BinaryReader from, int count)
+        {
+            byte[] bytes = from.ReadBytes(count);
+            if (bytes.Length < count) throw new EndOfStreamException();
+            return bytes;
+        }
     }
 }
