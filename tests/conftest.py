@@ -179,3 +179,17 @@ def labelled_dir(repo_dir: Path) -> Path:
 def photographs(coco_dir: Path) -> dict[str, NDArray[np.uint8]]:
     """Three photographs by name, RGB (H, W, 3): 640x480, 640x425 and 481x640."""
     return {name: read_image(coco_dir / "images" / f"{name}.jpg") for name in PHOTOGRAPHS}
+
+
+@pytest.fixture(scope="session")
+def rendered(repo_dir: Path) -> types.ModuleType:
+    """The module that draws faces of known gaze; the benchmark of webcam gaze uses it as well."""
+    pytest.importorskip("scipy", reason="the face's mesh needs scipy: pip install 'sam-edge[test]'")
+    path = repo_dir / "benchmarks" / "rendered_face.py"
+    spec = importlib.util.spec_from_file_location("rendered_face", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["rendered_face"] = module
+    spec.loader.exec_module(module)
+    return module

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import http.client
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import cv2
@@ -100,17 +96,3 @@ def jpeg(scene: NDArray[np.uint8]) -> bytes:
     from sam_edge.serve.client import jpeg_of
 
     return jpeg_of(scene)
-
-
-@pytest.fixture(scope="session")
-def rendered(repo_dir: Path) -> ModuleType:
-    """The module that draws faces of known gaze; the benchmark of webcam gaze uses it as well."""
-    pytest.importorskip("scipy", reason="the face's mesh needs scipy: pip install 'sam-edge[test]'")
-    path = repo_dir / "benchmarks" / "rendered_face.py"
-    spec = importlib.util.spec_from_file_location("rendered_face", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["rendered_face"] = module
-    spec.loader.exec_module(module)
-    return module

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import cv2
 import numpy as np
@@ -24,20 +21,6 @@ FOV_DEG = 46.0
 def portrait(repo_dir: Path) -> NDArray[np.uint8]:
     """Eileen Collins, RGB 512x512."""
     return read_image(repo_dir / "sam_edge" / "assets" / "labelled" / "images" / "astronaut.jpg")
-
-
-@pytest.fixture(scope="session")
-def rendered(repo_dir: Path) -> ModuleType:
-    """The module that draws faces of known gaze; the benchmark uses it as well."""
-    pytest.importorskip("scipy", reason="the face's mesh needs scipy: pip install 'sam-edge[test]'")
-    path = repo_dir / "benchmarks" / "rendered_face.py"
-    spec = importlib.util.spec_from_file_location("rendered_face", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["rendered_face"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")
