@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,6 @@ from types import ModuleType
 
 import cv2
 import numpy as np
-import pytest
 
 from sam_edge.gaze.calibrate import TargetSamples, calibrate, target_positions
 from sam_edge.gaze.webcam.head import Camera
@@ -19,20 +17,6 @@ from sam_edge.gaze.webcam.source import Gazer
 
 RABBIT_PX = (430.0, 400.0)
 """In the demo's clip of 1280x720, which the demo shows on the whole screen."""
-
-
-@pytest.fixture(scope="module")
-def rendered(repo_dir: Path) -> ModuleType:
-    pytest.importorskip("scipy", reason="the face's mesh needs scipy: pip install 'sam-edge[test]'")
-    spec = importlib.util.spec_from_file_location(
-        "rendered_face", repo_dir / "benchmarks" / "rendered_face.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["rendered_face"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_what_the_eyes_rest_on_lights_up(rendered: ModuleType, repo_dir: Path, tmp_path: Path) -> None:
