@@ -129,17 +129,36 @@ class Placement:
         Returns float32 (H, W) of `frame_size`; bilinear, as SAM scales its logits; -inf outside the view.
         """
         step = self.scale / MASK_STRIDE
-        matrix = np.array([[step[0], 0, step[0] / 2 - 0.5], [0, step[1], step[1] / 2 - 0.5]])
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         shown = clipped(self.view, frame_size)
-        matrix[:, 2] += step * (shown.x0 - self.view.x0, shown.y0 - self.view.y0)
-        area = (shown.width, shown.height)
-        part = cv2.warpAffine(low, matrix, area, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        if shown == self.view:
+            part = self._whole_paste(low, step)
+        else:
+            matrix = np.array([[step[0], 0, step[0] / 2 - 0.5], [0, step[1], step[1] / 2 - 0.5]])
+            matrix[:, 2] += step * (shown.x0 - self.view.x0, shown.y0 - self.view.y0)
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            area = (shown.width, shown.height)
+            part = np.asarray(
+                cv2.warpAffine(low, matrix, area, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32
+            )
         if shown == View.whole(frame_size):
-            return np.asarray(part, np.float32)
+            return part
         frame = np.full(frame_size, -np.inf, np.float32)
         frame[shown.y0 : shown.y0 + shown.height, shown.x0 : shown.x0 + shown.width] = part
         return frame
+
+    def _whole_paste(self, low: NDArray[np.float32], step: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Scale one low-resolution map to the whole view: several times as fast as any other warp.
+
+        Rows and columns of padding are left out, but for one beside the picture that the last pixels lean on.
+        """
+        columns, rows = (
+            math.ceil(side * by) + 1
+            for side, by in zip((self.view.width, self.view.height), step, strict=True)
+        )
+        near = low[:rows, :columns]
+        # Without a size cv2 keeps the factors as they are, and what it makes reaches past the view.
+        made = cv2.resize(near, None, fx=1 / step[0], fy=1 / step[1], interpolation=cv2.INTER_LINEAR)
+        return np.asarray(made[: self.view.height, : self.view.width], np.float32)
 
     def paste_on(
         self, low: NDArray[np.float32], frame_size: tuple[int, int], grid: tuple[int, int]

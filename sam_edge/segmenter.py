@@ -134,14 +134,14 @@ class Segmenter:
             repeat(given, count),
         )
         tokens = {True: [1, 2, 3], False: [0], None: [0, 1, 2, 3]}[multimask]
+        masks = np.empty((count, len(tokens), *embedding.frame_size), np.bool_)
+        ambiguous = prompts.ambiguous and not given.any()
         made = [
-            self._finish(
-                embedding, logits[i], scores[i], tokens, ambiguous=prompts.ambiguous and not given.any()
-            )
+            self._finish(embedding, logits[i], scores[i], tokens, masks[i], ambiguous=ambiguous)
             for i in range(count)
         ]
         several = prompts.several or (mask is not None and np.ndim(mask) == 3)
-        return stacked(made) if several else made[0]
+        return stacked(made, masks) if several else made[0]
 
     def decode_logits(
         self,
@@ -236,16 +236,20 @@ class Segmenter:
         logits: NDArray[np.float32],
         scores: NDArray[np.float32],
         tokens: Sequence[int],
+        out: NDArray[np.bool_],
         *,
         ambiguous: bool,
     ) -> Masks:
-        """Scale one prompt's masks to the frame and put the best first."""
+        """Scale one prompt's masks to the frame, into `out` (K, H, W), and put the best first."""
         kept = np.array(tokens)
-        full = np.stack([embedding.placement.paste(low, embedding.frame_size) > 0 for low in logits[kept]])
-        areas = np.count_nonzero(full, axis=(1, 2)).astype(np.float64)
+        for low, full in zip(logits[kept], out, strict=True):
+            np.greater(embedding.placement.paste(low, embedding.frame_size), 0, out=full)
+        # One by one: along axes numpy counts six times as slowly.
+        areas = np.array([np.count_nonzero(full) for full in out], np.float64)
         order = best_first(areas, scores[kept], kept, ambiguous=ambiguous)
+        out[:] = out[order]
         kept = kept[order]
-        return Masks(masks=full[order], scores=scores[kept], logits=logits[kept], token=kept)
+        return Masks(masks=out, scores=scores[kept], logits=logits[kept], token=kept)
 
 
 def repeat(values: NDArray[Number], count: int) -> NDArray[Number]:
@@ -255,10 +259,10 @@ def repeat(values: NDArray[Number], count: int) -> NDArray[Number]:
     return np.ascontiguousarray(np.broadcast_to(values, (count, *values.shape[1:])))
 
 
-def stacked(made: Sequence[Masks]) -> Masks:
-    """Join the masks of several prompts: (P, K, ...)."""
+def stacked(made: Sequence[Masks], masks: NDArray[np.bool_]) -> Masks:
+    """Join what several prompts gave: (P, K, ...). `masks` holds theirs already."""
     return Masks(
-        masks=np.stack([one.masks for one in made]),
+        masks=masks,
         scores=np.stack([one.scores for one in made]),
         logits=np.stack([one.logits for one in made]),
         token=np.stack([one.token for one in made]),

@@ -204,6 +204,30 @@ def test_a_mask_that_is_lowered_and_pasted_is_the_same_mask(name: str) -> None:
     assert differs < 2 * math.pi * radius * coarse * 0.35
 
 
+@given(
+    frame_size=st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    size=st.sampled_from([(448, 672), (224, 224), (64, 80)]),
+    seed=st.integers(0, 9),
+)
+def test_paste_is_bilinear_to_the_last_digits(
+    frame_size: tuple[int, int], size: tuple[int, int], seed: int
+) -> None:
+    placement = Placement(View.whole(frame_size), size)
+    low = np.random.default_rng(seed).normal(0, 5, (size[0] // 4, size[1] // 4)).astype(np.float32)
+    rows, columns = (
+        np.clip((np.arange(side) + 0.5) * step / MASK_STRIDE - 0.5, 0, count - 1)
+        for side, step, count in zip(frame_size, placement.scale[::-1], low.shape, strict=True)
+    )
+    top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
+    bottom, right = np.minimum(top + 1, low.shape[0] - 1), np.minimum(left + 1, low.shape[1] - 1)
+    down, across = (rows - top)[:, None], columns - left
+    upper = low[top][:, left] * (1 - across) + low[top][:, right] * across
+    lower = low[bottom][:, left] * (1 - across) + low[bottom][:, right] * across
+    np.testing.assert_allclose(
+        placement.paste(low, frame_size), upper * (1 - down) + lower * down, atol=2e-5, rtol=0
+    )
+
+
 def test_what_lies_outside_the_view_is_never_selected() -> None:
     placement = Placement(View(100, 50, 200, 100), (224, 448))
     pasted = placement.paste(np.ones((56, 112), np.float32), (300, 400))
