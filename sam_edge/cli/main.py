@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Generator, Sequence
+from types import FrameType
 
 import sam_edge
 from sam_edge.cli import (
@@ -58,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `sam-edge`. Returns the exit status: 0, 2 after an error, 130 when interrupted."""
     given = parser().parse_args(arguments)
     try:
-        status: int = given.run(given)
+        with terminated_as_interrupted():
+            status: int = given.run(given)
     except SamEdgeError as error:
         if given.debug:
             raise
@@ -70,3 +75,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("sam-edge: interrupted", file=sys.stderr)
         return INTERRUPTED
     return status
+
+
+@contextlib.contextmanager
+def terminated_as_interrupted() -> Generator[None]:
+    """Let SIGTERM end a command as ctrl-C does: what it has is written, and what it opened is closed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

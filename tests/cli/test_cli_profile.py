@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 import sam_edge
 from sam_edge.errors import EngineError
+from sam_edge.profile.workbench import Workbench
 from sam_edge.runtimes.fake import Fake
 
 Run = Callable[..., tuple[int, str, str]]
@@ -58,14 +60,24 @@ def test_a_bundle_that_fails_is_a_row_and_status_1(run_cli: Run, tmp_path: Path)
     assert "fake, 1 thread, none" in printed or "fake, 2 threads, none" in printed
 
 
-def test_ctrl_c_writes_what_there_is(run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    decode = Fake.decode
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time engines in this process, where a test can change them."""
+    monkeypatch.setattr("sam_edge.profile.timing.Apart", Workbench)
+
+
+@pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_writes_what_there_is(
+    run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    decode, before = Fake.decode, signal.getsignal(number)
     calls = []
 
     def interrupted(self: Fake, *given: object) -> object:
         calls.append(1)
         if len(calls) > 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         return decode(self, *given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Fake, "decode", interrupted)
@@ -75,6 +87,7 @@ def test_ctrl_c_writes_what_there_is(run_cli: Run, tmp_path: Path, monkeypatch: 
     content = json.loads((tmp_path / "profile.json").read_text())
     assert (content["complete"], content["interrupted"]) == (False, "timing")
     assert (tmp_path / "profile.html").is_file()
+    assert signal.getsignal(number) == before
 
 
 def test_two_profiles_compared(run_cli: Run, tmp_path: Path) -> None:
@@ -144,6 +157,7 @@ def test_a_gaze_file_that_fails_is_a_row(run_cli: Run, clip: Path, tmp_path: Pat
     assert "FAILED" in printed
 
 
+@pytest.mark.usefixtures("in_process")
 def test_an_engine_that_breaks_down(run_cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise EngineError("out of coal")
