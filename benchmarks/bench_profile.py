@@ -1,6 +1,6 @@
 """Is the profile right? Its own figures beside outside timings of the same calls, twice over, and what tracing costs.
 
-    python benchmarks/bench_profile.py [--turns 8] [--runtime NAME,...] [--only agree,repeat,trace,whole] [--json FILE]
+    python benchmarks/bench_profile.py [--turns 12] [--runtime NAME,...] [--only agree,repeat,trace,whole] [--json FILE]
 
 agree   the profile's medians of encode and decode beside pytest-benchmark's of the same calls. A round of the one and
         a process of the other take turns, so that a drift of the machine hits both.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -74,7 +75,10 @@ def agree(given: argparse.Namespace) -> Iterator[Asked]:
     """Let the profile's rounds and outside processes take turns."""
     engines, size = choose_engines(runtimes=given.runtime, threads=[given.threads]), given.size
     timing = Timing(
-        Plan(engines, sizes=(size,), rounds=given.turns), broken={}, energy=None, noise=NoiseMeter()
+        Plan(engines, sizes=(size,), rounds=given.turns, rounds_s=math.inf),
+        broken={},
+        energy=None,
+        noise=NoiseMeter(),
     )
     outside: dict[Row, Samples] = {}
     turn = 0
@@ -246,7 +250,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--turns", type=int, default=8, help="rounds of the profile, and outside processes")
+    parser.add_argument("--turns", type=int, default=12, help="rounds of the profile, and outside processes")
     parser.add_argument("--size", default="672x448", help="the encoder's input")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runtime", default="", help="engines, with commas between them; all that are here")

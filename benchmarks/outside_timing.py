@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import sam_edge
-from sam_edge.profile.timing import measured_frame, measured_points
+from sam_edge.profile.workbench import measured_frame, measured_points
 
 CASES = json.loads(os.environ.get("SAM_EDGE_OUTSIDE", '[["onnxruntime", null, 2, [448, 672]]]'))
 """Engine, precision, threads and size (height, width) of each."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -90,7 +91,11 @@ def add_what(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--threads", metavar="N,...", help="threads of one inference (default: every core)")
     what.add_argument("--sizes", metavar="WxH,...", help="the encoder's inputs (default: three)")
-    what.add_argument("--prompts", metavar="N,...", help="prompts decoded in one call (default: 1,16)")
+    what.add_argument(
+        "--prompts",
+        metavar="N,...",
+        help="prompts decoded in one call (default: 1, and 16 at the first size)",
+    )
     what.add_argument(
         "--video", type=Path, metavar="V", help="what the session sees (default: the demo's clip)"
     )
@@ -102,7 +107,10 @@ def add_what(parser: argparse.ArgumentParser) -> None:
 def add_how(parser: argparse.ArgumentParser) -> None:
     """Add how it is measured, and what is written."""
     parser.add_argument(
-        "--rounds", type=int, metavar="N", help="how often everything has its turn (default: 6)"
+        "--rounds",
+        type=int,
+        metavar="N",
+        help="how often everything has its turn (default: 6, fewer on a slow machine, 4 at least)",
     )
     parser.add_argument(
         "--sustained",
@@ -205,7 +213,9 @@ def plan_of(given: argparse.Namespace) -> Plan:
         standard.engines,
         sizes=tuple(sizes_of("--sizes", given.sizes)) or standard.sizes,
         prompts=tuple(listed("--prompts", given.prompts, int)) or standard.prompts,
+        many=() if given.prompts else standard.many,
         rounds=standard.rounds if given.rounds is None else given.rounds,
+        rounds_s=standard.rounds_s if given.rounds is None else math.inf,
         sustained_s=standard.sustained_s if given.sustained is None else given.sustained,
         video=video,
         gaze=gaze,

@@ -16,7 +16,7 @@ from sam_edge.profile.peak import Peak
 from sam_edge.profile.plan import Engine
 from sam_edge.profile.raw import DECODE, ENCODE, CountingRuntime, RawOperator
 from sam_edge.profile.stages import stages_of
-from sam_edge.profile.timing import measured_frame, measured_points
+from sam_edge.profile.workbench import measured_frame, measured_points
 from sam_edge.runtimes.base import RuntimeOptions
 from sam_edge.segmenter import Segmenter
 

@@ -20,6 +20,8 @@ PARTS = ("cold", "timing", "session", "sustained", "peak", "operators")
 """What a profile consists of, in the order in which it is measured."""
 SIZES = ((448, 672), (448, 448), (224, 224))
 """Input sizes (height, width) where none are asked for: a whole frame, a square, and a close-up."""
+FEWEST_ROUNDS = 4
+"""Rounds that are measured however long they take: an interval draws from them."""
 LEFT_OUT = ("fake", "torch")
 """Engines that are measured only when they are asked for."""
 CHOOSES_THREADS = ("coreml",)
@@ -86,10 +88,14 @@ class Plan:
     """Models on engines."""
     sizes: tuple[tuple[int, int], ...] = SIZES
     """The encoder's inputs (height, width)."""
-    prompts: tuple[int, ...] = (1, 16)
-    """How many prompts are decoded in one call."""
+    prompts: tuple[int, ...] = (1,)
+    """How many prompts are decoded in one call, at every size."""
+    many: tuple[int, ...] = (16,)
+    """The same, at the first size only: what a prompt more costs hardly depends on the size."""
     rounds: int = 6
     """Everything is timed once a round, so that a drift of the machine hits all alike."""
+    rounds_s: float = 80.0
+    """Where the machine is slow no round begins after so many seconds, but for the first `FEWEST_ROUNDS`."""
     block_ms: float = 120.0
     """About how long one thing is timed in a round, milliseconds."""
     cold_starts: int = 2
@@ -113,7 +119,11 @@ class Plan:
             raise InputError("engines: none is given; `sam-edge doctor` says what is installed")
         for size in self.sizes:
             check_size(size)
-        for name, values in (("prompts", self.prompts), ("rounds", (self.rounds,))):
+        for name, values in (
+            ("prompts", self.prompts),
+            ("rounds", (self.rounds,)),
+            ("many", (1, *self.many)),
+        ):
             if not values or min(values) < 1:
                 raise InputError(f"{name}: {values} is not accepted; give 1 or more")
         if not self.sustained_s >= 0:
@@ -128,7 +138,7 @@ class Plan:
             Case(engine, size, prompts)
             for size in self.sizes
             for engine in self.engines
-            for prompts in (0, *self.prompts)
+            for prompts in (0, *self.prompts, *(self.many if size == self.sizes[0] else ()))
         ]
 
 

@@ -125,6 +125,11 @@ def timing(found: Findings) -> Generator[str]:
     """Time encoding and decoding."""
     found.timing = Timing(found.plan, broken=found.broken, energy=found.energy, noise=found.noise)
     yield from found.timing.run()
+    if 0 < found.timing.rounds < found.plan.rounds:
+        found.notes.append(
+            f"timing: {found.timing.rounds} of {found.plan.rounds} rounds, for {found.plan.rounds_s:g} s were over; "
+            "`--rounds` measures them all"
+        )
 
 
 def session(found: Findings) -> Generator[str]:

@@ -17,8 +17,8 @@ from sam_edge.profile.opened import open_engine
 from sam_edge.profile.plan import Engine
 from sam_edge.profile.power import PowerMeter
 from sam_edge.profile.statistics import Ratio, ratio
-from sam_edge.profile.timing import measured_frame
 from sam_edge.profile.usage import Usage, UsageMeter
+from sam_edge.profile.workbench import measured_frame
 
 CLOCK = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
 THERMAL = Path("/sys/class/thermal")

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
+from sam_edge.profile.apart import Apart
 from sam_edge.profile.energy import EnergyMeter
 from sam_edge.profile.failures import reason
 from sam_edge.profile.noise import NoiseMeter
-from sam_edge.profile.opened import Clocked, open_clocked
-from sam_edge.profile.plan import Case, Engine, Plan
+from sam_edge.profile.plan import FEWEST_ROUNDS, Case, Engine, Plan
 from sam_edge.profile.statistics import Summary, summarise
-from sam_edge.profile.usage import Usage, UsageMeter
-from sam_edge.segmenter import Embedding, Segmenter
+from sam_edge.profile.usage import Usage
+from sam_edge.profile.workbench import Block
 
-FRAME = (720, 1280)
-"""(height, width) of the frame that is encoded, pixels."""
-FEWEST_CALLS, MOST_CALLS = 3, 25
-"""Calls of one thing in a round. Others had the caches and the threads before; the median of three calls after one that
-does not count is hardly one that still pays for it."""
+ROUNDS_OF_A_PROCESS = 3
+"""Rounds after which engines have new processes. Where memory comes to lie differs from process to process, and with it
+the speed, by a few per cent: a median over several comes out the same again (Kalibera and Jones, Rigorous Benchmarking
+in Reasonable Time, ISMM 2013)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,40 +49,17 @@ class Series:
     """The calls of one case as they come in."""
 
     case: Case
-    call: Callable[[], object] | None = None
-    clock: Clocked | None = None
     ran_as: str | None = None
-    total_ms: list[float] = field(default_factory=list)
-    engine_ms: list[float] = field(default_factory=list)
-    rounds: list[int] = field(default_factory=list)
-    usage: Usage | None = None
+    blocks: list[tuple[int, Block]] = field(default_factory=list)
+    """The round of each, and what was measured in it."""
     failed: str | None = None
-
-    def block(self, number: int, target_ms: float, energy: EnergyMeter | None) -> None:
-        """Call once without a clock, so that caches and threads are this model's, then for about `target_ms`."""
-        if self.call is None or self.clock is None or self.failed is not None:
-            return
-        try:
-            self.call()
-            meter, until = UsageMeter(energy), time.perf_counter() + target_ms / 1e3
-            for done in range(MOST_CALLS):
-                begun = time.perf_counter()
-                if done >= FEWEST_CALLS and begun >= until:
-                    break
-                self.call()
-                self.total_ms.append(1e3 * (time.perf_counter() - begun))
-                self.engine_ms.append(self.clock.last_ms)
-                self.rounds.append(number)
-            used = meter.lap()
-        except Exception as error:  # an engine of another package may raise anything; the others are to go on
-            self.failed = reason(error)
-            return
-        self.usage = used if self.usage is None else self.usage + used
 
     def row(self) -> TimedRow:
         """Sum up what there is so far."""
-        count = min(len(self.total_ms), len(self.engine_ms), len(self.rounds))
-        total_ms, engine_ms, rounds = self.total_ms[:count], self.engine_ms[:count], self.rounds[:count]
+        total_ms = [took_ms for _, block in self.blocks for took_ms in block.total_ms]
+        engine_ms = [took_ms for _, block in self.blocks for took_ms in block.engine_ms]
+        rounds = [number for number, block in self.blocks for _ in block.total_ms]
+        used = [block.usage for _, block in self.blocks]
         return TimedRow(
             case=self.case,
             ran_as=self.ran_as,
@@ -94,7 +67,7 @@ class Series:
             engine=summarise(engine_ms, rounds),
             samples_ms=tuple(total_ms),
             rounds=tuple(rounds),
-            usage=self.usage or Usage(),
+            usage=sum(used[1:], used[0]) if used else Usage(),
             failed=self.failed,
         )
 
@@ -117,76 +90,75 @@ class Timing:
         self._energy = energy
         self._noise = noise
         self._series = [Series(case, failed=broken.get(case.engine)) for case in plan.cases()]
+        self.rounds = 0
+        """Rounds that were begun."""
 
     def run(self) -> Generator[str]:
         """Measure; says what comes next before each step."""
-        frame = measured_frame()
-        models: list[Segmenter] = []
+        benches: dict[Engine, Apart] = {}
+        order, until = random.Random(0), time.perf_counter() + self._plan.rounds_s
         try:
-            for group in self._groups():
-                first = group[0]
-                if first.failed is None:
-                    yield f"opening {first.case.engine.label}, {first.case.size_text}"
-                    models += opened(group, frame)
-            order = random.Random(0)
             for number in range(self._plan.rounds):
+                if number >= FEWEST_ROUNDS and time.perf_counter() >= until:
+                    break
+                if number % ROUNDS_OF_A_PROCESS == 0:
+                    close_all(benches)
+                    yield from self._open(benches)
+                self.rounds += 1
                 yield f"round {number + 1} of {self._plan.rounds}"
                 self._noise.look()
                 for series in order.sample(self._series, len(self._series)):
-                    series.block(number, self._plan.block_ms, self._energy)
+                    if series.failed is None:
+                        time_block(benches[series.case.engine], series, number, self._plan.block_ms)
         finally:
-            for model in models:
-                model.close()
+            close_all(benches)
 
     def rows(self) -> tuple[TimedRow, ...]:
         """Sum up what there is so far."""
         return tuple(series.row() for series in self._series)
 
-    def _groups(self) -> Iterable[list[Series]]:
-        """Put together what shares a model: engines keep few sizes open, so each size has one of its own."""
+    def _open(self, benches: dict[Engine, Apart]) -> Generator[str]:
+        """Start a process for each engine that works, and open its models."""
+        groups = {
+            model: group
+            for model, group in self._groups().items()
+            if any(one.failed is None for one in group)
+        }
+        # All at once, so that they import side by side.
+        benches.update(
+            {engine: Apart(engine, self._energy) for engine in dict.fromkeys(one for one, _ in groups)}
+        )
+        for (engine, size), group in groups.items():
+            yield f"opening {engine.label}, {group[0].case.size_text}"
+            open_group(benches[engine], size, group)
+
+    def _groups(self) -> dict[tuple[Engine, tuple[int, int]], list[Series]]:
+        """Put together what shares a model."""
         groups: dict[tuple[Engine, tuple[int, int]], list[Series]] = {}
         for series in self._series:
             groups.setdefault((series.case.engine, series.case.size), []).append(series)
-        return groups.values()
+        return groups
 
 
-def opened(group: Sequence[Series], frame: NDArray[np.uint8]) -> list[Segmenter]:
-    """Open the model of a group and give each of its series something to call; a failure is noted in all of them."""
-    case = group[0].case
+def close_all(benches: dict[Engine, Apart]) -> None:
+    """End every process."""
+    while benches:
+        benches.popitem()[1].close()
+
+
+def open_group(bench: Apart, size: tuple[int, int], group: list[Series]) -> None:
+    """Open the model that a group shares; a failure is noted in all of them."""
     try:
-        model, clock = open_clocked(case.engine)
-        embedding = model.encode(frame, size=case.size)
-    except Exception as error:  # as in Series.block
-        for series in group:
-            series.failed = reason(error)
-        return []
+        ran_as, failed = bench.open(size), None
+    except Exception as error:  # an engine of another package may raise anything; the others are to go on
+        ran_as, failed = None, reason(error)
     for series in group:
-        series.clock, series.ran_as = clock, clock.precision
-        series.call = call_of(series.case, model, embedding, frame)
-    return [model]
+        series.ran_as, series.failed = ran_as or series.ran_as, series.failed or failed
 
 
-def call_of(
-    case: Case, model: Segmenter, embedding: Embedding, frame: NDArray[np.uint8]
-) -> Callable[[], object]:
-    """Make the call that is timed: what an app would write."""
-    if not case.prompts:
-        return lambda: model.encode(frame, size=case.size)
-    points = measured_points(case.prompts)
-    return lambda: model.decode(embedding, points=points)
-
-
-def measured_frame() -> NDArray[np.uint8]:
-    """Make the frame that is encoded: shades and noise, RGB uint8 (720, 1280, 3). Speed does not depend on content."""
-    height, width = FRAME
-    y, x = np.mgrid[0:height, 0:width]
-    shades = np.stack([255 * x / width, 255 * y / height, 127 + 127 * np.sin(x / 40) * np.cos(y / 30)], -1)
-    noise = np.random.default_rng(0).normal(0, 8, (height, width, 3))
-    return np.clip(shades + noise, 0, 255).astype(np.uint8)
-
-
-def measured_points(count: int) -> NDArray[np.float64]:
-    """Spread prompts of one point each over the frame: (count, 1, 2) pixels."""
-    height, width = FRAME
-    places = (np.arange(count) + 0.5) / count
-    return np.stack([places * width, (0.2 + 0.6 * places) * height], axis=-1)[:, None]
+def time_block(bench: Apart, series: Series, number: int, target_ms: float) -> None:
+    """Let one case have its turn in a round."""
+    try:
+        series.blocks.append((number, bench.block(series.case, target_ms)))
+    except Exception as error:  # as in open_group
+        series.failed = reason(error)

@@ -21,6 +21,7 @@ from sam_edge.profile.statistics import Ratio, summarise
 from sam_edge.profile.sustained import Second, SustainedRow
 from sam_edge.profile.timing import TimedRow
 from sam_edge.profile.usage import Usage
+from sam_edge.profile.workbench import Workbench
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
 FAKE = Engine(DEFAULT_BUNDLE, "fake", None, 1)
@@ -35,8 +36,9 @@ def fake() -> Engine:
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> Plan:
-    """Everything, as short as it can be, on the fake engine."""
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """Everything, as short as it can be, on the fake engine, which tests may change: it is timed in this process."""
+    monkeypatch.setattr("sam_edge.profile.timing.Apart", Workbench)
     frames = tmp_path / "clip"
     frames.mkdir()
     for index in range(8):
@@ -51,6 +53,7 @@ def plan(tmp_path: Path) -> Plan:
         (FAKE,),
         sizes=((64, 64),),
         prompts=(1, 2),
+        many=(),
         rounds=2,
         block_ms=0.1,
         cold_starts=1,

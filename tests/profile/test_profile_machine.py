@@ -19,8 +19,8 @@ from sam_edge.profile.plan import Engine
 from sam_edge.profile.power import PowerMeter, battery_watts, combined_watts
 from sam_edge.profile.statistics import Ratio
 from sam_edge.profile.sustained import SustainedRow, celsius, slower
-from sam_edge.profile.timing import measured_frame, measured_points
 from sam_edge.profile.usage import Usage, UsageMeter
+from sam_edge.profile.workbench import measured_frame, measured_points
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
 

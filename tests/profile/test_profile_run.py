@@ -11,6 +11,7 @@ import pytest
 
 from sam_edge.errors import EngineError, InputError
 from sam_edge.profile import Engine, Plan, choose_engines, profile
+from sam_edge.profile.plan import FEWEST_ROUNDS
 from sam_edge.profile.report import Report
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import DEFAULT_BUNDLE
@@ -50,6 +51,20 @@ def test_every_round_has_a_turn_of_everything(plan: Plan) -> None:
     report = profile(replace(plan, parts=("timing",), rounds=3))
     assert all(set(row.rounds) == {0, 1, 2} for row in report.timed)
     assert all(list(row.rounds) == sorted(row.rounds) for row in report.timed)
+
+
+def test_many_prompts_are_timed_at_the_first_size(plan: Plan) -> None:
+    cases = replace(plan, sizes=((64, 64), (96, 64)), prompts=(1,), many=(16, 32)).cases()
+    assert [(case.size, case.prompts) for case in cases] == [
+        *(((64, 64), prompts) for prompts in (0, 1, 16, 32)),
+        *(((96, 64), prompts) for prompts in (0, 1)),
+    ]
+
+
+def test_a_slow_machine_has_fewer_rounds_and_a_note(plan: Plan) -> None:
+    report = profile(replace(plan, parts=("timing",), rounds=9, rounds_s=0.0))
+    assert all(set(row.rounds) == set(range(FEWEST_ROUNDS)) for row in report.timed)
+    assert any(note.startswith(f"timing: {FEWEST_ROUNDS} of 9 rounds") for note in report.notes)
 
 
 def test_only_what_is_asked_for(plan: Plan) -> None:
@@ -131,7 +146,7 @@ def test_ctrl_c_in_the_middle_of_a_call(plan: Plan, monkeypatch: pytest.MonkeyPa
 
     def interrupted(self: Fake, image: object) -> object:
         calls.append(1)
-        if len(calls) == 6:
+        if len(calls) == 60:
             raise KeyboardInterrupt
         return encode(self, image)  # type: ignore[arg-type]
 
@@ -159,6 +174,7 @@ def test_no_leave_to_read_energy_is_a_note(plan: Plan, monkeypatch: pytest.Monke
         ({"sizes": ((100, 100),)}, "size"),
         ({"prompts": (0,)}, "prompts"),
         ({"rounds": 0}, "rounds"),
+        ({"many": (0,)}, "many"),
         ({"sustained_s": float("nan")}, "sustained"),
         ({"parts": ("timing", "dancing")}, "dancing"),
     ],
