@@ -1,10 +1,12 @@
 """Is the profile right? Its own figures beside outside timings of the same calls, twice over, and what tracing costs.
 
-    python benchmarks/bench_profile.py [--turns 12] [--runtime NAME,...] [--only agree,repeat,trace,whole] [--json FILE]
+    python benchmarks/bench_profile.py [--turns 24] [--runtime NAME,...] [--only PART,...] [--json FILE]
 
-agree   the profile's medians of encode and decode beside pytest-benchmark's of the same calls. A round of the one and
-        a process of the other take turns, so that a drift of the machine hits both.
-repeat  two whole runs of `sam-edge profile --only timing`, one after the other: how far each row is from itself.
+agree   the profile's medians of encode and decode beside pytest-benchmark's of the same calls. Blocks of the one and
+        of the other follow each other, each in a process of its own, so that a drift of the machine hits both.
+turns   two runs of the profile's timing whose rounds take turns: how far each row is from itself.
+repeat  two whole runs of `sam-edge profile --only timing`, one after the other: the same, and what the machine's own
+        speed did meanwhile.
 trace   two sessions on the same frames, one traced and one not, step by step in turns; and what a span costs.
 whole   the wall time of `sam-edge profile` as it comes.
 
@@ -16,37 +18,38 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from bench_engines import Asked
+from outside_timing import Outside
 
 import sam_edge
 from sam_edge.cli.options import sizes_of
 from sam_edge.gaze.recordings import read
 from sam_edge.media.frames import open_frames
+from sam_edge.profile.apart import Apart
 from sam_edge.profile.compare import compare
+from sam_edge.profile.energy import EnergyMeter
 from sam_edge.profile.environment import gather_machine
 from sam_edge.profile.noise import NoiseMeter
-from sam_edge.profile.plan import CLIP, GAZE, Engine, Plan, choose_engines
+from sam_edge.profile.plan import CLIP, GAZE, Case, Engine, Plan, choose_engines
 from sam_edge.profile.statistics import Ratio, interval, medians, ratio
-from sam_edge.profile.timing import Timing
+from sam_edge.profile.timing import ROUNDS_OF_A_PROCESS, Timing
+from sam_edge.profile.workbench import Block
 from sam_edge.stream import GazeSession
 from sam_edge.stream.playback import GazeFeed
 from sam_edge.stream.trace import Tracer
 
-HERE = Path(__file__).resolve().parent
-OUTSIDE = HERE / "outside_timing.py"
 WITHIN, TRACING, WHOLE_S = 0.05, 0.01, 180.0
 STEPS, SPANS = 96, 200_000
 Row = tuple[str, str | None, int]
@@ -72,34 +75,47 @@ def over(own: Samples, outside: Samples) -> Ratio:
 
 
 def agree(given: argparse.Namespace) -> Iterator[Asked]:
-    """Let the profile's rounds and outside processes take turns."""
-    engines, size = choose_engines(runtimes=given.runtime, threads=[given.threads]), given.size
-    timing = Timing(
-        Plan(engines, sizes=(size,), rounds=given.turns, rounds_s=math.inf),
-        broken={},
-        energy=None,
-        noise=NoiseMeter(),
-    )
+    """Let every block of the profile and an outside timing of the same call follow each other."""
     outside: dict[Row, Samples] = {}
-    turn = 0
-    for said in timing.run():
-        # Before the first round there is nothing to take turns with; then an outside process between any two.
-        if said.startswith("round") and turn < given.turns:
-            for row, times_ms in outside_times(engines, size).items():
-                outside.setdefault(row, Samples()).add(times_ms, turn)
-            turn += 1
+
+    class Beside(Apart):
+        """A process of the profile, and one of pytest-benchmark beside it."""
+
+        def __init__(self, engine: Engine, energy: EnergyMeter | None = None) -> None:
+            super().__init__(engine, energy)
+            self._engine, self._asked = engine, 0
+            self._outside = Outside(engine, given.size, 3 * ROUNDS_OF_A_PROCESS)
+
+        def block(self, case: Case, target_ms: float) -> Block:
+            # Who is first changes, so that none has the caches of the other always.
+            self._asked += 1
+            if self._asked % 2:
+                self._outside.time(case.prompts)
+            block = super().block(case, target_ms)
+            if not self._asked % 2:
+                self._outside.time(case.prompts)
+            return block
+
+        def close(self) -> None:
+            super().close()
+            for prompts, times_ms in self._outside.close():
+                row = outside.setdefault((self._engine.runtime, self._engine.precision, prompts), Samples())
+                row.add(times_ms, max(row.turns, default=-1) + 1)
+
+    timing = timing_of(given, Beside)
+    for _ in timing.run():
+        pass
     print(f"{'ms, medians':<46}{'profile':>10}{'outside':>10}{'ratio':>8}{'95 %':>16}")
     worst = 1.0
     for one in timing.rows():
         if one.failed:
             raise SystemExit(f"{one.case.label}: {one.failed}")
-        engine = one.case.engine
         own = Samples(list(one.samples_ms), list(one.rounds))
-        other = outside[engine.runtime, engine.precision, one.case.prompts]
-        found = over(own, other)
-        worst = max(worst, found.value, 1 / found.value)
-        medians = f"{np.median(own.times_ms):>10.2f}{np.median(other.times_ms):>10.2f}"
-        print(f"{one.case.label:<46}{medians}{found.value:>8.3f}{found.low:>9.3f}-{found.high:.3f}")
+        engine = one.case.engine
+        worst = max(
+            worst,
+            printed(one.case.label, own, outside[engine.runtime, engine.precision, one.case.prompts]),
+        )
     yield Asked(
         "profile beside pytest-benchmark, the worst row",
         "within 5 %",
@@ -108,36 +124,34 @@ def agree(given: argparse.Namespace) -> Iterator[Asked]:
     )
 
 
-def outside_times(engines: tuple[Engine, ...], size: tuple[int, int]) -> dict[Row, list[float]]:
-    """Have pytest-benchmark time every row in a process of its own."""
-    cases = [(one.runtime, one.precision, one.threads, size) for one in engines]
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "outside.json"
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                str(OUTSIDE),
-                "-q",
-                "-p",
-                "no:cacheprovider",
-                f"--benchmark-json={out}",
-            ],
-            env={**os.environ, "SAM_EDGE_OUTSIDE": json.dumps(cases)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise SystemExit(f"{OUTSIDE.name} failed:\n{done.stdout}{done.stderr}")
-        content = json.loads(out.read_text(encoding="utf-8"))
-    found: dict[Row, list[float]] = {}
-    for one in content["benchmarks"]:
-        runtime, precision = one["params"]["opened"][:2]
-        times_ms = [1e3 * seconds for seconds in one["stats"]["data"]]
-        found[runtime, precision, one["extra_info"]["prompts"]] = times_ms
-    return found
+def timing_of(given: argparse.Namespace, bench: type[Apart] = Apart) -> Timing:
+    """Prepare the profile's timing at one size."""
+    engines = choose_engines(runtimes=given.runtime, threads=[given.threads])
+    plan = Plan(engines, sizes=(given.size,), rounds=given.turns, rounds_s=math.inf)
+    return Timing(plan, broken={}, energy=None, noise=NoiseMeter(), bench=bench)
+
+
+def turns(given: argparse.Namespace) -> Iterator[Asked]:
+    """Let two runs of the timing take turns, round by round."""
+    first, second = timing_of(given), timing_of(given)
+    for _ in zip_longest(first.run(), second.run()):
+        pass
+    print(f"{'ms, medians':<46}{'first':>10}{'second':>10}{'ratio':>8}{'95 %':>16}")
+    worst = 1.0
+    for one, other in zip(first.rows(), second.rows(), strict=True):
+        if one.failed or other.failed:
+            raise SystemExit(f"{one.case.label}: {one.failed or other.failed}")
+        before, after = (Samples(list(row.samples_ms), list(row.rounds)) for row in (one, other))
+        worst = max(worst, printed(one.case.label, before, after))
+    yield Asked("two runs in turns, the worst row", "within 5 %", percent(worst - 1), worst <= 1 + WITHIN)
+
+
+def printed(label: str, one: Samples, other: Samples) -> float:
+    """Print a row; returns how many times as long the slower one took."""
+    found = over(one, other)
+    medians = f"{np.median(one.times_ms):>10.2f}{np.median(other.times_ms):>10.2f}"
+    print(f"{label:<46}{medians}{found.value:>8.3f}{found.low:>9.3f}-{found.high:.3f}")
+    return max(found.value, 1 / found.value)
 
 
 def repeat(given: argparse.Namespace) -> Iterator[Asked]:
@@ -154,7 +168,7 @@ def repeat(given: argparse.Namespace) -> Iterator[Asked]:
     print(found.table())
     worst = max(max(row.ratio.value, 1 / row.ratio.value) for row in found.rows)
     yield Asked(
-        "two runs of the profile, the worst row", "within 5 %", percent(worst - 1), worst <= 1 + WITHIN
+        "two runs one after the other, the worst row", "within 5 %", percent(worst - 1), worst <= 1 + WITHIN
     )
 
 
@@ -239,6 +253,7 @@ def percent(share: float) -> str:
 
 PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Asked]]] = {
     "agree": agree,
+    "turns": turns,
     "repeat": repeat,
     "trace": trace,
     "whole": whole,
@@ -250,7 +265,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--turns", type=int, default=12, help="rounds of the profile, and outside processes")
+    parser.add_argument("--turns", type=int, default=24, help="rounds of the profile, and outside processes")
     parser.add_argument("--size", default="672x448", help="the encoder's input")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runtime", default="", help="engines, with commas between them; all that are here")

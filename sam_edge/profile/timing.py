@@ -76,7 +76,13 @@ class Timing:
     """All cases of a plan. Results can be asked for at any moment."""
 
     def __init__(
-        self, plan: Plan, *, broken: dict[Engine, str], energy: EnergyMeter | None, noise: NoiseMeter
+        self,
+        plan: Plan,
+        *,
+        broken: dict[Engine, str],
+        energy: EnergyMeter | None,
+        noise: NoiseMeter,
+        bench: type[Apart] | None = None,
     ) -> None:
         """Prepare; nothing is opened yet.
 
@@ -85,7 +91,9 @@ class Timing:
             broken: engines that are known not to work, and why; they are not opened.
             energy: the machine's counters, where there are any.
             noise: looks at the machine once a round.
+            bench: where an engine's models are opened and called; None is a process of its own.
         """
+        self._bench = bench or Apart
         self._plan = plan
         self._energy = energy
         self._noise = noise
@@ -126,7 +134,7 @@ class Timing:
         }
         # All at once, so that they import side by side.
         benches.update(
-            {engine: Apart(engine, self._energy) for engine in dict.fromkeys(one for one, _ in groups)}
+            {engine: self._bench(engine, self._energy) for engine in dict.fromkeys(one for one, _ in groups)}
         )
         for (engine, size), group in groups.items():
             yield f"opening {engine.label}, {group[0].case.size_text}"

@@ -5,9 +5,7 @@ The newest picture wins. Each is looked at, and is gone: none is kept, written o
 
 from __future__ import annotations
 
-import logging
 import math
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -23,6 +21,7 @@ from sam_edge.gaze.webcam.sight import Screen
 from sam_edge.gaze.webcam.source import CLICK_DEG, WANDER_DEG_PER_S, Gazer
 from sam_edge.gaze.webcam.tracker import Face as FoundFace
 from sam_edge.serve import protocol
+from sam_edge.serve.client_thread import ClientThread
 from sam_edge.serve.eye_calibration import Sitting
 from sam_edge.serve.eye_messages import (
     Calibrate,
@@ -53,10 +52,9 @@ REMEMBERED = 30
 FIRST_INTERVAL_MS = 33.0
 REST = 1.0
 """Between faces the thread rests so many times as long as the last one took of a core: at most half a core in use."""
-LOG = logging.getLogger("sam_edge.serve")
 
 
-class EyeCamera:
+class EyeCamera(ClientThread):
     """Looks at the newest face of one client, one after the other. `say` is called from its thread."""
 
     def __init__(
@@ -77,8 +75,8 @@ class EyeCamera:
             metrics: counts what becomes of faces.
             name: of the thread.
         """
+        super().__init__(say, name)
         self._sight = sight
-        self._say = say
         self._most_pixels = most_pixels
         self._metrics = metrics
         self._gazer: Gazer | None = None
@@ -90,12 +88,9 @@ class EyeCamera:
         self._faces = 0
         self._learned = False
         self._rested_s = 0.0
-        self._changed = threading.Condition()
         self._face: tuple[Face, int] | None = None
         self._told: deque[EyeRequest] = deque()
-        self._stop = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._begin()
 
     def tell(self, message: EyeRequest, at_ns: int) -> None:
         """Take a message that came at a time of the server's clock; a face that waits is let go for a newer one.
@@ -114,27 +109,13 @@ class EyeCamera:
                 self._told.append(message)
             self._changed.notify_all()
 
-    def stop(self) -> None:
-        """Let the thread end after what it does now, without waiting for it."""
-        with self._changed:
-            self._stop = True
-            self._changed.notify_all()
-
-    def join(self, timeout_s: float = 15.0) -> None:
-        """Wait until the thread has ended."""
-        self._thread.join(timeout_s)
-
     def _run(self) -> None:
-        try:
-            # Numbers out of a kept calibration may be of any size; what overflows counts as not seen.
-            with np.errstate(all="ignore"):
-                while self._turn():
-                    pass
-        except Exception:  # a fault of the server's own: the client is told, and the others go on
-            LOG.exception("a client's eye camera failed")
-            self._say(Fault(Code.ENGINE, "server: an internal error; its log says more", fatal=True))
-        finally:
-            self._gazer = None
+        # Numbers out of a kept calibration may be of any size; what overflows counts as not seen.
+        with np.errstate(all="ignore"):
+            super()._run()
+
+    def _end(self) -> None:
+        self._gazer = None
 
     def _turn(self) -> bool:
         """Do what is to be done next; False when that is to end."""
@@ -213,7 +194,7 @@ class EyeCamera:
     def _calibrate(self, message: Calibrate) -> None:
         gazer, action = self._open, message.action
         if action is CalibrationAction.BEGIN:
-            self._begin(gazer)
+            self._begin_sitting(gazer)
             self._say(Calibrated(action))
         elif action is CalibrationAction.RESTORE:
             gazer.calibration = _restored(message.kept, gazer.screen)
@@ -235,7 +216,7 @@ class EyeCamera:
             self._go_back(gazer)
             self._say(Calibrated(action))
 
-    def _begin(self, gazer: Gazer) -> None:
+    def _begin_sitting(self, gazer: Gazer) -> None:
         if self._before is None:
             self._before = (gazer.calibration, gazer.drift)
         gazer.calibration, gazer.drift = None, _fresh_drift(gazer.screen)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from sam_edge.errors import SamEdgeError
 from sam_edge.segmenter import Segmenter
 from sam_edge.serve import protocol
+from sam_edge.serve.client_thread import ClientThread
 from sam_edge.serve.messages import (
     Action,
     Answer,
@@ -47,7 +46,6 @@ EARLIEST = 0.7
 """Frames may come by so much of the granted interval after the one before: cameras have intervals of their own."""
 TRIGGERS_KEPT = 64
 """Triggers that wait, at most."""
-LOG = logging.getLogger("sam_edge.serve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ class Arrived:
     """The server's clock."""
 
 
-class Viewer:
+class Viewer(ClientThread):
     """Looks at the newest frame of one client, one after the other. `say` is called from the viewer's thread."""
 
     def __init__(
@@ -87,12 +85,12 @@ class Viewer:
             crowd: those who share the model.
             name: of the thread.
         """
+        super().__init__(say, name)
         self.sight = Sight()
         self._model = model
         self._wanted = hello.wanted
         self._px_per_deg = hello.px_per_deg
         self._size = hello.size
-        self._say = say
         self._warm_up = warm_up
         self._most_pixels = most_pixels
         self._metrics = metrics
@@ -107,12 +105,9 @@ class Viewer:
         self._newest_ns: int | None = None
         self._fed_ns: int | None = None
         self._pinch: Pinch | None = None
-        self._changed = threading.Condition()
         self._frame: Arrived | None = None
         self._triggers: deque[Trigger] = deque()
-        self._stop = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._begin()
 
     def frame(self, frame: Frame, at_ns: int) -> None:
         """Take a frame; one that waits is skipped for it, and it is skipped itself when it comes too soon."""
@@ -149,26 +144,6 @@ class Viewer:
     def ping(self, ping: Ping) -> None:
         """Note what the client knows of the clocks."""
         self._offset_ns = None if ping.uncertainty_ns is None else ping.offset_ns
-
-    def stop(self) -> None:
-        """Let the thread end after what it does now, without waiting for it."""
-        with self._changed:
-            self._stop = True
-            self._changed.notify_all()
-
-    def join(self, timeout_s: float = 15.0) -> None:
-        """Wait until the thread has ended."""
-        self._thread.join(timeout_s)
-
-    def _run(self) -> None:
-        try:
-            while self._turn():
-                pass
-        except Exception:  # a fault of the server's own: the client is told, and the others go on
-            LOG.exception("a client's session failed")
-            self._say(Fault(Code.ENGINE, "server: an internal error; its log says more", fatal=True))
-        finally:
-            self._close_session()
 
     def _turn(self) -> bool:
         """Do what is to be done next; False when that is to end."""
@@ -322,11 +297,11 @@ class Viewer:
             waiting, self._frame = self._frame, None
         if waiting is not None:
             self._skip(waiting.frame, SkipReason.RESTARTED)
-        self._close_session()
+        self._end()
         self._session_number += 1
         self._fed_ns = None
 
-    def _close_session(self) -> None:
+    def _end(self) -> None:
         if self._session is not None:
             self._session.close()
             self._session = None
