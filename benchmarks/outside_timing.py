@@ -30,7 +30,7 @@ SIZE = tuple(GIVEN.get("size", (448, 672)))
 CALLS = {1: (9, 5)}
 """Calls that count, and those before that do not, by prompts: about as many as in a block of the profile, for a burst
 after a pause may be faster than what goes on and on."""
-OTHERWISE = (3, 1)
+OTHERWISE = (3, 2)
 
 
 class Outside:

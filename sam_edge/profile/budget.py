@@ -195,7 +195,7 @@ class Advisor:
             raise InputError(f"labelled: {labelled} holds no picture with a thing of 400 pixels or more")
         self._budget_ms = budget_ms
         self._plan = Plan(
-            tuple(engines), sizes=tuple(sizes), prompts=(1,), rounds=ROUNDS, video=video, gaze=gaze
+            tuple(engines), sizes=tuple(sizes), prompts=(1,), many=(), rounds=ROUNDS, video=video, gaze=gaze
         )
         self._noise = NoiseMeter()
         self._found: dict[Key, Candidate] = {
@@ -223,10 +223,18 @@ class Advisor:
             self._budget_ms, len(self._pictures), candidates, best_of(candidates), self._noise.noise()
         )
 
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """The encoder's inputs (height, width) that are tried."""
+        return self._plan.sizes
+
+    def timed(self, size: tuple[int, int]) -> Plan:
+        """Say what is timed of a size: a frame costs one encoding and one prompt."""
+        return replace(self._plan, sizes=(size,))
+
     def _time(self, size: tuple[int, int]) -> Generator[str]:
         """Time one size on all engines."""
-        plan = replace(self._plan, sizes=(size,))
-        timing = Timing(plan, broken={}, energy=None, noise=self._noise)
+        timing = Timing(self.timed(size), broken={}, energy=None, noise=self._noise)
         yield from timing.run()
         for row in timing.rows():
             self._note(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ import numpy as np
 PROC_STAT = Path("/proc/stat")
 FIXED_WORK = bytes(2 << 20)
 """Hashed on one core again and again: it always takes the same time on a machine that is left alone."""
+WORKS = 5
+"""The best of so many counts: it is looked for what slows everything, not for what comes between once."""
 OTHERS_SHARE, SPREAD, DRIFT = 0.05, 1.15, 1.05
 """Above these a machine counts as busy: share of the cores that others had, 95th percentile of the fixed work over its
 median, and how much slower it was in the last third than in the first."""
@@ -61,9 +64,12 @@ class NoiseMeter:
 
     def look(self) -> None:
         """Time the fixed piece of work."""
-        begun = time.perf_counter()
-        hashlib.sha256(FIXED_WORK).digest()
-        self._work_ms.append(1e3 * (time.perf_counter() - begun))
+        best_s = math.inf
+        for _ in range(WORKS):
+            begun = time.perf_counter()
+            hashlib.sha256(FIXED_WORK).digest()
+            best_s = min(best_s, time.perf_counter() - begun)
+        self._work_ms.append(1e3 * best_s)
 
     def noise(self) -> Noise:
         """Sum up since the start."""

@@ -115,6 +115,13 @@ def test_masks_are_judged_once_whatever_the_threads(plan: Plan, fake: Engine) ->
     assert sum(text.startswith("quality of 224x224: picture 1") for text in said) == 1
 
 
+def test_a_frame_costs_one_prompt(plan: Plan, fake: Engine) -> None:
+    advisor = Advisor(
+        [fake], 33.0, sizes=[(224, 224), (448, 448)], pictures=1, video=plan.video, gaze=plan.gaze
+    )
+    assert {case.prompts for size in advisor.sizes for case in advisor.timed(size).cases()} == {0, 1}
+
+
 def test_nothing_within_the_budget(advice: Advice, tmp_path: Path) -> None:
     nothing = replace(advice, chosen=None)
     assert "nothing keeps to 33 ms" in advice_table(nothing)

@@ -250,3 +250,13 @@ class TestKeptOpen:
         with pytest.raises(BundleError):
             kept.get((1, 1), fail)
         assert kept.get((1, 1), lambda: 7) == 7
+
+
+def test_threads_of_onnxruntime_leave_the_cores_to_the_next_session(bundle: Bundle) -> None:
+    """The decoder has threads of its own, and they want the cores when the encoder is done."""
+    from sam_edge.runtimes.onnxruntime import OnnxRuntime
+
+    runtime = OnnxRuntime(bundle, RuntimeOptions(threads=2))
+    for role in ("encoder", "decoder"):
+        settings = runtime._settings(role, {})
+        assert settings.get_session_config_entry("session.force_spinning_stop") == "1"
