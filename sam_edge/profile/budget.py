@@ -297,9 +297,10 @@ class Advisor:
         return [one for one in made if one.encode_every > 1]
 
     def _promising(self) -> list[Candidate]:
-        """List what was timed and judged, the best masks first."""
-        known = [one for one in self._found.values() if one.frame_ms is not None and one.iou is not None]
-        return sorted(known, key=lambda one: (-(one.iou or 0.0), one.frame_ms or 0.0))
+        """List what was timed and judged, the most promising first."""
+        return by_promise(
+            [one for one in self._found.values() if one.frame_ms is not None and one.iou is not None]
+        )
 
     def _play(self, candidates: Sequence[Candidate]) -> Generator[str]:
         """Play sessions of what promises most, until one keeps to the budget."""
@@ -332,8 +333,21 @@ class Advisor:
 def best_of(candidates: Sequence[Candidate]) -> Candidate | None:
     """Choose the best masks of those that keep to the budget, else of those that do on average; None when none does."""
     fitting = [one for one in candidates if one.fits] or [one for one in candidates if one.fits_on_average]
-    # Where quality is the same, the faster one.
-    return max(fitting, key=lambda one: (one.iou or 0.0, -(one.frame_ms or 0.0)), default=None)
+    return next(iter(by_promise(fitting)), None)
+
+
+def by_promise(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Sort by quality, the best first. What is within a standard error of the best is as good: of those the fastest."""
+    best = max(candidates, key=lambda one: one.iou or 0.0, default=None)
+    if best is None:
+        return []
+    most, error = best.iou or 0.0, best.quality.iou_error if best.quality is not None else 0.0
+
+    def order(one: Candidate) -> tuple[float, float]:
+        behind = most - (one.iou or 0.0)
+        return behind if behind > error else 0.0, one.frame_ms or 0.0
+
+    return sorted(candidates, key=order)
 
 
 def spacing(frame_ms: float, budget_ms: float) -> int | None:
