@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotInTime
 from typing import BinaryIO, cast
 
 from sam_edge.errors import EngineError
@@ -68,7 +69,7 @@ class Apart:
                 self._first = None
             self._send((method, *arguments))
             well, result = self._reader.submit(pickle.load, self._answers).result(TIMEOUT_S)
-        except TimeoutError as error:
+        except NotInTime as error:  # the builtin one is another class before Python 3.11
             self._process.kill()
             raise EngineError(f"no answer after {TIMEOUT_S:g} s") from error
         except (EOFError, OSError, pickle.UnpicklingError) as error:
