@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from sam_edge.profile.table import aligned, number
 
 REGRESSION = 1.05
 """Slower than this many times is a regression, where nothing else is asked for."""
+ALIKE_ROWS, ALIKE, APART = 4, 0.05, 0.03
+"""When so many rows or more lie within so much of their median, which is so far from 1, it is the machine more likely
+than the program."""
 SAME_MACHINE = ("cpu", "cores", "packages", "features")
 """What two profiles must share for a ratio to be the program's doing alone."""
 
@@ -120,7 +123,7 @@ def compare(first: Path, second: Path, *, allowed: float = REGRESSION) -> Compar
         failed_now=tuple(failed),
         only_first=tuple(name for name in before if name not in after),
         only_second=tuple(name for name in after if name not in before),
-        notes=tuple(differences(base, newer)),
+        notes=(*differences(base, newer), *alike(rows)),
         allowed=allowed,
     )
 
@@ -171,6 +174,19 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator
             yield f"the {name} profile was interrupted"
         if (content.get("noise") or {}).get("busy"):
             yield f"the machine was busy during the {name} profile"
+
+
+def alike(rows: Sequence[Compared]) -> Iterator[str]:
+    """Say when everything changed in the same way."""
+    ratios = np.array([row.ratio.value for row in rows])
+    if len(ratios) < ALIKE_ROWS:
+        return
+    middle = float(np.median(ratios))
+    if abs(middle - 1) > APART and (abs(ratios / middle - 1) <= ALIKE).all():
+        yield (
+            f"all {len(ratios)} rows changed alike, about {middle:.2f} times: that may be the machine; "
+            "measure both again, one soon after the other"
+        )
 
 
 def changed(one: object, other: object) -> str:

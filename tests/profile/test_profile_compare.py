@@ -60,6 +60,24 @@ def test_noise_is_no_regression(make_row: MakeRow, written: Callable[..., Path])
     assert not row.regressed
 
 
+@pytest.mark.parametrize(
+    ("factors", "said"), [((1.1, 1.08, 1.12, 1.09), True), ((1.1, 1.0, 1.0, 1.0), False)]
+)
+def test_what_changed_alike_may_be_the_machine(
+    factors: tuple[float, ...], said: bool, make_row: MakeRow, written: Callable[..., Path]
+) -> None:
+    rows = [(10.0 * (index + 1), index) for index in range(len(factors))]
+    first = written("a", *(make_row(*around(ms), prompts=index) for ms, index in rows))
+    second = written(
+        "b",
+        *(
+            make_row(*around(factor * ms), prompts=index)
+            for factor, (ms, index) in zip(factors, rows, strict=True)
+        ),
+    )
+    assert ("all 4 rows changed alike, about 1.10 times" in compare(first, second).table()) is said
+
+
 def test_what_fails_now_is_a_regression(make_row: MakeRow, written: Callable[..., Path]) -> None:
     found = compare(written("a", make_row(1.0, 2.0)), written("b", make_row(failed="gone")))
     assert found.failed_now == ("encode 672x448, mobile_sam fake 1 thread",)
