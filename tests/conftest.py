@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,23 @@ HOW_TO_FETCH = "fetch it: python .ci/fetch_models.py (or set SAM_EDGE_MODELS)"
 def repo_dir() -> Path:
     """The checkout that the tests belong to."""
     return REPO
+
+
+@pytest.fixture(scope="session")
+def load_script() -> Callable[[Path], types.ModuleType]:
+    """Import a script by its path: benchmarks, examples and tools are no part of the package."""
+
+    def load(path: Path) -> types.ModuleType:
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        # Dataclasses look for their module there.
+        sys.modules[path.stem] = module
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @pytest.fixture(scope="session")
@@ -150,17 +167,14 @@ def upstream(models_dir: Path, checkpoint: Path) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def original(repo_dir: Path, checkpoint: Path) -> Iterator[Any]:
+def original(
+    repo_dir: Path, checkpoint: Path, load_script: Callable[[Path], types.ModuleType]
+) -> Iterator[Any]:
     """PyPI's `segment-anything` with the official weights of MobileSAM: `benchmarks/reference_masks.py`."""
     pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[export]'")
     if importlib.util.find_spec("segment_anything") is None:
         pytest.skip("needs segment-anything: pip install 'sam-edge[test]'")
-    path = repo_dir / "benchmarks" / "reference_masks.py"
-    spec = importlib.util.spec_from_file_location("reference_masks", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script(repo_dir / "benchmarks" / "reference_masks.py")
     before = dict(sys.modules)
     yield module
     # The stand-ins for torchvision, and what was imported with them, are not left behind.
@@ -182,14 +196,7 @@ def photographs(coco_dir: Path) -> dict[str, NDArray[np.uint8]]:
 
 
 @pytest.fixture(scope="session")
-def rendered(repo_dir: Path) -> types.ModuleType:
+def rendered(repo_dir: Path, load_script: Callable[[Path], types.ModuleType]) -> types.ModuleType:
     """The module that draws faces of known gaze; the benchmark of webcam gaze uses it as well."""
     pytest.importorskip("scipy", reason="the face's mesh needs scipy: pip install 'sam-edge[test]'")
-    path = repo_dir / "benchmarks" / "rendered_face.py"
-    spec = importlib.util.spec_from_file_location("rendered_face", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["rendered_face"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script(repo_dir / "benchmarks" / "rendered_face.py")

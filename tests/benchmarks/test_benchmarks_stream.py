@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -47,15 +47,9 @@ def davis(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bench_stream(repo_dir: Path) -> ModuleType:
+def bench_stream(repo_dir: Path, load_script: Callable[[Path], ModuleType]) -> ModuleType:
     """The benchmark as a module."""
-    spec = importlib.util.spec_from_file_location("bench_stream", repo_dir / "benchmarks" / "bench_stream.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["bench_stream"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script(repo_dir / "benchmarks" / "bench_stream.py")
 
 
 def test_a_folder_like_davis_is_run_and_scored(

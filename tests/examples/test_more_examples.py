@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import cv2
 import numpy as np
@@ -161,16 +160,15 @@ def test_pupil_core_selects_in_its_scene_video(repo_dir: Path, capture: int) -> 
 
 
 def test_export_coreml_asks_for_what_it_is_told(
-    repo_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    repo_dir: Path,
+    tmp_path: Path,
+    load_script: Callable[[Path], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The export itself takes minutes and has tests of its own; here it leaves a file and says what it was asked."""
     pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[export]'")
-    path = repo_dir / "examples" / "export_coreml.py"
-    spec = importlib.util.spec_from_file_location("export_coreml_example", path)
-    assert spec is not None
-    assert spec.loader is not None
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    example = load_script(repo_dir / "examples" / "export_coreml.py")
     asked: dict[str, object] = {}
 
     def export(model: object, checkpoint: Path, out: Path, **options: object) -> SimpleNamespace:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -23,14 +22,8 @@ FLOORS = {
 
 
 @pytest.fixture(scope="module")
-def lund(repo_dir: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("lund", repo_dir / "benchmarks" / "lund.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["lund"] = module
-    spec.loader.exec_module(module)
-    return module
+def lund(repo_dir: Path, load_script: Callable[[Path], ModuleType]) -> ModuleType:
+    return load_script(repo_dir / "benchmarks" / "lund.py")
 
 
 @pytest.fixture(scope="module")

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 
 @pytest.fixture
-def fetch(repo_dir: Path) -> Any:
+def fetch(repo_dir: Path, load_script: Callable[[Path], ModuleType]) -> Any:
     """The script as a module."""
-    path = repo_dir / ".ci" / "fetch_models.py"
-    spec = importlib.util.spec_from_file_location("fetch_models", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(repo_dir / ".ci" / "fetch_models.py")
 
 
 @pytest.fixture

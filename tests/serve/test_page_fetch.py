@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.util
 import io
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -17,16 +17,11 @@ WANTED = ("ort.wasm.min.mjs",)
 
 
 @pytest.fixture
-def script(repo_dir: Path) -> ModuleType:
+def script(repo_dir: Path, load_script: Callable[[Path], ModuleType]) -> ModuleType:
     path = repo_dir / ".ci" / "fetch_page.py"
     if not path.is_file():
         pytest.skip(f"not in a checkout: {path}")
-    spec = importlib.util.spec_from_file_location("fetch_page", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(path)
 
 
 @pytest.fixture
