@@ -39,7 +39,9 @@ class Apart:
         )
         self._requests = cast(BinaryIO, self._process.stdin)
         self._answers = cast(BinaryIO, self._process.stdout)
-        self._first: tuple[Engine, EnergyMeter | None] | None = (engine, energy)
+        # Where the process has ended already the first answer says so.
+        with contextlib.suppress(OSError):
+            self._send((engine, energy))
 
     def open(self, size: tuple[int, int]) -> str | None:
         """See `Workbench.open`."""
@@ -64,9 +66,6 @@ class Apart:
             EngineError: the call failed there, the process died, or it does not answer.
         """
         try:
-            if self._first is not None:
-                self._send(self._first)
-                self._first = None
             self._send((method, *arguments))
             well, result = self._reader.submit(pickle.load, self._answers).result(TIMEOUT_S)
         except NotInTime as error:  # the builtin one is another class before Python 3.11
