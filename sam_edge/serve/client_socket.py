@@ -1,10 +1,16 @@
-"""The client's end of the WebSocket: opened, greeted, and what it receives as messages or as errors."""
+"""The client's end of the WebSocket: opened, greeted, and what it receives as messages or as errors.
+
+The socket lives in an event loop, in a thread of its own: two threads must not be inside one TLS socket of Python's at
+a time (https://github.com/python/cpython/issues/124984), and here one receives while others send.
+"""
 
 from __future__ import annotations
 
 import ssl
+import threading
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from sam_edge.errors import InputError, MissingExtraError, SessionError
@@ -12,6 +18,7 @@ from sam_edge.serve import protocol
 from sam_edge.serve.messages import Answer, Fault, Hello, Request, Welcome
 from sam_edge.serve.wire import ProtocolError
 
+T = TypeVar("T")
 STREAM_PATH = "/api/stream"
 LONGEST_BYTES = 64 << 20
 """Longest answer that is taken."""
@@ -44,30 +51,41 @@ class Connection:
             MissingExtraError: the library `websockets` is not installed.
         """
         try:
-            from websockets.exceptions import InvalidHandshake, InvalidURI, WebSocketException
-            from websockets.sync.client import connect
+            import anyio
+            from anyio.from_thread import start_blocking_portal
+            from websockets.asyncio.client import connect
+            from websockets.exceptions import WebSocketException
         except ImportError as error:
             raise MissingExtraError("websockets", extra="serve", purpose="the client") from error
         self._lost: tuple[type[BaseException], ...] = (WebSocketException, OSError)
-        if urlsplit(url).path in ("", "/"):
-            url = url.rstrip("/") + STREAM_PATH
+        self._waiting = anyio.move_on_after
+        self._lock = threading.Lock()
+        self._closed = False
+        secured: dict[str, Any] = {} if tls is None else {"ssl": tls}
+        try:
+            if urlsplit(url).path in ("", "/"):
+                url = url.rstrip("/") + STREAM_PATH
+            opening = connect(
+                url,
+                # Named, so that nobody sends us, and the token, to another host.
+                host=urlsplit(url).hostname,
+                open_timeout=timeout_s,
+                close_timeout=CLOSE_S,
+                max_size=LONGEST_BYTES,
+                compression=None,
+                ping_interval=None,
+                proxy=None,
+                **secured,
+            )
+        except (ValueError, WebSocketException) as error:
+            raise InputError(
+                f"url: {url!r} is not accepted ({error}); give ws://HOST:PORT, or wss://HOST:PORT with TLS"
+            ) from error
         with ExitStack() as stack:
+            self._portal = stack.enter_context(start_blocking_portal(name="sam-edge-socket"))
             try:
-                self._socket: Any = stack.enter_context(
-                    connect(
-                        url,
-                        open_timeout=timeout_s,
-                        close_timeout=CLOSE_S,
-                        max_size=LONGEST_BYTES,
-                        compression=None,
-                        ping_interval=None,
-                        proxy=None,
-                        ssl=tls,
-                    )
-                )
-            except InvalidURI as error:
-                raise InputError(f"url: {url!r} is none of a WebSocket; give ws://HOST:PORT") from error
-            except (OSError, InvalidHandshake, TimeoutError) as error:
+                self._socket = stack.enter_context(self._portal.wrap_async_context_manager(opening))
+            except (OSError, ValueError, WebSocketException) as error:
                 raise SessionError(f"server: {url} does not take the connection ({error})") from error
             self._end = stack.pop_all()
 
@@ -92,10 +110,7 @@ class Connection:
         Raises:
             SessionError: the connection was lost.
         """
-        try:
-            self._socket.send(protocol.encode(message))
-        except self._lost as error:
-            raise SessionError(f"server: the connection was lost ({error})") from error
+        self._run(self._socket.send, protocol.encode(message))
 
     def receive(self, timeout_s: float) -> Answer | None:
         """Return the next message; None when none comes in time.
@@ -103,12 +118,9 @@ class Connection:
         Raises:
             SessionError: the connection was lost, or what came is none of the protocol.
         """
-        try:
-            data = self._socket.recv(timeout=timeout_s)
-        except TimeoutError:
+        data = self._run(self._next, timeout_s)
+        if data is None:
             return None
-        except self._lost as error:
-            raise SessionError(f"server: the connection was lost ({error})") from error
         if not isinstance(data, bytes):
             raise SessionError("server: it sent text; is it a sam-edge server?")
         try:
@@ -118,4 +130,22 @@ class Connection:
 
     def close(self) -> None:
         """End the connection. Closing twice is allowed."""
+        with self._lock:
+            # From here on nobody starts anything in the loop, which is about to end.
+            self._closed = True
         self._end.close()
+
+    async def _next(self, timeout_s: float) -> bytes | str | None:
+        with self._waiting(timeout_s):
+            return await self._socket.recv()
+        return None
+
+    def _run(self, work: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        with self._lock:
+            if self._closed:
+                raise SessionError("server: the connection is closed")
+            running = self._portal.start_task_soon(work, *arguments)
+        try:
+            return running.result()
+        except self._lost as error:
+            raise SessionError(f"server: the connection was lost ({error})") from error

@@ -328,6 +328,7 @@ class LimitedHttp(H11Protocol):
     first_request_s = 5.0
     most = 64
     _closing: asyncio.TimerHandle | None = None
+    _is_socket = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -341,10 +342,15 @@ class LimitedHttp(H11Protocol):
         super().data_received(data)
         # Part of a request's head came, and the rest has to come in time, however little by little.
         waits = self.cycle is before and (before is None or before.response_complete)
-        if not waits:
+        if not waits or self._is_socket:
             self._forget()
         elif self._closing is None:
             self._closing = self.loop.call_later(self.first_request_s, self._close)
+
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        # The socket has time limits of its own, and this protocol hears nothing more of it.
+        self._is_socket = True
+        super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
@@ -356,5 +362,4 @@ class LimitedHttp(H11Protocol):
             self._closing = None
 
     def _close(self) -> None:
-        if self.transport.get_protocol() is self:
-            self.transport.close()
+        self.transport.close()

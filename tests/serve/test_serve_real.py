@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import ssl
 import subprocess
 import sys
 import urllib.request
@@ -111,30 +109,6 @@ def test_a_port_in_use_is_said(capsys: pytest.CaptureFixture[str]) -> None:
         port = url.split(":")[2].split("/")[0]
         assert main(["serve", "--port", port, "--runtime", "fake"]) == 2
     assert "cannot be listened at" in capsys.readouterr().err
-
-
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
-def test_clients_come_over_tls(tmp_path: Path) -> None:
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    made = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-    ]
-    names = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
-    subprocess.run([*made, *names, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
-    trust = ssl.create_default_context(cafile=str(cert))
-    with command("--runtime", "fake", "--cert", str(cert), "--key", str(key)) as (_, url):
-        assert url.startswith("wss://")
-        with connect(url, tls=trust) as client:
-            assert client.welcome.engine == "fake"
 
 
 def test_the_headset_example_runs_as_it_stands(repo_dir: Path) -> None:
