@@ -213,7 +213,7 @@ class Advisor:
         for engine in self._plan.engines:
             for size in self._plan.sizes:
                 yield from self._judge(engine, size)
-        for candidates in (self._waiting(), self._sparse(), self._threaded()):
+        for candidates in by_schedule(tuple(self._found.values()), self._budget_ms):
             yield from self._play(candidates)
 
     def advice(self) -> Advice:
@@ -279,29 +279,6 @@ class Advisor:
         )
         return next((quality for quality in alike if quality is not None), None)
 
-    def _waiting(self) -> list[Candidate]:
-        """List what may do with every frame encoded."""
-        return [one for one in self._promising() if one.waits and (one.frame_ms or 0.0) <= self._budget_ms]
-
-    def _threaded(self) -> list[Candidate]:
-        """List what may do beside the camera."""
-        return [one for one in self._promising() if one.in_thread and (one.frame_ms or 0.0) <= REFRESH_MS]
-
-    def _sparse(self) -> list[Candidate]:
-        """List what may do on average when one frame in some is encoded."""
-        made = [
-            replace(one, encode_every=every)
-            for one in self._promising()
-            if one.waits and (every := spacing(one.frame_ms or 0.0, self._budget_ms)) is not None
-        ]
-        return [one for one in made if one.encode_every > 1]
-
-    def _promising(self) -> list[Candidate]:
-        """List what was timed and judged, the most promising first."""
-        return by_promise(
-            [one for one in self._found.values() if one.frame_ms is not None and one.iou is not None]
-        )
-
     def _play(self, candidates: Sequence[Candidate]) -> Generator[str]:
         """Play sessions of what promises most, until one keeps to the budget."""
         for one in candidates[:TRIED]:
@@ -334,6 +311,19 @@ def best_of(candidates: Sequence[Candidate]) -> Candidate | None:
     """Choose the best masks of those that keep to the budget, else of those that do on average; None when none does."""
     fitting = [one for one in candidates if one.fits] or [one for one in candidates if one.fits_on_average]
     return next(iter(by_promise(fitting)), None)
+
+
+def by_schedule(candidates: Sequence[Candidate], budget_ms: float) -> tuple[list[Candidate], ...]:
+    """List what may do with each schedule, the most promising first: every frame, one frame in some, in a thread."""
+    known = [(one, one.frame_ms) for one in candidates if one.frame_ms is not None and one.iou is not None]
+    waiting = [one for one, frame_ms in known if one.waits and frame_ms <= budget_ms]
+    threaded = [one for one, frame_ms in known if one.in_thread and frame_ms <= REFRESH_MS]
+    sparse = [
+        replace(one, encode_every=every)
+        for one, frame_ms in known
+        if one.waits and (every := spacing(frame_ms, budget_ms)) is not None and every > 1
+    ]
+    return by_promise(waiting), by_promise(sparse), by_promise(threaded)
 
 
 def by_promise(candidates: Sequence[Candidate]) -> list[Candidate]:

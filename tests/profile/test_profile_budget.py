@@ -12,7 +12,17 @@ import sam_edge
 from sam_edge.config import Config, read_config
 from sam_edge.errors import EngineError, InputError
 from sam_edge.profile import budget
-from sam_edge.profile.budget import LABELLED, RAREST, Advice, Advisor, Candidate, advise, best_of, spacing
+from sam_edge.profile.budget import (
+    LABELLED,
+    RAREST,
+    Advice,
+    Advisor,
+    Candidate,
+    advise,
+    best_of,
+    by_schedule,
+    spacing,
+)
 from sam_edge.profile.budget_page import advice_json, advice_page, advice_table
 from sam_edge.profile.environment import gather_machine
 from sam_edge.profile.noise import Noise
@@ -82,6 +92,19 @@ def test_of_what_is_as_good_the_fastest_is_chosen(fake: Engine) -> None:
     assert best_of([best, near, far]) is near
     assert best_of([best, far]) is best
     assert best_of([]) is None
+
+
+def test_each_schedule_tries_the_fastest_of_what_is_as_good_with_it(fake: Engine) -> None:
+    """A close-up is another mask than the whole frame's: how good the best of those is does not matter to it."""
+    best, near, far = (
+        candidate(fake, side, ms, whole, quality=Quality(10, whole, 0.01, closer))
+        for side, ms, whole, closer in ((896, 100, 0.8, 0.7), (672, 60, 0.78, 0.695), (448, 30, 0.7, 0.6))
+    )
+    threaded = [replace(one, in_thread=True) for one in (best, near, far)]
+    every, sparse, beside = by_schedule([best, near, far, *threaded], 33.0)
+    assert every == [far]
+    assert [(one.size[0], one.encode_every) for one in sparse] == [(896, 4), (672, 3), (448, 2)]
+    assert beside == [threaded[1], threaded[0], threaded[2]]
 
 
 def test_what_fits_at_every_step_goes_before_what_fits_on_average(fake: Engine, tmp_path: Path) -> None:
