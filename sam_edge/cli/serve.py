@@ -56,7 +56,11 @@ def run(given: argparse.Namespace) -> int:
     limits = Limits() if given.clients is None else replace(Limits(), clients=given.clients)
     token = secrets.token_urlsafe(24) if given.token == AUTO else given.token
     with Engines(
-        given.model, runtime=given.runtime, threads=given.threads, precision=given.precision
+        given.model,
+        runtime=given.runtime,
+        threads=given.threads,
+        precision=given.precision,
+        several=limits.clients > 1,
     ) as engines:
         server = Server(
             engines,

@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-
 from sam_edge.bundle import Bundle, open_bundle
 from sam_edge.errors import SamEdgeError
-from sam_edge.geometry import default_size
-from sam_edge.runtimes import RuntimeOptions, choose_engine, engines, open_runtime
+from sam_edge.runtimes import RuntimeOptions, choose_engine, engines
 from sam_edge.runtimes.base import Runtime
 from sam_edge.segmenter import DEFAULT_BUNDLE, Segmenter
-from sam_edge.serve.turns import SharedRuntime, Turns
+from sam_edge.serve.opened import Opened
 from sam_edge.serve.wire import Code, ProtocolError
-from sam_edge.stream.session import GazeSession
 
 SIZES = ((224, 448), (448, 224), (448, 448), (448, 672), (672, 448), (672, 896), (896, 672))
 """Encoder inputs (height, width) that clients may ask for."""
@@ -45,6 +41,7 @@ class Engines:
         runtime: str = "auto",
         threads: int | None = None,
         precision: str | None = None,
+        several: bool = True,
     ) -> None:
         """Open a bundle on the server's own engine.
 
@@ -53,6 +50,7 @@ class Engines:
             runtime: the server's own engine, as `sam_edge.load` takes it.
             threads: threads of one inference.
             precision: as `sam_edge.load` takes it, for the server's own engine.
+            several: whether more than one party may come: engines are then open a second time, for two at a time.
 
         Raises:
             BundleError, EngineError, MissingExtraError: as `sam_edge.load`.
@@ -62,11 +60,8 @@ class Engines:
         self.default = choose_engine(self.bundle) if runtime == "auto" else runtime
         options = RuntimeOptions(threads=threads, precision=precision)
         self._lock = threading.Lock()
-        self._open: dict[str, tuple[Runtime, Turns]] = {
-            self.default: (open_runtime(self.bundle, runtime, options), Turns())
-        }
-        self._warm: set[tuple[str, tuple[int, int]]] = set()
-        self._warming = threading.Lock()
+        self._several = several
+        self._open = {self.default: Opened(self.bundle, runtime, options, several=several)}
         self._shared: dict[str, Segmenter] = {}
 
     @property
@@ -79,7 +74,7 @@ class Engines:
             if info.installed and target in info.targets and info.name not in (*NOT_OFFERED, self.default)
         ]
         with self._lock:
-            known = {name: runtime for name, (runtime, _) in self._open.items()}
+            known = {name: opened.runtime for name, opened in self._open.items()}
         return tuple(Offer(name, known.get(name)) for name in (self.default, *sorted(others)))
 
     def segmenter(self, name: str = "", *, shared: bool = False) -> Segmenter:
@@ -101,15 +96,15 @@ class Engines:
         with self._lock:
             if name not in self._open:
                 try:
-                    opened = open_runtime(self.bundle, name, RuntimeOptions(threads=self._threads))
+                    options = RuntimeOptions(threads=self._threads)
+                    opened = Opened(self.bundle, name, options, several=self._several)
                 except SamEdgeError as error:
                     raise ProtocolError(f"engine: {error}", Code.SETTING) from error
-                self._open[name] = (opened, Turns())
-            runtime, turns = self._open[name]
+                self._open[name] = opened
             if not shared:
-                return Segmenter(SharedRuntime(runtime, turns), self.bundle)
+                return self._open[name].segmenter()
             if name not in self._shared:
-                self._shared[name] = Segmenter(SharedRuntime(runtime, turns), self.bundle)
+                self._shared[name] = self._open[name].segmenter()
             return self._shared[name]
 
     def check_size(self, size: tuple[int, int] | None) -> tuple[int, int] | None:
@@ -133,25 +128,24 @@ class Engines:
         Raises:
             EngineError: the engine failed.
         """
-        key = (model.runtime.name, size or default_size(frame_size))
-        with self._warming:
-            if key in self._warm:
-                return
-            with GazeSession(model, size=size, in_thread=True) as session:
-                session.warm_up(np.zeros((*frame_size, 3), np.uint8))
-            self._warm.add(key)
+        self.opened(model.runtime.name).warm_up(model, (frame_size, size))
+
+    def opened(self, name: str) -> Opened:
+        """Return an engine that is open."""
+        with self._lock:
+            return self._open[name]
 
     @property
     def waiting(self) -> int:
         """Calls that wait for their turn now."""
         with self._lock:
-            return sum(turns.waiting for _, turns in self._open.values())
+            return sum(opened.turns.waiting for opened in self._open.values())
 
     def close(self) -> None:
         """Close every engine. Closing twice is allowed."""
         with self._lock:
-            for runtime, _ in self._open.values():
-                runtime.close()
+            for opened in self._open.values():
+                opened.close()
 
     def __enter__(self) -> Engines:
         """Return itself."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,8 +14,13 @@ from numpy.typing import NDArray
 from sam_edge.runtimes.base import Float, Runtime
 from sam_edge.stream.closeup import SIDE
 
+AT_A_TIME = 2
+"""Parties that have the model at a time, each with its share of the threads. Two inferences side by side on one core
+each take less than one after the other on two: their parts that do not divide wait for nobody."""
 PASSED_OVER = 4
 """What is not urgent lets so many urgent calls go first, and no more."""
+RECENTLY_S = 2.0
+"""A party that called within this long is there."""
 
 
 @dataclass(slots=True, eq=False)
@@ -32,18 +38,21 @@ class Call:
 
 
 class Turns:
-    """Gives the model to one party at a time.
+    """Gives the model to some parties at a time.
 
     A party that is alone is never held up by itself: its own threads run at once, as they would with a model of their
     own. While others wait, each has one call at a time, and who was served last comes last, however much more it wants.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_a_time: int = 1, now: Callable[[], float] = time.monotonic) -> None:
         """Begin with nobody."""
         self._changed = threading.Condition()
+        self._at_a_time = at_a_time
+        self._now = now
         self._running: dict[int, int] = {}
         self._waiting: list[Call] = []
         self._served: dict[int, int] = {}
+        self._seen_s: dict[int, float] = {}
         self._turn = 0
         self._next = 0
 
@@ -59,6 +68,14 @@ class Turns:
         with self._changed:
             return len(self._waiting)
 
+    @property
+    def shared(self) -> bool:
+        """Whether more than one party called lately."""
+        with self._changed:
+            since_s = self._now() - RECENTLY_S
+            self._seen_s = {party: at_s for party, at_s in self._seen_s.items() if at_s >= since_s}
+            return len(self._seen_s) > 1
+
     @contextmanager
     def turn(self, party: int, *, urgent: bool = False) -> Iterator[None]:
         """Wait for the party's turn, and hold it in the block."""
@@ -71,6 +88,7 @@ class Turns:
             yield
         finally:
             with self._changed:
+                self._seen_s[party] = self._now()
                 self._running[party] -= 1
                 if not self._running[party]:
                     del self._running[party]
@@ -92,7 +110,9 @@ class Turns:
         alone = {call.party for call in self._waiting} | set(self._running)
         if len(alone) == 1 and self._waiting:
             return self._waiting[0]
-        return None if self._running else min(self._waiting, key=self._rank, default=None)
+        free = len(self._running) < self._at_a_time
+        others = [call for call in self._waiting if free and call.party not in self._running]
+        return min(others, key=self._rank, default=None)
 
     def _rank(self, call: Call) -> tuple[bool, int]:
         late = call.urgent or call.passed_over >= PASSED_OVER
@@ -102,9 +122,16 @@ class Turns:
 class SharedRuntime(Runtime):
     """One party's access to a runtime that others use, too. Closing it leaves the runtime open."""
 
-    def __init__(self, runtime: Runtime, turns: Turns) -> None:
-        """Join the round."""
+    def __init__(self, runtime: Runtime, turns: Turns, several: Callable[[], Runtime] | None = None) -> None:
+        """Join the round.
+
+        Args:
+            runtime: for who is alone.
+            turns: taken for each call.
+            several: gives the one that serves while several parties are there; None is the same.
+        """
         self._runtime = runtime
+        self._several = several
         self._turns = turns
         self._party = turns.join()
         self.name, self.precision = runtime.name, runtime.precision
@@ -113,14 +140,18 @@ class SharedRuntime(Runtime):
     def encode(self, image: NDArray[np.uint8]) -> Float:
         """See `Runtime.encode`; waits for the party's turn. Close-ups, which a camera's frame waits for, go first."""
         with self._turns.turn(self._party, urgent=image.shape[1:3] == (SIDE, SIDE)):
-            return self._runtime.encode(image)
+            return self._chosen.encode(image)
 
     def decode(
         self, embedding: Float, points: Float, labels: NDArray[np.int32], mask: Float, has_mask: Float
     ) -> tuple[Float, Float]:
         """See `Runtime.decode`; waits for the party's turn. Close-ups go first."""
         with self._turns.turn(self._party, urgent=embedding.shape[2:] == (SIDE // 16, SIDE // 16)):
-            return self._runtime.decode(embedding, points, labels, mask, has_mask)
+            return self._chosen.decode(embedding, points, labels, mask, has_mask)
+
+    @property
+    def _chosen(self) -> Runtime:
+        return self._several() if self._several is not None and self._turns.shared else self._runtime
 
     def close(self) -> None:
         """Do nothing: the runtime belongs to the server."""

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sam_edge.errors import InputError
+from sam_edge.errors import EngineError, InputError
+from sam_edge.runtimes.base import Runtime
 from sam_edge.runtimes.fake import Fake
 from sam_edge.serve.engines import Engines
 from sam_edge.serve.pace import Crowd, Pace
@@ -83,6 +84,25 @@ def test_who_waits_goes_before_who_wants_more() -> None:
     assert turns.waiting == 0
 
 
+def test_two_parties_at_a_time_and_one_call_of_each() -> None:
+    turns, order = Turns(2), list[int]()
+    one, other, third = turns.join(), turns.join(), turns.join()
+    first, second = Party(turns, one, order), Party(turns, other, order)
+    assert first.inside.wait(PATIENCE_S)
+    assert second.inside.wait(PATIENCE_S)
+    again = Party(turns, one, order)
+    wait_until_waiting(turns, 1)
+    last = Party(turns, third, order)
+    wait_until_waiting(turns, 2)
+    second.end()
+    assert last.inside.wait(PATIENCE_S), "its first call goes before the other's second one"
+    assert not again.inside.is_set()
+    first.end()
+    assert again.inside.wait(PATIENCE_S)
+    for party in (again, last):
+        party.end()
+
+
 def test_what_is_urgent_goes_first_but_not_for_ever() -> None:
     turns, done = Turns(), list[str]()
     parties = [turns.join() for _ in range(8)]
@@ -106,6 +126,63 @@ def test_what_is_urgent_goes_first_but_not_for_ever() -> None:
         thread.join(PATIENCE_S)
     assert done.index("whole") == PASSED_OVER
     assert [name for name in done if name != "whole"] == [f"close-up {index}" for index in range(6)]
+
+
+def test_several_are_served_by_an_engine_with_half_the_threads_once_it_is_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sam_edge.serve.turns.RECENTLY_S", 1e9)
+    with Engines(runtime="onnxruntime", threads=2) as engines:
+        one, other = engines.segmenter(), engines.segmenter()
+        picture = np.zeros((120, 160, 3), np.uint8)
+        opened = engines.opened("onnxruntime")
+        alone = one.encode(picture, size=(224, 224)).data
+        assert opened.for_several is opened.runtime, "nothing is warm yet"
+        engines.warm_up(one, (120, 160))
+        opened.wait(60)
+        second = opened.for_several
+        assert (opened.runtime.threads, second.threads) == (2, 1)
+        called: list[Runtime] = []
+        watch(opened.runtime, called)
+        watch(second, called)
+        other.encode(picture, size=(224, 224))
+        shared = one.encode(picture, size=(224, 224)).data
+        assert called == [opened.runtime, second], "who comes as the first one is alone yet"
+        np.testing.assert_allclose(shared, alone, atol=1e-3)
+
+
+def test_who_may_only_come_alone_has_one_engine() -> None:
+    with Engines(runtime="onnxruntime", threads=2, several=False) as engines:
+        engines.warm_up(engines.segmenter(), (120, 160))
+        opened = engines.opened("onnxruntime")
+        opened.wait(60)
+        assert opened.for_several is opened.runtime
+
+
+def test_a_second_engine_that_cannot_be_opened_is_logged_and_the_first_serves_all(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> Runtime:
+        raise EngineError("no memory")
+
+    with Engines(runtime="onnxruntime", threads=2) as engines:
+        monkeypatch.setattr("sam_edge.serve.opened.open_runtime", fail)
+        opened = engines.opened("onnxruntime")
+        engines.warm_up(engines.segmenter(), (120, 160))
+        opened.wait(60)
+        assert opened.for_several is opened.runtime
+        assert "no memory" in caplog.text
+
+
+def watch(runtime: Runtime, called: list[Runtime]) -> None:
+    """Note a runtime when it encodes."""
+    encode = runtime.encode
+
+    def noted(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        called.append(runtime)
+        return encode(image)
+
+    runtime.encode = noted  # type: ignore[method-assign]
 
 
 def test_an_error_inside_gives_the_turn_back() -> None:
