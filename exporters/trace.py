@@ -66,6 +66,10 @@ class NamedAttention(ReducedAttention):
         """See `ReducedAttention.by_head`."""
         return layer.weight.view(-1, self.heads, self.head_width).permute(1, 2, 0)
 
+    def from_head(self, layer: nn.Linear) -> Tensor:
+        """See `ReducedAttention.from_head`."""
+        return layer.weight.view(self.heads, self.head_width, -1)
+
 
 def name_linears(module: nn.Module) -> None:
     """Replace every linear layer inside `module` by a `NamedLinear`, in place."""

@@ -34,29 +34,40 @@ class ReducedAttention(nn.Module):
     def of_few(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Do the same for few queries on many places: a query is brought to the keys' channels, not they to its.
 
-        The bias of the keys moves all scores of a query alike, so that it falls out.
+        The bias of the keys moves all scores of a query alike, so that it falls out. Weights are brought to a sum of
+        one only when the places are mixed: a softmax between two products OpenVINO fuses with both, to a loop that one
+        thread alone runs for one prompt.
         """
         prompts, few, _ = query.shape
         q = self.split(self.q_proj(query)) * self.head_width**-0.5
         at_keys = (q @ self.by_head(self.k_proj)).flatten(1, 2)
-        weights = (at_keys @ key.transpose(1, 2)).softmax(dim=2)
-        seen = (weights @ value).view(prompts, self.heads, few, -1)
-        mixed = (seen @ self.by_head(self.v_proj).transpose(1, 2)).transpose(1, 2).flatten(2)
-        return self.out_proj(mixed + self.v_proj.bias)
+        scores = at_keys @ key.transpose(1, 2)
+        weights = (scores - scores.amax(dim=2, keepdim=True)).exp()
+        seen = (weights @ value) / weights.sum(dim=2, keepdim=True)
+        by_head = seen.view(prompts, self.heads, few, -1) @ self.by_head(self.v_proj).transpose(1, 2)
+        return self.out_proj(by_head.transpose(1, 2).flatten(2) + self.v_proj.bias)
 
     def on_few(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Do the same for many places on few keys: they are brought to the places' channels."""
+        """Do the same for many places on few keys: keys, and what they say, are brought to the places' channels.
+
+        Scores lie place by place, so that the softmax over the keys of a head runs along all places at once.
+        """
         prompts, few, _ = key.shape
         k, v = self.split(self.k_proj(key)) * self.head_width**-0.5, self.split(self.v_proj(value))
         at_places = (k @ self.by_head(self.q_proj)).flatten(1, 2)
-        offset = (k @ self.q_proj.bias.view(self.heads, self.head_width, 1)).flatten(1)
-        scores = query @ at_places.transpose(1, 2) + offset[:, None]
-        weights = scores.view(prompts, -1, self.heads, few).softmax(dim=3).transpose(1, 2)
-        return self.out_proj((weights @ v).transpose(1, 2).flatten(2))
+        offset = k @ self.q_proj.bias.view(self.heads, self.head_width, 1)
+        scores = (at_places @ query.transpose(1, 2)).view(prompts, self.heads, few, -1) + offset
+        weights = scores.softmax(dim=2).flatten(1, 2)
+        said = (v @ self.from_head(self.out_proj)).flatten(1, 2)
+        return weights.transpose(1, 2) @ said + self.out_proj.bias
 
     def by_head(self, layer: nn.Linear) -> Tensor:
-        """Return the weight of a projection, head by head: (heads, head width, C)."""
+        """Return the weight of a projection to the heads, head by head: (heads, head width, C)."""
         return layer.weight.view(self.heads, self.head_width, -1)
+
+    def from_head(self, layer: nn.Linear) -> Tensor:
+        """Return the weight of a projection from the heads, head by head: (heads, head width, C)."""
+        return layer.weight.T.view(self.heads, self.head_width, -1)
 
 
 class TokenMLP(nn.Module):
@@ -101,11 +112,12 @@ class TwoWayBlock(nn.Module):
         tokens = self.norm1(tokens)
         keys = image + image_at
         look, answer = self.cross_attn_token_to_image, self.cross_attn_image_to_token
-        # In the first block all prompts see one image, which is projected once. Later every prompt has its own.
-        shared = self.first
-        tokens = self.norm2(tokens + (look if shared else look.of_few)(tokens + tokens_at, keys, image))
+        # In the first block all prompts see one image, which is projected once; and what the encoder gives is not
+        # normalised, so that products of its 256 channels lose digits. Later every prompt has its own.
+        seen = (look if self.first else look.of_few)(tokens + tokens_at, keys, image)
+        tokens = self.norm2(tokens + seen)
         tokens = self.norm3(tokens + self.mlp(tokens))
-        image = self.norm4(image + (answer if shared else answer.on_few)(keys, tokens + tokens_at, tokens))
+        image = self.norm4(image + answer.on_few(keys, tokens + tokens_at, tokens))
         return tokens, image
 
 
