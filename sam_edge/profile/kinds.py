@@ -56,7 +56,7 @@ def flops_of(kind: str, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> fl
     made = prod(outputs[0]) if outputs else 0
     family, kind = family_of(kind), kind.lower()
     if family == PRODUCT and inputs and inputs[0]:
-        return 2.0 * made * inputs[0][-1]
+        return 2.0 * made * depth_of(inputs[0], outputs[0] if outputs else ())
     if family == CONVOLUTION:
         weights = next((shape for shape in inputs[1:] if len(shape) >= 4), None)
         if weights is None or not inputs:
@@ -66,6 +66,12 @@ def flops_of(kind: str, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> fl
             return 2.0 * prod(inputs[0]) * prod(weights[-3:])
         return 2.0 * made * prod(weights[-3:])
     return 0.0 if family in (LAYOUT, OTHER) else float(made)
+
+
+def depth_of(first: Shape, made: Shape) -> int:
+    """Return K of a product of M x K and K x N, whose first factor may lie the other way, K x M: M is what is made."""
+    turned = len(first) >= 2 and len(made) >= 2 and first[-1] == made[-2] != first[-2]
+    return first[-2] if turned else first[-1]
 
 
 def weight_bytes(kind: str, inputs: Sequence[Shape], outputs: Sequence[Shape], width: int) -> float:
@@ -79,7 +85,7 @@ def weight_bytes(kind: str, inputs: Sequence[Shape], outputs: Sequence[Shape], w
     """
     if family_of(kind) != PRODUCT or not inputs or not outputs or not inputs[0] or not outputs[0]:
         return 0.0
-    k, n = inputs[0][-1], outputs[0][-1]
+    k, n = depth_of(inputs[0], outputs[0]), outputs[0][-1]
     listed = any(len(shape) >= 2 and set(shape[-2:]) == {k, n} for shape in inputs[1:])
     return 0.0 if listed else float(k * n * width)
 

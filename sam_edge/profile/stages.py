@@ -13,6 +13,8 @@ from sam_edge.profile.raw import ENCODE
 
 FEW_TOKENS = 64
 """A decoder's prompt and mask tokens are fewer than this; places of the image are more."""
+MASK_PLACES = 16
+"""Places of a mask for each of the embedding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +96,13 @@ def decoder_stages(sides: Sequence[Sides], image_places: int) -> list[str]:
     current, names = "prompts and tokens", []
     for side in sides:
         if side is not None:
-            if side[0] >= 2 * image_places:
+            # What a token makes of every place, scores or a mask, lies along the places.
+            places = side[1] if side[1] in (image_places, MASK_PLACES * image_places) else side[0]
+            if places >= 2 * image_places:
                 current = "masks: finer than the embedding"
-            elif side[0] >= image_places:
+            elif places >= image_places:
                 current = "image side of the attention"
-            elif side[0] <= FEW_TOKENS:
+            elif places <= FEW_TOKENS:
                 current = "prompts and tokens"
         names.append(current)
     return names

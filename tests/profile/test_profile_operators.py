@@ -27,6 +27,9 @@ SIZE = (224, 224)
     [
         ("MatMul", [(5, 3), (3, 7)], [(5, 7)], 2 * 5 * 3 * 7),
         ("FusedMatMul", [(2, 4, 9, 8), (2, 4, 8, 9)], [(2, 4, 9, 9)], 2 * 2 * 4 * 9 * 9 * 8),
+        # The first factor lies the other way.
+        ("MatMul", [(2, 56, 196), (2, 56, 256)], [(2, 196, 256)], 2 * 2 * 56 * 196 * 256),
+        ("FullyConnected", [(196, 4, 64), (64, 128)], [(196, 4, 128)], 2 * 196 * 4 * 64 * 128),
         ("FullyConnected", [(1, 196, 320), (256, 320)], [(1, 196, 256)], 2 * 196 * 320 * 256),
         ("Conv", [(1, 8, 6, 6), (16, 8, 3, 3), (16,)], [(1, 16, 6, 6)], 2 * 16 * 36 * 8 * 9),
         # Depthwise: one channel goes into each.
@@ -137,6 +140,8 @@ def test_parts_of_an_unknown_encoder_and_of_a_decoder() -> None:
         "mobile_sam", "decode", SIZE, [(7, 256), (196, 256), None, (4 * 196, 64), (4, 32)], 196
     )
     assert [name.split()[0] for name in decoder] == ["prompts", "image", "image", "masks:", "prompts"]
+    along = stages_of("mobile_sam", "decode", SIZE, [(7, 256), (56, 196), (7, 256), (4, 16 * 196)], 196)
+    assert [name.split()[0] for name in along] == ["prompts", "image", "prompts", "masks:"]
 
 
 def test_shapes_tell_places_and_width() -> None:
