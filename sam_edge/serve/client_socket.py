@@ -46,7 +46,7 @@ class Connection:
             timeout_s: longest time until the server answers.
 
         Raises:
-            InputError: the URL is none.
+            InputError: the URL is none, or `tls` was given for one without TLS.
             SessionError: nobody answers there.
             MissingExtraError: the library `websockets` is not installed.
         """

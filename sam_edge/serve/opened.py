@@ -60,8 +60,9 @@ class Opened:
     def for_several(self) -> Runtime:
         """What serves several parties at a time; until that is ready for all that they send, what serves one."""
         with self._lock:
-            ready = self._second is not None and len(self._second_warm) == len(self._warm)
-            return self._second if ready and self._second is not None else self.runtime
+            if self._second is None or len(self._second_warm) < len(self._warm):
+                return self.runtime
+            return self._second
 
     def segmenter(self) -> Segmenter:
         """Return a model that takes turns with the others."""

@@ -44,11 +44,10 @@ class Turns:
     own. While others wait, each has one call at a time, and who was served last comes last, however much more it wants.
     """
 
-    def __init__(self, at_a_time: int = 1, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, at_a_time: int = 1) -> None:
         """Begin with nobody."""
         self._changed = threading.Condition()
         self._at_a_time = at_a_time
-        self._now = now
         self._running: dict[int, int] = {}
         self._waiting: list[Call] = []
         self._served: dict[int, int] = {}
@@ -72,7 +71,7 @@ class Turns:
     def shared(self) -> bool:
         """Whether more than one party called lately."""
         with self._changed:
-            since_s = self._now() - RECENTLY_S
+            since_s = time.monotonic() - RECENTLY_S
             self._seen_s = {party: at_s for party, at_s in self._seen_s.items() if at_s >= since_s}
             return len(self._seen_s) > 1
 
@@ -88,7 +87,7 @@ class Turns:
             yield
         finally:
             with self._changed:
-                self._seen_s[party] = self._now()
+                self._seen_s[party] = time.monotonic()
                 self._running[party] -= 1
                 if not self._running[party]:
                     del self._running[party]
