@@ -30,8 +30,8 @@ from playwright.sync_api import sync_playwright
 
 from sam_edge.media.frames import open_frames
 from sam_edge.segmenter import DEFAULT_BUNDLE
-from sam_edge.serve.embed import described
-from sam_edge.serve.engines import Engines
+from sam_edge.serve.http.inference import described
+from sam_edge.serve.models.engines import Engines
 from sam_edge.serve.server import Server
 
 CLIP = DEFAULT_BUNDLE.parent / "demo" / "clip.mp4"

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import sync_playwright
 
 from sam_edge.masks import iou
-from sam_edge.serve.engines import Engines
+from sam_edge.serve.models.engines import Engines
 from sam_edge.serve.server import Server
 
 SEQUENCES = ("blackswan", "dog", "car-shadow", "horsejump-high")

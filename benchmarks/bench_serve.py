@@ -31,14 +31,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import sam_edge
+from sam_edge.client.client import connect
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.masks import iou
 from sam_edge.media.environment import cpu_name, usable_cores
-from sam_edge.serve.client import connect
-from sam_edge.serve.engines import Engines
-from sam_edge.serve.messages import Selected
+from sam_edge.serve.models.engines import Engines
 from sam_edge.serve.server import Server
 from sam_edge.stream.session import GazeSession
+from sam_edge.wire.messages import Selected
 
 FRAME_NS = round(1e9 / 24)
 SAMPLE_NS = 5_000_000

@@ -20,13 +20,13 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import sam_edge
+from sam_edge.client.client import Client, connect
 from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.adapters.ray_projection import Pose, RayCamera
 from sam_edge.gaze.recordings import Recording, read
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.frames import FrameReader, open_frames
-from sam_edge.serve.client import Client, connect
-from sam_edge.serve.messages import Rays, RaySample, Selected
+from sam_edge.wire.messages import Rays, RaySample, Selected
 
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
 CAMERA_ABOVE_EYES_M = 0.04

@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 
 from sam_edge.errors import SamEdgeError
-from sam_edge.serve.engines import Engines
+from sam_edge.serve.models.engines import Engines
 from sam_edge.serve.server import Server
 
 CLIENT = Path(__file__).parent / "headset_client.py"

@@ -26,9 +26,9 @@ from sam_edge.annotate.show import kept_of, progress_of, question_of
 from sam_edge.annotate.stages import Annotator, Stopped, Work
 from sam_edge.errors import InputError, MissingExtraError, SamEdgeError, SessionError
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.serve.access import Access
-from sam_edge.serve.metrics import Metrics
-from sam_edge.serve.shield import Shield
+from sam_edge.web.access import Access
+from sam_edge.web.metrics import Metrics
+from sam_edge.web.security import Shield
 
 try:
     import uvicorn
@@ -37,8 +37,8 @@ try:
     from starlette.responses import FileResponse, JSONResponse, Response
     from starlette.routing import Mount, Route
 
-    from sam_edge.serve.http import FRESH, KINDS, PageFiles
-    from sam_edge.serve.http import PAGE as SHARED
+    from sam_edge.serve.http.routes import FRESH, KINDS, PageFiles
+    from sam_edge.serve.http.routes import PAGE as SHARED
     from sam_edge.serve.server import LimitedHttp, Uvicorn, listener_at
 except ImportError as missing:
     library = (missing.name or "uvicorn").partition(".")[0]

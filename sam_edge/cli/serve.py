@@ -47,8 +47,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(given: argparse.Namespace) -> int:
     """Serve until it is told to end."""
-    from sam_edge.serve.engines import Engines
     from sam_edge.serve.limits import Limits
+    from sam_edge.serve.models.engines import Engines
     from sam_edge.serve.server import Server
 
     # OpenCV's own threads compete with the encoder for the cores (docs/selection.md).

@@ -1,4 +1,4 @@
-"""Selection over the network: the server, its protocol, and a client.
+"""Selection over the network: the server. docs/serving.md describes it, docs/protocol.md specifies its messages.
 
-`sam_edge.serve.client` connects to a server, `sam_edge.serve.server` is one. docs/protocol.md specifies what they say.
+`sam_edge.serve.server.Server` is the server; `sam_edge.client` connects to it.
 """

@@ -21,11 +21,11 @@ from types import FrameType, TracebackType
 from typing import Any, Protocol
 
 from sam_edge.errors import InputError, MissingExtraError, SessionError
-from sam_edge.serve.access import Access
-from sam_edge.serve.engines import Engines
 from sam_edge.serve.limits import Limits
-from sam_edge.serve.metrics import Metrics
-from sam_edge.serve.shield import Shield
+from sam_edge.serve.models.engines import Engines
+from sam_edge.web.access import Access
+from sam_edge.web.metrics import Metrics
+from sam_edge.web.security import Shield
 
 try:
     import uvicorn
@@ -34,8 +34,8 @@ try:
     from starlette.routing import WebSocketRoute
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    from sam_edge.serve.http import Http, refused
-    from sam_edge.serve.stream import Streams
+    from sam_edge.serve.connection.connection import Streams
+    from sam_edge.serve.http.routes import Http, refused
 except ImportError as missing:
     library = (missing.name or "uvicorn").partition(".")[0]
     raise MissingExtraError(library, extra="serve", purpose="the server") from missing

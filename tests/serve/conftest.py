@@ -17,8 +17,8 @@ pytest.importorskip("starlette", reason="needs the server: pip install 'sam-edge
 pytest.importorskip("uvicorn", reason="needs the server: pip install 'sam-edge[serve]'")
 pytest.importorskip("websockets", reason="needs the server: pip install 'sam-edge[serve]'")
 
-from sam_edge.serve.engines import Engines
 from sam_edge.serve.limits import Limits
+from sam_edge.serve.models.engines import Engines
 from sam_edge.serve.server import Server
 
 MS = 1_000_000
@@ -93,6 +93,6 @@ def scene() -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def jpeg(scene: NDArray[np.uint8]) -> bytes:
     """The scene as JPEG."""
-    from sam_edge.serve.client import jpeg_of
+    from sam_edge.client.client import jpeg_of
 
     return jpeg_of(scene)

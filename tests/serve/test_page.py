@@ -18,25 +18,12 @@ from numpy.typing import NDArray
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.sight import Screen
 from sam_edge.media.images import read_image
-from sam_edge.serve import protocol
-from sam_edge.serve.engines import Engines
-from sam_edge.serve.eye_messages import (
-    Aimed,
-    Aiming,
-    Calibrate,
-    Calibrated,
-    CalibrationAction,
-    Clicked,
-    Eye,
-    Face,
-    Seen,
-    Sight,
-    Stage,
-    Target,
-    TargetError,
-)
-from sam_edge.serve.http import PAGE
-from sam_edge.serve.messages import (
+from sam_edge.serve.http.routes import PAGE
+from sam_edge.serve.models.engines import Engines
+from sam_edge.serve.server import Server
+from sam_edge.stream.selection import State
+from sam_edge.wire import protocol
+from sam_edge.wire.messages import (
     Action,
     Camera,
     Frame,
@@ -52,8 +39,21 @@ from sam_edge.serve.messages import (
     Wanted,
     runs_of,
 )
-from sam_edge.serve.server import Server
-from sam_edge.stream.selection import State
+from sam_edge.wire.webcam_messages import (
+    Aimed,
+    Aiming,
+    Calibrate,
+    Calibrated,
+    CalibrationAction,
+    Clicked,
+    Eye,
+    Face,
+    Seen,
+    Sight,
+    Stage,
+    Target,
+    TargetError,
+)
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="needs playwright: pip install 'sam-edge[test]'"

@@ -18,20 +18,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sam_edge.client.client import connect, jpeg_of
+from sam_edge.client.webcam import RemoteEye
 from sam_edge.gaze.calibration.calibration import calibrate as calibrate_gaze
 from sam_edge.gaze.calibration.targets import TargetSamples
 from sam_edge.gaze.webcam.head import Camera
 from sam_edge.gaze.webcam.sight import Screen
 from sam_edge.gaze.webcam.source import Gazer
-from sam_edge.serve.client import connect, jpeg_of
-from sam_edge.serve.client_eye import RemoteEye
-from sam_edge.serve.engines import Engines
-from sam_edge.serve.eye_camera import EyeCamera
-from sam_edge.serve.eye_messages import Clicked
-from sam_edge.serve.http import PAGE
+from sam_edge.serve.connection.webcam_worker import EyeCamera
+from sam_edge.serve.http.routes import PAGE
 from sam_edge.serve.limits import Limits
-from sam_edge.serve.messages import EyeRequest
+from sam_edge.serve.models.engines import Engines
 from sam_edge.serve.server import Server
+from sam_edge.wire.messages import EyeRequest
+from sam_edge.wire.webcam_messages import Clicked
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="needs playwright: pip install 'sam-edge[test]'"

@@ -16,13 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from sam_edge.client.client import Client, RefusedError, connect, jpeg_of
+from sam_edge.client.webcam import QUALITY, RemoteEye
 from sam_edge.gaze.calibration.targets import target_positions
 from sam_edge.gaze.calibration.view import CHECK_TARGETS
 from sam_edge.gaze.webcam.head import Camera
 from sam_edge.gaze.webcam.sight import Screen
-from sam_edge.serve.client import Client, RefusedError, connect, jpeg_of
-from sam_edge.serve.client_eye import QUALITY, RemoteEye
-from sam_edge.serve.eye_messages import (
+from sam_edge.serve.server import Server
+from sam_edge.wire.binary import Code
+from sam_edge.wire.webcam_messages import (
     Aimed,
     Aiming,
     Calibrate,
@@ -35,8 +37,6 @@ from sam_edge.serve.eye_messages import (
     Stage,
     Target,
 )
-from sam_edge.serve.server import Server
-from sam_edge.serve.wire import Code
 
 MS = 1_000_000
 STEP_NS = 60 * MS

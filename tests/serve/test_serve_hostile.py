@@ -17,14 +17,16 @@ from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as open_socket
 
+from sam_edge.client.client import RefusedError, connect
 from sam_edge.errors import InputError
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.serve import protocol
-from sam_edge.serve.access import Access
-from sam_edge.serve.client import RefusedError, connect
-from sam_edge.serve.engines import Engines
 from sam_edge.serve.limits import Limits, RateLimit
-from sam_edge.serve.messages import (
+from sam_edge.serve.models.engines import Engines
+from sam_edge.serve.server import Server
+from sam_edge.web.access import Access
+from sam_edge.wire import protocol
+from sam_edge.wire.binary import Code
+from sam_edge.wire.messages import (
     Action,
     Fault,
     Frame,
@@ -37,8 +39,6 @@ from sam_edge.serve.messages import (
     Trigger,
     Welcome,
 )
-from sam_edge.serve.server import Server
-from sam_edge.serve.wire import Code
 
 TOKEN = "correct horse battery staple"
 

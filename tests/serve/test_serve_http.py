@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from sam_edge.masks import Rle, mask_of_polygons
 from sam_edge.media.png import encode_png
-from sam_edge.serve import openapi
-from sam_edge.serve.engines import Engines
+from sam_edge.serve.http import openapi
+from sam_edge.serve.models.engines import Engines
 from sam_edge.serve.server import Server
 
 Ask = Callable[..., Any]
@@ -169,7 +169,7 @@ def test_an_embedding_comes_with_what_it_is(
     assert told["inside"] == [448, 224]
     assert told["scale"] == [2.24, 2.24]
     from sam_edge.geometry import View
-    from sam_edge.serve.pictures import read_picture
+    from sam_edge.serve.image_decoding import read_picture
 
     image = read_picture(jpeg, most_pixels=1 << 20)
     expected = engines.segmenter().encode(image, size=(448, 448), view=View(10, 20, 200, 100))

@@ -17,11 +17,11 @@ import pytest
 from numpy.typing import NDArray
 
 from sam_edge.cli import main
+from sam_edge.client.client import RefusedError, connect, jpeg_of
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.masks import Rle
-from sam_edge.serve.client import RefusedError, connect, jpeg_of
-from sam_edge.serve.wire import Code
 from sam_edge.stream.selection import State
+from sam_edge.wire.binary import Code
 
 MS = 1_000_000
 RABBIT = (200.0, 215.0)

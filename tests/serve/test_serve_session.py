@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sam_edge.client.client import Client, RefusedError, connect
 from sam_edge.gaze.adapters.ray_projection import RayCamera
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.serve.client import Client, RefusedError, connect
-from sam_edge.serve.messages import Intrinsics, MaskFormat, PictureFormat, Rays, RaySample, Selected, Wanted
 from sam_edge.serve.server import Server
-from sam_edge.serve.wire import Code
 from sam_edge.stream.selection import State
+from sam_edge.wire.binary import Code
+from sam_edge.wire.messages import Intrinsics, MaskFormat, PictureFormat, Rays, RaySample, Selected, Wanted
 
 MS = 1_000_000
 STEP_NS = 40 * MS
@@ -229,9 +229,9 @@ def nv12_of(image: NDArray[np.uint8]) -> bytes:
 
 
 def test_raw_pictures_are_what_their_jpeg_is(scene: NDArray[np.uint8]) -> None:
-    from sam_edge.serve.client import jpeg_of
-    from sam_edge.serve.messages import Frame
-    from sam_edge.serve.pictures import read_frame
+    from sam_edge.client.client import jpeg_of
+    from sam_edge.serve.image_decoding import read_frame
+    from sam_edge.wire.messages import Frame
 
     rgba = np.dstack([scene, np.full(scene.shape[:2], 77, np.uint8)])
     made = {
@@ -262,8 +262,8 @@ def test_the_newest_frame_wins(server: Server, scene: NDArray[np.uint8], jpeg: b
     """Frames beyond the window are answered, too: every frame exactly once."""
     from websockets.sync.client import connect as open_socket
 
-    from sam_edge.serve import protocol
-    from sam_edge.serve.messages import Frame, Hello, Skipped, Welcome
+    from sam_edge.wire import protocol
+    from sam_edge.wire.messages import Frame, Hello, Skipped, Welcome
 
     with open_socket(server.stream_url, compression=None, proxy=None) as socket:
         socket.send(protocol.encode(Hello()))

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from sam_edge.client.client import Client, connect
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.serve.client import Client, connect
 from sam_edge.serve.server import Server
 
 FIRST_REQUEST_S = 1.0

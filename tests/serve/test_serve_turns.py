@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from sam_edge.errors import EngineError, InputError
 from sam_edge.runtimes.base import Runtime
 from sam_edge.runtimes.fake import Fake
-from sam_edge.serve.engines import Engines
-from sam_edge.serve.pace import Crowd, Pace
-from sam_edge.serve.turns import PASSED_OVER, SharedRuntime, Turns
-from sam_edge.serve.wire import Code, ProtocolError
+from sam_edge.serve.connection.flow_control import Crowd, Pace
+from sam_edge.serve.models.engines import Engines
+from sam_edge.serve.models.fair_scheduler import PASSED_OVER, SharedRuntime, Turns
+from sam_edge.wire.binary import Code, ProtocolError
 
 PATIENCE_S = 20.0
 
@@ -131,7 +131,7 @@ def test_what_is_urgent_goes_first_but_not_for_ever() -> None:
 def test_several_are_served_by_an_engine_with_half_the_threads_once_it_is_ready(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sam_edge.serve.turns.RECENTLY_S", 1e9)
+    monkeypatch.setattr("sam_edge.serve.models.fair_scheduler.RECENTLY_S", 1e9)
     with Engines(runtime="onnxruntime", threads=2) as engines:
         one, other = engines.segmenter(), engines.segmenter()
         picture = np.zeros((120, 160, 3), np.uint8)
@@ -166,7 +166,7 @@ def test_a_second_engine_that_cannot_be_opened_is_logged_and_the_first_serves_al
         raise EngineError("no memory")
 
     with Engines(runtime="onnxruntime", threads=2) as engines:
-        monkeypatch.setattr("sam_edge.serve.opened.open_runtime", fail)
+        monkeypatch.setattr("sam_edge.serve.models.engine_pool.open_runtime", fail)
         opened = engines.opened("onnxruntime")
         engines.warm_up(engines.segmenter(), (120, 160))
         opened.wait(60)

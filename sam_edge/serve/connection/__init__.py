@@ -1,0 +1,1 @@
+"""One connection: its socket, its session, its gaze, its flow control."""

@@ -1,0 +1,1 @@
+"""Models and engines, shared by all connections."""

@@ -1,0 +1,1 @@
+"""What every HTTP server of this package needs: access control, security headers, metrics."""
