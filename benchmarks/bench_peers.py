@@ -32,8 +32,8 @@ from peer_encoder import stand_ins
 import sam_edge
 from sam_edge.errors import SamEdgeError
 from sam_edge.masks import iou
-from sam_edge.profile.environment import gather_machine
-from sam_edge.profile.noise import NoiseMeter
+from sam_edge.profile.measure.environment import gather_machine
+from sam_edge.profile.measure.noise import NoiseMeter
 
 OURS = (("onnxruntime", None), ("openvino", "f32"), ("openvino", "bf16"))
 SIZE, PEER_SIDE = (448, 672), 1024

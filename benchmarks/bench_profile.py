@@ -37,15 +37,15 @@ import sam_edge
 from sam_edge.cli.options import sizes_of
 from sam_edge.gaze.recordings import read
 from sam_edge.media.frames import open_frames
-from sam_edge.profile.apart import Apart
-from sam_edge.profile.compare import compare
-from sam_edge.profile.energy import EnergyMeter
-from sam_edge.profile.environment import gather_machine
-from sam_edge.profile.noise import NoiseMeter
+from sam_edge.profile.measure.energy import EnergyMeter
+from sam_edge.profile.measure.engine_bench import Block
+from sam_edge.profile.measure.environment import gather_machine
+from sam_edge.profile.measure.noise import NoiseMeter
+from sam_edge.profile.measure.statistics import Ratio, interval, medians, ratio
+from sam_edge.profile.measure.subprocess_bench import Apart
+from sam_edge.profile.measure.timing import ROUNDS_OF_A_PROCESS, Timing
 from sam_edge.profile.plan import CLIP, GAZE, Case, Engine, Plan, choose_engines
-from sam_edge.profile.statistics import Ratio, interval, medians, ratio
-from sam_edge.profile.timing import ROUNDS_OF_A_PROCESS, Timing
-from sam_edge.profile.workbench import Block
+from sam_edge.profile.report.comparison import compare
 from sam_edge.stream import GazeSession
 from sam_edge.stream.playback import GazeFeed
 from sam_edge.stream.trace import Tracer

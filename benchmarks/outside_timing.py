@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 import sam_edge
+from sam_edge.profile.measure.engine_bench import measured_frame, measured_points
 from sam_edge.profile.plan import Engine
-from sam_edge.profile.workbench import measured_frame, measured_points
 
 ASKED = "SAM_EDGE_OUTSIDE"
 """Environment: JSON that says what is opened, and where requests come from."""

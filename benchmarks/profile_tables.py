@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sam_edge.profile.operators import Operator, grouped
-from sam_edge.profile.report import read_report
-from sam_edge.profile.table import number, percent
+from sam_edge.profile.operators.operator_table import Operator, grouped
+from sam_edge.profile.report.report import read_report
+from sam_edge.profile.report.terminal import number, percent
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 WIDTH, HEIGHT = 1180, 1080

@@ -14,15 +14,15 @@ from sam_edge.cli.options import sizes_of
 from sam_edge.errors import InputError
 from sam_edge.media.atomic import replacing
 from sam_edge.media.progress import Progress
-from sam_edge.profile.budget import LABELLED, SIZES_TRIED, Advisor, advise
-from sam_edge.profile.budget_page import advice_json, advice_page, advice_table
-from sam_edge.profile.compare import REGRESSION, compare
-from sam_edge.profile.environment import gather_machine
-from sam_edge.profile.page import page
+from sam_edge.profile.budget.search import LABELLED, SIZES_TRIED, Advisor, advise
+from sam_edge.profile.measure.environment import gather_machine
 from sam_edge.profile.plan import CLIP, GAZE, PARTS, Engine, Plan, choose_engines
+from sam_edge.profile.report.budget_report import advice_json, advice_page, advice_table
+from sam_edge.profile.report.comparison import REGRESSION, compare
+from sam_edge.profile.report.csv_export import sheet
+from sam_edge.profile.report.html_report import page
+from sam_edge.profile.report.terminal import tables
 from sam_edge.profile.run import profile
-from sam_edge.profile.sheet import sheet
-from sam_edge.profile.table import tables
 
 Value = TypeVar("Value")
 FAILED, INTERRUPTED = 1, 130

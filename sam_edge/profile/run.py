@@ -8,19 +8,19 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from sam_edge.profile.cold import ColdRow, measure_cold
-from sam_edge.profile.energy import EnergyMeter, open_energy
-from sam_edge.profile.environment import describe_models, gather_machine
-from sam_edge.profile.noise import NoiseMeter
-from sam_edge.profile.operators import OperatorTable
-from sam_edge.profile.operators_measure import OPENERS, measure_operators
-from sam_edge.profile.peak import Peak, measure_peak
+from sam_edge.profile.measure.cold_start import ColdRow, measure_cold
+from sam_edge.profile.measure.energy import EnergyMeter, open_energy
+from sam_edge.profile.measure.environment import describe_models, gather_machine
+from sam_edge.profile.measure.noise import NoiseMeter
+from sam_edge.profile.measure.power import power_notes
+from sam_edge.profile.measure.session import SessionRow, measure_sessions
+from sam_edge.profile.measure.sustained import SustainedRow, measure_sustained
+from sam_edge.profile.measure.timing import Timing
+from sam_edge.profile.operators.measurement import OPENERS, measure_operators
+from sam_edge.profile.operators.operator_table import OperatorTable
+from sam_edge.profile.operators.peak import Peak, measure_peak
 from sam_edge.profile.plan import Engine, Plan
-from sam_edge.profile.power import power_notes
-from sam_edge.profile.report import Report
-from sam_edge.profile.session import SessionRow, measure_sessions
-from sam_edge.profile.sustained import SustainedRow, measure_sustained
-from sam_edge.profile.timing import Timing
+from sam_edge.profile.report.report import Report
 from sam_edge.stream.trace import Trace
 
 Say = Callable[[str], None]

@@ -11,7 +11,7 @@ import pytest
 
 import sam_edge
 from sam_edge.errors import EngineError
-from sam_edge.profile.workbench import Workbench
+from sam_edge.profile.measure.engine_bench import Workbench
 from sam_edge.runtimes.fake import Fake
 
 Run = Callable[..., tuple[int, str, str]]
@@ -63,7 +63,7 @@ def test_a_bundle_that_fails_is_a_row_and_status_1(run_cli: Run, tmp_path: Path)
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time engines in this process, where a test can change them."""
-    monkeypatch.setattr("sam_edge.profile.timing.Apart", Workbench)
+    monkeypatch.setattr("sam_edge.profile.measure.timing.Apart", Workbench)
 
 
 @pytest.mark.usefixtures("in_process")

@@ -9,19 +9,19 @@ import cv2
 import numpy as np
 import pytest
 
-from sam_edge.profile.cold import ColdRow
-from sam_edge.profile.environment import Machine, ModelFile
-from sam_edge.profile.noise import Noise
-from sam_edge.profile.operators import Operator, OperatorTable
-from sam_edge.profile.peak import Peak
+from sam_edge.profile.measure.cold_start import ColdRow
+from sam_edge.profile.measure.engine_bench import Workbench
+from sam_edge.profile.measure.environment import Machine, ModelFile
+from sam_edge.profile.measure.noise import Noise
+from sam_edge.profile.measure.session import SessionRow
+from sam_edge.profile.measure.statistics import Ratio, summarise
+from sam_edge.profile.measure.sustained import Second, SustainedRow
+from sam_edge.profile.measure.timing import TimedRow
+from sam_edge.profile.measure.usage import Usage
+from sam_edge.profile.operators.operator_table import Operator, OperatorTable
+from sam_edge.profile.operators.peak import Peak
 from sam_edge.profile.plan import Case, Engine, Plan
-from sam_edge.profile.report import Report
-from sam_edge.profile.session import SessionRow
-from sam_edge.profile.statistics import Ratio, summarise
-from sam_edge.profile.sustained import Second, SustainedRow
-from sam_edge.profile.timing import TimedRow
-from sam_edge.profile.usage import Usage
-from sam_edge.profile.workbench import Workbench
+from sam_edge.profile.report.report import Report
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
 FAKE = Engine(DEFAULT_BUNDLE, "fake", None, 1)
@@ -38,7 +38,7 @@ def fake() -> Engine:
 @pytest.fixture
 def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     """Everything, as short as it can be, on the fake engine, which tests may change: it is timed in this process."""
-    monkeypatch.setattr("sam_edge.profile.timing.Apart", Workbench)
+    monkeypatch.setattr("sam_edge.profile.measure.timing.Apart", Workbench)
     frames = tmp_path / "clip"
     frames.mkdir()
     for index in range(8):

@@ -11,8 +11,9 @@ import pytest
 import sam_edge
 from sam_edge.config import Config, read_config
 from sam_edge.errors import EngineError, InputError
-from sam_edge.profile import budget
-from sam_edge.profile.budget import (
+from sam_edge.profile.budget import search
+from sam_edge.profile.budget.quality import Quality
+from sam_edge.profile.budget.search import (
     LABELLED,
     RAREST,
     Advice,
@@ -23,11 +24,10 @@ from sam_edge.profile.budget import (
     by_schedule,
     spacing,
 )
-from sam_edge.profile.budget_page import advice_json, advice_page, advice_table
-from sam_edge.profile.environment import gather_machine
-from sam_edge.profile.noise import Noise
+from sam_edge.profile.measure.environment import gather_machine
+from sam_edge.profile.measure.noise import Noise
 from sam_edge.profile.plan import Engine, Plan
-from sam_edge.profile.quality import Quality
+from sam_edge.profile.report.budget_report import advice_json, advice_page, advice_table
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import DEFAULT_BUNDLE
 from sam_edge.stream.session import GazeSession
@@ -164,7 +164,7 @@ def test_nothing_within_the_budget(advice: Advice, tmp_path: Path) -> None:
 
 def test_a_budget_on_the_fake_engine(plan: Plan, fake: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its masks are discs of 24 to 96 input pixels: some of them hit a thing. No machine is too slow."""
-    monkeypatch.setattr(budget, "REFRESH_MS", 1e6)
+    monkeypatch.setattr(search, "REFRESH_MS", 1e6)
     advisor = Advisor(
         [fake], 1e6, sizes=[(224, 224), (448, 448)], pictures=2, video=plan.video, gaze=plan.gaze
     )

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from sam_edge.errors import InputError
-from sam_edge.profile.compare import compare
+from sam_edge.profile.measure.timing import TimedRow
 from sam_edge.profile.plan import Engine
-from sam_edge.profile.report import Report
-from sam_edge.profile.timing import TimedRow
+from sam_edge.profile.report.comparison import compare
+from sam_edge.profile.report.report import Report
 
 MakeRow = Callable[..., TimedRow]
 MakeReport = Callable[..., Report]

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from sam_edge.profile import noise
-from sam_edge.profile.cold import ColdRow, measure_cold, summed_up, why
-from sam_edge.profile.energy import EnergyMeter, Zone, open_energy
-from sam_edge.profile.environment import cpu_features, describe_model, gather_machine, git_state
-from sam_edge.profile.failures import LONGEST, reason
-from sam_edge.profile.noise import Noise, NoiseMeter
-from sam_edge.profile.opened import open_clocked
-from sam_edge.profile.peak import measure_peak
+from sam_edge.profile.measure import noise
+from sam_edge.profile.measure.cold_start import ColdRow, measure_cold, summed_up, why
+from sam_edge.profile.measure.energy import EnergyMeter, Zone, open_energy
+from sam_edge.profile.measure.engine_bench import measured_frame, measured_points
+from sam_edge.profile.measure.environment import cpu_features, describe_model, gather_machine, git_state
+from sam_edge.profile.measure.failures import LONGEST, reason
+from sam_edge.profile.measure.noise import Noise, NoiseMeter
+from sam_edge.profile.measure.power import PowerMeter, battery_watts, combined_watts
+from sam_edge.profile.measure.statistics import Ratio
+from sam_edge.profile.measure.sustained import SustainedRow, celsius, slower
+from sam_edge.profile.measure.timed_runtime import open_clocked
+from sam_edge.profile.measure.usage import Usage, UsageMeter
+from sam_edge.profile.operators.peak import measure_peak
 from sam_edge.profile.plan import Engine
-from sam_edge.profile.power import PowerMeter, battery_watts, combined_watts
-from sam_edge.profile.statistics import Ratio
-from sam_edge.profile.sustained import SustainedRow, celsius, slower
-from sam_edge.profile.usage import Usage, UsageMeter
-from sam_edge.profile.workbench import measured_frame, measured_points
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
 
@@ -242,15 +242,15 @@ def test_why_a_process_failed(status: int, stderr: str, said: str) -> None:
 
 
 def test_a_process_that_hangs(fake: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sam_edge.profile.cold.TIMEOUT_S", 0.2)
-    monkeypatch.setattr("sam_edge.profile.cold.PROGRAM", "import time; time.sleep(60)")
+    monkeypatch.setattr("sam_edge.profile.measure.cold_start.TIMEOUT_S", 0.2)
+    monkeypatch.setattr("sam_edge.profile.measure.cold_start.PROGRAM", "import time; time.sleep(60)")
     assert measure_cold(fake, (64, 64), 1).failed == "not done after 0.2 s"
 
 
 def test_peaks_of_engines_that_are_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sam_edge.profile.peak.TURN_S", 0.001)
-    monkeypatch.setattr("sam_edge.profile.peak.TURNS", 1)
-    monkeypatch.setattr("sam_edge.profile.peak.COPY_MB", 4.0)
+    monkeypatch.setattr("sam_edge.profile.operators.peak.TURN_S", 0.001)
+    monkeypatch.setattr("sam_edge.profile.operators.peak.TURNS", 1)
+    monkeypatch.setattr("sam_edge.profile.operators.peak.COPY_MB", 4.0)
     found = measure_peak(1, ["onnxruntime", "fake"])
     assert found.gflops.keys() == {"onnxruntime"}
     assert found.of("onnxruntime", "f32")
@@ -263,9 +263,9 @@ def test_an_engine_whose_peak_cannot_be_measured(monkeypatch: pytest.MonkeyPatch
     def fails(threads: int) -> object:
         raise OSError("no such processor")
 
-    monkeypatch.setattr("sam_edge.profile.peak.PRODUCTS", {"onnxruntime": {"f32": fails}})
-    monkeypatch.setattr("sam_edge.profile.peak.COPY_MB", 1.0)
-    monkeypatch.setattr("sam_edge.profile.peak.TURN_S", 0.001)
+    monkeypatch.setattr("sam_edge.profile.operators.peak.PRODUCTS", {"onnxruntime": {"f32": fails}})
+    monkeypatch.setattr("sam_edge.profile.operators.peak.COPY_MB", 1.0)
+    monkeypatch.setattr("sam_edge.profile.operators.peak.TURN_S", 0.001)
     found = measure_peak(1, ["onnxruntime"])
     assert found.notes == ("peak: onnxruntime f32 could not be measured: OSError: no such processor",)
 

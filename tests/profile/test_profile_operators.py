@@ -8,15 +8,15 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from sam_edge.profile.kinds import family_of, flops_of, sides_of, weight_bytes
-from sam_edge.profile.onnx_bytes import product_model, varint
-from sam_edge.profile.operators import FAMILIES, Operator, against_roof, grouped
-from sam_edge.profile.operators_coreml import planned
-from sam_edge.profile.operators_measure import tables_of
-from sam_edge.profile.operators_onnxruntime import summed_up
-from sam_edge.profile.peak import Peak
+from sam_edge.profile.operators.coreml import planned
+from sam_edge.profile.operators.measurement import tables_of
+from sam_edge.profile.operators.model_stages import TINY_VIT, stages_of
+from sam_edge.profile.operators.onnx_bytes import product_model, varint
+from sam_edge.profile.operators.onnxruntime import summed_up
+from sam_edge.profile.operators.op_types import family_of, flops_of, sides_of, weight_bytes
+from sam_edge.profile.operators.operator_table import FAMILIES, Operator, against_roof, grouped
+from sam_edge.profile.operators.peak import Peak
 from sam_edge.profile.plan import Engine
-from sam_edge.profile.stages import TINY_VIT, stages_of
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
 SIZE = (224, 224)

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from sam_edge.errors import InputError
-from sam_edge.profile.page import page
-from sam_edge.profile.plots import Axis, Bar, Dot, bars, dots, lines, round_step, shortened, ticks
-from sam_edge.profile.report import Report, read_report
-from sam_edge.profile.sheet import COLUMNS, sheet
-from sam_edge.profile.table import aligned, number, tables
+from sam_edge.profile.report.csv_export import COLUMNS, sheet
+from sam_edge.profile.report.html_report import page
+from sam_edge.profile.report.plots import Axis, Bar, Dot, bars, dots, lines, round_step, shortened, ticks
+from sam_edge.profile.report.report import Report, read_report
+from sam_edge.profile.report.terminal import aligned, number, tables
 
 MakeReport = Callable[..., Report]
 VOID = {"meta", "br"}

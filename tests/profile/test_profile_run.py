@@ -12,7 +12,7 @@ import pytest
 from sam_edge.errors import EngineError, InputError
 from sam_edge.profile import Engine, Plan, choose_engines, profile
 from sam_edge.profile.plan import FEWEST_ROUNDS
-from sam_edge.profile.report import Report
+from sam_edge.profile.report.report import Report
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
@@ -116,7 +116,8 @@ def test_a_process_that_dies_is_not_tried_here(
     plan: Plan, fake: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "sam_edge.profile.cold.PROGRAM", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+        "sam_edge.profile.measure.cold_start.PROGRAM",
+        "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
     )
     report = profile(replace(plan, parts=("cold", "timing")))
     assert report.cold[0].failed == "the process died of signal 11"

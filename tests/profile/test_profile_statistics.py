@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sam_edge.profile.statistics import medians, ratio, summarise
+from sam_edge.profile.measure.statistics import medians, ratio, summarise
 
 TIMES = st.lists(st.floats(0.01, 1e4), min_size=1, max_size=40)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from sam_edge.profile.operators import FAMILIES, Operator, OperatorTable, grouped
-from sam_edge.profile.peak import Peak
-from sam_edge.profile.plots import Bar, Dot, bars, dots, legend, lines
-from sam_edge.profile.report import Report
-from sam_edge.profile.session import SessionRow
-from sam_edge.profile.style import STYLE
-from sam_edge.profile.sustained import SustainedRow
-from sam_edge.profile.table import number, percent
-from sam_edge.profile.timing import TimedRow
+from sam_edge.profile.measure.session import SessionRow
+from sam_edge.profile.measure.sustained import SustainedRow
+from sam_edge.profile.measure.timing import TimedRow
+from sam_edge.profile.operators.operator_table import FAMILIES, Operator, OperatorTable, grouped
+from sam_edge.profile.operators.peak import Peak
+from sam_edge.profile.report.plots import Bar, Dot, bars, dots, legend, lines
+from sam_edge.profile.report.report import Report
+from sam_edge.profile.report.stylesheet import STYLE
+from sam_edge.profile.report.terminal import number, percent
 
 LONGEST = 25
 """Operators that are listed, of each graph."""

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from sam_edge.profile.energy import EnergyMeter
-from sam_edge.profile.environment import first_line
-from sam_edge.profile.failures import reason
-from sam_edge.profile.noise import OTHERS_SHARE, NoiseMeter
-from sam_edge.profile.opened import open_engine
+from sam_edge.profile.measure.energy import EnergyMeter
+from sam_edge.profile.measure.engine_bench import measured_frame
+from sam_edge.profile.measure.environment import first_line
+from sam_edge.profile.measure.failures import reason
+from sam_edge.profile.measure.noise import OTHERS_SHARE, NoiseMeter
+from sam_edge.profile.measure.power import PowerMeter
+from sam_edge.profile.measure.statistics import Ratio, ratio
+from sam_edge.profile.measure.timed_runtime import open_engine
+from sam_edge.profile.measure.usage import Usage, UsageMeter
 from sam_edge.profile.plan import Engine
-from sam_edge.profile.power import PowerMeter
-from sam_edge.profile.statistics import Ratio, ratio
-from sam_edge.profile.usage import Usage, UsageMeter
-from sam_edge.profile.workbench import measured_frame
 
 CLOCK = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
 THERMAL = Path("/sys/class/thermal")

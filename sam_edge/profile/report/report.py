@@ -11,14 +11,14 @@ from typing import Any
 
 from sam_edge.errors import InputError
 from sam_edge.media.atomic import replacing
-from sam_edge.profile.cold import ColdRow
-from sam_edge.profile.environment import Machine, ModelFile
-from sam_edge.profile.noise import Noise
-from sam_edge.profile.operators import OperatorTable
-from sam_edge.profile.peak import Peak
-from sam_edge.profile.session import SessionRow
-from sam_edge.profile.sustained import SustainedRow
-from sam_edge.profile.timing import TimedRow
+from sam_edge.profile.measure.cold_start import ColdRow
+from sam_edge.profile.measure.environment import Machine, ModelFile
+from sam_edge.profile.measure.noise import Noise
+from sam_edge.profile.measure.session import SessionRow
+from sam_edge.profile.measure.sustained import SustainedRow
+from sam_edge.profile.measure.timing import TimedRow
+from sam_edge.profile.operators.operator_table import OperatorTable
+from sam_edge.profile.operators.peak import Peak
 from sam_edge.stream.trace import Trace
 
 SCHEMA = 1

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import sam_edge
 from sam_edge.media.environment import peak_memory_mb
-from sam_edge.profile.memory import resident_mb
-from sam_edge.profile.workbench import measured_frame, measured_points
+from sam_edge.profile.measure.engine_bench import measured_frame, measured_points
+from sam_edge.profile.measure.memory import resident_mb
 
 Result = TypeVar("Result")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sam_edge.profile.cold import ColdRow
-from sam_edge.profile.operators import FAMILIES, OperatorGroup, OperatorTable, grouped
-from sam_edge.profile.peak import Peak
-from sam_edge.profile.report import Report
-from sam_edge.profile.session import SessionRow
-from sam_edge.profile.sustained import SustainedRow
-from sam_edge.profile.timing import TimedRow
+from sam_edge.profile.measure.cold_start import ColdRow
+from sam_edge.profile.measure.session import SessionRow
+from sam_edge.profile.measure.sustained import SustainedRow
+from sam_edge.profile.measure.timing import TimedRow
+from sam_edge.profile.operators.operator_table import FAMILIES, OperatorGroup, OperatorTable, grouped
+from sam_edge.profile.operators.peak import Peak
+from sam_edge.profile.report.report import Report
 
 WIDEST = 110
 """Columns of a line that says why something failed."""

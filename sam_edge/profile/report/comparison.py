@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from sam_edge.errors import InputError
-from sam_edge.profile.report import read_report
-from sam_edge.profile.statistics import Ratio, ratio
-from sam_edge.profile.table import aligned, number
+from sam_edge.profile.measure.statistics import Ratio, ratio
+from sam_edge.profile.report.report import read_report
+from sam_edge.profile.report.terminal import aligned, number
 
 REGRESSION = 1.05
 """Slower than this many times is a regression, where nothing else is asked for."""

@@ -13,10 +13,10 @@ import cv2
 from sam_edge.gaze.recordings import read
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.frames import FrameReader, open_frames
-from sam_edge.profile.failures import reason
-from sam_edge.profile.opened import open_engine
+from sam_edge.profile.measure.failures import reason
+from sam_edge.profile.measure.statistics import Summary, summarise
+from sam_edge.profile.measure.timed_runtime import open_engine
 from sam_edge.profile.plan import Engine
-from sam_edge.profile.statistics import Summary, summarise
 from sam_edge.stream.playback import NS, GazeFeed, Shown, in_real_time
 from sam_edge.stream.selection import Selection
 from sam_edge.stream.session import GazeSession

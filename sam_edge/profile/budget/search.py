@@ -12,13 +12,20 @@ from pathlib import Path
 from sam_edge.config import Config
 from sam_edge.errors import InputError
 from sam_edge.exporters.pictures import LabelledPicture, labelled_pictures
-from sam_edge.profile.failures import reason
-from sam_edge.profile.noise import Noise, NoiseMeter
-from sam_edge.profile.opened import open_engine
+from sam_edge.profile.budget.quality import Quality, measure_quality
+from sam_edge.profile.measure.failures import reason
+from sam_edge.profile.measure.noise import Noise, NoiseMeter
+from sam_edge.profile.measure.session import (
+    ON_A_CLOCK,
+    WAITING,
+    Schedule,
+    measure_session,
+    on_a_clock,
+    waiting,
+)
+from sam_edge.profile.measure.timed_runtime import open_engine
+from sam_edge.profile.measure.timing import TimedRow, Timing
 from sam_edge.profile.plan import ASSETS, Engine, Plan
-from sam_edge.profile.quality import Quality, measure_quality
-from sam_edge.profile.session import ON_A_CLOCK, WAITING, Schedule, measure_session, on_a_clock, waiting
-from sam_edge.profile.timing import TimedRow, Timing
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
 LABELLED = ASSETS / "labelled"

@@ -13,8 +13,8 @@ import numpy as np
 import onnxruntime
 
 from sam_edge.bundle import Bundle
-from sam_edge.profile.kinds import Shape, weight_bytes
-from sam_edge.profile.raw import DECODE, ENCODE, CountingRuntime, RawOperator
+from sam_edge.profile.operators.op_types import Shape, weight_bytes
+from sam_edge.profile.operators.raw_operator import DECODE, ENCODE, CountingRuntime, RawOperator
 from sam_edge.runtimes.base import RuntimeOptions
 from sam_edge.runtimes.onnxruntime import OnnxRuntime
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sam_edge.bundle import Bundle
-from sam_edge.profile.raw import DECODE, ENCODE, CountingRuntime, RawOperator
+from sam_edge.profile.operators.raw_operator import DECODE, ENCODE, CountingRuntime, RawOperator
 from sam_edge.runtimes.base import RuntimeOptions
 from sam_edge.runtimes.coreml import CoreML, Execute, Feed
 

@@ -19,7 +19,7 @@ PROCESS = "process"
 """The stage before the first line of Python, and after the last: the whole less everything else."""
 PROGRAM = (
     "import sys, time; begun = time.perf_counter(); import sam_edge; took = time.perf_counter() - begun; "
-    "from sam_edge.profile.cold_probe import main; main(took, sys.argv[1:])"
+    "from sam_edge.profile.measure.cold_probe import main; main(took, sys.argv[1:])"
 )
 """What the process runs. `-m` would import sam_edge before its first line."""
 

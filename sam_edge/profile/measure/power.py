@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from sam_edge.profile.environment import first_line
+from sam_edge.profile.measure.environment import first_line
 
 SUPPLIES = Path("/sys/class/power_supply")
 POWERMETRICS = ("/usr/bin/powermetrics", "--samplers", "cpu_power", "-i", "1000")

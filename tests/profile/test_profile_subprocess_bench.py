@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from sam_edge.errors import EngineError
-from sam_edge.profile import Engine, Plan, apart, profile
-from sam_edge.profile.apart import Apart
+from sam_edge.profile import Engine, Plan, profile
+from sam_edge.profile.measure import subprocess_bench
+from sam_edge.profile.measure.subprocess_bench import Apart
 from sam_edge.profile.plan import Case
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
@@ -64,7 +65,7 @@ def test_a_process_that_dies_is_a_reason(bench: Apart, fake: Engine) -> None:
 
 
 def test_a_process_that_ends_is_a_reason(fake: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "PROGRAM", "raise SystemExit(3)")
+    monkeypatch.setattr(subprocess_bench, "PROGRAM", "raise SystemExit(3)")
     bench = Apart(fake)
     with pytest.raises(EngineError, match="the process ended with status 3"):
         bench.open(SIZE)
@@ -72,8 +73,8 @@ def test_a_process_that_ends_is_a_reason(fake: Engine, monkeypatch: pytest.Monke
 
 
 def test_a_process_that_hangs_is_given_up(fake: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "TIMEOUT_S", 0.2)
-    monkeypatch.setattr(apart, "PROGRAM", "import time; time.sleep(60)")
+    monkeypatch.setattr(subprocess_bench, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(subprocess_bench, "PROGRAM", "import time; time.sleep(60)")
     bench = Apart(fake)
     with pytest.raises(EngineError, match=r"no answer after 0\.2 s"):
         bench.open(SIZE)
@@ -84,7 +85,7 @@ def test_a_process_that_hangs_is_given_up(fake: Engine, monkeypatch: pytest.Monk
 def test_what_an_engine_prints_does_not_come_between(
     fake: Engine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(apart, "PROGRAM", PRINTING)
+    monkeypatch.setattr(subprocess_bench, "PROGRAM", PRINTING)
     bench = Apart(fake)
     bench.open(SIZE)
     bench.close()
@@ -92,14 +93,14 @@ def test_what_an_engine_prints_does_not_come_between(
 
 
 PRINTING = """
-from sam_edge.profile import apart
+from sam_edge.profile.measure import subprocess_bench
 from sam_edge.runtimes.fake import Fake
 encode = Fake.encode
 def loud(self, image):
     print("an engine says hello", flush=True)
     return encode(self, image)
 Fake.encode = loud
-apart.main()
+subprocess_bench.main()
 """
 
 
@@ -135,7 +136,7 @@ def test_ctrl_c_of_a_terminal_ends_both(tmp_path: Path) -> None:
 NOTING = """
 import os, sys
 from sam_edge.cli.main import main
-from sam_edge.profile.apart import Apart
+from sam_edge.profile.measure.subprocess_bench import Apart
 block = Apart.block
 def noted(*given):
     os.write(1, b".")

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from sam_edge.errors import EngineError
-from sam_edge.profile.environment import memory_mb
-from sam_edge.profile.failures import reason
-from sam_edge.profile.onnx_bytes import product_model
+from sam_edge.profile.measure.environment import memory_mb
+from sam_edge.profile.measure.failures import reason
+from sam_edge.profile.operators.onnx_bytes import product_model
 
 SIDE = 1024
 """Of the matrices: large enough that an engine reaches its best, small enough for its caches."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from sam_edge.profile.peak import Peak
+from sam_edge.profile.operators.peak import Peak
 from sam_edge.profile.plan import Engine
 
 PRODUCT, CONVOLUTION, NORM, ACTIVATION, ARITHMETIC, ROUNDING, LAYOUT, OTHER = (

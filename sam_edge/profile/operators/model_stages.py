@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sam_edge.profile.raw import ENCODE
+from sam_edge.profile.operators.raw_operator import ENCODE
 
 FEW_TOKENS = 64
 """A decoder's prompt and mask tokens are fewer than this; places of the image are more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from sam_edge.profile.operators import (
+from sam_edge.profile.operators.operator_table import (
     ACTIVATION,
     ARITHMETIC,
     CONVOLUTION,

@@ -7,14 +7,14 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
-from sam_edge.profile.apart import Apart
-from sam_edge.profile.energy import EnergyMeter
-from sam_edge.profile.failures import reason
-from sam_edge.profile.noise import NoiseMeter
+from sam_edge.profile.measure.energy import EnergyMeter
+from sam_edge.profile.measure.engine_bench import Block
+from sam_edge.profile.measure.failures import reason
+from sam_edge.profile.measure.noise import NoiseMeter
+from sam_edge.profile.measure.statistics import Summary, summarise
+from sam_edge.profile.measure.subprocess_bench import Apart
+from sam_edge.profile.measure.usage import Usage
 from sam_edge.profile.plan import FEWEST_ROUNDS, Case, Engine, Plan
-from sam_edge.profile.statistics import Summary, summarise
-from sam_edge.profile.usage import Usage
-from sam_edge.profile.workbench import Block
 
 ROUNDS_OF_A_PROCESS = 3
 """Rounds after which engines have new processes. Where memory comes to lie differs from process to process, and with it

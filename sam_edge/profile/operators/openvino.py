@@ -11,7 +11,7 @@ import openvino
 from numpy.typing import NDArray
 
 from sam_edge.bundle import Bundle
-from sam_edge.profile.raw import CountingRuntime, RawOperator
+from sam_edge.profile.operators.raw_operator import CountingRuntime, RawOperator
 from sam_edge.runtimes.base import Float, RuntimeOptions
 from sam_edge.runtimes.openvino import Compiled, OpenVino
 

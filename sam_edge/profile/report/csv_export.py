@@ -6,9 +6,9 @@ import csv
 import io
 from collections.abc import Iterator
 
+from sam_edge.profile.measure.statistics import Summary
 from sam_edge.profile.plan import Engine
-from sam_edge.profile.report import Report
-from sam_edge.profile.statistics import Summary
+from sam_edge.profile.report.report import Report
 
 COLUMNS = (
     "part",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from sam_edge.profile.budget import REFRESH_MS, Advice, Candidate
-from sam_edge.profile.environment import Machine
-from sam_edge.profile.page import card, document, failure, tabled
-from sam_edge.profile.plots import Dot, dots, legend
-from sam_edge.profile.report import plain
-from sam_edge.profile.table import aligned, number
+from sam_edge.profile.budget.search import REFRESH_MS, Advice, Candidate
+from sam_edge.profile.measure.environment import Machine
+from sam_edge.profile.report.html_report import card, document, failure, tabled
+from sam_edge.profile.report.plots import Dot, dots, legend
+from sam_edge.profile.report.report import plain
+from sam_edge.profile.report.terminal import aligned, number
 
 HEAD = ["", "encode", "decode", "IoU", "step mean", "step p95", ""]
 KIND, SCHEMA = "sam-edge budget", 1

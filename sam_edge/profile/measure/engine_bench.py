@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.profile.energy import EnergyMeter
-from sam_edge.profile.opened import Clocked, open_clocked
+from sam_edge.profile.measure.energy import EnergyMeter
+from sam_edge.profile.measure.timed_runtime import Clocked, open_clocked
+from sam_edge.profile.measure.usage import Usage, UsageMeter
 from sam_edge.profile.plan import Case, Engine
-from sam_edge.profile.usage import Usage, UsageMeter
 from sam_edge.segmenter import Embedding, Segmenter
 
 FRAME = (720, 1280)

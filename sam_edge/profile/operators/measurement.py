@@ -8,15 +8,15 @@ import numpy as np
 
 from sam_edge.bundle import Bundle, open_bundle
 from sam_edge.geometry import STRIDE
-from sam_edge.profile.failures import reason
-from sam_edge.profile.kinds import family_of, flops_of, sides_of, stays
-from sam_edge.profile.opened import Clocked
-from sam_edge.profile.operators import Operator, OperatorTable, against_roof
-from sam_edge.profile.peak import Peak
+from sam_edge.profile.measure.engine_bench import measured_frame, measured_points
+from sam_edge.profile.measure.failures import reason
+from sam_edge.profile.measure.timed_runtime import Clocked
+from sam_edge.profile.operators.model_stages import stages_of
+from sam_edge.profile.operators.op_types import family_of, flops_of, sides_of, stays
+from sam_edge.profile.operators.operator_table import Operator, OperatorTable, against_roof
+from sam_edge.profile.operators.peak import Peak
+from sam_edge.profile.operators.raw_operator import DECODE, ENCODE, CountingRuntime, RawOperator
 from sam_edge.profile.plan import Engine
-from sam_edge.profile.raw import DECODE, ENCODE, CountingRuntime, RawOperator
-from sam_edge.profile.stages import stages_of
-from sam_edge.profile.workbench import measured_frame, measured_points
 from sam_edge.runtimes.base import RuntimeOptions
 from sam_edge.segmenter import Segmenter
 
@@ -26,21 +26,21 @@ RUNS, WARM = 10, 3
 
 def open_onnxruntime(bundle: Bundle, options: RuntimeOptions) -> CountingRuntime:
     """Open ONNX Runtime with its profiler on."""
-    from sam_edge.profile.operators_onnxruntime import Counting
+    from sam_edge.profile.operators.onnxruntime import Counting
 
     return Counting(bundle, options)
 
 
 def open_openvino(bundle: Bundle, options: RuntimeOptions) -> CountingRuntime:
     """Open OpenVINO with its counters on."""
-    from sam_edge.profile.operators_openvino import Counting
+    from sam_edge.profile.operators.openvino import Counting
 
     return Counting(bundle, options)
 
 
 def open_coreml(bundle: Bundle, options: RuntimeOptions) -> CountingRuntime:
     """Open Core ML with its compute plans."""
-    from sam_edge.profile.operators_coreml import Counting
+    from sam_edge.profile.operators.coreml import Counting
 
     return Counting(bundle, options)
 

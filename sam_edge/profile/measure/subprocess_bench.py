@@ -16,16 +16,16 @@ from concurrent.futures import TimeoutError as NotInTime
 from typing import BinaryIO, cast
 
 from sam_edge.errors import EngineError
-from sam_edge.profile.energy import EnergyMeter
-from sam_edge.profile.failures import reason
+from sam_edge.profile.measure.energy import EnergyMeter
+from sam_edge.profile.measure.engine_bench import Block, Workbench
+from sam_edge.profile.measure.failures import reason
 from sam_edge.profile.plan import Case, Engine
-from sam_edge.profile.workbench import Block, Workbench
 
 TIMEOUT_S = 120.0
 """A process that has not answered after this is given up."""
 ENDS_S = 10.0
 """A process that was asked to end has this long."""
-PROGRAM = "from sam_edge.profile.apart import main; main()"
+PROGRAM = "from sam_edge.profile.measure.subprocess_bench import main; main()"
 
 
 class Apart:

@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from sam_edge.profile.energy import EnergyMeter
+from sam_edge.profile.measure.energy import EnergyMeter
 
 
 @dataclass(frozen=True, slots=True)

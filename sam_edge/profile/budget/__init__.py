@@ -1,0 +1,1 @@
+"""Searches the best configuration within a latency budget."""

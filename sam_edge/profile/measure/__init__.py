@@ -1,0 +1,1 @@
+"""Measures times, memory, energy and the machine itself."""

@@ -1,0 +1,1 @@
+"""Looks into inferences: operators, their arithmetic and what bounds them."""
