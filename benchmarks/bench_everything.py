@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from reference_masks import reference_generator
 
 import sam_edge
-from sam_edge.everything import FAST, STANDARD, Settings, find_everything
+from sam_edge.everything import FAST, STANDARD, MaskGeneratorConfig, generate_masks
 from sam_edge.masks import Rle, mask_iou
 from sam_edge.media.environment import Environment
 from sam_edge.media.images import read_image
 
-EXACT = Settings(exact=True)
+EXACT = MaskGeneratorConfig(exact=True)
 """As the reference does it: its own settings are the defaults."""
 SAME_IOU = 0.99
 """Masks of this IoU count as the same."""
@@ -107,10 +107,10 @@ def main() -> None:
         runs = {
             name: ours(name, settings, model, pictures, given)
             for name, settings in (
-                ("the reference's filters", Settings()),
+                ("the reference's filters", MaskGeneratorConfig()),
                 ("standard", STANDARD),
                 ("the same without crops", NO_CROPS),
-                ("16 points a side", replace(NO_CROPS, points_per_side=16, skip_found=0.8)),
+                ("16 points a side", replace(NO_CROPS, points_per_side=16, skip_covered_iou=0.8)),
                 ("fast", FAST),
             )
         }
@@ -216,13 +216,16 @@ def recall(pictures: list[Path], masks: list[list[NDArray[np.bool_]]], given: ar
 
 
 def agreement(
-    pictures: list[Path], references: list[dict[str, Any]], model: sam_edge.Segmenter, settings: Settings
+    pictures: list[Path],
+    references: list[dict[str, Any]],
+    model: sam_edge.Segmenter,
+    settings: MaskGeneratorConfig,
 ) -> Agreement:
     """Find everything as the reference does, in fp32 torch, and compare."""
     met: list[float] = []
     back: list[float] = []
     for path, reference in zip(pictures, references, strict=True):
-        found = find_everything(model, read_image(path), settings=settings)
+        found = generate_masks(model, read_image(path), config=settings)
         overlap = mask_iou(np.stack(masks_of(reference["masks"])), np.stack([one.mask() for one in found]))
         met += overlap.max(axis=1).tolist()
         back += overlap.max(axis=0).tolist()
@@ -235,20 +238,24 @@ def agreement(
 
 
 def ours(
-    name: str, settings: Settings, model: sam_edge.Segmenter, pictures: list[Path], given: argparse.Namespace
+    name: str,
+    settings: MaskGeneratorConfig,
+    model: sam_edge.Segmenter,
+    pictures: list[Path],
+    given: argparse.Namespace,
 ) -> Run:
     """Measure recall and speed of one of our settings."""
     masks: list[list[NDArray[np.bool_]]] = []
     # Models are compiled for each size when it first comes.
     for path in pictures:
-        find_everything(
-            model, read_image(path), settings=replace(settings, points_per_side=2, skip_found=None)
+        generate_masks(
+            model, read_image(path), config=replace(settings, points_per_side=2, skip_covered_iou=None)
         )
     cpu_s = wall_s = 0.0
     for path in pictures:
         image = read_image(path)
         cpu, wall = time.process_time(), time.perf_counter()
-        found = find_everything(model, image, settings=settings)
+        found = generate_masks(model, image, config=settings)
         cpu_s, wall_s = cpu_s + time.process_time() - cpu, wall_s + time.perf_counter() - wall
         masks.append([one.mask() for one in found])
     made = Run(

@@ -14,7 +14,7 @@ from sam_edge.media.atomic import replacing
 from sam_edge.segmenter import check_frame
 
 
-def cut_out(
+def cutout_rgba(
     image: NDArray[np.uint8], mask: NDArray[np.bool_], *, margin_px: int = 0, soft_px: float = 0.0
 ) -> NDArray[np.uint8]:
     """Cut what a mask shows out of an image.
@@ -47,7 +47,7 @@ def cut_out(
     return np.dstack([image[y0:y1, x0:x1], alpha])
 
 
-def write_cut_out(path: str | Path, rgba: NDArray[np.uint8]) -> None:
+def write_cutout(path: str | Path, rgba: NDArray[np.uint8]) -> None:
     """Write a cut-out, RGBA uint8 (h, w, 4), as PNG; nothing half-written ever stands under `path`.
 
     Raises:

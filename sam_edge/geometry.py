@@ -105,7 +105,7 @@ class Placement:
     def render(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Cut the view out of an RGB frame (H, W, 3) and scale it into the input: uint8 (height, width, 3)."""
         height, width = self.inside
-        part = cut_out(image, self.view)
+        part = crop_padded(image, self.view)
         while part.shape[0] >= 2 * height and part.shape[1] >= 2 * width:
             # By halves first: the mean of two by two pixels, which is many times faster than any other area.
             part = np.asarray(
@@ -218,7 +218,7 @@ def clipped(view: View, frame_size: tuple[int, int]) -> View:
     return View(left, top, right - left, bottom - top)
 
 
-def cut_out(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+def crop_padded(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     """Cut a view out of an image (H, W, 3); what lies outside the image has the letterbox colour."""
     shown = clipped(view, image.shape[:2])
     part = image[shown.y0 : shown.y0 + shown.height, shown.x0 : shown.x0 + shown.width]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sam_edge.errors import InputError, MissingExtraError
-from sam_edge.everything.found import FoundMask
+from sam_edge.everything.generated_mask import GeneratedMask
 from sam_edge.masks.boxes import as_boxes
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
 
@@ -101,7 +101,7 @@ def with_masks(
     return result
 
 
-def detections_of(found: Sequence[FoundMask]) -> Any:
+def detections_of(found: Sequence[GeneratedMask]) -> Any:
     """Return what everything mode found as `supervision.Detections`, with predicted IoU as confidence.
 
     Raises:

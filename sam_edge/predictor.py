@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sam_edge import original
+from sam_edge import sam_compat
 from sam_edge.errors import InputError, SessionError
 from sam_edge.geometry import MASK_STRIDE, STRIDE, View
 from sam_edge.prompts import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING, numbers
@@ -25,7 +25,7 @@ class SamPredictor:
         >>> masks, scores, logits = predictor.predict(np.array([[320, 200]]), np.array([1]))
     """
 
-    def __init__(self, sam_model: Segmenter, *, size: tuple[int, int] = original.CANVAS) -> None:
+    def __init__(self, sam_model: Segmenter, *, size: tuple[int, int] = sam_compat.CANVAS) -> None:
         """Predict with a model from `sam_edge.load`.
 
         Args:
@@ -89,7 +89,7 @@ class SamPredictor:
         self.reset_image()
         shown = image if image_format == "RGB" else np.ascontiguousarray(image[..., ::-1])
         view = View.whole((image.shape[0], image.shape[1]))
-        self._embedding = original.encode(self.model, shown, view, self._size)
+        self._embedding = sam_compat.encode(self.model, shown, view, self._size)
 
     def predict(
         self,
@@ -130,7 +130,9 @@ class SamPredictor:
         )
         tokens = slice(1, 4) if multimask_output else slice(0, 1)
         kept = np.ascontiguousarray(logits[0, tokens])
-        full = np.stack([original.upscaled(one, embedding.placement, embedding.frame_size) for one in kept])
+        full = np.stack(
+            [sam_compat.upscale_logits(one, embedding.placement, embedding.frame_size) for one in kept]
+        )
         masks = full if return_logits else np.asarray(full > 0)
         return masks, scores[0, tokens].copy(), kept
 

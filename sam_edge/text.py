@@ -17,7 +17,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from sam_edge.errors import EngineError, InputError, MissingExtraError
-from sam_edge.everything.found import FoundMask
+from sam_edge.everything.generated_mask import GeneratedMask
 from sam_edge.geometry import LETTERBOX_RGB
 from sam_edge.segmenter import check_frame
 
@@ -44,7 +44,7 @@ class TextImageEncoder(Protocol):
 def score_masks(
     encoder: TextImageEncoder,
     image: NDArray[np.uint8],
-    found: Sequence[FoundMask],
+    found: Sequence[GeneratedMask],
     texts: Sequence[str],
     *,
     hide_ground: bool = True,
@@ -54,7 +54,7 @@ def score_masks(
     Args:
         encoder: brings pictures and words into one space.
         image: RGB uint8 (H, W, 3).
-        found: masks of that image, from `find_everything`.
+        found: masks of that image, from `generate_masks`.
         texts: what to look for.
         hide_ground: whether what is not in the mask is filled with a plain colour.
 
@@ -83,15 +83,15 @@ def score_masks(
 
 
 def select_by_text(
-    encoder: TextImageEncoder, image: NDArray[np.uint8], found: Sequence[FoundMask], text: str
-) -> FoundMask | None:
+    encoder: TextImageEncoder, image: NDArray[np.uint8], found: Sequence[GeneratedMask], text: str
+) -> GeneratedMask | None:
     """Return the mask that a text suits best; None where there is no mask. See `score_masks`."""
     scores = score_masks(encoder, image, found, [text])
     return found[int(scores[:, 0].argmax())] if len(scores) else None
 
 
 def crop_of(
-    image: NDArray[np.uint8], found: FoundMask, size: tuple[int, int], *, hide_ground: bool = True
+    image: NDArray[np.uint8], found: GeneratedMask, size: tuple[int, int], *, hide_ground: bool = True
 ) -> NDArray[np.uint8]:
     """Cut a mask's box, with a little round it, out of an image, scaled with its shape kept: (height, width, 3)."""
     if found.segmentation.size != image.shape[:2]:

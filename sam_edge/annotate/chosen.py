@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sam_edge.annotate.answers import Draft, Proposal
 from sam_edge.annotate.kept import Kept
-from sam_edge.everything import FoundMask
+from sam_edge.everything import GeneratedMask
 from sam_edge.everything.generate import stability
 from sam_edge.masks import Masks, Rle, box_iou, box_of, iou, without_holes, without_islands
 from sam_edge.segmenter import Embedding, Segmenter
@@ -35,7 +35,7 @@ def least_px(size: tuple[int, int]) -> int:
     return max(LEAST_PX, round(LEAST_SHARE * size[0] * size[1]))
 
 
-def fits(found: FoundMask, size: tuple[int, int]) -> bool:
+def fits(found: GeneratedMask, size: tuple[int, int]) -> bool:
     """Say whether a mask is neither a speck nor all of the picture."""
     return least_px(size) <= found.area <= MOST_SHARE * size[0] * size[1]
 
@@ -70,11 +70,11 @@ def candidates_of(
     return Masks(np.stack(cleaned), made.scores[chosen], made.logits[chosen], made.token[chosen])
 
 
-def found_of(asked: Proposal, embedding: Embedding) -> FoundMask:
+def found_of(asked: Proposal, embedding: Embedding) -> GeneratedMask:
     """Describe the mask that is shown, as everything mode does."""
     mask, view = asked.mask, embedding.view
     x0, y0, x1, y1 = box_of(mask) or (0.0, 0.0, 0.0, 0.0)
-    return FoundMask(
+    return GeneratedMask(
         segmentation=Rle.of(mask),
         area=int(np.count_nonzero(mask)),
         bbox=(x0, y0, x1 - x0, y1 - y0),
@@ -95,20 +95,20 @@ class Known:
         self._found = [one.mask for one in kept]
         self._masks: dict[int, NDArray[np.bool_]] = {}
 
-    def takes(self, found: FoundMask) -> bool:
+    def takes(self, found: GeneratedMask) -> bool:
         """Say whether a mask is none that the frame has; it then is one."""
         if any(self._iou(index, found) > SAME for index in self._near(found)):
             return False
         self._found.append(found)
         return True
 
-    def shows(self, found: FoundMask) -> int | None:
+    def shows(self, found: GeneratedMask) -> int | None:
         """Return the number of the kept mask that shows the same, the most like it; None for none."""
         near = {index: self._iou(index, found) for index in self._near(found) if index < len(self._kept)}
         best = max(near, key=lambda index: near[index], default=None)
         return None if best is None or near[best] <= SAME else self._kept[best].number
 
-    def replaced_by(self, found: FoundMask) -> tuple[int, ...]:
+    def replaced_by(self, found: GeneratedMask) -> tuple[int, ...]:
         """Return the numbers of the masks that one accepted by a person stands for from now on."""
         numbers = []
         for index in self._near(found):
@@ -117,7 +117,7 @@ class Known:
                 numbers.append(self._kept[index].number)
         return tuple(numbers)
 
-    def _near(self, found: FoundMask) -> list[int]:
+    def _near(self, found: GeneratedMask) -> list[int]:
         """Return which masks may be the same: of two that are, neither area nor box differs much."""
         near = []
         for index, one in enumerate(self._found):
@@ -126,7 +126,7 @@ class Known:
                 near.append(index)
         return near
 
-    def _iou(self, index: int, found: FoundMask) -> float:
+    def _iou(self, index: int, found: GeneratedMask) -> float:
         if index not in self._masks:
             self._masks[index] = self._found[index].mask()
         return iou(self._masks[index], found.mask())

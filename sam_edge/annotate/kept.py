@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sam_edge.annotate.answers import OBJECT
-from sam_edge.everything import FoundMask
+from sam_edge.everything import GeneratedMask
 from sam_edge.masks import Rle
 from sam_edge.masks.files import Entry
 
@@ -22,7 +22,7 @@ class Kept:
     """Number of the frame."""
     stage: str
     """`assisted`, `semi` or `automatic`."""
-    mask: FoundMask
+    mask: GeneratedMask
     """The mask, with the points that prompted it."""
     decision: str
     """`accepted` by the person as proposed, `corrected` by the person, or `confident`: by its scores alone."""
@@ -58,7 +58,7 @@ def read_kept(entry: Entry) -> Kept:
         raise entry.error("point_coords", points, "a list of points [x, y]")
     x, y, width, height = entry.numbers("bbox", 4)
     left, top, across, down = entry.numbers("crop_box", 4)
-    mask = FoundMask(
+    mask = GeneratedMask(
         segmentation=Rle.from_json(entry.values.get("segmentation")),
         area=entry.whole("area"),
         bbox=(x, y, width, height),

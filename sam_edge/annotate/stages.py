@@ -35,7 +35,7 @@ from sam_edge.annotate.film import Film
 from sam_edge.annotate.journal import Journal
 from sam_edge.annotate.kept import Kept
 from sam_edge.errors import InputError
-from sam_edge.everything import FAST, FoundMask, Settings, find_everything, total_points
+from sam_edge.everything import FAST, GeneratedMask, MaskGeneratorConfig, generate_masks, total_points
 from sam_edge.gaze.events import Fixation
 from sam_edge.media.frames import Frame
 from sam_edge.media.write import write_png
@@ -43,7 +43,7 @@ from sam_edge.segmenter import Embedding, Segmenter
 
 CONFIDENT = replace(FAST, predicted_iou=0.92, stability=0.95, size=None)
 """What the semi-automatic stage takes without asking."""
-AUTOMATIC = Settings(stability=0.94)
+AUTOMATIC = MaskGeneratorConfig(stability=0.94)
 """What the automatic stage takes."""
 AUTOMATIC_SIDE = 1024
 """The encoder's input is this long in the automatic stage, as SAM's is: nobody waits for an answer there, and smaller
@@ -294,12 +294,12 @@ class Annotator:
     def _make(self, stage: Stage, frame: Frame, work: Work) -> None:
         """Keep what everything mode finds on a frame, but what it has, specks, and what is all of the picture."""
         size = (frame.image.shape[0], frame.image.shape[1])
-        settings = CONFIDENT if stage == Stage.SEMI else AUTOMATIC
+        config = CONFIDENT if stage == Stage.SEMI else AUTOMATIC
         input_size = self._size
         if input_size is None and stage == Stage.AUTOMATIC:
             input_size = sharp_size(size)
-        settings = replace(settings, size=input_size, min_region_px=least_px(size))
-        points = total_points(size, settings)
+        config = replace(config, size=input_size, min_region_px=least_px(size))
+        points = total_points(size, config)
         asked = 0
 
         def advance(count: int) -> None:
@@ -307,14 +307,14 @@ class Annotator:
             asked += count
             self.heed(replace(work, share=min(1.0, asked / points)))
 
-        found = find_everything(
+        found = generate_masks(
             self._model,
             frame.image,
-            settings=settings,
+            config=config,
             embedding=self._embedding(frame) if stage == Stage.SEMI else None,
             advance=advance,
         )
-        known, told = self._known_on(frame), {"settings": _told(settings)}
+        known, told = self._known_on(frame), {"settings": _describe_config(config)}
         best_first = sorted(found, key=lambda one: -one.predicted_iou)
         chosen = [
             self._kept(frame, stage, one, CONFIDENT_DECISION, told)
@@ -386,7 +386,7 @@ class Annotator:
         return self._encoded[frame.index]
 
     def _kept(
-        self, frame: Frame, stage: Stage, found: FoundMask, decision: str, more: Mapping[str, Any]
+        self, frame: Frame, stage: Stage, found: GeneratedMask, decision: str, more: Mapping[str, Any]
     ) -> Kept:
         provenance = {**self._provenance, "time_ns": frame.time_ns, **more}
         return Kept(frame.stem, frame.index, stage.value, found, decision, provenance)
@@ -430,15 +430,14 @@ def _asked_about(asked: Proposal) -> dict[str, Any]:
     return said
 
 
-def _told(settings: Settings) -> dict[str, Any]:
-    """Say by what everything mode chose."""
-    names = (
-        "size",
-        "points_per_side",
-        "predicted_iou",
-        "stability",
-        "box_nms",
-        "skip_found",
-        "min_region_px",
-    )
-    return {name: getattr(settings, name) for name in names}
+def _describe_config(config: MaskGeneratorConfig) -> dict[str, Any]:
+    """Return the options that chose the masks, under the keys that journals have had from the first."""
+    return {
+        "size": config.size,
+        "points_per_side": config.points_per_side,
+        "predicted_iou": config.predicted_iou,
+        "stability": config.stability,
+        "box_nms": config.box_nms,
+        "skip_found": config.skip_covered_iou,
+        "min_region_px": config.min_region_px,
+    }

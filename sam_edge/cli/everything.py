@@ -13,8 +13,15 @@ from numpy.typing import NDArray
 
 from sam_edge.cli.options import add_model, open_model, size_of
 from sam_edge.errors import InputError
-from sam_edge.everything import FAST, STANDARD, FoundMask, Settings, find_everything, total_points
-from sam_edge.everything.picture import draw_everything
+from sam_edge.everything import (
+    FAST,
+    STANDARD,
+    GeneratedMask,
+    MaskGeneratorConfig,
+    generate_masks,
+    total_points,
+)
+from sam_edge.everything.draw import draw_everything
 from sam_edge.masks.sa1b import Sa1bPicture, write_sa1b
 from sam_edge.media.frames import open_frames
 from sam_edge.media.images import IMAGE_SUFFIXES, read_image
@@ -81,7 +88,7 @@ def run(given: argparse.Namespace) -> int:
             f"--out: {given.out} holds {given.input.name}, which would be written over; give another"
         )
     preset = STANDARD if given.full or (is_picture and not given.fast) else FAST
-    settings = settings_of(given, Settings(exact=True) if given.exact else preset)
+    settings = settings_of(given, MaskGeneratorConfig(exact=True) if given.exact else preset)
     with open_model(given) as model:
         if is_picture:
             picture(given, model, settings)
@@ -90,7 +97,7 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def settings_of(given: argparse.Namespace, preset: Settings) -> Settings:
+def settings_of(given: argparse.Namespace, preset: MaskGeneratorConfig) -> MaskGeneratorConfig:
     """Return a preset with what was asked for instead.
 
     Raises:
@@ -110,22 +117,22 @@ def settings_of(given: argparse.Namespace, preset: Settings) -> Settings:
     if size is not None:
         asked["size"] = size
     if given.every_point:
-        asked["skip_found"] = None
+        asked["skip_covered_iou"] = None
     return replace(preset, **asked)
 
 
-def picture(given: argparse.Namespace, model: Segmenter, settings: Settings) -> None:
+def picture(given: argparse.Namespace, model: Segmenter, settings: MaskGeneratorConfig) -> None:
     """Find everything in one picture."""
     image = read_image(given.input)
     size = (image.shape[0], image.shape[1])
     with Progress(total_points(size, settings), label="everything", unit="points", silent=given.quiet) as bar:
-        found = find_everything(model, image, settings=settings, advance=bar.advance)
+        found = generate_masks(model, image, config=settings, advance=bar.advance)
     write(given.out, given.input.stem, given.input.name, 0, image, found)
     if not given.quiet:
         print(f"{len(found)} masks: {given.out / given.input.stem}.json, {given.input.stem}.png")
 
 
-def video(given: argparse.Namespace, model: Segmenter, settings: Settings) -> None:
+def video(given: argparse.Namespace, model: Segmenter, settings: MaskGeneratorConfig) -> None:
     """Find everything in the frames of a video."""
     masks = frames = 0
     with ExitStack() as stack:
@@ -138,7 +145,7 @@ def video(given: argparse.Namespace, model: Segmenter, settings: Settings) -> No
         for frame in reader:
             if frame.index % given.every:
                 continue
-            found = find_everything(model, frame.image, settings=settings)
+            found = generate_masks(model, frame.image, config=settings)
             write(given.out, frame.stem, f"{frame.stem}.png", frame.index, frame.image, found, shown.write)
             masks, frames = masks + len(found), frames + 1
             bar.advance()
@@ -152,7 +159,7 @@ def write(
     name: str,
     number: int,
     image: NDArray[np.uint8],
-    found: list[FoundMask],
+    found: list[GeneratedMask],
     show: Callable[[NDArray[np.uint8]], None] | None = None,
 ) -> None:
     """Write what was found in one picture, and draw it: as PNG, or by `show`."""

@@ -1,21 +1,23 @@
 """Everything mode: finds and masks all that is in a picture."""
 
+from sam_edge.everything.config import EXACT, FAST, PRESETS, STANDARD, MaskGeneratorConfig
 from sam_edge.everything.edges import edge_map
-from sam_edge.everything.found import FoundMask
-from sam_edge.everything.generate import find_everything, total_points
-from sam_edge.everything.generator import SamAutomaticMaskGenerator
+from sam_edge.everything.generate import generate_masks, total_points
+from sam_edge.everything.generated_mask import GeneratedMask
 from sam_edge.everything.proposals import PROPOSALS, propose
-from sam_edge.everything.settings import FAST, STANDARD, Settings
+from sam_edge.everything.sam_generator import SamAutomaticMaskGenerator
 
 __all__ = [
+    "EXACT",
     "FAST",
+    "PRESETS",
     "PROPOSALS",
     "STANDARD",
-    "FoundMask",
+    "GeneratedMask",
+    "MaskGeneratorConfig",
     "SamAutomaticMaskGenerator",
-    "Settings",
     "edge_map",
-    "find_everything",
+    "generate_masks",
     "propose",
     "total_points",
 ]

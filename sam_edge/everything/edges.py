@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_edge.everything.config import MaskGeneratorConfig
 from sam_edge.everything.generate import check_embedding, patches_of
 from sam_edge.everything.patches import Patch
-from sam_edge.everything.settings import Settings
 from sam_edge.geometry import MASK_STRIDE, Placement, View
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
 
-EDGES = Settings(points_per_side=16, predicted_iou=0.5, stability=0.5, skip_found=0.92)
+EDGES = MaskGeneratorConfig(points_per_side=16, predicted_iou=0.5, stability=0.5, skip_covered_iou=0.92)
 """The paper's grid; few masks are left out, weak ones give weak edges."""
 BLUR_PX = 1.0
 """Sigma of the blur before the edge's direction is measured, input pixels."""
@@ -28,7 +28,7 @@ def edge_map(
     model: Segmenter,
     image: NDArray[np.uint8],
     *,
-    settings: Settings = EDGES,
+    config: MaskGeneratorConfig = EDGES,
     thin: bool = True,
     embedding: Embedding | None = None,
 ) -> NDArray[np.float32]:
@@ -37,7 +37,7 @@ def edge_map(
     Args:
         model: from `sam_edge.load`.
         image: RGB uint8 (H, W, 3).
-        settings: of the masks; crops are not used.
+        config: of the masks; crops are not used.
         thin: whether only the ridge of each edge stays.
         embedding: of the whole picture, if there is one already.
 
@@ -52,10 +52,10 @@ def edge_map(
     frame_size = (image.shape[0], image.shape[1])
     check_embedding(embedding, frame_size)
     if embedding is None:
-        embedding = model.encode(image, size=settings.size, view=View.whole(frame_size))
+        embedding = model.encode(image, size=config.size, view=View.whole(frame_size))
     placement = embedding.placement
     strength = np.zeros(placement.inside, np.float32)
-    for patch in patches_of(model, embedding, settings):
+    for patch in patches_of(model, embedding, config):
         _add_edge(strength, patch, placement)
     strength = _to_one(strength)
     if thin:

@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge import original
-from sam_edge.everything.found import FoundMask, rle_of_part
+from sam_edge import sam_compat
+from sam_edge.everything.config import MaskGeneratorConfig
+from sam_edge.everything.generated_mask import GeneratedMask, rle_of_part
 from sam_edge.everything.grid import Crop, cut_off, grid_points
 from sam_edge.everything.patches import MULTIMASK, STRIP_PX, Pool
-from sam_edge.everything.settings import Settings
 from sam_edge.geometry import MASK_STRIDE, Placement, View
 from sam_edge.masks import Rle, nms
 from sam_edge.prompts import PADDING
@@ -32,7 +32,7 @@ MARGIN = 2
 class ExactMask:
     """A mask of the picture's size that passed the filters."""
 
-    found: FoundMask
+    found: GeneratedMask
     """The mask."""
     box: tuple[float, float, float, float]
     """x0, y0, x1, y1: its first and last pixels, as the original counts them."""
@@ -50,28 +50,28 @@ class ExactMask:
         return len(self.found.segmentation.text)
 
 
-def find_exactly(
+def generate_exact_masks(
     model: Segmenter,
     image: NDArray[np.uint8],
     crops: list[Crop],
-    settings: Settings,
+    config: MaskGeneratorConfig,
     embedding: Embedding | None,
     advance: Callable[[int], None] | None,
-) -> list[FoundMask]:
-    """Return what the original's generator finds; see `find_everything`. The first crop is the whole picture."""
+) -> list[GeneratedMask]:
+    """Return what the original's generator finds; see `generate_masks`. The first crop is the whole picture."""
     made: list[ExactMask] = []
-    size = settings.size or original.CANVAS
+    size = config.size or sam_compat.CANVAS
     for number, crop in enumerate(crops):
         encoded = embedding if number == 0 else None
-        encoded = encoded or original.encode(model, image, crop.view, size)
-        made += _of_crop(model, encoded, crop, settings, advance)
+        encoded = encoded or sam_compat.encode(model, image, crop.view, size)
+        made += _of_crop(model, encoded, crop, config, advance)
     if len(crops) > 1:
         made = _best(
-            made, [1 / (one.found.crop_box[2] * one.found.crop_box[3]) for one in made], settings.crop_nms
+            made, [1 / (one.found.crop_box[2] * one.found.crop_box[3]) for one in made], config.crop_nms
         )
-    if settings.min_region_px > 0:
-        made = [_cleaned(one, settings.min_region_px) for one in made]
-        made = _best(made, [float(one.unchanged) for one in made], max(settings.box_nms, settings.crop_nms))
+    if config.min_region_px > 0:
+        made = [_cleaned(one, config.min_region_px) for one in made]
+        made = _best(made, [float(one.unchanged) for one in made], max(config.box_nms, config.crop_nms))
     return [one.found for one in made]
 
 
@@ -79,21 +79,21 @@ def _of_crop(
     model: Segmenter,
     embedding: Embedding,
     crop: Crop,
-    settings: Settings,
+    config: MaskGeneratorConfig,
     advance: Callable[[int], None] | None,
 ) -> list[ExactMask]:
     """Ask every point of a crop, and return the masks that no better one of the crop suppresses."""
-    pool: Pool[ExactMask] = Pool(settings.box_nms)
+    pool: Pool[ExactMask] = Pool(config.box_nms)
     frame = View.whole(embedding.frame_size)
     points = grid_points(crop, coarse_first=False)
-    for begin in range(0, len(points), settings.points_per_batch):
-        part = points[begin : begin + settings.points_per_batch]
+    for begin in range(0, len(points), config.points_per_batch):
+        part = points[begin : begin + config.points_per_batch]
         logits, scores = _decoded(model, embedding, part)
-        for index, token in np.argwhere(scores > (settings.predicted_iou or -np.inf)):
+        for index, token in np.argwhere(scores > (config.predicted_iou or -np.inf)):
             if token not in MULTIMASK:
                 continue
             point = (float(part[index, 0]), float(part[index, 1]))
-            mask = _measured(logits[index, token], embedding, float(scores[index, token]), point, settings)
+            mask = _measured(logits[index, token], embedding, float(scores[index, token]), point, config)
             if mask is not None and not cut_off(mask.box, crop.view, frame):
                 pool.add(mask)
         if advance is not None:
@@ -119,17 +119,17 @@ def _measured(
     embedding: Embedding,
     score: float,
     point: tuple[float, float],
-    settings: Settings,
+    config: MaskGeneratorConfig,
 ) -> ExactMask | None:
     """Scale a mask's logits to the picture and describe it; None where it is not stable, or empty."""
-    inside, (top, left), stable = scaled_mask(low, embedding.placement, settings.stability_offset)
+    inside, (top, left), stable = scaled_mask(low, embedding.placement, config.stability_offset)
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-    if stable < settings.stability or not len(rows):
+    if stable < config.stability or not len(rows):
         return None
     view = embedding.view
     top, left = view.y0 + top, view.x0 + left
     box = (left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]), top + int(rows[-1]))
-    found = FoundMask(
+    found = GeneratedMask(
         segmentation=rle_of_part(inside, (top, left), embedding.frame_size),
         area=int(np.count_nonzero(inside)),
         bbox=_bbox_of(box),
@@ -144,7 +144,7 @@ def _measured(
 def scaled_mask(
     low: NDArray[np.float32], placement: Placement, offset: float
 ) -> tuple[NDArray[np.bool_], tuple[int, int], float]:
-    """Scale low-resolution logits (h, w) to the view as `original.upscaled` does, but only where a mask can be.
+    """Scale low-resolution logits (h, w) to the view as `sam_compat.upscale_logits` does, but only where a mask can be.
 
     A mask that lies in the padding, beyond the view, or between the pixels of a tiny picture is empty.
 

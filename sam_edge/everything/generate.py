@@ -1,10 +1,10 @@
-"""Finds and masks everything in a picture.
+"""Automatic mask generation: finds and masks everything in a picture.
 
-The method is that of Kirillov et al., "Segment Anything" (2023), section 5 and appendix B: a grid of points is decoded,
-masks that the model doubts or that hang on the threshold are dropped, and of those that say the same the best stays.
-What differs: filters work on the low-resolution logits, so that only masks that stay are ever scaled to the picture,
-and points inside a mask that was found with confidence are not asked (`Settings.skip_found`). `Settings.exact` does
-neither: see `exact.py`.
+The method is that of Kirillov et al., "Segment Anything" (2023), section 5 and appendix B: decode a grid of points,
+drop masks of low predicted IoU or stability, and keep the best of masks that overlap. Two differences save time:
+filters work on the low-resolution logits, so that only masks that pass are scaled to the picture, and points inside an
+earlier confident mask are skipped (`MaskGeneratorConfig.skip_covered_iou`). `MaskGeneratorConfig.exact` does without
+both: see `exact.py`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
-from sam_edge.everything.exact import find_exactly
-from sam_edge.everything.found import FoundMask, rle_of_part
+from sam_edge.everything.config import STANDARD, MaskGeneratorConfig
+from sam_edge.everything.exact import generate_exact_masks
+from sam_edge.everything.generated_mask import GeneratedMask, rle_of_part
 from sam_edge.everything.grid import Crop, crops_of, cut_off, grid_points
 from sam_edge.everything.patches import MULTIMASK, Patch, Pool, patch_of, scaled, shown_places
-from sam_edge.everything.settings import STANDARD, Settings
 from sam_edge.geometry import MASK_STRIDE, Placement, View
 from sam_edge.masks import box_areas, box_of, nms, without_holes, without_islands
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
@@ -29,22 +29,22 @@ FIRST_BATCH = 16
 """Points of the first call: what they find saves asking others."""
 
 
-def find_everything(
+def generate_masks(
     model: Segmenter,
     image: NDArray[np.uint8],
     *,
-    settings: Settings | None = None,
+    config: MaskGeneratorConfig | None = None,
     embedding: Embedding | None = None,
     advance: Callable[[int], None] | None = None,
-) -> list[FoundMask]:
+) -> list[GeneratedMask]:
     """Find and mask everything in a picture.
 
     Args:
         model: from `sam_edge.load`.
         image: RGB uint8 (H, W, 3).
-        settings: grid, crops and filters; None is `STANDARD`. `FAST` suits video.
+        config: grid, crops and filters; None is `STANDARD`. `FAST` suits video.
         embedding: of the whole picture, if there is one already; it is then not encoded again. For the very masks of
-            SAM's own generator (`Settings.exact`) it must come from `SamPredictor.embedding`.
+            SAM's own generator (`MaskGeneratorConfig.exact`) it must come from `SamPredictor.embedding`.
         advance: called with the number of points that were done, asked or skipped, after every batch.
             `total_points` tells how many there are.
 
@@ -57,17 +57,17 @@ def find_everything(
         EngineError: the engine failed.
 
     Example:
-        >>> for found in find_everything(model, image):
+        >>> for found in generate_masks(model, image):
         ...     print(found.bbox, found.predicted_iou)
     """
     check_frame(image)
-    chosen = settings or STANDARD
+    chosen = config or STANDARD
     frame_size = (image.shape[0], image.shape[1])
     check_embedding(embedding, frame_size)
     found: list[Finished] = []
     crops = crops_of(frame_size, chosen)
     if chosen.exact:
-        return find_exactly(model, image, crops, chosen, embedding, advance)
+        return generate_exact_masks(model, image, crops, chosen, embedding, advance)
     for number, crop in enumerate(crops):
         encoded = embedding if number == 0 else None
         encoded = encoded or model.encode(image, size=chosen.size, view=crop.view)
@@ -82,9 +82,9 @@ def find_everything(
     return [one.mask for one in found]
 
 
-def patches_of(model: Segmenter, embedding: Embedding, settings: Settings) -> list[Patch]:
+def patches_of(model: Segmenter, embedding: Embedding, config: MaskGeneratorConfig) -> list[Patch]:
     """Return the masks of one encoded view that pass the filters, best first, before they are scaled to the frame."""
-    return _patches(model, embedding, Crop(embedding.view, settings.points_per_side), settings, None)
+    return _patches(model, embedding, Crop(embedding.view, config.points_per_side), config, None)
 
 
 def check_embedding(embedding: Embedding | None, frame_size: tuple[int, int]) -> None:
@@ -102,16 +102,16 @@ def check_embedding(embedding: Embedding | None, frame_size: tuple[int, int]) ->
         )
 
 
-def total_points(frame_size: tuple[int, int], settings: Settings | None = None) -> int:
+def total_points(frame_size: tuple[int, int], config: MaskGeneratorConfig | None = None) -> int:
     """Return how many points the grids of a picture of (height, width) have together."""
-    return sum(crop.points_per_side**2 for crop in crops_of(frame_size, settings or STANDARD))
+    return sum(crop.points_per_side**2 for crop in crops_of(frame_size, config or STANDARD))
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A mask in frame pixels."""
 
-    mask: FoundMask
+    mask: GeneratedMask
     """The mask."""
     view: View
     """The crop that it comes from."""
@@ -123,11 +123,11 @@ def _patches(
     model: Segmenter,
     embedding: Embedding,
     crop: Crop,
-    settings: Settings,
+    config: MaskGeneratorConfig,
     advance: Callable[[int], None] | None,
 ) -> list[Patch]:
     """Ask the points of one crop, and return the masks that no better one of the crop suppresses."""
-    pool: Pool[Patch] = Pool(settings.box_nms)
+    pool: Pool[Patch] = Pool(config.box_nms)
     frame = View.whole(embedding.frame_size)
     placement = embedding.placement
     points = grid_points(crop)
@@ -139,19 +139,19 @@ def _patches(
         np.clip(places[:, 0].astype(int), 0, columns - 1),
     )
     begin = 0
-    count = min(FIRST_BATCH, settings.points_per_batch)
+    count = min(FIRST_BATCH, config.points_per_batch)
     while begin < len(points):
         asked = _next(known, at, begin, count)
         end = int(asked[-1]) + 1 if len(asked) == count else len(points)
         if len(asked):
-            for patch, marks in _ask(model, embedding, points[asked], settings):
+            for patch, marks in _ask(model, embedding, points[asked], config):
                 if patch is not None and not cut_off(patch.box, placement.view, frame):
                     pool.add(patch)
                 if marks is not None:
                     known |= marks
         if advance is not None:
             advance(end - begin)
-        begin, count = end, settings.points_per_batch
+        begin, count = end, config.points_per_batch
     return pool.best()
 
 
@@ -164,7 +164,7 @@ def _next(
 
 
 def _ask(
-    model: Segmenter, embedding: Embedding, points: NDArray[np.float64], settings: Settings
+    model: Segmenter, embedding: Embedding, points: NDArray[np.float64], config: MaskGeneratorConfig
 ) -> list[tuple[Patch | None, NDArray[np.bool_] | None]]:
     """Decode points, and return each mask that passes the filters, with the places that it makes known."""
     placement = embedding.placement
@@ -176,14 +176,14 @@ def _ask(
         passed = []
         for token in MULTIMASK:
             score = float(scores[index, token])
-            if score <= settings.predicted_iou and settings.predicted_iou > 0:
+            if score <= config.predicted_iou and config.predicted_iou > 0:
                 continue
             low = logits[index, token]
-            stable = stability(low, settings.stability_offset)
-            if stable < settings.stability:
+            stable = stability(low, config.stability_offset)
+            if stable < config.stability:
                 continue
             passed.append((low, score, stable))
-        smallest = _smallest_certain(passed, settings.skip_found)
+        smallest = _smallest_certain(passed, config.skip_covered_iou)
         for number, (low, score, stable) in enumerate(passed):
             patch = patch_of(
                 low, placement, score=score, stability=stable, point=(float(point[0]), float(point[1]))
@@ -193,14 +193,14 @@ def _ask(
 
 
 def _smallest_certain(
-    passed: list[tuple[NDArray[np.float32], float, float]], skip_found: float | None
+    passed: list[tuple[NDArray[np.float32], float, float]], skip_covered_iou: float | None
 ) -> int | None:
     """Return which of a point's masks tells that its place is known: the smallest, if it is certain enough."""
-    if skip_found is None or not passed:
+    if skip_covered_iou is None or not passed:
         return None
     areas = [np.count_nonzero(low > 0) for low, _, _ in passed]
     smallest = int(np.argmin(areas))
-    return smallest if passed[smallest][1] >= skip_found else None
+    return smallest if passed[smallest][1] >= skip_covered_iou else None
 
 
 def stability(logits: NDArray[np.float32], offset: float) -> float:
@@ -210,17 +210,17 @@ def stability(logits: NDArray[np.float32], offset: float) -> float:
 
 
 def _finished(
-    patch: Patch, placement: Placement, settings: Settings, frame_size: tuple[int, int]
+    patch: Patch, placement: Placement, config: MaskGeneratorConfig, frame_size: tuple[int, int]
 ) -> Finished:
     """Scale a patch to the frame, clean it, and describe it."""
     part, (top, left) = scaled(patch, placement)
     cleaned = part
-    if settings.min_region_px > 0:
-        cleaned = without_holes(part, 0, least_px=settings.min_region_px)
-        cleaned = without_islands(cleaned, 0, least_px=settings.min_region_px)
+    if config.min_region_px > 0:
+        cleaned = without_holes(part, 0, least_px=config.min_region_px)
+        cleaned = without_islands(cleaned, 0, least_px=config.min_region_px)
     x0, y0, x1, y1 = box_of(cleaned) or (0.0, 0.0, 0.0, 0.0)
     view = placement.view
-    mask = FoundMask(
+    mask = GeneratedMask(
         segmentation=rle_of_part(cleaned, (top, left), frame_size),
         area=int(np.count_nonzero(cleaned)),
         bbox=(x0 + left, y0 + top, x1 - x0, y1 - y0),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.everything.settings import Settings
+from sam_edge.everything.config import MaskGeneratorConfig
 from sam_edge.geometry import View
 
 EDGE_PX = 20.0
@@ -28,18 +28,18 @@ class Crop:
     """Points along a side of its grid."""
 
 
-def crops_of(frame_size: tuple[int, int], settings: Settings) -> list[Crop]:
+def crops_of(frame_size: tuple[int, int], config: MaskGeneratorConfig) -> list[Crop]:
     """Return the whole picture of (height, width), and the crops of every layer, column by column as SAM has them.
 
     Crops of a layer are alike: of a thing in two of them, the mask of the first stays.
     """
     height, width = frame_size
-    crops = [Crop(View.whole(frame_size), settings.points_per_side)]
-    for layer in range(1, settings.crop_layers + 1):
+    crops = [Crop(View.whole(frame_size), config.points_per_side)]
+    for layer in range(1, config.crop_layers + 1):
         across = 2**layer
-        overlap = int(settings.crop_overlap * min(height, width) * 2 / across)
+        overlap = int(config.crop_overlap * min(height, width) * 2 / across)
         step_x, step_y = _length(width, across, overlap), _length(height, across, overlap)
-        points = max(1, settings.points_per_side // settings.crop_points_divisor**layer)
+        points = max(1, config.points_per_side // config.crop_points_divisor**layer)
         for column in range(across):
             for row in range(across):
                 x0 = min(max(0, step_x - overlap) * column, width - 1)

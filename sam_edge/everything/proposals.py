@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
-from sam_edge.everything.found import FoundMask
-from sam_edge.everything.generate import find_everything
-from sam_edge.everything.settings import Settings
+from sam_edge.everything.config import MaskGeneratorConfig
+from sam_edge.everything.generate import generate_masks
+from sam_edge.everything.generated_mask import GeneratedMask
 from sam_edge.segmenter import Embedding, Segmenter
 
-PROPOSALS = Settings(
-    points_per_side=24, predicted_iou=0.3, stability=0.4, box_nms=0.9, crop_nms=0.9, skip_found=0.92
+PROPOSALS = MaskGeneratorConfig(
+    points_per_side=24, predicted_iou=0.3, stability=0.4, box_nms=0.9, crop_nms=0.9, skip_covered_iou=0.92
 )
 """Filters wide open: ranking takes their place."""
 IOUS = np.arange(0.5, 1.0, 0.05)
@@ -30,30 +30,30 @@ def propose(
     image: NDArray[np.uint8],
     *,
     limit: int = 1000,
-    settings: Settings = PROPOSALS,
+    config: MaskGeneratorConfig = PROPOSALS,
     embedding: Embedding | None = None,
     advance: Callable[[int], None] | None = None,
-) -> list[FoundMask]:
+) -> list[GeneratedMask]:
     """Propose what may be an object, the likeliest first.
 
     Args:
         model: from `sam_edge.load`.
         image: RGB uint8 (H, W, 3).
         limit: most proposals.
-        settings: see `find_everything`.
-        embedding: see `find_everything`.
-        advance: see `find_everything`.
+        config: see `generate_masks`.
+        embedding: see `generate_masks`.
+        advance: see `generate_masks`.
 
     Raises:
         InputError: `limit` is less than 1, or the image is not RGB uint8.
     """
     if limit < 1:
         raise InputError(f"limit: {limit}; accepted: 1 or more")
-    found = find_everything(model, image, settings=settings, embedding=embedding, advance=advance)
+    found = generate_masks(model, image, config=config, embedding=embedding, advance=advance)
     return sorted(found, key=rank, reverse=True)[:limit]
 
 
-def rank(found: FoundMask) -> float:
+def rank(found: GeneratedMask) -> float:
     """Return how likely a mask is an object, 0..1: the mean of predicted IoU and stability."""
     return (found.predicted_iou + found.stability_score) / 2
 

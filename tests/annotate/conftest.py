@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sam_edge.annotate import Annotator, Film, Journal, Kept
-from sam_edge.everything import FoundMask
+from sam_edge.everything import GeneratedMask
 from sam_edge.gaze.events import Fixation
 from sam_edge.gaze.events.types import EventKind, Phase
 from sam_edge.masks import Rle
@@ -27,13 +27,13 @@ def make_dwell(frame: int, x: float, y: float, *, kind: EventKind = EventKind.FI
     return Fixation(7, kind, Phase.END, onset_ns, onset_ns + 300_000_000, x, y, (1.0, 0.0, 1.0), 60)
 
 
-def make_found(x0: int, y0: int, x1: int, y1: int, *, size: tuple[int, int] = (300, 400)) -> FoundMask:
+def make_found(x0: int, y0: int, x1: int, y1: int, *, size: tuple[int, int] = (300, 400)) -> GeneratedMask:
     """A rectangle."""
     mask = np.zeros(size, np.bool_)
     mask[y0:y1, x0:x1] = True
     box = (float(x0), float(y0), float(x1 - x0), float(y1 - y0))
     crop = (0.0, 0.0, float(size[1]), float(size[0]))
-    return FoundMask(Rle.of(mask), int(mask.sum()), box, 0.9, ((x0 + 1.0, y0 + 1.0),), 0.95, crop)
+    return GeneratedMask(Rle.of(mask), int(mask.sum()), box, 0.9, ((x0 + 1.0, y0 + 1.0),), 0.95, crop)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def dwell() -> Callable[..., Fixation]:
 
 
 @pytest.fixture
-def found() -> Callable[..., FoundMask]:
+def found() -> Callable[..., GeneratedMask]:
     """Make what everything mode finds."""
     return make_found
 

@@ -36,7 +36,7 @@ from sam_edge.annotate.chosen import Known, fits, least_px
 from sam_edge.annotate.dwells import frame_of
 from sam_edge.annotate.stages import Work, sharp_size
 from sam_edge.errors import InputError
-from sam_edge.everything import FoundMask, Settings
+from sam_edge.everything import GeneratedMask, MaskGeneratorConfig
 from sam_edge.gaze.events import Fixation
 from sam_edge.gaze.events.types import EventKind
 from sam_edge.gaze.samples import GazeSample
@@ -47,7 +47,7 @@ from sam_edge.segmenter import Embedding, Segmenter
 
 Start = Callable[..., Annotator]
 Dwell = Callable[..., Fixation]
-Found = Callable[..., FoundMask]
+Found = Callable[..., GeneratedMask]
 ASSISTED = (Stage.ASSISTED,)
 
 
@@ -70,14 +70,14 @@ def places(asked: Sequence[Proposal]) -> list[tuple[int, float, float]]:
 def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
     """Let everything mode find these on every frame; returns the list that counts its calls."""
 
-    def set_up(*given: FoundMask) -> list[int]:
+    def set_up(*given: GeneratedMask) -> list[int]:
         calls: list[int] = []
 
-        def find(model: object, image: np.ndarray, **options: object) -> list[FoundMask]:
+        def find(model: object, image: np.ndarray, **options: object) -> list[GeneratedMask]:
             calls.append(int(image[0, 0, 0]))
             return list(given)
 
-        monkeypatch.setattr(stages_module, "find_everything", find)
+        monkeypatch.setattr(stages_module, "generate_masks", find)
         return calls
 
     return set_up
@@ -303,7 +303,7 @@ class TestAutomatic:
         assert sharp_size(frame) == size
 
     def test_by_the_filters(self, annotate: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        settings = Settings(points_per_side=2, stability=0.5, predicted_iou=0.5)
+        settings = MaskGeneratorConfig(points_per_side=2, stability=0.5, predicted_iou=0.5)
         monkeypatch.setattr(stages_module, "AUTOMATIC", settings)
         annotator = annotate(stages=(Stage.AUTOMATIC,))
         assert annotator.ask() is None

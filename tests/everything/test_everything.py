@@ -11,18 +11,28 @@ from numpy.typing import NDArray
 
 import sam_edge
 from sam_edge.errors import InputError
-from sam_edge.everything import FAST, STANDARD, FoundMask, Settings, edge_map, find_everything, total_points
-from sam_edge.everything.found import rle_of_part
+from sam_edge.everything import (
+    FAST,
+    STANDARD,
+    GeneratedMask,
+    MaskGeneratorConfig,
+    edge_map,
+    generate_masks,
+    total_points,
+)
+from sam_edge.everything.draw import draw_everything
 from sam_edge.everything.generate import stability
+from sam_edge.everything.generated_mask import rle_of_part
 from sam_edge.everything.grid import Crop, crops_of, grid_points
 from sam_edge.everything.patches import EACH_BYTES, Patch, Pool, patch_of, scaled
-from sam_edge.everything.picture import draw_everything
 from sam_edge.geometry import Placement, View
 from sam_edge.masks import Rle, box_of, iou
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Segmenter
 
-ALL = Settings(points_per_side=8, predicted_iou=0.0, stability=0.0, skip_found=None, size=(448, 448))
+ALL = MaskGeneratorConfig(
+    points_per_side=8, predicted_iou=0.0, stability=0.0, skip_covered_iou=None, size=(448, 448)
+)
 
 
 class Blobs(Fake):
@@ -96,13 +106,13 @@ class TestGrid:
             ],
             (333, 211): [(0, 0, 142, 203), (70, 0, 141, 203), (0, 131, 142, 202), (70, 131, 141, 202)],
         }[size]
-        crops = crops_of(size, Settings(crop_layers=2, crop_points_divisor=2))
+        crops = crops_of(size, MaskGeneratorConfig(crop_layers=2, crop_points_divisor=2))
         assert len(crops) == 1 + 4 + 16
         boxes = {(one.view.x0, one.view.y0, one.view.width, one.view.height) for one in crops[1:5]}
         assert boxes == set(wanted)
         assert [one.points_per_side for one in (crops[0], crops[1], crops[5])] == [32, 16, 8]
         assert (
-            total_points(size, Settings(crop_layers=2, crop_points_divisor=2))
+            total_points(size, MaskGeneratorConfig(crop_layers=2, crop_points_divisor=2))
             == 32**2 + 4 * 16**2 + 16 * 8**2
         )
 
@@ -110,7 +120,7 @@ class TestGrid:
         assert total_points((480, 640)) == total_points((480, 640), STANDARD) == 32**2 + 4 * 16**2
 
     def test_a_tiny_picture_still_has_crops_inside_it(self) -> None:
-        for crop in crops_of((1, 1), Settings(crop_layers=3)):
+        for crop in crops_of((1, 1), MaskGeneratorConfig(crop_layers=3)):
             assert crop.view == View(0, 0, 1, 1)
 
 
@@ -172,8 +182,8 @@ class TestFinding:
     def test_each_disc_is_found_once(self) -> None:
         discs = [(100.0, 100.0, 40.0), (300.0, 120.0, 60.0), (200.0, 350.0, 30.0)]
         model = Segmenter(Blobs(discs))
-        found = find_everything(
-            model, picture(448, 448), settings=Settings(points_per_side=16, size=(448, 448))
+        found = generate_masks(
+            model, picture(448, 448), config=MaskGeneratorConfig(points_per_side=16, size=(448, 448))
         )
         assert len(found) == 3
         for x, y, radius in discs:
@@ -182,49 +192,47 @@ class TestFinding:
     def test_points_in_what_is_known_are_not_asked(self) -> None:
         runtime = Blobs([(224.0, 224.0, 150.0)])
         image = picture(448, 448)
-        settings = Settings(points_per_side=16, size=(448, 448), points_per_batch=8)
-        found = find_everything(Segmenter(runtime), image, settings=settings)
+        config = MaskGeneratorConfig(points_per_side=16, size=(448, 448), points_per_batch=8)
+        found = generate_masks(Segmenter(runtime), image, config=config)
         asked = runtime.decoded
         every = Blobs(runtime.discs)
 
-        again = find_everything(Segmenter(every), image, settings=replace(settings, skip_found=None))
+        again = generate_masks(Segmenter(every), image, config=replace(config, skip_covered_iou=None))
         assert every.decoded == 256
         assert asked < 256 * 0.75
         assert [one.segmentation for one in found] == [one.segmentation for one in again]
 
     def test_progress_tells_of_every_point(self) -> None:
         done: list[int] = []
-        settings = Settings(points_per_side=9, crop_layers=1, size=(224, 224))
-        find_everything(
-            Segmenter(Blobs([(80.0, 80.0, 60.0)])), picture(200, 300), settings=settings, advance=done.append
+        config = MaskGeneratorConfig(points_per_side=9, crop_layers=1, size=(224, 224))
+        generate_masks(
+            Segmenter(Blobs([(80.0, 80.0, 60.0)])), picture(200, 300), config=config, advance=done.append
         )
-        assert sum(done) == total_points((200, 300), settings) == 5 * 81
+        assert sum(done) == total_points((200, 300), config) == 5 * 81
 
     def test_thresholds_keep_what_exceeds_them(self) -> None:
         model = Segmenter(Fake())  # scores .8, .9, .85
 
         one = replace(ALL, points_per_side=1)
-        assert len(find_everything(model, picture(448, 448), settings=one)) == 3
-        surer = find_everything(model, picture(448, 448), settings=replace(one, predicted_iou=0.84))
+        assert len(generate_masks(model, picture(448, 448), config=one)) == 3
+        surer = generate_masks(model, picture(448, 448), config=replace(one, predicted_iou=0.84))
         scores = [found.predicted_iou for found in surer]
         assert scores == pytest.approx([0.9, 0.85])
         # Discs of 24, 48 and 96 px: moving the edge by a pixel costs small ones more.
-        (largest,) = find_everything(model, picture(448, 448), settings=replace(one, stability=0.94))
+        (largest,) = generate_masks(model, picture(448, 448), config=replace(one, stability=0.94))
         assert largest.bbox[2] > 180
 
     def test_masks_at_a_crops_inner_edge_are_dropped(self) -> None:
-        settings = Settings(points_per_side=6, crop_layers=1, size=(448, 448))
+        config = MaskGeneratorConfig(points_per_side=6, crop_layers=1, size=(448, 448))
         image = picture(400, 400)
-        cut = find_everything(Segmenter(Blobs([(440.0, 224.0, 60.0)])), image, settings=settings)
+        cut = generate_masks(Segmenter(Blobs([(440.0, 224.0, 60.0)])), image, config=config)
         # In the whole picture and in the right crops the edge is the picture's; in the left ones it is not.
         assert {one.crop_box[0] for one in cut} <= {0.0, 132.0}
         assert all(one.crop_box[0] > 0 or one.crop_box[2] == 400 for one in cut)
 
     def test_of_a_thing_in_two_crops_the_smaller_crops_mask_stays(self) -> None:
-        settings = Settings(points_per_side=8, crop_layers=1, size=(448, 448), crop_nms=0.0)
-        found = find_everything(
-            Segmenter(Blobs([(224.0, 224.0, 100.0)])), picture(400, 400), settings=settings
-        )
+        config = MaskGeneratorConfig(points_per_side=8, crop_layers=1, size=(448, 448), crop_nms=0.0)
+        found = generate_masks(Segmenter(Blobs([(224.0, 224.0, 100.0)])), picture(400, 400), config=config)
         assert len(found) == 4
         assert all(one.crop_box[2] < 400 for one in found)
 
@@ -239,10 +247,10 @@ class TestFinding:
 
         model = Segmenter(Dotted([(224.0, 224.0, 100.0)]))
         image = picture(448, 448)
-        plain = Settings(points_per_side=8, size=(448, 448), stability=0.5)
+        plain = MaskGeneratorConfig(points_per_side=8, size=(448, 448), stability=0.5)
 
-        (raw,) = find_everything(model, image, settings=plain)
-        (clean,) = find_everything(model, image, settings=replace(plain, min_region_px=200))
+        (raw,) = generate_masks(model, image, config=plain)
+        (clean,) = generate_masks(model, image, config=replace(plain, min_region_px=200))
         assert raw.mask()[12, 12]
         assert not raw.mask()[224, 224]
         assert not clean.mask()[12, 12]
@@ -251,7 +259,7 @@ class TestFinding:
         assert clean.area == np.count_nonzero(clean.mask())
 
     def test_of_things_in_like_crops_the_first_columns_stays(self) -> None:
-        crops = crops_of((400, 600), Settings(crop_layers=1))[1:]
+        crops = crops_of((400, 600), MaskGeneratorConfig(crop_layers=1))[1:]
         assert [(one.view.x0 > 0, one.view.y0 > 0) for one in crops] == [
             (False, False),
             (False, True),
@@ -270,8 +278,10 @@ class TestFinding:
                 return logits, scores
 
         image = picture(800, 800)
-        settings = Settings(points_per_side=2, stability=0.5, size=(448, 448), crop_layers=1, skip_found=None)
-        found = find_everything(Segmenter(Two()), image, settings=settings)
+        config = MaskGeneratorConfig(
+            points_per_side=2, stability=0.5, size=(448, 448), crop_layers=1, skip_covered_iou=None
+        )
+        found = generate_masks(Segmenter(Two()), image, config=config)
         # In the whole picture and in the lower crops the lower edge is the picture's: the better one stays.
         scores = {one.crop_box[1] == 0 and one.crop_box[3] < 800: one.predicted_iou for one in found}
         assert scores[True] == pytest.approx(0.9)
@@ -284,7 +294,7 @@ class TestFinding:
             model.encode(picture(448, 300), size=(448, 448)),
             model.encode(image, size=(448, 448), view=View(0, 0, 200, 200)),
         ):
-            for call in (find_everything, edge_map):
+            for call in (generate_masks, edge_map):
                 with pytest.raises(InputError, match="embedding"):
                     call(model, image, embedding=other)
 
@@ -293,21 +303,19 @@ class TestFinding:
         model = Segmenter(runtime)
         image = picture(448, 448)
         embedding = model.encode(image, size=(448, 448))
-        find_everything(model, image, settings=FAST, embedding=embedding)
+        generate_masks(model, image, config=FAST, embedding=embedding)
         assert runtime.encoded == 1
 
 
 class TestRecords:
     @pytest.fixture
-    def found(self) -> FoundMask:
-        settings = Settings(points_per_side=8, size=(448, 448))
-        (one,) = find_everything(
-            Segmenter(Blobs([(224.0, 224.0, 50.0)])), picture(300, 300), settings=settings
-        )
+    def found(self) -> GeneratedMask:
+        config = MaskGeneratorConfig(points_per_side=8, size=(448, 448))
+        (one,) = generate_masks(Segmenter(Blobs([(224.0, 224.0, 50.0)])), picture(300, 300), config=config)
         return one
 
     @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-    def test_names_and_forms_are_sams(self, found: FoundMask) -> None:
+    def test_names_and_forms_are_sams(self, found: GeneratedMask) -> None:
         pytest.importorskip("pycocotools")
         from pycocotools import mask as coco
 
@@ -330,13 +338,13 @@ class TestRecords:
         assert decoded[int(y), int(x)]
         assert np.array_equal(found.record(binary=True)["segmentation"], decoded)
 
-    def test_an_entry_of_sa1b(self, found: FoundMask) -> None:
+    def test_an_entry_of_sa1b(self, found: GeneratedMask) -> None:
         entry = found.sa1b(7)
         assert entry.mask_id == 7
         assert entry.box == found.box
         assert entry.rle.area_px == entry.area_px
 
-    def test_the_picture_shows_it(self, found: FoundMask) -> None:
+    def test_the_picture_shows_it(self, found: GeneratedMask) -> None:
         image = np.full((300, 300, 3), 90, np.uint8)
         drawn = draw_everything(image, [found])
         assert (drawn[found.mask()] != 90).any(axis=-1).all()
@@ -360,7 +368,7 @@ class TestBadInput:
             ("stability", -0.1),
             ("box_nms", 2),
             ("crop_nms", -1),
-            ("skip_found", 1.5),
+            ("skip_covered_iou", 1.5),
             ("predicted_iou", "high"),
             ("size", (100, 100)),
             ("stability_offset", float("inf")),
@@ -369,34 +377,34 @@ class TestBadInput:
     )
     def test_a_setting_out_of_range_is_named(self, name: str, value: object) -> None:
         with pytest.raises(InputError, match=name):
-            Settings(**{name: value})  # type: ignore[arg-type]
+            MaskGeneratorConfig(**{name: value})  # type: ignore[arg-type]
 
     def test_a_blank_and_a_tiny_picture(self) -> None:
         model = Segmenter(Blobs([]))
-        assert find_everything(model, picture(64, 64), settings=FAST) == []
+        assert generate_masks(model, picture(64, 64), config=FAST) == []
         for size in ((1, 1), (1, 300), (3, 2)):
-            found = find_everything(Segmenter(Fake()), picture(*size), settings=ALL)
+            found = generate_masks(Segmenter(Fake()), picture(*size), config=ALL)
             assert all(one.segmentation.size == size for one in found)
 
     @pytest.mark.parametrize("count", [1, 512])
     def test_a_grid_of_one_and_of_512(self, count: int) -> None:
         runtime = Blobs([(32.0, 32.0, 90.0)])
-        settings = Settings(points_per_side=count, size=(64, 64), points_per_batch=256)
-        found = find_everything(Segmenter(runtime), picture(64, 64), settings=settings)
+        config = MaskGeneratorConfig(points_per_side=count, size=(64, 64), points_per_batch=256)
+        found = generate_masks(Segmenter(runtime), picture(64, 64), config=config)
         assert len(found) == 1
         assert runtime.decoded <= 300
 
     def test_a_picture_of_100_megapixels(self) -> None:
-        settings = Settings(points_per_side=4, size=(448, 448))
+        config = MaskGeneratorConfig(points_per_side=4, size=(448, 448))
         image = np.zeros((10_000, 10_000, 3), np.uint8)
-        (found,) = find_everything(Segmenter(Blobs([(224.0, 224.0, 120.0)])), image, settings=settings)
+        (found,) = generate_masks(Segmenter(Blobs([(224.0, 224.0, 120.0)])), image, config=config)
         side = 2 * 120 * 10_000 / 448
         assert found.bbox[2] == pytest.approx(side, rel=0.02)
         assert found.area == pytest.approx(np.pi * side**2 / 4, rel=0.02)
 
     def test_what_is_no_picture(self) -> None:
         with pytest.raises(InputError, match="image"):
-            find_everything(Segmenter(Fake()), np.zeros((5, 5), np.uint8))
+            generate_masks(Segmenter(Fake()), np.zeros((5, 5), np.uint8))
 
 
 def test_stability_is_the_iou_of_two_thresholds() -> None:
@@ -421,7 +429,7 @@ def test_points_are_decoded_as_the_segmenter_decodes_them(clip_frame: NDArray[np
 def test_a_real_picture_gives_many_masks(clip_frame: NDArray[np.uint8]) -> None:
 
     with sam_edge.load(runtime="onnxruntime", threads=1) as model:
-        found = find_everything(model, clip_frame, settings=FAST)
+        found = generate_masks(model, clip_frame, config=FAST)
     assert len(found) >= 5
     for one in found:
         assert one.segmentation.size == clip_frame.shape[:2]

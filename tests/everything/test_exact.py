@@ -11,14 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
-from sam_edge.everything import SamAutomaticMaskGenerator, Settings, find_everything
+from sam_edge.everything import MaskGeneratorConfig, SamAutomaticMaskGenerator, generate_masks
 from sam_edge.everything.exact import scaled_mask, without_small_regions
 from sam_edge.geometry import Placement, View
 from sam_edge.masks import Rle, box_of, mask_iou
 from sam_edge.media.images import read_image
-from sam_edge.original import upscaled
 from sam_edge.predictor import SamPredictor
 from sam_edge.runtimes.fake import Fake
+from sam_edge.sam_compat import upscale_logits
 from sam_edge.segmenter import Segmenter
 
 BOUND = 0.99
@@ -100,7 +100,7 @@ def test_scaling_a_part_gives_what_scaling_everything_gives(frame: tuple[int, in
     low = (generator.uniform(3, 60) - np.hypot(rows - y, columns - x)).astype(np.float32) / 3
     low += generator.normal(0, 0.3, low.shape).astype(np.float32)
 
-    whole = upscaled(low, placement, frame)
+    whole = upscale_logits(low, placement, frame)
     part, (top, left), stable = scaled_mask(low, placement, 1.0)
     made = np.zeros(frame, np.bool_)
     made[top : top + part.shape[0], left : left + part.shape[1]] = part
@@ -120,8 +120,8 @@ def test_every_point_is_asked_where_the_original_asks_it() -> None:
     runtime = Asked()
     image = np.zeros((512, 512, 3), np.uint8)
     done: list[int] = []
-    settings = Settings(exact=True, points_per_side=4, points_per_batch=5)
-    find_everything(Segmenter(runtime), image, settings=settings, advance=done.append)
+    config = MaskGeneratorConfig(exact=True, points_per_side=4, points_per_batch=5)
+    generate_masks(Segmenter(runtime), image, config=config, advance=done.append)
     assert sum(done) == 16
     # segment_anything: (i + .5) / n of the picture, and from there to 1024 pixels, without moving to pixels' middles.
     wanted = [[128 + 256 * column, 128 + 256 * row] for row in range(4) for column in range(4)]
@@ -162,8 +162,10 @@ def test_the_generator_gives_each_form_of_mask() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (3, 2)])
 def test_tiny_pictures(size: tuple[int, int]) -> None:
-    settings = Settings(exact=True, points_per_side=3, predicted_iou=0.0, stability=0.0, size=(448, 448))
-    found = find_everything(Segmenter(Fake()), np.zeros((*size, 3), np.uint8), settings=settings)
+    config = MaskGeneratorConfig(
+        exact=True, points_per_side=3, predicted_iou=0.0, stability=0.0, size=(448, 448)
+    )
+    found = generate_masks(Segmenter(Fake()), np.zeros((*size, 3), np.uint8), config=config)
     assert all(one.segmentation.size == size and one.area > 0 for one in found)
 
 
@@ -173,7 +175,7 @@ def test_an_embedding_is_used_again() -> None:
     image = np.zeros((300, 400, 3), np.uint8)
     predictor = SamPredictor(model)
     predictor.set_image(image)
-    settings = Settings(exact=True, points_per_side=2, stability=0.5, predicted_iou=0.5)
-    again = find_everything(model, image, settings=settings, embedding=predictor.embedding)
+    config = MaskGeneratorConfig(exact=True, points_per_side=2, stability=0.5, predicted_iou=0.5)
+    again = generate_masks(model, image, config=config, embedding=predictor.embedding)
     assert runtime.encoded == 1
-    assert again == find_everything(model, image, settings=settings)
+    assert again == generate_masks(model, image, config=config)

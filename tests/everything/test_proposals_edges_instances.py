@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import sam_edge
 from sam_edge.errors import InputError
-from sam_edge.everything import FAST, edge_map, find_everything, propose
+from sam_edge.everything import FAST, edge_map, generate_masks, propose
 from sam_edge.everything.edges import EDGES, thinned
 from sam_edge.everything.proposals import average_recall
 from sam_edge.instances import detections_of, masks_of_boxes, with_masks
@@ -50,12 +50,12 @@ class TestEdges:
                 return np.broadcast_to(low, (len(given[1]), 4, rows, columns)).copy(), scores
 
         image = np.zeros((448, 448, 3), np.uint8)
-        settings = replace(EDGES, size=(448, 448), points_per_side=2)
-        thick = edge_map(Segmenter(Disc()), image, settings=settings, thin=False)
-        thin = edge_map(Segmenter(Disc()), image, settings=settings)
+        config = replace(EDGES, size=(448, 448), points_per_side=2)
+        thick = edge_map(Segmenter(Disc()), image, config=config, thin=False)
+        thin = edge_map(Segmenter(Disc()), image, config=config)
         assert thick.shape == (448, 448)
         assert thick.max() == thin.max() == pytest.approx(1)
-        smaller = edge_map(Segmenter(Disc()), image[::2, ::2], settings=settings)
+        smaller = edge_map(Segmenter(Disc()), image[::2, ::2], config=config)
         assert smaller.max() == pytest.approx(1)
         rows, columns = np.indices((448, 448)) + 0.5
         off_px = np.abs(np.hypot(columns - 224, rows - 224) - 100)
@@ -165,7 +165,7 @@ class TestDetections:
         made = with_masks(Segmenter(Fake()), GREY, given)
         assert made.mask.shape == (1, 300, 400)
         assert abs(float(made.area[0]) - 10_000) < 500
-        found = find_everything(Segmenter(Fake()), GREY, settings=FAST)
+        found = generate_masks(Segmenter(Fake()), GREY, config=FAST)
         listed = detections_of(found)
         assert len(listed) == len(found)
         assert listed.area.tolist() == [one.area for one in found]

@@ -91,7 +91,7 @@ ORDER = (
     {"runtimes"},
     {"segmenter"},
     {"everything", "predictor", "embeddings", "cutouts"},
-    {"instances", "lift", "text"},
+    {"instances", "pointcloud", "text"},
     {"stream"},
     {"exporters"},
     {"annotate"},

@@ -11,13 +11,13 @@ import pytest
 from numpy.typing import NDArray
 
 import sam_edge
-from sam_edge.cutouts import cut_out, write_cut_out
+from sam_edge.cutouts import cutout_rgba, write_cutout
 from sam_edge.embeddings import load_embedding, save_embedding
 from sam_edge.errors import InputError, MediaError, SessionError
 from sam_edge.masks import iou
 from sam_edge.media.images import read_image
-from sam_edge.original import resized
 from sam_edge.runtimes.fake import Fake
+from sam_edge.sam_compat import resize
 from sam_edge.segmenter import Segmenter
 
 GREY = np.full((300, 400, 3), 90, np.uint8)
@@ -123,7 +123,7 @@ class TestScaling:
         pillow = pytest.importorskip("PIL.Image", reason="needs Pillow: pip install pillow")
         image = np.random.default_rng(0).integers(0, 256, (*before, 3), np.uint8)
         wanted = pillow.fromarray(image).resize(after[::-1], pillow.Resampling.BILINEAR)
-        np.testing.assert_array_equal(resized(image, after), np.asarray(wanted))
+        np.testing.assert_array_equal(resize(image, after), np.asarray(wanted))
 
 
 class TestConventions:
@@ -263,15 +263,15 @@ class TestCutOuts:
 
     def test_the_crop_holds_the_pixels(self, mask: NDArray[np.bool_], tmp_path: Path) -> None:
         mask[100, 200] = False
-        rgba = cut_out(GREY, mask)
+        rgba = cutout_rgba(GREY, mask)
         assert rgba.shape == (50, 60, 4)
         assert rgba[0, 0].tolist() == [90, 90, 90, 0]
         assert rgba[1, 1].tolist() == [90, 90, 90, 255]
-        write_cut_out(tmp_path / "cut.png", rgba)
+        write_cutout(tmp_path / "cut.png", rgba)
         assert np.array_equal(cv2.imread(str(tmp_path / "cut.png"), cv2.IMREAD_UNCHANGED), rgba)
 
     def test_margin_and_soft_edge(self, mask: NDArray[np.bool_]) -> None:
-        rgba = cut_out(GREY, mask, margin_px=10, soft_px=4)
+        rgba = cutout_rgba(GREY, mask, margin_px=10, soft_px=4)
         assert rgba.shape == (70, 80, 4)
         edge = rgba[35, :, 3]
         assert edge[0] == 0
@@ -281,10 +281,10 @@ class TestCutOuts:
     def test_bad_input(self, mask: NDArray[np.bool_], tmp_path: Path) -> None:
         for wrong in (mask[:10], mask.astype(np.uint8), np.zeros_like(mask)):
             with pytest.raises(InputError, match="mask"):
-                cut_out(GREY, wrong)
+                cutout_rgba(GREY, wrong)
         with pytest.raises(InputError, match="margin"):
-            cut_out(GREY, mask, margin_px=-1)
+            cutout_rgba(GREY, mask, margin_px=-1)
         with pytest.raises(MediaError, match="jpg"):
-            write_cut_out(tmp_path / "cut.jpg", cut_out(GREY, mask))
+            write_cutout(tmp_path / "cut.jpg", cutout_rgba(GREY, mask))
         with pytest.raises(MediaError, match="rgba"):
-            write_cut_out(tmp_path / "cut.png", GREY)
+            write_cutout(tmp_path / "cut.png", GREY)

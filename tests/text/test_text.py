@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sam_edge.errors import EngineError, InputError
-from sam_edge.everything import FoundMask
+from sam_edge.everything import GeneratedMask
 from sam_edge.masks import Rle, box_of
 from sam_edge.text import FileTextImageEncoder, TextImageEncoder, crop_of, score_masks, select_by_text
 
@@ -34,7 +34,7 @@ class ColourEncoder:
 
 
 @pytest.fixture
-def scene() -> tuple[NDArray[np.uint8], list[FoundMask]]:
+def scene() -> tuple[NDArray[np.uint8], list[GeneratedMask]]:
     image = np.full((240, 320, 3), 90, np.uint8)
     found = []
     for name, place in PLACES.items():
@@ -44,12 +44,12 @@ def scene() -> tuple[NDArray[np.uint8], list[FoundMask]]:
         x0, y0, x1, y1 = box_of(mask > 0) or (0, 0, 0, 0)
         box = (x0, y0, x1 - x0, y1 - y0)
         found.append(
-            FoundMask(Rle.of(mask > 0), int(mask.sum()), box, 0.9, ((1.0, 1.0),), 0.9, (0, 0, 320, 240))
+            GeneratedMask(Rle.of(mask > 0), int(mask.sum()), box, 0.9, ((1.0, 1.0),), 0.9, (0, 0, 320, 240))
         )
     return image, found
 
 
-def test_the_word_finds_its_disc(scene: tuple[NDArray[np.uint8], list[FoundMask]]) -> None:
+def test_the_word_finds_its_disc(scene: tuple[NDArray[np.uint8], list[GeneratedMask]]) -> None:
     image, found = scene
     assert isinstance(ColourEncoder(), TextImageEncoder)
     for index, name in enumerate(COLOURS):
@@ -60,12 +60,12 @@ def test_the_word_finds_its_disc(scene: tuple[NDArray[np.uint8], list[FoundMask]
     assert np.abs(scores).max() <= 1.0001
 
 
-def test_no_mask_means_no_selection(scene: tuple[NDArray[np.uint8], list[FoundMask]]) -> None:
+def test_no_mask_means_no_selection(scene: tuple[NDArray[np.uint8], list[GeneratedMask]]) -> None:
     assert select_by_text(ColourEncoder(), scene[0], [], "red") is None
 
 
 def test_a_crop_keeps_the_shape_and_hides_the_ground(
-    scene: tuple[NDArray[np.uint8], list[FoundMask]],
+    scene: tuple[NDArray[np.uint8], list[GeneratedMask]],
 ) -> None:
     image, found = scene
     crop = crop_of(image, found[0], (64, 128))
@@ -77,7 +77,7 @@ def test_a_crop_keeps_the_shape_and_hides_the_ground(
         crop_of(image[:50], found[0], (64, 64))
 
 
-def test_what_an_encoder_must_not_do(scene: tuple[NDArray[np.uint8], list[FoundMask]]) -> None:
+def test_what_an_encoder_must_not_do(scene: tuple[NDArray[np.uint8], list[GeneratedMask]]) -> None:
     image, found = scene
 
     class Wrong(ColourEncoder):
@@ -130,7 +130,7 @@ def tokens(texts: Sequence[str]) -> NDArray[np.int64]:
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize(("picture", "size"), [("picture", None), ("any", (40, 32))])
 def test_files_on_an_engine(
-    scene: tuple[NDArray[np.uint8], list[FoundMask]],
+    scene: tuple[NDArray[np.uint8], list[GeneratedMask]],
     files: Path,
     runtime: str,
     picture: str,

@@ -16,7 +16,7 @@ BLOCK_PX = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
-class FoundMask:
+class GeneratedMask:
     """One thing, or part of one."""
 
     segmentation: Rle

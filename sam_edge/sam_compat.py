@@ -2,7 +2,7 @@
 
 The original scales a picture with Pillow's bilinear filter, which widens with the reduction; `Placement.render` takes
 OpenCV's, which are faster and as good. Programs that want the original's masks, and not only masks as good, need its
-pixels: `SamPredictor`, and everything mode with `Settings(exact=True)`.
+pixels: `SamPredictor`, and everything mode with `MaskGeneratorConfig(exact=True)`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.geometry import LETTERBOX_RGB, Placement, View, cut_out
+from sam_edge.geometry import LETTERBOX_RGB, Placement, View, crop_padded
 from sam_edge.segmenter import Embedding, Segmenter
 
 CANVAS = (1024, 1024)
@@ -32,11 +32,11 @@ def encode(model: Segmenter, image: NDArray[np.uint8], view: View, size: tuple[i
     height, width = placement.inside
     canvas = np.empty((*size, 3), np.uint8)
     canvas[:] = LETTERBOX_RGB
-    canvas[:height, :width] = resized(cut_out(image, view), (height, width))
+    canvas[:height, :width] = resize(crop_padded(image, view), (height, width))
     return Embedding(model.runtime.encode(canvas[None]), placement, (image.shape[0], image.shape[1]))
 
 
-def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Scale a picture (H, W, 3) to (height, width) as `PIL.Image.resize` does with `BILINEAR`: bit for bit."""
     height, width = size
     wide = np.empty((image.shape[0], width, 3), np.uint8)
@@ -50,7 +50,7 @@ def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8
     return made
 
 
-def upscaled(
+def upscale_logits(
     low: NDArray[np.float32], placement: Placement, frame_size: tuple[int, int]
 ) -> NDArray[np.float32]:
     """Scale low-resolution logits to the image as the original does: to the input, and from there, without padding."""

@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
 from sam_edge.gaze.recordings.aria_camera import AriaCamera
-from sam_edge.lift import (
+from sam_edge.media.images import read_image
+from sam_edge.pointcloud import (
     Fisheye624,
     Pinhole,
     PointCloud,
-    depth_of_disparity,
-    lift,
-    merged,
-    without_bleeding,
+    backproject,
+    depth_from_disparity,
+    merge_clouds,
+    remove_flying_pixels,
     write_glb,
     write_ply,
 )
-from sam_edge.lift.cloud import box_round
-from sam_edge.media.images import read_image
+from sam_edge.pointcloud.cloud import fit_oriented_box
 
 SIZE = (360, 480)
 CAMERA = Pinhole((400.0, 400.0), (240.0, 180.0), SIZE)
@@ -95,7 +95,7 @@ class TestKnownScenes:
         axes = turned((1, 1, 0.3), degrees)
         centre = np.array([0.1, -0.05, 1.5])
         depth, mask = render_box(centre, axes, self.EXTENT)
-        cloud = lift(image, mask, depth, CAMERA)
+        cloud = backproject(image, mask, depth, CAMERA)
         found = cloud.box
         # Three sides are seen: the box is all there. A pixel is 4 mm at this distance, and two are left out at edges.
         assert np.abs(found.extent_m - self.EXTENT).max() < 0.03
@@ -105,8 +105,8 @@ class TestKnownScenes:
     def test_bleeding_is_taken_out(self, image: NDArray[np.uint8]) -> None:
         axes, centre = turned((1, 1, 0.3), 35), np.array([0.1, -0.05, 1.5])
         depth, mask = spoilt(*render_box(centre, axes, self.EXTENT))
-        raw = lift(image, mask, depth, CAMERA, raw=True)
-        clean = lift(image, mask, depth, CAMERA)
+        raw = backproject(image, mask, depth, CAMERA, raw=True)
+        clean = backproject(image, mask, depth, CAMERA)
         assert raw.box.extent_m[0] > 1.2  # it reaches to the wall
         assert np.abs(clean.box.extent_m - self.EXTENT).max() < 0.05
         assert np.linalg.norm(clean.box.centre_m - centre) < 0.03
@@ -115,7 +115,7 @@ class TestKnownScenes:
     def test_the_points_of_a_sphere_lie_on_it(self, image: NDArray[np.uint8]) -> None:
         centre, radius = np.array([-0.2, 0.1, 1.2]), 0.15
         depth, mask = spoilt(*render_sphere(centre, radius))
-        cloud = lift(image, mask, depth, CAMERA)
+        cloud = backproject(image, mask, depth, CAMERA)
         off = np.abs(np.linalg.norm(cloud.points_m - centre, axis=1) - radius)
         assert np.quantile(off, 0.99) < 0.005
         assert off.max() < 0.02
@@ -128,7 +128,7 @@ class TestKnownScenes:
         depth = (normal @ np.array([0, 0, 2.0])) / (rays() @ normal)
         mask = np.zeros(SIZE, np.bool_)
         mask[100:260, 150:330] = True
-        assert np.array_equal(without_bleeding(mask, depth), mask)
+        assert np.array_equal(remove_flying_pixels(mask, depth), mask)
 
     def test_poses_bring_views_together(self, image: NDArray[np.uint8]) -> None:
         axes, centre = turned((0, 1, 0), 20), np.array([0.0, 0.0, 1.5])
@@ -140,8 +140,8 @@ class TestKnownScenes:
             pose[:3, :3] = pose[:3, :3] @ turned((1, 0, 0), -18)
             depth, mask = render_box(centre, axes, self.EXTENT, pose)
             depth = np.where(mask, depth, 4.0)
-            clouds.append(lift(image, mask, depth, CAMERA, world_from_camera=pose))
-        whole = merged(clouds, voxel_m=0.01)
+            clouds.append(backproject(image, mask, depth, CAMERA, world_from_camera=pose))
+        whole = merge_clouds(clouds, voxel_m=0.01)
         assert whole.space == "world"
         assert np.abs(whole.box.extent_m - self.EXTENT).max() < 0.03
         assert np.linalg.norm(whole.box.centre_m - centre) < 0.02
@@ -150,17 +150,17 @@ class TestKnownScenes:
     def test_depth_along_the_ray(self, image: NDArray[np.uint8]) -> None:
         depth, mask = render_sphere(np.array([0.3, 0.1, 1.2]), 0.15)
         distance = depth * np.linalg.norm(rays(), axis=-1)
-        one = lift(image, mask, depth, CAMERA, raw=True)
-        other = lift(image, mask, distance, CAMERA, along_ray=True, raw=True)
+        one = backproject(image, mask, depth, CAMERA, raw=True)
+        other = backproject(image, mask, distance, CAMERA, along_ray=True, raw=True)
         assert np.allclose(one.points_m, other.points_m)
         assert np.array_equal(one.colours, image[mask])
 
     def test_stereo(self) -> None:
-        depth = depth_of_disparity([[40.0, 0.0, np.nan, -3.0]], focal_px=400, baseline_m=0.1)
+        depth = depth_from_disparity([[40.0, 0.0, np.nan, -3.0]], focal_px=400, baseline_m=0.1)
         assert depth[0, 0] == pytest.approx(1.0)
         assert np.isnan(depth[0, 1:]).all()
         with pytest.raises(InputError, match="baseline_m"):
-            depth_of_disparity([[1.0]], 400, 0)
+            depth_from_disparity([[1.0]], 400, 0)
 
 
 class TestBoxes:
@@ -172,19 +172,19 @@ class TestBoxes:
         points = random.uniform(-0.5, 0.5, (4000, 3))
         side = random.integers(0, 3, 4000)
         points[np.arange(4000), side] = np.where(points[np.arange(4000), side] > 0, 0.5, -0.5)
-        found = box_round((points * extent) @ axes + [1, 2, 3])
+        found = fit_oriented_box((points * extent) @ axes + [1, 2, 3])
         assert np.abs(found.extent_m - extent).max() < 0.02
         assert np.linalg.det(found.axes) == pytest.approx(1)
         assert np.ptp(found.corners_m, axis=0).max() < np.linalg.norm(extent) + 0.02
 
     def test_few_points(self) -> None:
-        assert box_round([[1, 2, 3]]).extent_m.tolist() == [0, 0, 0]
-        line = box_round([[0, 0, 0], [1, 1, 1], [2, 2, 2]])
+        assert fit_oriented_box([[1, 2, 3]]).extent_m.tolist() == [0, 0, 0]
+        line = fit_oriented_box([[0, 0, 0], [1, 1, 1], [2, 2, 2]])
         assert line.extent_m[0] == pytest.approx(np.sqrt(12), abs=1e-5)
         assert line.extent_m[1:].max() < 1e-5
         for wrong in ([], [[np.nan, 0, 0]], [[1, 2]]):
             with pytest.raises(InputError, match="points_m"):
-                box_round(wrong)
+                fit_oriented_box(wrong)
 
 
 class TestAria:
@@ -216,7 +216,7 @@ class TestAria:
         facts = json.loads((shared_dir / "data" / "aria_digital_twin" / "camera_and_gaze.json").read_text())
         size = (facts["image_size"][1], facts["image_size"][0])
         still = ((1.0, 0, 0, 0), (0, 1.0, 0, 0), (0, 0, 1.0, 0))
-        return Fisheye624.of_aria(facts["params"], size), AriaCamera(
+        return Fisheye624.from_aria(facts["params"], size), AriaCamera(
             "FISHEYE624", tuple(facts["params"]), size, still
         )
 
@@ -240,7 +240,7 @@ class TestAria:
             if min(mask.sum() for mask in masks) < 4000 or not all(inside):
                 continue
             boxes = [
-                lift(image, mask, depth, camera[0]).box
+                backproject(image, mask, depth, camera[0]).box
                 for (image, depth, _), mask in zip(scene, masks, strict=True)
             ]
             checked += 1
@@ -264,9 +264,9 @@ class TestAria:
             if mask.sum() < 4000 or mask[20:-20, 20:-20].sum() != mask.sum():
                 continue
             wide = cv2.dilate(mask.view(np.uint8), kernel) > 0
-            truth = lift(image, mask, depth, camera[0]).box.extent_m
-            raw = lift(image, wide, depth, camera[0], raw=True).box.extent_m
-            clean = lift(image, wide, depth, camera[0]).box.extent_m
+            truth = backproject(image, mask, depth, camera[0]).box.extent_m
+            raw = backproject(image, wide, depth, camera[0], raw=True).box.extent_m
+            clean = backproject(image, wide, depth, camera[0]).box.extent_m
             checked += 1
             if checked > 12:
                 break
@@ -337,12 +337,12 @@ class TestBadInput:
             ((image, mask, depth, Pinhole((400, 400), (50, 50), (100, 100))), "camera"),
         ):
             with pytest.raises(InputError, match=named):
-                lift(*arguments)
+                backproject(*arguments)
 
     @pytest.mark.parametrize("value", [0.0, np.nan, np.inf, -1.0])
     def test_no_depth_at_all(self, image: NDArray[np.uint8], value: float) -> None:
         with pytest.raises(InputError, match="depth_m"):
-            lift(image, np.ones(SIZE, np.bool_), np.full(SIZE, value), CAMERA)
+            backproject(image, np.ones(SIZE, np.bool_), np.full(SIZE, value), CAMERA)
 
     def test_cameras(self) -> None:
         with pytest.raises(InputError, match="focal_px"):
@@ -352,22 +352,22 @@ class TestBadInput:
         with pytest.raises(InputError, match="centre_px"):
             Pinhole((400, 400), (700, 50), (100, 100))
         with pytest.raises(InputError, match="matrix"):
-            Pinhole.of_opencv(np.eye(2), (100, 100))
+            Pinhole.from_opencv(np.eye(2), (100, 100))
         with pytest.raises(InputError, match="params"):
-            Fisheye624.of_aria([1, 2, 3], (100, 100))
-        assert Pinhole.of_opencv([[9, 0, 49.5], [0, 8, 40], [0, 0, 1]], (100, 100)).centre_px == (50, 40.5)
+            Fisheye624.from_aria([1, 2, 3], (100, 100))
+        assert Pinhole.from_opencv([[9, 0, 49.5], [0, 8, 40], [0, 0, 1]], (100, 100)).centre_px == (50, 40.5)
 
     def test_poses(self, image: NDArray[np.uint8]) -> None:
         mask, depth = np.ones(SIZE, np.bool_), np.ones(SIZE)
         for pose in (np.eye(3), np.diag([2, 1, 1, 1]), np.diag([-1, 1, 1, 1]), np.full((4, 4), np.nan)):
             with pytest.raises(InputError, match="world_from_camera"):
-                lift(image, mask, depth, CAMERA, world_from_camera=pose)
+                backproject(image, mask, depth, CAMERA, world_from_camera=pose)
 
     def test_clouds(self, image: NDArray[np.uint8]) -> None:
-        cloud = lift(image, np.ones(SIZE, np.bool_), np.ones(SIZE), CAMERA)
+        cloud = backproject(image, np.ones(SIZE, np.bool_), np.ones(SIZE), CAMERA)
         with pytest.raises(InputError, match="camera's space"):
-            merged([cloud, cloud])
+            merge_clouds([cloud, cloud])
         with pytest.raises(InputError, match="clouds"):
-            merged([])
+            merge_clouds([])
         with pytest.raises(InputError, match="voxel_m"):
-            cloud.thinned(0)
+            cloud.downsample(0)

@@ -1,4 +1,4 @@
-"""The example that lifts a selection into space runs as it stands."""
+"""The back-projection example runs as it stands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ import cv2
 
 def test_the_box_on_the_table_is_measured(repo_dir: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(repo_dir / "examples" / "lift_to_3d.py"), "--out", str(tmp_path / "lifted.png")],
+        [
+            sys.executable,
+            str(repo_dir / "examples" / "backproject_to_3d.py"),
+            "--out",
+            str(tmp_path / "cloud.png"),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -22,6 +27,6 @@ def test_the_box_on_the_table_is_measured(repo_dir: Path, tmp_path: Path) -> Non
     assert sides is not None
     for found, wanted in zip(sides.groups(), (0.40, 0.30, 0.20), strict=True):
         assert abs(float(found) - wanted) < 0.03
-    assert cv2.imread(str(tmp_path / "lifted.png")).shape == (480, 1120, 3)
+    assert cv2.imread(str(tmp_path / "cloud.png")).shape == (480, 1120, 3)
     for ending in ("ply", "glb"):
-        assert (tmp_path / f"lifted.{ending}").stat().st_size > 10_000
+        assert (tmp_path / f"cloud.{ending}").stat().st_size > 10_000

@@ -25,7 +25,7 @@ REACH_SHARE = 0.5
 apparent size."""
 
 
-def without_bleeding(
+def remove_flying_pixels(
     mask: NDArray[np.bool_], depth_m: NDArray[np.floating], size_per_depth: float = 1.0
 ) -> NDArray[np.bool_]:
     """Return the pixels of a mask whose depth is that of the thing.
@@ -53,7 +53,7 @@ def without_bleeding(
     return kept
 
 
-def depth_of_disparity(disparity_px: ArrayLike, focal_px: float, baseline_m: float) -> NDArray[np.float64]:
+def depth_from_disparity(disparity_px: ArrayLike, focal_px: float, baseline_m: float) -> NDArray[np.float64]:
     """Return the depth, metres, of a stereo pair's disparity (H, W), pixels; NaN where there is none.
 
     Raises:

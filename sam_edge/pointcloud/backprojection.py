@@ -6,20 +6,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sam_edge.errors import InputError
-from sam_edge.lift.cameras import Camera
-from sam_edge.lift.cloud import PointCloud
-from sam_edge.lift.depth import without_bleeding
+from sam_edge.pointcloud.cameras import CameraModel
+from sam_edge.pointcloud.cloud import PointCloud
+from sam_edge.pointcloud.depth import remove_flying_pixels
 from sam_edge.segmenter import check_frame
 
 RIGID = 1e-3
 """How far a pose may be from a rotation."""
 
 
-def lift(
+def backproject(
     image: NDArray[np.uint8],
     mask: NDArray[np.bool_],
     depth_m: ArrayLike,
-    camera: Camera,
+    camera: CameraModel,
     *,
     world_from_camera: ArrayLike | None = None,
     along_ray: bool = False,
@@ -55,7 +55,7 @@ def lift(
         )
     pose = _pose(world_from_camera)
     known = mask & np.isfinite(depth) & (depth > 0)
-    used = known if raw else without_bleeding(mask, depth, _frame_width(camera))
+    used = known if raw else remove_flying_pixels(mask, depth, _frame_width(camera))
     rows, columns = np.nonzero(used)
     if not len(rows):
         raise InputError(
@@ -69,7 +69,7 @@ def lift(
     return PointCloud(points, image[rows, columns], "camera" if pose is None else "world")
 
 
-def _frame_width(camera: Camera) -> float:
+def _frame_width(camera: CameraModel) -> float:
     """Return how wide the frame is at a depth of 1, near its middle."""
     height, width = camera.size
     middle = np.array([[width / 2, height / 2], [width / 2 + 1, height / 2]])

@@ -16,7 +16,7 @@ STEPS, EXACT = 20, 1e-12
 """Most steps of the fisheye's inversion, and the change below which it has arrived."""
 
 
-class Camera(ABC):
+class CameraModel(ABC):
     """Intrinsics of a camera."""
 
     size: tuple[int, int]
@@ -32,7 +32,7 @@ class Camera(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Pinhole(Camera):
+class Pinhole(CameraModel):
     """A camera without distortion."""
 
     focal_px: tuple[float, float]
@@ -52,7 +52,7 @@ class Pinhole(Camera):
         check_intrinsics(self.focal_px, self.centre_px, self.size)
 
     @classmethod
-    def of_opencv(cls, matrix: ArrayLike, size: tuple[int, int]) -> Pinhole:
+    def from_opencv(cls, matrix: ArrayLike, size: tuple[int, int]) -> Pinhole:
         """Take OpenCV's camera matrix (3, 3) of frames of `size` (height, width)."""
         given = np.asarray(matrix, np.float64)
         if given.shape != (3, 3) or not np.isfinite(given).all():
@@ -60,12 +60,12 @@ class Pinhole(Camera):
         return cls((given[0, 0], given[1, 1]), (given[0, 2] + 0.5, given[1, 2] + 0.5), size)
 
     def rays(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """See `Camera.rays`. z is 1."""
+        """See `CameraModel.rays`. z is 1."""
         flat = (points - self.centre_px) / self.focal_px
         return np.concatenate([flat, np.ones((len(points), 1))], axis=1)
 
     def project(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """See `Camera.project`."""
+        """See `CameraModel.project`."""
         with np.errstate(divide="ignore", invalid="ignore"):
             flat = points[:, :2] / points[:, 2:]
         flat[points[:, 2] <= 0] = np.nan
@@ -73,11 +73,11 @@ class Pinhole(Camera):
 
 
 @dataclass(frozen=True, slots=True)
-class Fisheye624(Camera):
+class Fisheye624(CameraModel):
     """A fisheye camera of Project Aria.
 
     Six radial, two tangential and four thin-prism coefficients, as projectaria_tools documents its `FISHEYE624`
-    ("Camera intrinsic models").
+    ("CameraModel intrinsic models").
     """
 
     focal_px: float
@@ -106,7 +106,7 @@ class Fisheye624(Camera):
             raise InputError(f"radial, tangential, prism: {counts} coefficients; accepted: 6, 2 and 4")
 
     @classmethod
-    def of_aria(cls, params: ArrayLike, size: tuple[int, int]) -> Fisheye624:
+    def from_aria(cls, params: ArrayLike, size: tuple[int, int]) -> Fisheye624:
         """Take the 15 parameters of an Aria calibration, of frames of `size` (height, width)."""
         given = np.asarray(params, np.float64)
         if given.shape != (15,) or not np.isfinite(given).all():
@@ -124,7 +124,7 @@ class Fisheye624(Camera):
         )
 
     def rays(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """See `Camera.rays`. Of length 1; z is positive within 90 degrees of the axis."""
+        """See `CameraModel.rays`. Of length 1; z is positive within 90 degrees of the axis."""
         out = (points - self.centre_px) / self.focal_px
         bent = out.copy()
         for _ in range(STEPS):
@@ -143,7 +143,7 @@ class Fisheye624(Camera):
         return np.concatenate([flat, np.cos(theta)[:, None]], axis=1)
 
     def project(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """See `Camera.project`."""
+        """See `CameraModel.project`."""
         side = np.hypot(points[:, 0], points[:, 1])
         bent, _ = self._bend(np.arctan2(side, points[:, 2]))
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -64,9 +64,9 @@ class PointCloud:
 
         A flat or straight cloud has sides of length 0.
         """
-        return box_round(self.points_m)
+        return fit_oriented_box(self.points_m)
 
-    def thinned(self, voxel_m: float) -> PointCloud:
+    def downsample(self, voxel_m: float) -> PointCloud:
         """Return the cloud with one point, the mean, in each cube of `voxel_m` metres.
 
         Raises:
@@ -82,7 +82,7 @@ class PointCloud:
         return PointCloud(sums[:, :3], np.rint(sums[:, 3:]).astype(np.uint8), self.space)
 
 
-def merged(clouds: Sequence[PointCloud], *, voxel_m: float = 0.005) -> PointCloud:
+def merge_clouds(clouds: Sequence[PointCloud], *, voxel_m: float = 0.005) -> PointCloud:
     """Join what was seen of a thing at several times, in the world's space.
 
     Args:
@@ -96,14 +96,14 @@ def merged(clouds: Sequence[PointCloud], *, voxel_m: float = 0.005) -> PointClou
         raise InputError("clouds: none; give one or more")
     if len(clouds) > 1 and any(cloud.space != "world" for cloud in clouds):
         raise InputError(
-            "clouds: one is in its camera's space; lift with a pose, so that all are in the world's"
+            "clouds: one is in its camera's space; backproject with a pose, so that all are in the world's"
         )
     points = np.concatenate([cloud.points_m for cloud in clouds])
     colours = np.concatenate([cloud.colours for cloud in clouds])
-    return PointCloud(points, colours, clouds[0].space).thinned(voxel_m)
+    return PointCloud(points, colours, clouds[0].space).downsample(voxel_m)
 
 
-def box_round(points_m: ArrayLike) -> OrientedBox:
+def fit_oriented_box(points_m: ArrayLike) -> OrientedBox:
     """Return a small oriented box round points (N, 3).
 
     Principal axes to begin with; then the box is turned about each axis by the rectangle of least area round the

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
-from sam_edge.everything.found import FoundMask
+from sam_edge.everything.generated_mask import GeneratedMask
 
 FILL = 0.5
 """Share of the colour in a mask's inside."""
@@ -18,7 +18,7 @@ GOLDEN = 0.61803398875
 """Step of the hue from mask to mask: neighbours in the list never look alike."""
 
 
-def draw_everything(image: NDArray[np.uint8], found: Sequence[FoundMask]) -> NDArray[np.uint8]:
+def draw_everything(image: NDArray[np.uint8], found: Sequence[GeneratedMask]) -> NDArray[np.uint8]:
     """Draw masks on a copy of a picture.
 
     Args:

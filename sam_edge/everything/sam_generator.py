@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
-from sam_edge.everything.found import FoundMask
-from sam_edge.everything.generate import find_everything
-from sam_edge.everything.settings import Settings
+from sam_edge.everything.config import MaskGeneratorConfig
+from sam_edge.everything.generate import generate_masks
+from sam_edge.everything.generated_mask import GeneratedMask
 from sam_edge.segmenter import Segmenter
 
 OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
@@ -50,20 +50,20 @@ class SamAutomaticMaskGenerator:
 
         Args:
             model: from `sam_edge.load`.
-            points_per_side: see `Settings`, also for what follows.
+            points_per_side: see `MaskGeneratorConfig`, also for what follows.
             points_per_batch: most points decoded in one call.
-            pred_iou_thresh: `Settings.predicted_iou`.
-            stability_score_thresh: `Settings.stability`.
-            stability_score_offset: `Settings.stability_offset`.
-            box_nms_thresh: `Settings.box_nms`.
-            crop_n_layers: `Settings.crop_layers`.
-            crop_nms_thresh: `Settings.crop_nms`.
-            crop_overlap_ratio: `Settings.crop_overlap`.
-            crop_n_points_downscale_factor: `Settings.crop_points_divisor`.
-            min_mask_region_area: `Settings.min_region_px`.
+            pred_iou_thresh: `MaskGeneratorConfig.predicted_iou`.
+            stability_score_thresh: `MaskGeneratorConfig.stability`.
+            stability_score_offset: `MaskGeneratorConfig.stability_offset`.
+            box_nms_thresh: `MaskGeneratorConfig.box_nms`.
+            crop_n_layers: `MaskGeneratorConfig.crop_layers`.
+            crop_nms_thresh: `MaskGeneratorConfig.crop_nms`.
+            crop_overlap_ratio: `MaskGeneratorConfig.crop_overlap`.
+            crop_n_points_downscale_factor: `MaskGeneratorConfig.crop_points_divisor`.
+            min_mask_region_area: `MaskGeneratorConfig.min_region_px`.
             output_mode: form of the masks: `binary_mask` is bool (H, W), `uncompressed_rle` and `coco_rle` are run
                 lengths as a list and as COCO's text.
-            exact: `Settings.exact`: the very same masks given the same weights; False is many times faster.
+            exact: `MaskGeneratorConfig.exact`: the very same masks given the same weights; False is many times faster.
 
         Raises:
             InputError: a value is not accepted.
@@ -72,7 +72,7 @@ class SamAutomaticMaskGenerator:
             raise InputError(f"output_mode: {output_mode!r}; accepted: {', '.join(OUTPUT_MODES)}")
         self.model = model
         self.output_mode = output_mode
-        self.settings = Settings(
+        self.config = MaskGeneratorConfig(
             points_per_side=points_per_side,
             points_per_batch=points_per_batch,
             predicted_iou=pred_iou_thresh,
@@ -98,10 +98,10 @@ class SamAutomaticMaskGenerator:
             InputError: the image is not RGB uint8.
             EngineError: the engine failed.
         """
-        found = find_everything(self.model, image, settings=self.settings)
+        found = generate_masks(self.model, image, config=self.config)
         return [self._record(one) for one in found]
 
-    def _record(self, found: FoundMask) -> dict[str, Any]:
+    def _record(self, found: GeneratedMask) -> dict[str, Any]:
         record = found.record(binary=self.output_mode == "binary_mask")
         if self.output_mode == "uncompressed_rle":
             rle = found.segmentation

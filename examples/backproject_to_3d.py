@@ -1,7 +1,7 @@
-"""A thing is selected in a picture by a point, lifted into space by a depth map, and drawn from the side.
+"""Select an object in a picture by a point, back-project it with a depth map, and draw it from the side.
 
-    python examples/lift_to_3d.py --out lifted.png
-    python examples/lift_to_3d.py --image rgb.jpg --depth depth_mm.png --camera camera.json --point 700,700
+    python examples/backproject_to_3d.py --out cloud.png
+    python examples/backproject_to_3d.py --image rgb.jpg --depth depth_mm.png --camera camera.json --point 700,700
 
 Without an image it renders a scene of its own: a box on a table. A depth PNG holds millimetres; the camera file is JSON
 with `params` and `image_size` [width, height] of an Aria camera, or with `focal_px`, `principal_px` and `image_size`.
@@ -20,25 +20,33 @@ from numpy.typing import NDArray
 
 import sam_edge
 from sam_edge.errors import SamEdgeError
-from sam_edge.lift import Camera, Fisheye624, Pinhole, PointCloud, lift, write_glb, write_ply
-from sam_edge.lift.files import EDGES
 from sam_edge.media.images import read_image
 from sam_edge.media.overlay import draw_selection
 from sam_edge.media.write import write_png
+from sam_edge.pointcloud import (
+    CameraModel,
+    Fisheye624,
+    Pinhole,
+    PointCloud,
+    backproject,
+    write_glb,
+    write_ply,
+)
+from sam_edge.pointcloud.files import EDGES
 
 PANEL_PX = 480
 """Height of each half of the picture."""
 
 
 def main() -> None:
-    """Select, lift, write and draw."""
+    """Select, backproject, write and draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--image", type=Path)
     parser.add_argument("--depth", type=Path, help="16-bit PNG, millimetres")
     parser.add_argument("--camera", type=Path, help="JSON")
     parser.add_argument("--point", default="", help="X,Y on the thing (default: the middle)")
     parser.add_argument(
-        "--out", type=Path, default=Path("lifted.png"), help="the picture; .ply and .glb beside it"
+        "--out", type=Path, default=Path("cloud.png"), help="the picture; .ply and .glb beside it"
     )
     given = parser.parse_args()
     if given.image and not (given.depth and given.camera):
@@ -54,7 +62,7 @@ def main() -> None:
     )
     with sam_edge.load() as model:
         mask = model.segment(image, points=[point]).best
-    cloud = lift(image, mask, depth_m, camera)
+    cloud = backproject(image, mask, depth_m, camera)
     box = cloud.box
     write_ply(given.out.with_suffix(".ply"), cloud)
     write_glb(given.out.with_suffix(".glb"), cloud, box)
@@ -65,7 +73,7 @@ def main() -> None:
 
 
 def drawn(
-    image: NDArray[np.uint8], mask: NDArray[np.bool_], cloud: PointCloud, camera: Camera, caption: str
+    image: NDArray[np.uint8], mask: NDArray[np.bool_], cloud: PointCloud, camera: CameraModel, caption: str
 ) -> NDArray[np.uint8]:
     """Draw the selection with its box on the picture, and beside it the cloud as seen from the side."""
     box = cloud.box
@@ -104,7 +112,7 @@ def from_the_side(cloud: PointCloud, caption: str) -> NDArray[np.uint8]:
     return panel
 
 
-def table_scene() -> tuple[NDArray[np.uint8], NDArray[np.float64], Camera]:
+def table_scene() -> tuple[NDArray[np.uint8], NDArray[np.float64], CameraModel]:
     """Render a box of 0.40 x 0.30 x 0.20 m on a table, by casting a ray at each pixel: image, depth and camera."""
     size = (480, 640)
     camera = Pinhole((520.0, 520.0), (320.0, 240.0), size)
@@ -138,12 +146,12 @@ def read_depth(path: Path) -> NDArray[np.float64]:
     return np.asarray(found, np.float64) / 1000
 
 
-def read_camera(path: Path) -> Camera:
+def read_camera(path: Path) -> CameraModel:
     """Read intrinsics."""
     facts = json.loads(path.read_text(encoding="utf-8"))
     size = (int(facts["image_size"][1]), int(facts["image_size"][0]))
     if len(facts.get("params", ())) == 15:
-        return Fisheye624.of_aria(facts["params"], size)
+        return Fisheye624.from_aria(facts["params"], size)
     (fx, fy), (cx, cy) = facts["focal_px"], facts["principal_px"]
     return Pinhole((fx, fy), (cx + 0.5, cy + 0.5), size)
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
-from sam_edge.lift.cloud import OrientedBox, PointCloud
 from sam_edge.media.atomic import replacing
+from sam_edge.pointcloud.cloud import OrientedBox, PointCloud
 
 FLOAT, UNSIGNED_BYTE, UNSIGNED_SHORT = 5126, 5121, 5123
 POINTS, LINES = 0, 1

@@ -1,0 +1,21 @@
+"""Selection to 3-D: a mask, a depth map and a camera become a coloured point cloud with its box, in metres."""
+
+from sam_edge.pointcloud.backprojection import backproject
+from sam_edge.pointcloud.cameras import CameraModel, Fisheye624, Pinhole
+from sam_edge.pointcloud.cloud import OrientedBox, PointCloud, merge_clouds
+from sam_edge.pointcloud.depth import depth_from_disparity, remove_flying_pixels
+from sam_edge.pointcloud.files import write_glb, write_ply
+
+__all__ = [
+    "CameraModel",
+    "Fisheye624",
+    "OrientedBox",
+    "Pinhole",
+    "PointCloud",
+    "backproject",
+    "depth_from_disparity",
+    "merge_clouds",
+    "remove_flying_pixels",
+    "write_glb",
+    "write_ply",
+]
