@@ -31,15 +31,13 @@ from sam_edge.web.metrics import Metrics
 from sam_edge.web.security import Shield
 
 try:
-    import uvicorn
     from starlette.applications import Starlette
     from starlette.requests import Request
-    from starlette.responses import FileResponse, JSONResponse, Response
+    from starlette.responses import JSONResponse, Response
     from starlette.routing import Mount, Route
 
-    from sam_edge.serve.http.routes import FRESH, KINDS, PageFiles
-    from sam_edge.serve.http.routes import PAGE as SHARED
-    from sam_edge.serve.server import LimitedHttp, Uvicorn, listener_at
+    from sam_edge.web.http_server import HttpServer, http_config, open_listener
+    from sam_edge.web.static_files import CONTENT_TYPES, NO_STORE, SHARED_FOLDER, PageFiles, file_response
 except ImportError as missing:
     library = (missing.name or "uvicorn").partition(".")[0]
     raise MissingExtraError(library, extra="serve", purpose="the page") from missing
@@ -48,7 +46,7 @@ HOST = "127.0.0.1"
 """The page shows the recording, and changes the data set: nobody else is to reach it."""
 PAGE = Path(__file__).parent / "page"
 SHARED_FILES = ("style.css", "icon.svg")
-"""What looks the same on the page of `sam-edge serve`."""
+"""Files that the page of `sam-edge serve` uses as well."""
 MOST_BODY = 1 << 16
 """Bytes of an answer."""
 SOON_S = 0.5
@@ -90,7 +88,7 @@ class PageServer:
         self._problem: Exception | None = None
         self._finished = False
         self._busy = True
-        self._server: Uvicorn | None = None
+        self._server: HttpServer | None = None
         self._listener: socket.socket | None = None
         annotator.heed = self._heed
 
@@ -101,7 +99,7 @@ class PageServer:
 
     def listen(self) -> None:
         """Open the port. Raises `InputError` when it cannot be had."""
-        self._listener = listener_at(HOST, self._port)
+        self._listener = open_listener(HOST, self._port)
         self._port = self._listener.getsockname()[1]
 
     def run(self) -> bool:
@@ -143,23 +141,11 @@ class PageServer:
                 Route("/api/answer", self._take, methods=["POST"]),
                 Route("/api/stop", self._stop, methods=["POST"]),
                 *(Route(f"/shared/{name}", self._shared) for name in SHARED_FILES),
-                Mount("/assets", PageFiles(directory=PAGE)),
+                Mount("/assets", PageFiles(PAGE)),
             ]
         )
-        config = uvicorn.Config(
-            Shield(app, Access(HOST), Metrics()),
-            http=LimitedHttp,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=5,
-            h11_max_incomplete_event_size=16384,
-        )
-        self._server = Uvicorn(config, self, None)
+        config = http_config(Shield(app, Access(HOST), Metrics()), ws="none")
+        self._server = HttpServer(config, on_shutdown=self.end)
         await self._server.serve(sockets=[self._listener] if self._listener else None)
 
     # What the one thread does.
@@ -220,20 +206,20 @@ class PageServer:
     # What the page asks for.
 
     async def _index(self, request: Request) -> Response:
-        return FileResponse(PAGE / "index.html", media_type=KINDS[".html"], headers=FRESH)
+        return file_response(PAGE / "index.html")
 
     async def _shared(self, request: Request) -> Response:
         name = request.url.path.rpartition("/")[2]
-        return FileResponse(SHARED / name, media_type=KINDS[Path(name).suffix], headers=FRESH)
+        return file_response(SHARED_FOLDER / name)
 
     async def _tell(self, request: Request) -> Response:
-        return JSONResponse(self._told(), headers={"cache-control": "no-store"})
+        return JSONResponse(self._told(), headers=NO_STORE)
 
     async def _frame(self, request: Request) -> Response:
         index, data = self._picture
         if request.path_params["index"] != index:
             return _refused(404, "frame: it is no longer asked about")
-        return Response(data, media_type=KINDS[".jpg"], headers={"cache-control": "no-store"})
+        return Response(data, media_type=CONTENT_TYPES[".jpg"], headers=NO_STORE)
 
     async def _take(self, request: Request) -> Response:
         try:
@@ -248,7 +234,7 @@ class PageServer:
             return _refused(409, str(error))
         except SamEdgeError as error:
             return _refused(400 if isinstance(error, InputError) else 500, str(error))
-        return JSONResponse(self._told(), headers={"cache-control": "no-store"})
+        return JSONResponse(self._told(), headers=NO_STORE)
 
     async def _stop(self, request: Request) -> Response:
         self.stop()
@@ -291,7 +277,7 @@ async def _body(request: Request) -> bytes:
 
 
 def _refused(status: int, message: str) -> Response:
-    return JSONResponse({"error": {"message": message}}, status, headers={"cache-control": "no-store"})
+    return JSONResponse({"error": {"message": message}}, status, headers=NO_STORE)
 
 
 def _jpeg(asked: Proposal) -> bytes:

@@ -10,15 +10,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 import socket
 import ssl
 import threading
-from collections.abc import Generator
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, Protocol
+from types import TracebackType
 
 from sam_edge.errors import InputError, MissingExtraError, SessionError
 from sam_edge.serve.limits import Limits
@@ -28,23 +24,19 @@ from sam_edge.web.metrics import Metrics
 from sam_edge.web.security import Shield
 
 try:
-    import uvicorn
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.routing import WebSocketRoute
-    from uvicorn.protocols.http.h11_impl import H11Protocol
 
     from sam_edge.serve.connection.connection import Streams
     from sam_edge.serve.http.routes import Http, refused
+    from sam_edge.web.http_server import HttpServer, LimitedProtocol, http_config, open_listener
 except ImportError as missing:
     library = (missing.name or "uvicorn").partition(".")[0]
     raise MissingExtraError(library, extra="serve", purpose="the server") from missing
 
 WARM_FRAME = (480, 640)
 """The engine is made ready for frames of this height and width before the server listens."""
-BACKLOG = 128
-UNSENT_MS = 20_000
-"""What a client does not take off the network for so long ends its connection."""
 START_S = 60.0
 """Longest time that a server takes to begin to listen, seconds."""
 
@@ -97,7 +89,7 @@ class Server:
         self._port = port
         self._tls = (cert, key)
         self._listener: socket.socket | None = None
-        self._serving: Uvicorn | None = None
+        self._serving: HttpServer | None = None
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
@@ -132,7 +124,7 @@ class Server:
         if self._listener is not None:
             return
         self._engines.warm_up(self._engines.segmenter(shared=True), WARM_FRAME, self._size)
-        self._listener = listener_at(self.access.host, self._port)
+        self._listener = open_listener(self.access.host, self._port)
         self._port = self._listener.getsockname()[1]
 
     def run(self) -> None:
@@ -204,29 +196,21 @@ class Server:
         )
         limits = self._limits
 
-        class Limited(LimitedHttp):
-            first_request_s = limits.hello_s
-            most = limits.connections
+        class ServerProtocol(LimitedProtocol):
+            request_timeout_s = limits.hello_s
+            max_connections = limits.connections
 
-        config = uvicorn.Config(
+        config = http_config(
             Shield(app, self.access, self.metrics),
-            http=Limited,
+            protocol=ServerProtocol,
             ws="websockets-sansio",
             # A little more than accepted: the server's own error says more than a closed connection.
             ws_max_size=limits.frame_bytes + 1024,
             ws_per_message_deflate=False,
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=5,
-            h11_max_incomplete_event_size=16384,
             ssl_certfile=self._tls[0],
             ssl_keyfile=self._tls[1],
         )
-        self._serving = Uvicorn(config, streams, up)
+        self._serving = HttpServer(config, on_shutdown=streams.end, started=up)
         await self._serving.serve(sockets=[self._listener])
 
     def _close(self) -> None:
@@ -252,114 +236,3 @@ def check_certificate(cert: Path | None, key: Path | None) -> None:
             f"cert and key: {cert} and {key} are no certificate with its key ({error}); "
             "give PEM files, the key without a password"
         ) from error
-
-
-def listener_at(host: str, port: int) -> socket.socket:
-    """Open a port; who connects from here on waits until the server is up.
-
-    Raises:
-        InputError: the address cannot be listened at.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNSENT_MS)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"host and port: {host}:{port} cannot be listened at ({reason}); choose others"
-        ) from error
-    return listener
-
-
-class Ends(Protocol):
-    """What is told before the server ends."""
-
-    async def end(self) -> None:
-        """Tell clients."""
-
-
-class Uvicorn(uvicorn.Server):
-    """Tells clients before it ends, and ends without an error when it is told to."""
-
-    def __init__(self, config: uvicorn.Config, streams: Ends, up: threading.Event | None) -> None:
-        super().__init__(config)
-        self._streams = streams
-        self._up = up
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self._up is not None:
-            self._up.set()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        await self._streams.end()
-        await super().shutdown(sockets)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def end(number: int, frame: FrameType | None) -> None:
-            # Whoever asks twice does not want to wait.
-            self.force_exit = self.should_exit
-            self.should_exit = True
-
-        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-class LimitedHttp(H11Protocol):
-    """Closes connections beyond a number, and those that do not ask for anything in time: the first time, and later."""
-
-    first_request_s = 5.0
-    most = 64
-    _closing: asyncio.TimerHandle | None = None
-    _is_socket = False
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        if len(self.connections) > self.most:
-            transport.close()
-            return
-        self._closing = self.loop.call_later(self.first_request_s, self._close)
-
-    def data_received(self, data: bytes) -> None:
-        before = self.cycle
-        super().data_received(data)
-        # Part of a request's head came, and the rest has to come in time, however little by little.
-        waits = self.cycle is before and (before is None or before.response_complete)
-        if not waits or self._is_socket:
-            self._forget()
-        elif self._closing is None:
-            self._closing = self.loop.call_later(self.first_request_s, self._close)
-
-    def handle_websocket_upgrade(self, event: Any) -> None:
-        # The socket has time limits of its own, and this protocol hears nothing more of it.
-        self._is_socket = True
-        super().handle_websocket_upgrade(event)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._forget()
-        super().connection_lost(exc)
-
-    def _forget(self) -> None:
-        if self._closing is not None:
-            self._closing.cancel()
-            self._closing = None
-
-    def _close(self) -> None:
-        self.transport.close()

@@ -6,14 +6,12 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 import sam_edge
 from sam_edge.errors import SamEdgeError
@@ -21,6 +19,14 @@ from sam_edge.serve.connection.connection import Streams
 from sam_edge.serve.http import inference, openapi
 from sam_edge.serve.models.engines import SIZES
 from sam_edge.web.metrics import CONTENT_TYPE
+from sam_edge.web.static_files import (
+    CONTENT_TYPES,
+    NO_STORE,
+    REVALIDATE,
+    SHARED_FOLDER,
+    PageFiles,
+    file_response,
+)
 from sam_edge.wire import protocol
 from sam_edge.wire.binary import Code, ProtocolError
 from sam_edge.wire.messages import MaskFormat, PictureFormat
@@ -41,29 +47,6 @@ STATUS = {
     Code.ENGINE: 500,
 }
 """HTTP's word for each code; 400 for the others."""
-KINDS = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".ico": "image/x-icon",
-    ".jpg": "image/jpeg",
-    ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".map": "application/json",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".mp4": "video/mp4",
-    ".onnx": "application/octet-stream",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".ts": "text/plain; charset=utf-8",
-    ".txt": "text/plain; charset=utf-8",
-    ".wasm": "application/wasm",
-    ".webmanifest": "application/manifest+json",
-    ".weights": "application/octet-stream",
-    ".woff2": "font/woff2",
-}
-"""Said here because what a system says of some of them is wrong, and a browser then refuses to run them."""
-FRESH = {"cache-control": "no-cache"}
-"""Kept by browsers, and asked about every time."""
 RETRY_S = "1"
 SIGNATURES = (b"\xff\xd8", b"\x89PNG\r\n\x1a\n")
 """First bytes of a JPEG and of a PNG."""
@@ -76,20 +59,6 @@ Made = TypeVar("Made")
 
 class UnknownKindError(ProtocolError):
     """A body is no picture of a kind that is accepted."""
-
-
-class PageFiles(StaticFiles):
-    """The page's files with the types that browsers insist on."""
-
-    def file_response(
-        self, full_path: Any, stat_result: Any, scope: Scope, status_code: int = 200
-    ) -> Response:
-        """See `StaticFiles.file_response`."""
-        response = super().file_response(full_path, stat_result, scope, status_code)
-        kind = KINDS.get(Path(full_path).suffix, "application/octet-stream")
-        response.headers["content-type"] = kind
-        response.headers.update(FRESH)
-        return response
 
 
 class Http:
@@ -118,10 +87,11 @@ class Http:
             self._route("/segment", self._segment, method="POST"),
             self._route("/metrics", self._told),
         ]
-        for name, folder in (("/assets", PAGE), ("/vendor", PAGE / "vendor")):
-            # A build may come without the folder; looked for at each request, it would be the server's own error.
-            if folder.is_dir():
-                made.append(Mount(name, PageFiles(directory=folder)))
+        # A build may come without these folders; looked for at each request, it would be the server's own error.
+        if PAGE.is_dir():
+            made.append(Mount("/assets", PageFiles(PAGE, SHARED_FOLDER)))
+        if (PAGE / "vendor").is_dir():
+            made.append(Mount("/vendor", PageFiles(PAGE / "vendor")))
         return made
 
     def _route(self, path: str, endpoint: Endpoint, *, method: str = "GET", secured: bool = True) -> Route:
@@ -159,10 +129,10 @@ class Http:
         index = PAGE / "index.html"
         if not index.is_file():
             return HTMLResponse("<!doctype html><title>sam-edge</title><p>This build has no page.</p>", 404)
-        return FileResponse(index, media_type=KINDS[".html"], headers=FRESH)
+        return file_response(index)
 
     async def _clip(self, request: Request) -> Response:
-        return FileResponse(CLIP, media_type=KINDS[".mp4"], headers=FRESH)
+        return file_response(CLIP)
 
     async def _health(self, request: Request) -> Response:
         closing = self._streams.closing
@@ -175,7 +145,7 @@ class Http:
         return HTMLResponse(openapi.page(openapi.document(token_needed=bool(self._streams.access.token))))
 
     async def _docs_style(self, request: Request) -> Response:
-        return Response(openapi.STYLE, media_type=KINDS[".css"])
+        return Response(openapi.STYLE, media_type=CONTENT_TYPES[".css"])
 
     async def _told(self, request: Request) -> Response:
         gauges = {
@@ -268,10 +238,12 @@ class Http:
         entries = {entry.path: entry for entry in self._engines.bundle.manifest.files}
         if name not in (*DECODERS, "decoder.weights") or name not in entries:
             return self._refused(Code.SETTING, "no such file; /api/info says which there are", 404)
-        headers = {**FRESH, "etag": f'"{entries[name].sha256}"'}
+        headers = {**REVALIDATE, "etag": f'"{entries[name].sha256}"'}
         if headers["etag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        return FileResponse(self._engines.bundle.folder / name, media_type=KINDS[".onnx"], headers=headers)
+        return FileResponse(
+            self._engines.bundle.folder / name, media_type=CONTENT_TYPES[".onnx"], headers=headers
+        )
 
     async def _encode(self, request: Request) -> Response:
         def work(picture: bytes) -> inference.Encoded:
@@ -280,7 +252,7 @@ class Http:
             )
 
         encoded = await self._worked(request, work)
-        headers = {"x-sam-edge-embedding": json.dumps(encoded.told), "cache-control": "no-store"}
+        headers = {"x-sam-edge-embedding": json.dumps(encoded.told), **NO_STORE}
         return Response(encoded.data, media_type="application/octet-stream", headers=headers)
 
     async def _segment(self, request: Request) -> Response:
