@@ -43,7 +43,7 @@ AT_ONCE = 16
 AGREES = 0.9
 SAME = 0.95
 """IoU of masks of several prompts at once with those one by one: bf16 sums in another order."""
-ENGINES = (("onnxruntime", None), ("openvino", "f32"), ("openvino", "bf16"))
+ENGINES = (("onnxruntime", None), ("openvino", "fp32"), ("openvino", "bf16"))
 
 
 @dataclass

@@ -35,7 +35,7 @@ from sam_edge.masks import iou
 from sam_edge.profile.measure.environment import gather_machine
 from sam_edge.profile.measure.noise import NoiseMeter
 
-OURS = (("onnxruntime", None), ("openvino", "f32"), ("openvino", "bf16"))
+OURS = (("onnxruntime", None), ("openvino", "fp32"), ("openvino", "bf16"))
 SIZE, PEER_SIDE = (448, 672), 1024
 AGREES = 0.7
 """IoU of a peer's mask with ours, at least: the same thing was meant. Random weights mean nothing."""

@@ -100,10 +100,10 @@ THRESHOLDS = {
 PALETTE = Thresholds(0.98, 0.2, 2.5, 0.85, 0.8, 0.02)
 OF_TARGET = {
     ("coreml", "fp16"): HALF,
-    ("coreml", "w8"): HALF,
-    ("coreml", "w8a8"): INT8,
-    ("coreml", "p6"): INT8,
-    ("coreml", "p4"): PALETTE,
+    ("coreml", "int8_weights"): HALF,
+    ("coreml", "int8"): INT8,
+    ("coreml", "palette6"): INT8,
+    ("coreml", "palette4"): PALETTE,
 }
 """By target and precision, where a precision means something else there: Core ML computes in half precision."""
 

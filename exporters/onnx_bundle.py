@@ -40,6 +40,7 @@ from sam_edge.exporters.pictures import CalibrationSet
 from sam_edge.exporters.quantize import plan_quantization
 from sam_edge.exporters.trace import trace_decoder, trace_encoder, trace_point_decoder
 from sam_edge.nn import ORIGINS, Sam
+from sam_edge.precision import replace_former_name
 
 FOR_OPENVINO = "encoder_openvino"
 """What `traced` and its file are called: the encoder in the form that suits OpenVINO."""
@@ -102,6 +103,7 @@ def export_onnx(
         GateError: it lost too much accuracy.
     """
     check_traceable(model)
+    precision = replace_former_name(precision)
     if precision not in PRECISIONS:
         raise InputError(
             f"precision: {precision!r} is not accepted for onnx; accepted: {', '.join(PRECISIONS)}"

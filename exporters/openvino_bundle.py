@@ -30,6 +30,7 @@ from sam_edge.exporters.onnx_bundle import (
 from sam_edge.exporters.pictures import CalibrationSet
 from sam_edge.exporters.quantize_nncf import nncf_version, quantize_with_nncf
 from sam_edge.nn import ORIGINS, Sam
+from sam_edge.precision import CALIBRATED, replace_former_name
 
 try:
     import openvino
@@ -69,11 +70,12 @@ def export_openvino(
         MissingExtraError: NNCF was asked for and is not installed.
     """
     check_traceable(model)
+    precision = replace_former_name(precision)
     if precision not in PRECISIONS:
         raise InputError(
             f"precision: {precision!r} is not accepted for openvino; accepted: {', '.join(PRECISIONS)}"
         )
-    if precision.startswith("int8") and calibration is None:
+    if precision in CALIBRATED and calibration is None:
         raise InputError("calibration: int8 is fitted on pictures; give a folder of them with --calibration")
     tools = {"openvino": openvino.get_version()}
     if precision == "int8-nncf":
@@ -152,6 +154,6 @@ def describe(
         graphs=entries,
         sizes=(),
         licence=ORIGINS.get(model, UNKNOWN_ORIGIN),
-        calibration=calibration.summary() if calibration and precision.startswith("int8") else {},
+        calibration=calibration.summary() if calibration and precision in CALIBRATED else {},
         tools={**versions(), **tools},
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sam_edge.bundle import POINT_DECODER, Bundle, GraphEntry
 from sam_edge.errors import EngineError, InputError
+from sam_edge.precision import replace_former_name
 
 Built = TypeVar("Built")
 Float = NDArray[np.float32]
@@ -29,8 +30,8 @@ class RuntimeOptions:
     threads: int | None = None
     """Threads of one inference; None is every core that this process may use."""
     precision: str | None = None
-    """Number format of what the model leaves in floating point: `f32`, or `bf16` where the engine and the CPU have it.
-    None is `f32`, but for `runtime="auto"` (`registry.preferred_precision`). It is always pinned, never left to the
+    """Number format of what the model leaves in floating point: `fp32`, or `bf16` where the engine and the CPU have it.
+    None is `fp32`, but for `runtime="auto"` (`registry.preferred_precision`). It is always pinned, never left to the
     engine."""
     device: str = "CPU"
     """The engine's own name of the device."""
@@ -42,11 +43,13 @@ class RuntimeOptions:
     nothing. Only engines that compile use it: OpenVINO."""
 
     def __post_init__(self) -> None:
-        """Refuse impossible values.
+        """Refuse impossible values, and replace a precision's former name.
 
         Raises:
             InputError: `threads` is not positive.
         """
+        if self.precision is not None:
+            object.__setattr__(self, "precision", replace_former_name(self.precision, stacklevel=4))
         if self.threads is not None and self.threads < 1:
             raise InputError(
                 f"threads: {self.threads} is not accepted; give 1 or more, or None for every core"

@@ -41,9 +41,9 @@ class OnnxRuntime(Runtime):
         """Read nothing yet; sessions open when their size is first used."""
         if options.device != "CPU":
             raise InputError(f"device: {options.device!r} is not accepted by onnxruntime; accepted: CPU")
-        if options.precision not in (None, "f32"):
+        if options.precision not in (None, "fp32"):
             raise InputError(
-                f"precision: {options.precision!r} is not accepted by onnxruntime; accepted: f32"
+                f"precision: {options.precision!r} is not accepted by onnxruntime; accepted: fp32"
             )
         self.threads = options.thread_count
         self.precision = bundle.manifest.precision

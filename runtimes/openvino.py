@@ -28,7 +28,8 @@ from sam_edge.runtimes.base import (
 from sam_edge.runtimes.compiled_cache import CompiledCache, cache_key
 from sam_edge.runtimes.openvino_positions import PLACED, POINTS, split_positions
 
-PRECISIONS = ("f32", "bf16", "f16")
+HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+"""Accepted precisions, and OpenVINO's own names of them."""
 WHOLE, POSITIONS = "whole", "positions"
 """Parts of a graph: positions are computed apart in bf16 (`openvino_positions`), the rest is called whole."""
 
@@ -59,16 +60,18 @@ class Compiled:
 class OpenVino(Runtime):
     """A bundle on OpenVINO: ONNX files, or OpenVINO's own. One compiled model an input size.
 
-    In bf16 the positions of prompts are computed in f32 all the same.
+    In bf16 the positions of prompts are computed in fp32 all the same.
     """
 
     name = "openvino"
 
     def __init__(self, bundle: Bundle, options: RuntimeOptions) -> None:
         """Start the engine; models are compiled when their size is first used."""
-        hint = options.precision or "f32"
-        if hint not in PRECISIONS:
-            raise InputError(f"precision: {hint!r} is not accepted; accepted: {', '.join(PRECISIONS)}")
+        precision = options.precision or "fp32"
+        if precision not in HINTS:
+            raise InputError(
+                f"precision: {precision!r} is not accepted by openvino; accepted: {', '.join(HINTS)}"
+            )
         self._core = openvino.Core()
         available = [*self._core.available_devices, "AUTO"]
         if options.device.split(".")[0] not in {device.split(".")[0] for device in available}:
@@ -76,10 +79,10 @@ class OpenVino(Runtime):
         self.device = options.device
         self.threads = options.thread_count
         model = bundle.manifest.precision
-        self.precision = model if hint == "f32" else f"{model}+{hint}"
+        self.precision = model if precision == "fp32" else f"{model}+{precision}"
         self._settings: dict[str, str | int] = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": hint,
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
         }
         if self.device == "CPU":
             self._settings["INFERENCE_NUM_THREADS"] = self.threads
@@ -150,7 +153,7 @@ class OpenVino(Runtime):
             raise BundleError(f"bundle: openvino cannot open {path}: {error}") from error
 
     def _placed_apart(self, graph: GraphEntry) -> bool:
-        return graph.role != "encoder" and self._settings["INFERENCE_PRECISION_HINT"] == "bf16"
+        return graph.role != "encoder" and self._settings["INFERENCE_PRECISION_HINT"] == HINTS["bf16"]
 
     def _kept_on_disk(self, graph: GraphEntry, shapes: dict[str, list[int]]) -> Compiled | None:
         if self._cache is None:
@@ -173,7 +176,11 @@ class OpenVino(Runtime):
         return compiled
 
     def _settings_of(self, part: str) -> dict[str, str | int]:
-        return {**self._settings, "INFERENCE_PRECISION_HINT": "f32"} if part == POSITIONS else self._settings
+        return (
+            {**self._settings, "INFERENCE_PRECISION_HINT": HINTS["fp32"]}
+            if part == POSITIONS
+            else self._settings
+        )
 
     def _key(self, graph: GraphEntry, shapes: dict[str, list[int]], part: str) -> str:
         where = self.device if self.device in self._core.available_devices else "CPU"
@@ -197,10 +204,10 @@ class OpenVino(Runtime):
 
 def preferred_precision(bundle: Bundle, options: RuntimeOptions) -> str:
     """Say what `runtime="auto"` computes in: bf16 for a bundle in 8 bits or bf16 on a CPU that has it natively, which
-    is about half as fast again and loses far less than the 8 bits do; else f32."""
+    is about half as fast again and loses far less than the 8 bits do; else fp32."""
     if options.device != "CPU" or not bundle.manifest.precision.startswith(("int8", "bf16")):
-        return "f32"
-    return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+        return "fp32"
+    return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
 
 
 def open_openvino(bundle: Bundle, options: RuntimeOptions) -> Runtime:

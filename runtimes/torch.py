@@ -25,8 +25,10 @@ class Torch(Runtime):
         """Run `model`. Torch has one thread pool for the whole process; `threads` sets its size."""
         if options.device != "CPU":
             raise InputError(f"device: {options.device!r} is not accepted by torch here; accepted: CPU")
-        if options.precision not in (None, "f32"):
-            raise InputError(f"precision: {options.precision!r} is not accepted by torch here; accepted: f32")
+        if options.precision not in (None, "fp32"):
+            raise InputError(
+                f"precision: {options.precision!r} is not accepted by torch here; accepted: fp32"
+            )
         self.threads = options.thread_count
         torch.set_num_threads(self.threads)
         self._model: Sam | None = model

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sam_edge.errors import BundleError
+from sam_edge.precision import current_name
 
 MANIFEST = "manifest.json"
 POINT_DECODER = "decoder_points"
@@ -235,6 +236,7 @@ def parse_manifest(content: dict[str, Any]) -> Manifest:
     return Manifest(
         **{
             **typed(content, texts=texts),
+            "precision": current_name(content["precision"]),
             "files": tuple(
                 FileEntry(**typed(entry, texts=("path", "sha256"), counts=("bytes",)))
                 for entry in listed(content["files"])

@@ -14,6 +14,7 @@ from typing import Any
 
 from sam_edge.errors import InputError
 from sam_edge.media.atomic import replacing
+from sam_edge.precision import replace_former_name
 
 KIND, SCHEMA = "sam-edge config", 1
 
@@ -79,6 +80,8 @@ def read_config(path: str | Path) -> Config:
     for key, value in values.items():
         if not ACCEPTED[key][0](value):
             raise InputError(f"config: {path}: {key} is {value!r}; accepted: {ACCEPTED[key][1]}")
+    if values.get("precision") is not None:
+        values["precision"] = replace_former_name(values["precision"], argument=f"config: {path}: precision")
     if values.get("size") is not None:
         values["size"] = tuple(values["size"])
     return Config(**values, folder=path.parent)
@@ -104,7 +107,7 @@ def is_size(value: object) -> bool:
 ACCEPTED = {
     "bundle": (is_text, "a folder, or null"),
     "runtime": (lambda value: isinstance(value, str), "the name of an engine"),
-    "precision": (is_text, "f32, bf16, ..., or null"),
+    "precision": (is_text, "fp32, bf16, ..., or null"),
     "threads": (is_count, "1 or more, or null"),
     "size": (is_size, "[height, width], or null"),
     "in_thread": (lambda value: isinstance(value, bool), "true or false"),

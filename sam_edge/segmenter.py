@@ -16,6 +16,7 @@ from sam_edge.config import Config, read_config
 from sam_edge.errors import EngineError, InputError
 from sam_edge.geometry import MASK_STRIDE, STRIDE, Placement, View, clipped, default_size
 from sam_edge.masks import Masks, best_first
+from sam_edge.precision import replace_former_name
 from sam_edge.prompts import as_prompts
 from sam_edge.runtimes import Runtime, RuntimeOptions, open_runtime
 
@@ -323,8 +324,8 @@ def load(
         runtime: the engine: `onnxruntime`, `openvino`, `torch`, `fake`, one that another package adds, or `auto`:
             OpenVINO where it is installed, else ONNX Runtime. `model.runtime.name` says what was taken.
         threads: threads of one inference; None is every core that this process may use.
-        precision: number format of what the model leaves in floating point: `f32`, or `bf16` on OpenVINO. None is
-            `f32`, but with `runtime="auto"` OpenVINO takes `bf16` for a model in 8 bits where the CPU has it natively;
+        precision: number format of what the model leaves in floating point: `fp32`, or `bf16` on OpenVINO. None is
+            `fp32`, but with `runtime="auto"` OpenVINO takes `bf16` for a model in 8 bits where the CPU has it natively;
             `model.runtime.precision` says what runs.
         device: the engine's own name of the device.
         pin_cores: keep every thread on one core; for machines that are the model's alone.
@@ -345,7 +346,7 @@ def load(
         threads = settings.threads if threads is None else threads
     options = RuntimeOptions(
         threads=threads,
-        precision=precision,
+        precision=None if precision is None else replace_former_name(precision),
         device=device,
         pin_cores=pin_cores,
         cache=Path(cache) if cache is not None else None,

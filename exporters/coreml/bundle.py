@@ -27,6 +27,7 @@ from sam_edge.exporters.pictures import CalibrationSet
 from sam_edge.exporters.quantize import plan_quantization
 from sam_edge.exporters.rounding import Rounding, linears
 from sam_edge.nn import ORIGINS, Sam
+from sam_edge.precision import replace_former_name
 
 SIZES = ((448, 672), (448, 448))
 """Input sizes (height, width) that are exported when none are asked for."""
@@ -64,10 +65,10 @@ class Recipe:
 RECIPES = {
     "fp32": Recipe(half=False),
     "fp16": Recipe(half=True),
-    "w8": Recipe(half=True, weights=Compression(linear_bits=8, convolution_bits=16)),
-    "p6": Recipe(half=True, weights=Compression(linear_bits=6, convolution_bits=8)),
-    "p4": Recipe(half=True, weights=Compression(linear_bits=4, convolution_bits=8, channels_a_table=4)),
-    "w8a8": Recipe(half=True, weights=Compression(linear_bits=8, convolution_bits=16), activations=True),
+    "int8_weights": Recipe(half=True, weights=Compression(linear_bits=8, convolution_bits=16)),
+    "palette6": Recipe(half=True, weights=Compression(linear_bits=6, convolution_bits=8)),
+    "palette4": Recipe(half=True, weights=Compression(linear_bits=4, convolution_bits=8, channels_a_table=4)),
+    "int8": Recipe(half=True, weights=Compression(linear_bits=8, convolution_bits=16), activations=True),
 }
 """Precisions by name."""
 
@@ -88,18 +89,20 @@ def export_coreml(
         model: the model in torch; not changed.
         checkpoint: the file it was loaded from, for the manifest.
         out: the bundle's folder; must not exist, or be a bundle, which is replaced.
-        precision: `fp32`; `fp16`; `w8`: fp16 with weights in 8 bits; `p6`, `p4`: with weights as indices into tables of
-            64 or 16 values; `w8a8`: `w8` with 8-bit inputs of the encoder's matrix products.
+        precision: `fp32`; `fp16`; `int8_weights`: fp16 with weights in 8 bits; `palette6`, `palette4`: with weights as
+            indices into tables of 64 or 16 values; `int8`: `int8_weights` with 8-bit inputs of the encoder's matrix
+            products.
         sizes: input sizes (height, width), multiples of 16, best of 224; None is those of the gate, or `SIZES`.
-        calibration: what to fit `w8a8` on.
+        calibration: what to fit `int8` on.
         gate: what the bundle has to pass before it is moved to `out`. Without Core ML, the evaluator runs it.
 
     Raises:
         GateError: it lost too much accuracy.
-        InputError: the precision or a size is not accepted, or w8a8 was asked for without calibration pictures.
+        InputError: the precision or a size is not accepted, or int8 was asked for without calibration pictures.
         ExportError: the conversion gave a program that Core ML does not run, or `out` is in the way or cannot be
             written.
     """
+    precision = replace_former_name(precision)
     if precision not in RECIPES:
         raise InputError(
             f"precision: {precision!r} is not accepted for coreml; accepted: {', '.join(RECIPES)}"
@@ -114,7 +117,7 @@ def export_coreml(
     if recipe.activations:
         if calibration is None:
             raise InputError(
-                "calibration: w8a8 is fitted on pictures; give a folder of them with --calibration"
+                "calibration: int8 is fitted on pictures; give a folder of them with --calibration"
             )
         planned = plan_quantization(model, calibration.images)
         rounded = planned.model

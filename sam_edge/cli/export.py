@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sam_edge.bundle import Manifest
-from sam_edge.cli.options import sizes_of
+from sam_edge.cli.options import precision_type, sizes_of
 from sam_edge.errors import InputError, MissingExtraError
 from sam_edge.media.progress import Progress
+from sam_edge.precision import CALIBRATED, EXPORT_PRECISIONS
 
 if TYPE_CHECKING:
     from sam_edge.exporters.gate import Gate
@@ -75,8 +76,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--precision",
-        help="fp32, fp16 or int8; for openvino also bf16 and int8-nncf; for coreml fp32, fp16, w8, p6, p4 or w8a8 "
-        "(default: int8; for coreml fp16)",
+        type=precision_type(EXPORT_PRECISIONS),
+        help="fp32, fp16 or int8; for openvino also bf16 and int8-nncf; for coreml also int8_weights, palette6 and "
+        "palette4 (default: int8; for coreml fp16)",
     )
     parser.add_argument(
         "--sizes",
@@ -99,7 +101,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(given: argparse.Namespace) -> int:
     """Export, and say what was made and what it lost."""
     precision = given.precision or ("fp16" if given.target == "coreml" else "int8")
-    if precision.startswith(("int8", "w8a8")) and given.calibration is None:
+    if precision in CALIBRATED and given.calibration is None:
         raise InputError(
             f"--calibration: {precision} is fitted on pictures; give a folder of 8 or more, best 32"
         )

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Generator, Sequence
 from types import FrameType
 
@@ -60,6 +61,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `sam-edge`. Returns the exit status: 0, 2 after an error, 130 when interrupted."""
+    if not sys.warnoptions:
+        # Python hides this warning by default, and a former name on the command line is for its user to change.
+        warnings.filterwarnings("default", message=".*is now called", category=DeprecationWarning)
     given = parser().parse_args(arguments)
     try:
         with terminated_as_interrupted():

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sam_edge.errors import InputError
 from sam_edge.parsing import numbers_of, size_of
+from sam_edge.precision import PRECISIONS, check_precision
 from sam_edge.segmenter import Segmenter, check_size, load
 
-__all__ = ["add_model", "numbers_of", "open_model", "size_of", "sizes_of"]
+__all__ = ["add_model", "numbers_of", "open_model", "precision_type", "size_of", "sizes_of"]
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -19,11 +22,27 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runtime", default="auto", metavar="NAME", help="engine: auto, onnxruntime, openvino, ..."
     )
-    parser.add_argument("--precision", help="for what the model leaves in floating point: f32 or bf16")
+    parser.add_argument(
+        "--precision",
+        type=precision_type(),
+        help="for what the model leaves in floating point: fp32 or bf16",
+    )
     parser.add_argument("--threads", type=int, help="threads of one inference (default: every core)")
     parser.add_argument(
         "--size", metavar="WxH", help="the encoder's input, for example 672x448 (default: by the frame)"
     )
+
+
+def precision_type(accepted: Sequence[str] = PRECISIONS) -> Callable[[str], str]:
+    """Return argparse's `type` of `--precision`: it replaces former names with a warning and refuses unknown ones."""
+
+    def read(text: str) -> str:
+        try:
+            return check_precision(text, accepted=accepted, argument="--precision")
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error).removeprefix("--precision: ")) from error
+
+    return read
 
 
 def open_model(given: argparse.Namespace) -> Segmenter:

@@ -14,6 +14,7 @@ from sam_edge.cli.options import sizes_of
 from sam_edge.errors import InputError
 from sam_edge.media.atomic import replacing
 from sam_edge.media.progress import Progress
+from sam_edge.precision import check_precision
 from sam_edge.profile.budget.search import LABELLED, SIZES_TRIED, Advisor, advise
 from sam_edge.profile.measure.environment import gather_machine
 from sam_edge.profile.plan import CLIP, GAZE, PARTS, Engine, Plan, choose_engines
@@ -228,7 +229,10 @@ def engines_of(given: argparse.Namespace) -> tuple[Engine, ...]:
     return choose_engines(
         given.bundles,
         runtimes=listed("--runtime", given.runtime, str),
-        precisions=listed("--precision", given.precision, str),
+        precisions=[
+            check_precision(name, argument="--precision")
+            for name in listed("--precision", given.precision, str)
+        ],
         threads=listed("--threads", given.threads, int),
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sam_edge.bundle import open_bundle
 from sam_edge.errors import InputError, SamEdgeError
+from sam_edge.precision import replace_former_name
 from sam_edge.runtimes import engines
 from sam_edge.runtimes.base import available_cores
 from sam_edge.runtimes.registry import preferred_precision
@@ -154,7 +155,7 @@ def choose_engines(
     Args:
         bundles: folders, or checkpoints for torch; none is the model in the package.
         runtimes: engines by name; none is every installed one that opens the bundle.
-        precisions: as `sam_edge.load` takes them; none is f32, and bf16 where the engine itself would prefer it.
+        precisions: as `sam_edge.load` takes them; none is fp32, and bf16 where the engine itself would prefer it.
         threads: threads of one inference; none is every core.
 
     Returns:
@@ -170,6 +171,7 @@ def choose_engines(
     counts = tuple(threads) or (available_cores(),)
     if min(counts) < 1:
         raise InputError(f"threads: {min(counts)} is not accepted; give 1 or more")
+    precisions = [replace_former_name(name) for name in precisions]
     names = names_of(bundles or (DEFAULT_BUNDLE,))
     found = [
         Engine(bundle, runtime, precision, count, names[bundle])
@@ -215,4 +217,4 @@ def preferred(bundle: Path, runtime: str) -> list[str | None]:
         better = preferred_precision(open_bundle(bundle), runtime)
     except SamEdgeError:
         return [None]
-    return ["f32", better] if better else [None] if runtime != "openvino" else ["f32"]
+    return ["fp32", better] if better else [None] if runtime != "openvino" else ["fp32"]

@@ -12,7 +12,7 @@ import json
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -26,6 +26,7 @@ from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.events import Fixation
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.atomic import cannot_write, replacing
+from sam_edge.precision import current_name
 from sam_edge.segmenter import Segmenter
 from sam_edge.stream.plain import from_plain, to_plain
 from sam_edge.stream.selection import Selection
@@ -307,10 +308,11 @@ def read_recording(folder: str | Path) -> Recording:
     options = header.get("options")
     if not isinstance(options, dict):
         raise InputError(f"{path}: options is {options!r}; accepted: an object")
+    model = from_plain(ModelRecord, header.get("model"))
     return Recording(
         folder=Path(folder),
         version=str(header.get("sam_edge")),
-        model=from_plain(ModelRecord, header.get("model")),
+        model=replace(model, precision=current_name(model.precision)),
         options=options,
     )
 

@@ -179,11 +179,11 @@ def test_export_coreml_asks_for_what_it_is_told(
 
     monkeypatch.setattr(example, "load_mobile_sam", lambda path: f"weights of {path}")
     monkeypatch.setattr(example, "export_coreml", export)
-    arguments = ["export_coreml.py", "mobile_sam.pt", "--size", "448x224", "--precision", "p6", "--out"]
+    arguments = ["export_coreml.py", "mobile_sam.pt", "--size", "448x224", "--precision", "palette6", "--out"]
     monkeypatch.setattr(sys, "argv", [*arguments, str(tmp_path / "bundle")])
     example.main()
     assert asked["sizes"] == [(224, 448)]
-    assert asked["precision"] == "p6"
+    assert asked["precision"] == "palette6"
     assert asked["checkpoint"] == Path("mobile_sam.pt")
     assert asked["model"] == "weights of mobile_sam.pt"
     assert "2.5 MB  encoder_448x224.mlpackage" in capsys.readouterr().out

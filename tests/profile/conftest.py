@@ -90,9 +90,9 @@ def make_row() -> MakeRow:
 def make_report(make_row: MakeRow) -> MakeReport:
     """Make a report by hand; every part of it holds something."""
     operators = (
-        Operator("qkv <1>", "MatMul", "matrix products", "stage 1", "f32", 900.0, 2e7, 1e5, "compute", 0.5),
+        Operator("qkv <1>", "MatMul", "matrix products", "stage 1", "fp32", 900.0, 2e7, 1e5, "compute", 0.5),
         Operator(
-            "softmax", "Softmax", "normalisation, softmax", "stage 1", "f32", 100.0, 1e4, 8e4, "memory", 0.3
+            "softmax", "Softmax", "normalisation, softmax", "stage 1", "fp32", 100.0, 1e4, 8e4, "memory", 0.3
         ),
     )
     summary = summarise([4.0, 5.0, 6.0])
@@ -138,7 +138,7 @@ def make_report(make_row: MakeRow) -> MakeReport:
                     usage=Usage(6.0, 6.0, 1, 1, 12.0),
                 ),
             ),
-            peaks=(Peak(1, {"fake": {"f32": 100.0}}, 20.0),),
+            peaks=(Peak(1, {"fake": {"fp32": 100.0}}, 20.0),),
             operators=(OperatorTable(FAKE, (448, 672), "encode", 5, 1.1, operators),),
         )
 

@@ -235,7 +235,7 @@ def test_a_configuration_is_taken_by_load_and_by_a_session(advice: Advice, tmp_p
 
 
 def test_what_is_given_goes_before_the_configuration(tmp_path: Path) -> None:
-    config = Config(runtime="onnxruntime", precision="f32", threads=1, size=(224, 224), in_thread=True)
+    config = Config(runtime="onnxruntime", precision="fp32", threads=1, size=(224, 224), in_thread=True)
     with sam_edge.load(config=config) as model:
         assert (model.runtime.name, model.runtime.threads) == ("onnxruntime", 1)
     with sam_edge.load(runtime="fake", config=config) as model:

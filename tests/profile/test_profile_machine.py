@@ -253,8 +253,8 @@ def test_peaks_of_engines_that_are_here(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("sam_edge.profile.operators.peak.COPY_MB", 4.0)
     found = measure_peak(1, ["onnxruntime", "fake"])
     assert found.gflops.keys() == {"onnxruntime"}
-    assert found.of("onnxruntime", "f32")
-    assert found.of("fake", "f32") is None
+    assert found.of("onnxruntime", "fp32")
+    assert found.of("fake", "fp32") is None
     assert found.gb_s is not None
     assert found.gb_s > 0.1
 
@@ -263,11 +263,11 @@ def test_an_engine_whose_peak_cannot_be_measured(monkeypatch: pytest.MonkeyPatch
     def fails(threads: int) -> object:
         raise OSError("no such processor")
 
-    monkeypatch.setattr("sam_edge.profile.operators.peak.PRODUCTS", {"onnxruntime": {"f32": fails}})
+    monkeypatch.setattr("sam_edge.profile.operators.peak.PRODUCTS", {"onnxruntime": {"fp32": fails}})
     monkeypatch.setattr("sam_edge.profile.operators.peak.COPY_MB", 1.0)
     monkeypatch.setattr("sam_edge.profile.operators.peak.TURN_S", 0.001)
     found = measure_peak(1, ["onnxruntime"])
-    assert found.notes == ("peak: onnxruntime f32 could not be measured: OSError: no such processor",)
+    assert found.notes == ("peak: onnxruntime fp32 could not be measured: OSError: no such processor",)
 
 
 def test_the_engines_share_of_a_call(fake: Engine) -> None:

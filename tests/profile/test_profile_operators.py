@@ -71,7 +71,7 @@ def operator(**values: object) -> Operator:
         "kind": "MatMul",
         "family": "matrix products",
         "stage": "s",
-        "dtype": "f32",
+        "dtype": "fp32",
         "time_us": 1000.0,
         "flops": 0.0,
         "bytes": 0.0,
@@ -93,7 +93,7 @@ def operator(**values: object) -> Operator:
     ],
 )
 def test_what_bounds_an_operator(values: dict[str, object], bound: str, share: float) -> None:
-    peak = Peak(1, {"engine": {"f32": 100.0, "int8": 400.0}}, 20.0)
+    peak = Peak(1, {"engine": {"fp32": 100.0, "int8": 400.0}}, 20.0)
     found = against_roof(operator(**values), "engine", peak)
     assert found.bound == bound
     assert found.share == pytest.approx(share)
@@ -104,7 +104,7 @@ def test_nothing_bounds_what_has_no_peak() -> None:
 
 
 def test_groups_add_up() -> None:
-    peak = Peak(1, {"engine": {"f32": 100.0}}, 20.0)
+    peak = Peak(1, {"engine": {"fp32": 100.0}}, 20.0)
     members = [
         against_roof(operator(flops=1e8), "engine", peak),
         against_roof(operator(family="activations", bytes=1e7, time_us=3000.0), "engine", peak),
@@ -208,7 +208,7 @@ def test_operators_of_the_real_model(runtime: str) -> None:
     # EdgeSAM's table gives MobileSAM 38.2 G multiply-adds at 1024x1024: 3.7 GFLOP at 224x224, windows padded less.
     gflop = sum(one.flops for one in encode.operators) / 1e9
     assert 2.5 < gflop < 4.5
-    assert {one.dtype for one in encode.operators} >= {"int8", "f32"}
+    assert {one.dtype for one in encode.operators} >= {"int8", "fp32"}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int8])

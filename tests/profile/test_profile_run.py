@@ -195,7 +195,7 @@ def test_engines_that_are_chosen_where_none_are_asked_for() -> None:
 
 def test_engines_that_are_asked_for(tmp_path: Path) -> None:
     found = choose_engines(
-        [tmp_path, DEFAULT_BUNDLE], runtimes=["fake"], precisions=["f32", "bf16"], threads=[1, 2]
+        [tmp_path, DEFAULT_BUNDLE], runtimes=["fake"], precisions=["fp32", "bf16"], threads=[1, 2]
     )
     assert len(found) == 8
     assert {engine.threads for engine in found} == {1, 2}

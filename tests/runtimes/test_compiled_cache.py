@@ -108,7 +108,7 @@ class TestOpenVino:
 
     def test_other_settings_have_files_of_their_own(self, tmp_path: Path) -> None:
         image = np.zeros((1, 224, 224, 3), np.uint8)
-        for settings in ({"precision": "f32"}, {"precision": "bf16"}, {"threads": 1}):
+        for settings in ({"precision": "fp32"}, {"precision": "bf16"}, {"threads": 1}):
             with sam_edge.load(runtime="openvino", cache=tmp_path, **settings) as model:  # type: ignore[arg-type]
                 model.runtime.encode(image)
         assert len(list(tmp_path.iterdir())) >= 2
@@ -130,7 +130,7 @@ def test_auto_takes_what_the_cpu_has_and_says_so() -> None:
             "openvino",
             "int8+bf16" if native else "int8",
         )
-    with sam_edge.load(precision="f32") as model:
+    with sam_edge.load(precision="fp32") as model:
         assert model.runtime.precision == "int8"
     with sam_edge.load(runtime="openvino") as model:
         assert model.runtime.precision == "int8"

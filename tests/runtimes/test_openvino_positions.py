@@ -27,7 +27,7 @@ def read(name: str) -> Any:
 
 
 def run(model: Any, feed: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
-    """Compile in f32 and run once."""
+    """Compile in fp32 and run once."""
     made = openvino.Core().compile_model(model, "CPU", EXACT)(feed)
     return [np.array(made[port]) for port in range(len(model.outputs))]
 
@@ -88,9 +88,9 @@ def test_bf16_places_a_prompt_as_f32_does() -> None:
     points = np.array([[[611.25, 30.5], [0, 0]]], np.float32)
     blank = np.zeros((1, 1, 112, 168), np.float32)
     made = {}
-    for precision in ("f32", "bf16"):
+    for precision in ("fp32", "bf16"):
         with load(runtime="openvino", precision=precision, threads=1) as model:
             given = (points, np.array([[1, -1]], np.int32), blank, np.zeros(1, np.float32))
             made[precision] = model.runtime.decode(embedding, *given)[0]
-    error = np.abs(made["bf16"] - made["f32"]).mean() / np.abs(made["f32"]).mean()
+    error = np.abs(made["bf16"] - made["fp32"]).mean() / np.abs(made["fp32"]).mean()
     assert 0 < error < 0.05

@@ -159,7 +159,7 @@ class TestOptions:
     @pytest.mark.parametrize(("name", "hint"), [("onnxruntime", "bf16"), ("openvino", "f64")])
     def test_a_precision_that_an_engine_has_not_is_refused(self, name: str, hint: str) -> None:
         pytest.importorskip(name)
-        with pytest.raises(InputError, match=f"precision: '{hint}' is not accepted.*accepted: f32"):
+        with pytest.raises(InputError, match=f"precision: '{hint}' is not accepted.*accepted: fp32"):
             sam_edge.load(runtime=name, precision=hint)
 
     def test_a_device_that_onnxruntime_has_not_is_refused(self) -> None:

@@ -67,7 +67,7 @@ def planned(plan: Any, call_us: float) -> list[RawOperator]:
             RawOperator(
                 name=outputs[0] if outputs else f"operation {number}",
                 kind=str(operation.operator_name),
-                dtype="f16",
+                dtype="fp16",
                 time_us=cost.weight * call_us,
                 inputs=(),
                 outputs=(),

@@ -88,7 +88,7 @@ def summed_up(events: list[dict[str, Any]], runs: int) -> Iterator[RawOperator]:
         yield RawOperator(
             name=str(last["name"]).removesuffix(NODE),
             kind=kind,
-            dtype="int8" if eight else "f32",
+            dtype="int8" if eight else "fp32",
             time_us=float(np.median([event["dur"] for event in recent])),
             inputs=tuple(shapes),
             outputs=tuple(made),

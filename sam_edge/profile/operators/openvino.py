@@ -16,7 +16,7 @@ from sam_edge.runtimes.base import Float, RuntimeOptions
 from sam_edge.runtimes.openvino import Compiled, OpenVino
 
 NO_WORK = ("Const", "Input", "Output", "Parameter", "Result")
-DTYPES = {"i8": "int8", "u8": "int8"}
+DTYPES = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}
 """OpenVINO's names of number formats, where ours differ."""
 
 

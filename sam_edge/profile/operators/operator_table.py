@@ -39,7 +39,7 @@ class Operator:
     stage: str
     """Part of the model (`stages`)."""
     dtype: str
-    """Number format that it computes in: `f32`, `bf16`, `int8`, ..."""
+    """Number format that it computes in: `fp32`, `bf16`, `int8`, ..."""
     time_us: float
     """Median of its time in an inference, microseconds."""
     flops: float
@@ -123,7 +123,7 @@ def against_roof(operator: Operator, engine: str, peak: Peak) -> Operator:
 
 def roofs(operator: Operator, engine: str, peak: Peak) -> tuple[float | None, float | None]:
     """Return the seconds that an operator takes at least: for its arithmetic, and for its bytes."""
-    gflops = peak.of(engine, operator.dtype) or peak.of(engine, "f32")
+    gflops = peak.of(engine, operator.dtype) or peak.of(engine, "fp32")
     compute_s = operator.flops / (gflops * 1e9) if gflops is not None else None
     memory_s = operator.bytes / (peak.gb_s * 1e9) if peak.gb_s is not None else None
     return compute_s, memory_s

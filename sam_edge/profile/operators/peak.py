@@ -31,7 +31,7 @@ class Peak:
     threads: int
     """Threads."""
     gflops: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Matrix products: 10^9 multiplications and additions a second, by engine and number format (`f32`, `bf16`,
+    """Matrix products: 10^9 multiplications and additions a second, by engine and number format (`fp32`, `bf16`,
     `int8`)."""
     gb_s: float | None = None
     """Copying in memory: 10^9 bytes a second, those read and those written."""
@@ -152,11 +152,11 @@ def bounds_of(low: float, high: float) -> tuple[Any, Any, Any, Any]:
 
 PRODUCTS: dict[str, dict[str, Callable[[int], Callable[[], object]]]] = {
     "onnxruntime": {
-        "f32": lambda threads: onnxruntime_product(threads, eight=False),
+        "fp32": lambda threads: onnxruntime_product(threads, eight=False),
         "int8": lambda threads: onnxruntime_product(threads, eight=True),
     },
     "openvino": {
-        "f32": lambda threads: openvino_product(threads, hint="f32", eight=False),
+        "fp32": lambda threads: openvino_product(threads, hint="f32", eight=False),
         "bf16": lambda threads: openvino_product(threads, hint="bf16", eight=False),
         "int8": lambda threads: openvino_product(threads, hint="f32", eight=True),
     },

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sam_edge.errors import InputError
+from sam_edge.precision import current_name
 from sam_edge.profile.measure.statistics import Ratio, ratio
 from sam_edge.profile.report.report import read_report
 from sam_edge.profile.report.terminal import aligned, number
@@ -148,7 +149,7 @@ def samples_of(content: Mapping[str, Any], path: Path) -> dict[str, Samples]:
                 f"{width}x{height},",
                 engine.get("model") or engine["bundle"],
                 engine["runtime"],
-                engine["precision"] or "",
+                current_name(engine["precision"] or ""),
                 f"{engine['threads']} thread{'s' * (engine['threads'] > 1)}" if engine["threads"] else "",
             ]
             times_ms = [float(value) for value in row["samples_ms"]]

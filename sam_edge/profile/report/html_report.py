@@ -285,7 +285,7 @@ def roofline(table: OperatorTable, peak: Peak) -> str:
     used = {one.dtype for one in shown}
     roofs = []
     for dtype, gflops in ceilings.items():
-        if dtype in used or dtype == "f32":
+        if dtype in used or dtype == "fp32":
             knee = gflops / peak.gb_s
             far = max(most, knee) * 2
             roofs.append((dtype, [(least / 2, least / 2 * peak.gb_s), (knee, gflops), (far, gflops)]))

@@ -54,7 +54,7 @@ def small_bundle(
     from sam_edge.exporters.coreml.bundle import export_coreml
 
     out = tmp_path_factory.mktemp("coreml") / "bundle"
-    export_coreml(random_model, random_checkpoint, out, precision="w8", sizes=[SMALL])
+    export_coreml(random_model, random_checkpoint, out, precision="int8_weights", sizes=[SMALL])
     return out
 
 

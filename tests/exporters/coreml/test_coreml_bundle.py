@@ -65,7 +65,7 @@ def test_manifest_describes_every_file(opened: Bundle) -> None:
     for entry in manifest.files:
         path = folder / entry.path
         assert (entry.bytes, entry.sha256) == (path.stat().st_size, hash_file(path))
-    assert (manifest.target, manifest.precision, manifest.sizes) == ("coreml", "w8", (SMALL,))
+    assert (manifest.target, manifest.precision, manifest.sizes) == ("coreml", "int8_weights", (SMALL,))
     assert manifest.tools["coremltools"]
 
 
@@ -207,7 +207,7 @@ def test_a_plan_of_other_layers(random_model: Sam) -> None:
         ({"precision": "int3"}, f"accepted for coreml: {', '.join(RECIPES)}|accepted: {', '.join(RECIPES)}"),
         ({"sizes": []}, "sizes: none given"),
         ({"sizes": [(224, 230)]}, "multiples of 16"),
-        ({"precision": "w8a8"}, "--calibration"),
+        ({"precision": "int8"}, "--calibration"),
     ],
 )
 def test_refused_before_work_begins(
