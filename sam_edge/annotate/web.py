@@ -26,9 +26,9 @@ from sam_edge.annotate.show import kept_of, progress_of, question_of
 from sam_edge.annotate.stages import Annotator, Stopped, Work
 from sam_edge.errors import InputError, MissingExtraError, SamEdgeError, SessionError
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.web.access import Access
+from sam_edge.web.access import AccessPolicy
 from sam_edge.web.metrics import Metrics
-from sam_edge.web.security import Shield
+from sam_edge.web.security import SecurityMiddleware
 
 try:
     from starlette.applications import Starlette
@@ -37,7 +37,7 @@ try:
     from starlette.routing import Mount, Route
 
     from sam_edge.web.http_server import HttpServer, http_config, open_listener
-    from sam_edge.web.static_files import CONTENT_TYPES, NO_STORE, SHARED_FOLDER, PageFiles, file_response
+    from sam_edge.web.static_files import CONTENT_TYPES, NO_STORE, SHARED_FOLDER, StaticFolders, file_response
 except ImportError as missing:
     library = (missing.name or "uvicorn").partition(".")[0]
     raise MissingExtraError(library, extra="serve", purpose="the page") from missing
@@ -141,10 +141,10 @@ class PageServer:
                 Route("/api/answer", self._take, methods=["POST"]),
                 Route("/api/stop", self._stop, methods=["POST"]),
                 *(Route(f"/shared/{name}", self._shared) for name in SHARED_FILES),
-                Mount("/assets", PageFiles(PAGE)),
+                Mount("/assets", StaticFolders(PAGE)),
             ]
         )
-        config = http_config(Shield(app, Access(HOST), Metrics()), ws="none")
+        config = http_config(SecurityMiddleware(app, AccessPolicy(HOST), Metrics()), ws="none")
         self._server = HttpServer(config, on_shutdown=self.end)
         await self._server.serve(sockets=[self._listener] if self._listener else None)
 

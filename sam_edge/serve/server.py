@@ -19,16 +19,16 @@ from types import TracebackType
 from sam_edge.errors import InputError, MissingExtraError, SessionError
 from sam_edge.serve.limits import Limits
 from sam_edge.serve.models.engines import Engines
-from sam_edge.web.access import Access
+from sam_edge.web.access import AccessPolicy
 from sam_edge.web.metrics import Metrics
-from sam_edge.web.security import Shield
+from sam_edge.web.security import SecurityMiddleware
 
 try:
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.routing import WebSocketRoute
 
-    from sam_edge.serve.connection.connection import Streams
+    from sam_edge.serve.connection.connection import ConnectionRegistry
     from sam_edge.serve.http.routes import Http, refused
     from sam_edge.web.http_server import HttpServer, LimitedProtocol, http_config, open_listener
 except ImportError as missing:
@@ -81,7 +81,7 @@ class Server:
         check_certificate(cert, key)
         if not 0 <= port <= 65535:
             raise InputError(f"port: {port} is not accepted; give 0 to 65535")
-        self.access = Access(host, token, origins)
+        self.access = AccessPolicy(host, token, origins)
         self.metrics = Metrics()
         self._engines = engines
         self._limits = limits or Limits()
@@ -189,7 +189,7 @@ class Server:
     async def _serve(self, up: threading.Event | None = None) -> None:
         if self._listener is None:
             raise SessionError("server: it does not listen; call listen() first")
-        streams = Streams(self._engines, self.access, self._limits, self.metrics, self._size)
+        streams = ConnectionRegistry(self._engines, self.access, self._limits, self.metrics, self._size)
         app = Starlette(
             routes=[WebSocketRoute("/api/stream", streams.serve), *Http(streams).routes()],
             exception_handlers={HTTPException: refused},
@@ -201,7 +201,7 @@ class Server:
             max_connections = limits.connections
 
         config = http_config(
-            Shield(app, self.access, self.metrics),
+            SecurityMiddleware(app, self.access, self.metrics),
             protocol=ServerProtocol,
             ws="websockets-sansio",
             # A little more than accepted: the server's own error says more than a closed connection.

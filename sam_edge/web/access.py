@@ -16,7 +16,7 @@ LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AccessPolicy:
     """The rules of one server."""
 
     host: str

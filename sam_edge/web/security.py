@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from sam_edge.web.access import Access, header
+from sam_edge.web.access import AccessPolicy, header
 from sam_edge.web.metrics import Metrics
 
 Scope = MutableMapping[str, Any]
@@ -32,10 +32,10 @@ POLICY = (
 'self'."""
 
 
-class Shield:
+class SecurityMiddleware:
     """ASGI middleware: turns away foreign pages and names, and puts the headers on every answer."""
 
-    def __init__(self, app: App, access: Access, metrics: Metrics) -> None:
+    def __init__(self, app: App, access: AccessPolicy, metrics: Metrics) -> None:
         """Guard `app` by the rules of `access`."""
         self._app = app
         self._access = access

@@ -40,7 +40,7 @@ NO_STORE = {"cache-control": "no-store"}
 """Browsers must not cache the response."""
 
 
-class PageFiles(StaticFiles):
+class StaticFolders(StaticFiles):
     """Serves the files of one or more folders; the first folder that has a file wins."""
 
     def __init__(self, *folders: Path) -> None:

@@ -25,7 +25,7 @@ from sam_edge.gaze.calibration.targets import TargetSamples
 from sam_edge.gaze.webcam.head import Camera
 from sam_edge.gaze.webcam.sight import Screen
 from sam_edge.gaze.webcam.source import Gazer
-from sam_edge.serve.connection.webcam_worker import EyeCamera
+from sam_edge.serve.connection.webcam_worker import WebcamWorker
 from sam_edge.serve.http.routes import PAGE
 from sam_edge.serve.limits import Limits
 from sam_edge.serve.models.engines import Engines
@@ -285,13 +285,13 @@ def test_eyes_are_calibrated_and_select_a_thing(open_page: Callable[..., Any]) -
 def told_clicks(monkeypatch: pytest.MonkeyPatch) -> list[Clicked]:
     """Clicks that the server was told of."""
     told: list[Clicked] = []
-    tell = EyeCamera.tell
+    tell = WebcamWorker.tell
 
-    def noting(self: EyeCamera, message: EyeRequest, at_ns: int) -> None:
+    def noting(self: WebcamWorker, message: EyeRequest, at_ns: int) -> None:
         told.extend([message] if isinstance(message, Clicked) else [])
         tell(self, message, at_ns)
 
-    monkeypatch.setattr(EyeCamera, "tell", noting)
+    monkeypatch.setattr(WebcamWorker, "tell", noting)
     return told
 
 

@@ -23,7 +23,7 @@ from sam_edge.gaze.samples import GazeSample
 from sam_edge.serve.limits import Limits, RateLimit
 from sam_edge.serve.models.engines import Engines
 from sam_edge.serve.server import Server
-from sam_edge.web.access import Access
+from sam_edge.web.access import AccessPolicy
 from sam_edge.wire import protocol
 from sam_edge.wire.binary import Code
 from sam_edge.wire.messages import (
@@ -341,16 +341,16 @@ def test_times_at_the_end_of_time_do_not_stop_a_session(server: Server, jpeg: by
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "example.org"])
 def test_other_addresses_need_a_token(host: str) -> None:
     with pytest.raises(InputError, match="no token"):
-        Access(host)
-    assert Access(host, TOKEN).knows(TOKEN)
+        AccessPolicy(host)
+    assert AccessPolicy(host, TOKEN).knows(TOKEN)
 
 
 def test_rules_that_make_no_sense_are_refused() -> None:
     with pytest.raises(InputError, match="16 or more"):
-        Access("127.0.0.1", "short")
+        AccessPolicy("127.0.0.1", "short")
     for origin in ("example.org", "https://example.org/", "ftp://example.org", "*"):
         with pytest.raises(InputError, match="origin"):
-            Access("127.0.0.1", "", (origin,))
+            AccessPolicy("127.0.0.1", "", (origin,))
     with pytest.raises(InputError, match="clients is 0"):
         Limits(clients=0)
 
@@ -364,15 +364,15 @@ def test_a_certificate_that_is_none_is_refused_at_once(engines: Engines, tmp_pat
 
 def test_loopback_needs_no_token() -> None:
     for host in ("127.0.0.1", "localhost", "::1", "127.3.2.1"):
-        assert Access(host).knows("")
+        assert AccessPolicy(host).knows("")
 
 
 def test_with_a_token_any_name_may_be_used() -> None:
-    rules = Access("0.0.0.0", TOKEN)
+    rules = AccessPolicy("0.0.0.0", TOKEN)
     assert rules.accepts("headset.local:8765", None)
     assert rules.accepts("headset.local:8765", "https://headset.local:8765")
     assert not rules.accepts("headset.local:8765", "https://evil.example")
-    assert not Access("127.0.0.1").accepts("headset.local:8765", None)
+    assert not AccessPolicy("127.0.0.1").accepts("headset.local:8765", None)
 
 
 def test_a_bucket_fills_with_time() -> None:

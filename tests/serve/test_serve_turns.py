@@ -1,4 +1,4 @@
-"""Turns on one model: nobody is held up by itself, and nobody is passed over."""
+"""FairScheduler on one model: nobody is held up by itself, and nobody is passed over."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sam_edge.errors import EngineError, InputError
 from sam_edge.runtimes.base import Runtime
 from sam_edge.runtimes.fake import Fake
-from sam_edge.serve.connection.flow_control import Crowd, Pace
+from sam_edge.serve.connection.flow_control import FlowControl, LoadShedder
 from sam_edge.serve.models.engines import Engines
-from sam_edge.serve.models.fair_scheduler import PASSED_OVER, SharedRuntime, Turns
+from sam_edge.serve.models.fair_scheduler import PASSED_OVER, FairScheduler, SharedRuntime
 from sam_edge.wire.binary import Code, ProtocolError
 
 PATIENCE_S = 20.0
@@ -23,7 +23,7 @@ PATIENCE_S = 20.0
 class Party(threading.Thread):
     """Takes one turn and holds it until it is told to let go."""
 
-    def __init__(self, turns: Turns, party: int, order: list[int]) -> None:
+    def __init__(self, turns: FairScheduler, party: int, order: list[int]) -> None:
         super().__init__(daemon=True)
         self.inside = threading.Event()
         self.let_go = threading.Event()
@@ -41,7 +41,7 @@ class Party(threading.Thread):
         self.join(PATIENCE_S)
 
 
-def wait_until_waiting(turns: Turns, count: int) -> None:
+def wait_until_waiting(turns: FairScheduler, count: int) -> None:
     waited = threading.Event()
     for _ in range(2000):
         if turns.waiting == count:
@@ -51,7 +51,7 @@ def wait_until_waiting(turns: Turns, count: int) -> None:
 
 
 def test_a_party_alone_never_waits() -> None:
-    turns, order = Turns(), list[int]()
+    turns, order = FairScheduler(), list[int]()
     one = turns.join()
     first, second = Party(turns, one, order), Party(turns, one, order)
     assert first.inside.wait(PATIENCE_S)
@@ -64,7 +64,7 @@ def test_a_party_alone_never_waits() -> None:
 
 
 def test_who_waits_goes_before_who_wants_more() -> None:
-    turns, order = Turns(), list[int]()
+    turns, order = FairScheduler(), list[int]()
     greedy, other, third = turns.join(), turns.join(), turns.join()
     holding = Party(turns, greedy, order)
     assert holding.inside.wait(PATIENCE_S)
@@ -85,7 +85,7 @@ def test_who_waits_goes_before_who_wants_more() -> None:
 
 
 def test_two_parties_at_a_time_and_one_call_of_each() -> None:
-    turns, order = Turns(2), list[int]()
+    turns, order = FairScheduler(2), list[int]()
     one, other, third = turns.join(), turns.join(), turns.join()
     first, second = Party(turns, one, order), Party(turns, other, order)
     assert first.inside.wait(PATIENCE_S)
@@ -104,7 +104,7 @@ def test_two_parties_at_a_time_and_one_call_of_each() -> None:
 
 
 def test_what_is_urgent_goes_first_but_not_for_ever() -> None:
-    turns, done = Turns(), list[str]()
+    turns, done = FairScheduler(), list[str]()
     parties = [turns.join() for _ in range(8)]
 
     def call(party: int, name: str, *, urgent: bool) -> threading.Thread:
@@ -186,7 +186,7 @@ def watch(runtime: Runtime, called: list[Runtime]) -> None:
 
 
 def test_an_error_inside_gives_the_turn_back() -> None:
-    turns, order = Turns(), list[int]()
+    turns, order = FairScheduler(), list[int]()
     with pytest.raises(ValueError, match="inside"), turns.turn(turns.join()):
         raise ValueError("inside")
     after = Party(turns, turns.join(), order)
@@ -217,7 +217,7 @@ class Counting(Fake):
 
 def test_four_parties_are_served_alike() -> None:
     """Each wants as much as it can get; one of them with three threads."""
-    runtime, turns = Counting(), Turns()
+    runtime, turns = Counting(), FairScheduler()
     parties = [SharedRuntime(runtime, turns) for _ in range(4)]
     stop = threading.Event()
 
@@ -243,7 +243,7 @@ def test_four_parties_are_served_alike() -> None:
 
 def test_a_shared_runtime_stays_open_when_one_leaves() -> None:
     runtime = Fake()
-    one = SharedRuntime(runtime, Turns())
+    one = SharedRuntime(runtime, FairScheduler())
     one.close()
     assert one.encode(np.zeros((1, 64, 64, 3), np.uint8)).shape == (1, 256, 4, 4)
     assert one.name == "fake"
@@ -264,7 +264,7 @@ def test_engines_are_opened_once_and_only_those_on_offer(engines: Engines) -> No
 
 def test_the_window_closes_under_load_and_opens_again() -> None:
     now = 0.0
-    pace = Pace(lambda: now)
+    pace = FlowControl(lambda: now)
     for waited_ms, busy_s, window in ((30.0, 0.098, 1), (0.0, 0.08, 1), (0.0, 0.02, 2)):
         for _ in range(15):
             now += 0.1
@@ -274,7 +274,7 @@ def test_the_window_closes_under_load_and_opens_again() -> None:
 
 def test_a_crowd_gets_fewer_frames_while_the_model_is_late() -> None:
     now = 0.0
-    crowd = Crowd(lambda: now)
+    crowd = LoadShedder(lambda: now)
     crowd.enter()
 
     def go_on(encode_ms: float, seconds: int) -> float:

@@ -26,7 +26,7 @@ PATIENCE = 4.0
 """A target that was not steady in so many times as long as it takes is given up."""
 
 
-class Sitting:
+class CalibrationRun:
     """Collects at one target after the other."""
 
     def __init__(self, px_per_deg: float) -> None:

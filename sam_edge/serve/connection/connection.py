@@ -11,13 +11,13 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 import sam_edge
-from sam_edge.serve.connection.flow_control import WINDOW, Crowd
-from sam_edge.serve.connection.send_queue import Outbox
-from sam_edge.serve.connection.session_worker import Viewer
-from sam_edge.serve.connection.webcam_worker import EyeCamera
+from sam_edge.serve.connection.flow_control import WINDOW, LoadShedder
+from sam_edge.serve.connection.send_queue import SendQueue
+from sam_edge.serve.connection.session_worker import SessionWorker
+from sam_edge.serve.connection.webcam_worker import WebcamWorker
 from sam_edge.serve.limits import Limits, RateLimit
 from sam_edge.serve.models.engines import Engines
-from sam_edge.web.access import Access
+from sam_edge.web.access import AccessPolicy
 from sam_edge.web.metrics import Metrics
 from sam_edge.wire import protocol
 from sam_edge.wire.binary import Code, ProtocolError
@@ -47,13 +47,13 @@ WATCH_S = 0.5
 """Silence is looked for this often."""
 
 
-class Streams:
+class ConnectionRegistry:
     """Every client that is connected, and what they share."""
 
     def __init__(
         self,
         engines: Engines,
-        access: Access,
+        access: AccessPolicy,
         limits: Limits,
         metrics: Metrics,
         default_size: tuple[int, int] | None = None,
@@ -64,11 +64,11 @@ class Streams:
         self.limits = limits
         self.metrics = metrics
         self.default_size = default_size
-        self.crowd = Crowd()
+        self.crowd = LoadShedder()
         self.closing = False
         self.eyes = 0
         """Cameras that look at a person now."""
-        self._all: set[Stream] = set()
+        self._all: set[Connection] = set()
         self._welcomed = 0
         self._numbered = 0
 
@@ -79,7 +79,7 @@ class Streams:
 
     async def serve(self, socket: WebSocket) -> None:
         """Serve one client until it is gone."""
-        stream = Stream(self, socket)
+        stream = Connection(self, socket)
         self._all.add(stream)
         try:
             await stream.serve()
@@ -119,12 +119,12 @@ class Streams:
         self.crowd.leave()
 
 
-class Stream:
+class Connection:
     """One client."""
 
-    def __init__(self, streams: Streams, socket: WebSocket) -> None:
+    def __init__(self, streams: ConnectionRegistry, socket: WebSocket) -> None:
         """Begin before the upgrade."""
-        self.outbox = Outbox(asyncio.get_running_loop())
+        self.outbox = SendQueue(asyncio.get_running_loop())
         self._all = streams
         self._limits = streams.limits
         self._metrics = streams.metrics
@@ -133,7 +133,7 @@ class Stream:
         self._messages = RateLimit(self._limits.messages_per_s)
         self._frames = RateLimit(self._limits.frames_per_s)
         self._faces = RateLimit(self._limits.faces_per_s)
-        self._eye: EyeCamera | None = None
+        self._eye: WebcamWorker | None = None
         self._watching = False
         self._samples = RateLimit(self._limits.samples_per_s, burst=2 * protocol.SAMPLES_A_MESSAGE)
 
@@ -198,7 +198,7 @@ class Stream:
         finally:
             self._all.leave()
 
-    def _viewer(self, hello: Hello, number: int) -> Viewer:
+    def _viewer(self, hello: Hello, number: int) -> SessionWorker:
         engines = self._all.engines
         size = engines.check_size(hello.size) or self._all.default_size
         model = engines.segmenter(hello.engine)
@@ -221,7 +221,7 @@ class Stream:
                 precision=model.runtime.precision,
             )
         )
-        return Viewer(
+        return SessionWorker(
             model,
             replace(hello, size=size),
             say=self.outbox.put,
@@ -250,7 +250,7 @@ class Stream:
             )
         return bytes(data)
 
-    async def _listen(self, viewer: Viewer) -> None:
+    async def _listen(self, viewer: SessionWorker) -> None:
         kind, number = 0, 0
         try:
             while (data := await self._receive()) is not None:
@@ -274,7 +274,7 @@ class Stream:
             self._eye.stop()
             await asyncio.to_thread(self._eye.join)
 
-    def _take(self, message: object, viewer: Viewer, at_ns: int) -> None:
+    def _take(self, message: object, viewer: SessionWorker, at_ns: int) -> None:
         if isinstance(message, Frame):
             self._count(self._frames, 1, "frames")
             viewer.frame(message, at_ns)
@@ -298,7 +298,7 @@ class Stream:
         else:
             raise ProtocolError("hello: it was said already")
 
-    def _take_eye(self, message: EyeRequest, viewer: Viewer, at_ns: int) -> None:
+    def _take_eye(self, message: EyeRequest, viewer: SessionWorker, at_ns: int) -> None:
         if isinstance(message, Eye):
             self._watch_eye(message.screen is not None)
         elif isinstance(message, Face):
@@ -310,7 +310,7 @@ class Stream:
         if self._eye is None and not self._watching:
             raise ProtocolError("eye: none is watched; send eye first", Code.ORDER)
         if self._eye is None:
-            self._eye = EyeCamera(
+            self._eye = WebcamWorker(
                 viewer.sight,
                 say=self.outbox.put,
                 most_pixels=self._limits.face_pixels,

@@ -24,7 +24,7 @@ QUICK_PERIODS = 3
 """More frames are granted when that has held for so many periods."""
 
 
-class Pace:
+class FlowControl:
     """Watches one client's frames and says how many should be on the way. Not thread-safe."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -57,7 +57,7 @@ class Pace:
             self._window = WINDOW
 
 
-class Crowd:
+class LoadShedder:
     """Everybody who shares the model, and how many frames a second make sense for each. Thread-safe.
 
     Looking at frames takes from the same machine as encoding them. When many share it, whole frames are encoded so

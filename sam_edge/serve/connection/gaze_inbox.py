@@ -19,7 +19,7 @@ SAMPLES_KEPT = 4096
 RADIANS_A_DEGREE = math.pi / 180
 
 
-class Sight:
+class GazeInbox:
     """Takes gaze as it comes and gives it when a frame is looked at. Thread-safe."""
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ NEAR_DEG = 0.5
 """A mask this close to the point is on it."""
 
 
-class Pinch:
+class PointSelect:
     """One point that something is looked for at."""
 
     def __init__(

@@ -14,7 +14,7 @@ SELECTIONS = 2
 """Selections that wait to be sent, at most: the session waits until they are gone."""
 
 
-class Outbox:
+class SendQueue:
     """Answers in order. Whoever puts in a selection waits for room; nobody else does."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

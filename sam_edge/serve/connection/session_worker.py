@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from sam_edge.errors import SamEdgeError
 from sam_edge.segmenter import Segmenter
-from sam_edge.serve.connection.flow_control import WINDOW, Crowd, Pace
-from sam_edge.serve.connection.gaze_inbox import Sight
+from sam_edge.serve.connection.flow_control import WINDOW, FlowControl, LoadShedder
+from sam_edge.serve.connection.gaze_inbox import GazeInbox
 from sam_edge.serve.connection.packing import pack
-from sam_edge.serve.connection.point_select import Pinch
-from sam_edge.serve.connection.worker import ClientThread
+from sam_edge.serve.connection.point_select import PointSelect
+from sam_edge.serve.connection.worker import ConnectionThread
 from sam_edge.serve.image_decoding import read_frame
 from sam_edge.stream.session import GazeSession
 from sam_edge.web.metrics import Metrics
@@ -58,7 +58,7 @@ class Arrived:
     """The server's clock."""
 
 
-class Viewer(ClientThread):
+class SessionWorker(ConnectionThread):
     """Looks at the newest frame of one client, one after the other. `say` is called from the viewer's thread."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Viewer(ClientThread):
         warm_up: Callable[[Segmenter, tuple[int, int], tuple[int, int] | None], None],
         most_pixels: int,
         metrics: Metrics,
-        crowd: Crowd,
+        crowd: LoadShedder,
         name: str = "sam-edge-viewer",
     ) -> None:
         """Begin to wait for frames.
@@ -86,7 +86,7 @@ class Viewer(ClientThread):
             name: of the thread.
         """
         super().__init__(say, name)
-        self.sight = Sight()
+        self.sight = GazeInbox()
         self._model = model
         self._wanted = hello.wanted
         self._px_per_deg = hello.px_per_deg
@@ -95,7 +95,7 @@ class Viewer(ClientThread):
         self._most_pixels = most_pixels
         self._metrics = metrics
         self._crowd = crowd
-        self._pace = Pace()
+        self._pace = FlowControl()
         self._granted = Grant(WINDOW)
         self._taken_ns: int | None = None
         self._offset_ns: int | None = None
@@ -104,7 +104,7 @@ class Viewer(ClientThread):
         self._frame_size: tuple[int, int] | None = None
         self._newest_ns: int | None = None
         self._fed_ns: int | None = None
-        self._pinch: Pinch | None = None
+        self._pinch: PointSelect | None = None
         self._frame: Arrived | None = None
         self._triggers: deque[Trigger] = deque()
         self._begin()
@@ -275,7 +275,7 @@ class Viewer(ClientThread):
             place = (sample.x_px, sample.y_px)
         if place is not None:
             self._answer_pinch(0)
-            self._pinch = Pinch(
+            self._pinch = PointSelect(
                 trigger,
                 place,
                 after_ns=self._fed_ns,

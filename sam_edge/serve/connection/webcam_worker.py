@@ -20,9 +20,9 @@ from sam_edge.gaze.webcam.drift import DriftCorrector
 from sam_edge.gaze.webcam.sight import Screen
 from sam_edge.gaze.webcam.source import CLICK_DEG, WANDER_DEG_PER_S, Gazer
 from sam_edge.gaze.webcam.tracker import Face as FoundFace
-from sam_edge.serve.connection.calibration_run import Sitting
-from sam_edge.serve.connection.gaze_inbox import Sight
-from sam_edge.serve.connection.worker import ClientThread
+from sam_edge.serve.connection.calibration_run import CalibrationRun
+from sam_edge.serve.connection.gaze_inbox import GazeInbox
+from sam_edge.serve.connection.worker import ConnectionThread
 from sam_edge.serve.image_decoding import read_frame
 from sam_edge.web.metrics import Metrics
 from sam_edge.wire import protocol
@@ -54,12 +54,12 @@ REST = 1.0
 """Between faces the thread rests so many times as long as the last one took of a core: at most half a core in use."""
 
 
-class EyeCamera(ClientThread):
+class WebcamWorker(ConnectionThread):
     """Looks at the newest face of one client, one after the other. `say` is called from its thread."""
 
     def __init__(
         self,
-        sight: Sight,
+        sight: GazeInbox,
         *,
         say: Callable[[Answer], None],
         most_pixels: int,
@@ -80,7 +80,7 @@ class EyeCamera(ClientThread):
         self._most_pixels = most_pixels
         self._metrics = metrics
         self._gazer: Gazer | None = None
-        self._sitting: Sitting | None = None
+        self._sitting: CalibrationRun | None = None
         self._before: tuple[Calibration | None, DriftCorrector] | None = None
         self._stage: Stage | None = None
         self._times_ns: deque[int] = deque(maxlen=REMEMBERED)
@@ -220,7 +220,7 @@ class EyeCamera(ClientThread):
         if self._before is None:
             self._before = (gazer.calibration, gazer.drift)
         gazer.calibration, gazer.drift = None, _fresh_drift(gazer.screen)
-        self._sitting = Sitting(self._px_per_deg)
+        self._sitting = CalibrationRun(self._px_per_deg)
 
     def _go_back(self, gazer: Gazer) -> None:
         """Use again what was used before the calibration began."""

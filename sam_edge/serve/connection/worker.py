@@ -13,7 +13,7 @@ from sam_edge.wire.messages import Answer, Fault
 LOG = logging.getLogger("sam_edge.serve")
 
 
-class ClientThread(ABC):
+class ConnectionThread(ABC):
     """A thread for one client. What waits for it is changed with `_changed` held, and told by it."""
 
     def __init__(self, say: Callable[[Answer], None], name: str) -> None:

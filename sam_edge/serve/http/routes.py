@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 import sam_edge
 from sam_edge.errors import SamEdgeError
-from sam_edge.serve.connection.connection import Streams
+from sam_edge.serve.connection.connection import ConnectionRegistry
 from sam_edge.serve.http import inference, openapi
 from sam_edge.serve.models.engines import SIZES
 from sam_edge.web.metrics import CONTENT_TYPE
@@ -24,7 +24,7 @@ from sam_edge.web.static_files import (
     NO_STORE,
     REVALIDATE,
     SHARED_FOLDER,
-    PageFiles,
+    StaticFolders,
     file_response,
 )
 from sam_edge.wire import protocol
@@ -64,7 +64,7 @@ class UnknownKindError(ProtocolError):
 class Http:
     """The routes of one server."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: ConnectionRegistry) -> None:
         """Serve beside the streams: the same engines, rules, limits and counts."""
         self._streams = streams
         self._engines = streams.engines
@@ -89,9 +89,9 @@ class Http:
         ]
         # A build may come without these folders; looked for at each request, it would be the server's own error.
         if PAGE.is_dir():
-            made.append(Mount("/assets", PageFiles(PAGE, SHARED_FOLDER)))
+            made.append(Mount("/assets", StaticFolders(PAGE, SHARED_FOLDER)))
         if (PAGE / "vendor").is_dir():
-            made.append(Mount("/vendor", PageFiles(PAGE / "vendor")))
+            made.append(Mount("/vendor", StaticFolders(PAGE / "vendor")))
         return made
 
     def _route(self, path: str, endpoint: Endpoint, *, method: str = "GET", secured: bool = True) -> Route:

@@ -13,7 +13,7 @@ from sam_edge.errors import SamEdgeError
 from sam_edge.runtimes import RuntimeOptions, open_runtime
 from sam_edge.runtimes.base import Runtime
 from sam_edge.segmenter import Segmenter
-from sam_edge.serve.models.fair_scheduler import AT_A_TIME, SharedRuntime, Turns
+from sam_edge.serve.models.fair_scheduler import AT_A_TIME, FairScheduler, SharedRuntime
 from sam_edge.stream.session import GazeSession
 
 Shape = tuple[tuple[int, int], tuple[int, int] | None]
@@ -21,7 +21,7 @@ Shape = tuple[tuple[int, int], tuple[int, int] | None]
 LOG = logging.getLogger("sam_edge.serve")
 
 
-class Opened:
+class EnginePool:
     """One engine, and the turns on it. Thread-safe.
 
     While several parties share it, two of them are served at a time with half of the threads each: that takes less than
@@ -45,7 +45,7 @@ class Opened:
         threads = self.runtime.threads or 1
         # Elsewhere than on the processor an inference does not cost threads.
         self._divides = several and self.runtime.device == "CPU" and threads >= AT_A_TIME
-        self.turns = Turns(AT_A_TIME if self._divides else 1)
+        self.turns = FairScheduler(AT_A_TIME if self._divides else 1)
         self._bundle, self._name = bundle, name
         self._options = replace(options, threads=max(1, threads // AT_A_TIME))
         self._lock = threading.Lock()

@@ -12,7 +12,7 @@ from sam_edge.errors import SamEdgeError
 from sam_edge.runtimes import RuntimeOptions, choose_engine, engines
 from sam_edge.runtimes.base import Runtime
 from sam_edge.segmenter import DEFAULT_BUNDLE, Segmenter
-from sam_edge.serve.models.engine_pool import Opened
+from sam_edge.serve.models.engine_pool import EnginePool
 from sam_edge.wire.binary import Code, ProtocolError
 
 SIZES = ((224, 448), (448, 224), (448, 448), (448, 672), (672, 448), (672, 896), (896, 672))
@@ -61,7 +61,7 @@ class Engines:
         options = RuntimeOptions(threads=threads, precision=precision)
         self._lock = threading.Lock()
         self._several = several
-        self._open = {self.default: Opened(self.bundle, runtime, options, several=several)}
+        self._open = {self.default: EnginePool(self.bundle, runtime, options, several=several)}
         self._shared: dict[str, Segmenter] = {}
 
     @property
@@ -97,7 +97,7 @@ class Engines:
             if name not in self._open:
                 try:
                     options = RuntimeOptions(threads=self._threads)
-                    opened = Opened(self.bundle, name, options, several=self._several)
+                    opened = EnginePool(self.bundle, name, options, several=self._several)
                 except SamEdgeError as error:
                     raise ProtocolError(f"engine: {error}", Code.SETTING) from error
                 self._open[name] = opened
@@ -130,7 +130,7 @@ class Engines:
         """
         self.opened(model.runtime.name).warm_up(model, (frame_size, size))
 
-    def opened(self, name: str) -> Opened:
+    def opened(self, name: str) -> EnginePool:
         """Return an engine that is open."""
         with self._lock:
             return self._open[name]

@@ -37,7 +37,7 @@ class Call:
     """Whether its turn has come."""
 
 
-class Turns:
+class FairScheduler:
     """Gives the model to some parties at a time.
 
     A party that is alone is never held up by itself: its own threads run at once, as they would with a model of their
@@ -121,7 +121,9 @@ class Turns:
 class SharedRuntime(Runtime):
     """One party's access to a runtime that others use, too. Closing it leaves the runtime open."""
 
-    def __init__(self, runtime: Runtime, turns: Turns, several: Callable[[], Runtime] | None = None) -> None:
+    def __init__(
+        self, runtime: Runtime, turns: FairScheduler, several: Callable[[], Runtime] | None = None
+    ) -> None:
         """Join the round.
 
         Args:
