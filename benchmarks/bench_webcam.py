@@ -27,7 +27,7 @@ import numpy as np
 import onnxruntime
 from rendered_face import Eyes, RenderedFace, Scene
 
-from sam_edge.gaze.calibrate import TargetSamples, calibrate, target_positions
+from sam_edge.gaze.calibration import TargetSamples, calibrate, target_positions
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.head import Camera
 from sam_edge.gaze.webcam.sight import Screen

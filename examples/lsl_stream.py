@@ -75,7 +75,7 @@ def select(video: Path, name: str, runtime: str) -> None:
             if selection.object_id != before:
                 before = selection.object_id
                 print(f"{count / fps:6.2f} s  object {selection.object_id}  box {selection.box}", flush=True)
-        report = gaze.report
+        report = gaze.stats
     capture.release()
     print(f"{count} frames, {report.received} gaze samples, {report.gaps} gaps")
 

@@ -103,7 +103,7 @@ def main() -> None:
                 break
         if session is not None:
             session.close()
-    print(f"{count} frames, {gaze.report.received} gaze samples")
+    print(f"{count} frames, {gaze.stats.received} gaze samples")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ import numpy as np
 import sam_edge
 import sam_edge.gaze
 from sam_edge.errors import SamEdgeError
-from sam_edge.gaze.calibrate import FullScreen, calibrate_on_screen
+from sam_edge.gaze.calibration import FullScreen, calibrate_on_screen
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.source import WebcamSource
 from sam_edge.media.overlay import TRAIL_S, draw_selection

@@ -6,9 +6,9 @@ Importing this package imports no tracker's client library; `open` does, for the
 from __future__ import annotations
 
 from sam_edge.gaze.events import EventDetector, EventKind, Fixation
+from sam_edge.gaze.registry import SchemeInfo, open, register, schemes
 from sam_edge.gaze.samples import GazeRay, GazeSample
-from sam_edge.gaze.source import GazeSource, SourceReport
-from sam_edge.gaze.sources import SchemeInfo, open, register, schemes
+from sam_edge.gaze.source import GazeSource, SourceStats
 
 __all__ = [
     "EventDetector",
@@ -18,7 +18,7 @@ __all__ = [
     "GazeSample",
     "GazeSource",
     "SchemeInfo",
-    "SourceReport",
+    "SourceStats",
     "open",
     "register",
     "schemes",

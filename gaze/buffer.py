@@ -11,21 +11,21 @@ from typing import Literal
 
 from sam_edge.errors import InputError, SamEdgeError
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.source import SourceReport
+from sam_edge.gaze.source import SourceStats
 
 Trouble = Literal[
     "dropped",
     "duplicates",
-    "reordered",
+    "dropped_late",
     "gaps",
     "malformed",
     "reconnects",
     "clock_jumps",
-    "resorted",
+    "reordered",
     "lost",
     "foreign",
 ]
-"""The counts of a `SourceReport` that a reader adds to."""
+"""The counts of a `SourceStats` that a reader adds to."""
 
 _RECENT_KEYS = 512
 _INTERVALS = 32
@@ -60,10 +60,10 @@ class SampleBuffer:
         self._ended = False
 
     @property
-    def report(self) -> SourceReport:
+    def stats(self) -> SourceStats:
         """Counts of everything so far."""
         with self._changed:
-            return SourceReport(
+            return SourceStats(
                 received=self._taken + len(self._waiting),
                 invalid=self._invalid,
                 **self._counts,
@@ -96,7 +96,7 @@ class SampleBuffer:
                 self._add("duplicates")
                 return False
             if self._read_key is not None and key <= self._read_key:
-                self._add("reordered")
+                self._add("dropped_late")
                 return False
             self._remember(key)
             if not self._waiting or key > self._waiting[-1][0]:
@@ -173,7 +173,7 @@ class SampleBuffer:
         if before_ns is not None:
             time_ns = max(time_ns, before_ns)
         self._waiting.insert(place, (key, replace(sample, time_ns=time_ns)))
-        self._add("resorted")
+        self._add("reordered")
 
     def _watch_interval(self, interval_ns: int) -> None:
         if self._usual_ns is not None and interval_ns > 3 * self._usual_ns:

@@ -1,9 +1,13 @@
-"""What an eye tracker says at one instant."""
+"""One gaze sample of an eye tracker, and the line of sight that some trackers measure."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
+
+HeadPoseValues: TypeAlias = tuple[float, float, float, float, float, float]
+"""Position x, y, z in the camera's space, millimetres, then yaw, pitch, roll, degrees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +33,21 @@ class GazeSample:
     confidence: float = 1.0
     """The tracker's own confidence, 0..1."""
     device_time_ns: int | None = None
-    """The tracker's own clock, where it has one."""
+    """Time on the tracker's own clock, nanoseconds; None when it has no clock."""
     offset_uncertainty_ns: int | None = None
-    """Half-width of what is known of host minus device time."""
+    """Uncertainty of the offset host time minus device time, as a half-width, nanoseconds."""
     left_valid: bool | None = None
     """Whether the left eye was seen; None when the tracker does not say."""
     right_valid: bool | None = None
     """Whether the right eye was seen; None when the tracker does not say."""
     ray: GazeRay | None = None
-    """The line of sight, where the tracker measures one."""
+    """Line of sight; None when the tracker does not measure it."""
     depth_m: float | None = None
     """Distance of the point of regard from the ray's origin, metres."""
     covariance_px2: tuple[float, float, float] | None = None
     """Uncertainty of the position as (xx, xy, yy), square pixels."""
-    head: tuple[float, float, float, float, float, float] | None = None
-    """Where the head is, where the tracker stands apart from it: x, y, z in the camera's space, millimetres, then yaw,
-    pitch, roll, degrees."""
+    head: HeadPoseValues | None = None
+    """Pose of the head in the camera's space; None unless the tracker is remote and measures it."""
 
     @property
     def valid(self) -> bool:

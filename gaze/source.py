@@ -11,7 +11,7 @@ from sam_edge.gaze.samples import GazeSample
 
 
 @dataclass(frozen=True, slots=True)
-class SourceReport:
+class SourceStats:
     """What happened to the stream since the source was opened. Nothing that went wrong is hidden."""
 
     received: int = 0
@@ -22,7 +22,7 @@ class SourceReport:
     """Oldest samples let go because nobody read them in time."""
     duplicates: int = 0
     """Samples that repeated an earlier device time (not delivered)."""
-    reordered: int = 0
+    dropped_late: int = 0
     """Samples older than one already delivered (not delivered)."""
     gaps: int = 0
     """Times that more than three usual sample intervals passed without a sample."""
@@ -32,7 +32,7 @@ class SourceReport:
     """Times the connection was lost and made again."""
     clock_jumps: int = 0
     """Times the device's clock jumped and the mapping to host time was begun anew."""
-    resorted: int = 0
+    reordered: int = 0
     """Samples that came late and were put back in order before anybody read them (delivered)."""
     lost: int = 0
     """Packets that never came, by the protocol's own numbering."""
@@ -58,7 +58,7 @@ class GazeSource(Protocol):
         ...
 
     @property
-    def report(self) -> SourceReport:
+    def stats(self) -> SourceStats:
         """Counts of everything that happened to the stream so far."""
         ...
 

@@ -12,7 +12,7 @@ from sam_edge.errors import InputError, SamEdgeError, SessionError, TrackerError
 from sam_edge.gaze.buffer import SampleBuffer, Trouble
 from sam_edge.gaze.clocks import host_now_ns
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.source import SourceReport
+from sam_edge.gaze.source import SourceStats
 
 POLL_S = 0.05
 """How long a reader may wait for the network before it looks whether it was told to stop."""
@@ -126,9 +126,9 @@ class LiveSource(abc.ABC):
                 return []
 
     @property
-    def report(self) -> SourceReport:
+    def stats(self) -> SourceStats:
         """Counts of everything that happened to the stream so far."""
-        return self._buffer.report
+        return self._buffer.stats
 
     @property
     def finished(self) -> bool:

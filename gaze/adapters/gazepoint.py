@@ -17,8 +17,8 @@ from sam_edge.gaze.adapters.fields import nanoseconds
 from sam_edge.gaze.adapters.net import LineReader, TcpStream
 from sam_edge.gaze.adapters.rtp import SequenceTracker
 from sam_edge.gaze.clocks import ArrivalClock, host_now_ns
+from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.sources import SourceAddress
 
 _LINE_LIMIT = 8192
 _BEST = "ENABLE_SEND_POG_BEST"

@@ -14,8 +14,8 @@ from sam_edge.gaze.adapters.base import POLL_S, ConnectionLost, LiveSource
 from sam_edge.gaze.adapters.lsl_layout import Channel, GazeLayout
 from sam_edge.gaze.adapters.optional import require
 from sam_edge.gaze.clocks import ClockMap, host_now_ns
+from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.sources import SourceAddress
 
 _CHUNK = 512
 _RESOLVE_S = 0.5

@@ -14,9 +14,9 @@ from types import TracebackType
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.buffer import SampleBuffer
 from sam_edge.gaze.clocks import host_now_ns
+from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.source import SourceReport
-from sam_edge.gaze.sources import SourceAddress
+from sam_edge.gaze.source import SourceStats
 
 
 class MouseSource:
@@ -97,9 +97,9 @@ class MouseSource:
                 self._changed.wait(max(0, until_ns - now_ns) / 1e9)
 
     @property
-    def report(self) -> SourceReport:
+    def stats(self) -> SourceStats:
         """Counts of everything that happened so far."""
-        return self._buffer.report
+        return self._buffer.stats
 
     @property
     def finished(self) -> bool:
@@ -137,7 +137,7 @@ class MouseSource:
                     return
                 self._next_tick_ns = time_ns
             elif time_ns < self._event_ns:
-                self._buffer.count("reordered")
+                self._buffer.count("dropped_late")
                 return
             else:
                 self._tick_until(time_ns - 1)

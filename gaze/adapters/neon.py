@@ -16,8 +16,8 @@ from sam_edge.gaze.adapters.net import http_get_json
 from sam_edge.gaze.adapters.rtsp import RtpDatum, RtspStream, SdpMedia
 from sam_edge.gaze.adapters.time_echo import TimeEcho
 from sam_edge.gaze.clocks import ArrivalClock, ClockMap, MappedTime
+from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.sources import SourceAddress
 
 _POINT = struct.Struct("!ffB")
 _TWO_FLOATS = struct.Struct("!ff")

@@ -19,8 +19,8 @@ from sam_edge.gaze.adapters.base import POLL_S, ConnectionLost, LiveSource
 from sam_edge.gaze.adapters.fields import clamp01, finite, nanoseconds, number, numbers, unit_vector, xyz
 from sam_edge.gaze.adapters.optional import require
 from sam_edge.gaze.clocks import ClockMap, host_now_ns
+from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeRay, GazeSample
-from sam_edge.gaze.sources import SourceAddress
 
 _PURPOSE = "Reading Pupil Core"
 _MESSAGE_LIMIT = 1 << 20

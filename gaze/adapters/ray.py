@@ -18,8 +18,8 @@ from sam_edge.gaze.adapters.ray_packets import PACKET_LIMIT, CameraPacket, Point
 from sam_edge.gaze.adapters.ray_projection import RayCamera
 from sam_edge.gaze.adapters.rtp import SequenceTracker
 from sam_edge.gaze.clocks import ArrivalClock, MappedTime, host_now_ns
+from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeRay, GazeSample
-from sam_edge.gaze.sources import SourceAddress
 
 UDP_PORT = 9750
 """Port of `ray+udp://` when the URL names none."""

@@ -11,9 +11,9 @@ from types import TracebackType
 
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.clocks import host_now_ns
+from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.source import SourceReport
-from sam_edge.gaze.sources import SourceAddress
+from sam_edge.gaze.source import SourceStats
 
 _LONGEST_WAIT_S = 0.5
 
@@ -94,9 +94,9 @@ class ReplaySource:
                 self._changed.wait(min(self._wait_s(), (deadline_ns - now_ns) / 1e9))
 
     @property
-    def report(self) -> SourceReport:
+    def stats(self) -> SourceStats:
         """Counts of what was delivered so far."""
-        return SourceReport(received=self._next, invalid=self._invalid, resorted=self._resorted)
+        return SourceStats(received=self._next, invalid=self._invalid, reordered=self._resorted)
 
     @property
     def finished(self) -> bool:

@@ -25,8 +25,8 @@ from sam_edge.gaze.adapters.fields import json_object, nanoseconds, numbers, uni
 from sam_edge.gaze.adapters.optional import require
 from sam_edge.gaze.adapters.rtsp import RtpDatum, RtspStream, SdpMedia
 from sam_edge.gaze.clocks import ArrivalClock, ClockMap, MappedTime, host_now_ns
+from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeRay, GazeSample
-from sam_edge.gaze.sources import SourceAddress
 
 SCENE_SIZE = (1080, 1920)
 """(height, width) of the scene camera's video, pixels."""

@@ -17,8 +17,8 @@ from sam_edge.errors import GazeDataError, InputError, TrackerError
 from sam_edge.gaze.adapters.base import POLL_S, ConnectionLost, LiveSource
 from sam_edge.gaze.adapters.fields import int64, numbers
 from sam_edge.gaze.clocks import ClockMap, MappedTime, RateGuard, host_now_ns
+from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.sources import SourceAddress
 
 _BURST = 5
 _SYNC_INTERVAL_S = 1.0

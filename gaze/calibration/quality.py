@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sam_edge.errors import InputError
-from sam_edge.gaze.calibration.calibration import Calibration
+from sam_edge.gaze.calibration.model import Calibration
 from sam_edge.gaze.calibration.targets import TargetSamples, robust_centre, valid_positions
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from sam_edge.errors import InputError
 from sam_edge.gaze.samples import GazeSample
 
+MIN_SAMPLES = 10
+"""Valid samples that a target needs to show where the gaze was."""
 COUNTS = (5, 9, 13)
 """How many targets a routine may have."""
 _CORNERS = ((-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0), (1.0, 1.0))
@@ -71,3 +73,17 @@ def robust_centre(positions: np.ndarray, *, passes: int = 3) -> tuple[np.ndarray
         kept = distance <= limit
         centre = positions[kept].mean(axis=0)
     return centre, kept
+
+
+def samples_centre(samples: tuple[GazeSample, ...], what: str) -> np.ndarray:
+    """Return the robust centre (2,) of the valid samples, pixels; `what` names the target in errors.
+
+    Raises:
+        InputError: fewer than `MIN_SAMPLES` samples are valid.
+    """
+    positions = valid_positions(samples)
+    if len(positions) < MIN_SAMPLES:
+        raise InputError(
+            f"{what} has {len(positions)} valid samples; {MIN_SAMPLES} are needed: look at it again"
+        )
+    return robust_centre(positions)[0]

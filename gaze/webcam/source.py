@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.gaze.adapters.base import LiveSource
-from sam_edge.gaze.calibration.calibration import Calibration
+from sam_edge.gaze.calibration import Calibration
 from sam_edge.gaze.clocks import host_now_ns
+from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.sources import SourceAddress
 from sam_edge.gaze.webcam.blink import BlinkDetector
 from sam_edge.gaze.webcam.cameras import CameraFrame, camera_frames, video_frames
 from sam_edge.gaze.webcam.drift import DriftCorrector

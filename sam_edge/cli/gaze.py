@@ -92,7 +92,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def _sources(args: argparse.Namespace) -> int:
-    from sam_edge.gaze.sources import schemes
+    from sam_edge.gaze.registry import schemes
 
     for info in schemes():
         state = "" if info.installed else f"  (needs: {info.install_command})"
@@ -192,8 +192,8 @@ def _convert(args: argparse.Namespace) -> int:
 
 
 def _calibrate(args: argparse.Namespace) -> int:
-    from sam_edge.gaze import sources
-    from sam_edge.gaze.calibrate import STEADY_DEG, FullScreen, calibrate_on_screen
+    from sam_edge.gaze import registry
+    from sam_edge.gaze.calibration import STEADY_DEG, FullScreen, calibrate_on_screen
 
     size = _screen(args.screen)
     if not args.px_per_deg > 0:
@@ -204,7 +204,7 @@ def _calibrate(args: argparse.Namespace) -> int:
         raise InputError(f"--steady-deg is {args.steady_deg}; accepted: above 0")
     if not args.out.absolute().parent.is_dir():
         raise InputError(f"--out is {args.out}; its folder does not exist")
-    with sources.open(args.source) as source:
+    with registry.open(args.source) as source:
         display = FullScreen()
         try:
             outcome = calibrate_on_screen(

@@ -13,9 +13,8 @@ import pytest
 
 from sam_edge.cli import gaze
 from sam_edge.errors import GazeDataError, InputError, SessionError
-from sam_edge.gaze import recordings, sources
-from sam_edge.gaze.calibrate import Calibration
-from sam_edge.gaze.calibration import view
+from sam_edge.gaze import recordings, registry
+from sam_edge.gaze.calibration import Calibration, screen
 from sam_edge.gaze.samples import GazeSample
 
 
@@ -156,7 +155,7 @@ def test_convert_the_way_it_is_told(tmp_path: Path) -> None:
 def test_sources_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert command("sources") == 0
     printed = capsys.readouterr().out
-    assert all(info.scheme in printed and info.summary in printed for info in sources.schemes())
+    assert all(info.scheme in printed and info.summary in printed for info in registry.schemes())
 
 
 def test_sources_that_need_an_extra_say_so(
@@ -169,7 +168,7 @@ def test_sources_that_need_an_extra_say_so(
         installed=False,
         install_command="pip install 'sam-edge[gaze]'",
     )
-    monkeypatch.setattr(sources, "schemes", lambda: (missing,))
+    monkeypatch.setattr(registry, "schemes", lambda: (missing,))
     command("sources")
     assert "pip install 'sam-edge[gaze]'" in capsys.readouterr().out
 
@@ -219,9 +218,9 @@ def test_calibrate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     looking = Looking()
-    monkeypatch.setattr(sources, "open", lambda url: looking)
-    monkeypatch.setattr(view, "time", SimpleNamespace(monotonic_ns=lambda: looking.now_ns))
-    monkeypatch.setattr("sam_edge.gaze.calibrate.FullScreen", lambda: looking)
+    monkeypatch.setattr(registry, "open", lambda url: looking)
+    monkeypatch.setattr(screen, "time", SimpleNamespace(monotonic_ns=lambda: looking.now_ns))
+    monkeypatch.setattr("sam_edge.gaze.calibration.FullScreen", lambda: looking)
     out = tmp_path / "me.json"
     assert (
         command("calibrate", "--source", "looking:", "--out", out, "--points", "5", "--screen", "640x480")
@@ -258,7 +257,7 @@ def test_calibrate_without_a_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise cv2.error("no display")
 
     monkeypatch.setattr(cv2, "namedWindow", no_window)
-    monkeypatch.setattr(sources, "open", lambda url: Looking())
+    monkeypatch.setattr(registry, "open", lambda url: Looking())
     with pytest.raises(SessionError, match="no window can be opened"):
         command("calibrate", "--source", "looking:", "--out", tmp_path / "me.json")
     assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ from types import ModuleType
 import cv2
 import numpy as np
 
-from sam_edge.gaze.calibrate import TargetSamples, calibrate, target_positions
+from sam_edge.gaze.calibration import TargetSamples, calibrate, target_positions
 from sam_edge.gaze.webcam.head import Camera
 from sam_edge.gaze.webcam.sight import Screen
 from sam_edge.gaze.webcam.source import Gazer

@@ -30,7 +30,7 @@ def test_samples_come_out_in_order_once() -> None:
         assert buffer.push(sample(number))
     assert numbers(buffer.take()) == list(range(10))
     assert buffer.take() == []
-    assert buffer.report.received == 10
+    assert buffer.stats.received == 10
 
 
 def test_the_oldest_go_when_it_is_full() -> None:
@@ -38,7 +38,7 @@ def test_the_oldest_go_when_it_is_full() -> None:
     for number in range(10):
         buffer.push(sample(number))
     assert numbers(buffer.take()) == [7, 8, 9]
-    assert (buffer.report.received, buffer.report.dropped) == (3, 7)
+    assert (buffer.stats.received, buffer.stats.dropped) == (3, 7)
 
 
 def test_duplicates_are_counted_before_and_after_reading() -> None:
@@ -47,7 +47,7 @@ def test_duplicates_are_counted_before_and_after_reading() -> None:
     assert not buffer.push(sample(2, device=5))
     buffer.take()
     assert not buffer.push(sample(3, device=5))
-    assert (buffer.report.duplicates, buffer.report.received) == (2, 1)
+    assert (buffer.stats.duplicates, buffer.stats.received) == (2, 1)
 
 
 def test_a_late_sample_is_put_in_order_while_there_is_time() -> None:
@@ -56,8 +56,8 @@ def test_a_late_sample_is_put_in_order_while_there_is_time() -> None:
         buffer.push(sample(number))
     assert numbers(buffer.take()) == [1, 2, 3, 4]
     assert not buffer.push(sample(0))
-    report = buffer.report
-    assert (report.resorted, report.reordered, report.received) == (1, 1, 4)
+    report = buffer.stats
+    assert (report.reordered, report.dropped_late, report.received) == (1, 1, 4)
 
 
 def test_a_new_epoch_may_start_at_an_earlier_device_time() -> None:
@@ -81,7 +81,7 @@ def test_gaps_are_more_than_three_usual_intervals() -> None:
     buffer = SampleBuffer()
     for number in (*range(0, 200, 5), 209, 214, 240, 245):
         buffer.push(sample(number))
-    assert buffer.report.gaps == 1
+    assert buffer.stats.gaps == 1
 
 
 def test_invalid_samples_are_delivered_and_counted() -> None:
@@ -89,7 +89,7 @@ def test_invalid_samples_are_delivered_and_counted() -> None:
     buffer.push(sample(1, x=math.nan))
     buffer.push(GazeSample(2 * MS, 1.0, 1.0, confidence=0.0))
     assert len(buffer.take()) == 2
-    assert buffer.report.invalid == 2
+    assert buffer.stats.invalid == 2
 
 
 def test_an_error_comes_after_the_samples_before_it_and_stays() -> None:
@@ -141,10 +141,10 @@ def test_nothing_is_lost_uncounted(actions: list[int | None], capacity: int) -> 
             pushes += 1
             buffer.push(GazeSample(action * MS, 1.0, 1.0, device_time_ns=action))
     delivered += buffer.take()
-    report = buffer.report
+    report = buffer.stats
     devices = [each.device_time_ns for each in delivered]
     assert devices == sorted(set(devices))
     times = [each.time_ns for each in delivered]
     assert times == sorted(times)
     assert report.received == len(delivered)
-    assert report.received + report.dropped + report.duplicates + report.reordered == pushes
+    assert report.received + report.dropped + report.duplicates + report.dropped_late == pushes

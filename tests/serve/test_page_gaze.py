@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from sam_edge.client.client import connect, jpeg_of
 from sam_edge.client.webcam import RemoteEye
-from sam_edge.gaze.calibration.calibration import calibrate as calibrate_gaze
+from sam_edge.gaze.calibration import calibrate as calibrate_gaze
 from sam_edge.gaze.calibration.targets import TargetSamples
 from sam_edge.gaze.webcam.head import Camera
 from sam_edge.gaze.webcam.sight import Screen

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from sam_edge.client.client import Client, RefusedError, connect, jpeg_of
 from sam_edge.client.webcam import QUALITY, RemoteEye
+from sam_edge.gaze.calibration.screen import CHECK_TARGETS
 from sam_edge.gaze.calibration.targets import target_positions
-from sam_edge.gaze.calibration.view import CHECK_TARGETS
 from sam_edge.gaze.webcam.head import Camera
 from sam_edge.gaze.webcam.sight import Screen
 from sam_edge.serve.server import Server

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.source import SourceReport
+from sam_edge.gaze.source import SourceStats
 from sam_edge.media.frames import Frame
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Segmenter
@@ -236,7 +236,7 @@ class Source:
     """A tracker that says what it is told, and may fail."""
 
     name = "made"
-    report = SourceReport()
+    stats = SourceStats()
 
     def __init__(self, samples: list[GazeSample]) -> None:
         self.waiting = samples

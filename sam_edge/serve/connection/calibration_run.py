@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from sam_edge.gaze.calibration.calibration import Calibration, calibrate
-from sam_edge.gaze.calibration.quality import validate
-from sam_edge.gaze.calibration.routine import CalibrationRoutine
+from sam_edge.gaze.calibration import Calibration, CalibrationRoutine, calibrate, validate
 from sam_edge.gaze.calibration.targets import TargetSamples, robust_centre, valid_positions
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.wire.webcam_messages import (

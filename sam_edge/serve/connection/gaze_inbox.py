@@ -10,7 +10,7 @@ from sam_edge.errors import GazeDataError
 from sam_edge.gaze.adapters.ray_projection import Axes, RayCamera, Space
 from sam_edge.gaze.buffer import SampleBuffer
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.source import SourceReport
+from sam_edge.gaze.source import SourceStats
 from sam_edge.wire.binary import Code, ProtocolError
 from sam_edge.wire.messages import Camera, Frame, Gaze, Rays, RaySample
 
@@ -133,9 +133,9 @@ class GazeInbox:
         return self._buffer.take()
 
     @property
-    def report(self) -> SourceReport:
+    def stats(self) -> SourceStats:
         """Counts of what came, and of what came too late or twice."""
-        return self._buffer.report
+        return self._buffer.stats
 
     def _scale(self, camera: RayCamera) -> tuple[float, float]:
         """Return frame pixels a pixel of the camera's image: frames may be sent smaller."""

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from sam_edge.errors import InputError, SamEdgeError
-from sam_edge.gaze.calibration.calibration import Calibration
+from sam_edge.gaze.calibration import Calibration
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.drift import DriftCorrector
 from sam_edge.gaze.webcam.sight import Screen

@@ -40,7 +40,7 @@ def collect(source: GazeSource, count: int, seconds: float = 8.0) -> list[GazeSa
     deadline = time.monotonic() + seconds
     while len(samples) < count:
         if time.monotonic() > deadline:
-            raise AssertionError(f"{len(samples)} of {count} samples within {seconds} s; {source.report}")
+            raise AssertionError(f"{len(samples)} of {count} samples within {seconds} s; {source.stats}")
         samples += source.read(0.1)
     return samples
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sam_edge.errors import GazeDataError, TrackerError
-from sam_edge.gaze import sources
+from sam_edge.gaze import registry
 from sam_edge.gaze.adapters.gazepoint import parse_line
 from sam_edge.gaze.adapters.net import LineReader
 
@@ -24,7 +24,7 @@ def tracker():
 
 
 def open_tracker(fake: FakeGazepoint, **options: object):
-    source = sources.open(fake.url, **({"timeout": 3.0} | options))
+    source = registry.open(fake.url, **({"timeout": 3.0} | options))
     fake.wait_ready()
     return source
 
@@ -35,7 +35,7 @@ def test_records_may_come_in_any_pieces(tracker: FakeGazepoint, pieces: int) -> 
         tracker.pieces = pieces
         tracker.send(12)
         assert [number_of(sample) for sample in collect(source, 12)] == list(range(12))
-        assert source.report.malformed == 0
+        assert source.stats.malformed == 0
 
 
 def test_requests_that_are_dropped_are_made_again(tracker: FakeGazepoint) -> None:
@@ -54,7 +54,7 @@ def test_the_screen_size_is_asked_for_or_given(tracker: FakeGazepoint) -> None:
     assert "SCREEN_SIZE" not in tracker.enabled
     tracker.has_screen_size = False
     with (
-        sources.open(tracker.url, timeout=0.4) as source,
+        registry.open(tracker.url, timeout=0.4) as source,
         pytest.raises(TrackerError, match=r"open it with .size="),
     ):
         read_until_error(source)
@@ -75,7 +75,7 @@ def test_invalid_and_one_eyed_records(tracker: FakeGazepoint) -> None:
         (sample,) = collect(source, 1)
     assert math.isnan(sample.x_px)
     assert (sample.left_valid, sample.right_valid) == (False, True)
-    assert source.report.invalid == 1
+    assert source.stats.invalid == 1
 
 
 def test_lost_records_are_counted(tracker: FakeGazepoint) -> None:
@@ -83,7 +83,7 @@ def test_lost_records_are_counted(tracker: FakeGazepoint) -> None:
         for number in (0, 1, 5, 6):
             tracker.send_text(tracker.record(number, tracker.now_s() + number * 1e-3))
         collect(source, 4)
-    assert source.report.lost == 3
+    assert source.stats.lost == 3
 
 
 def test_without_ticks_the_seconds_count(tracker: FakeGazepoint) -> None:
@@ -104,7 +104,7 @@ def test_ticks_of_another_rate_are_an_error(tracker: FakeGazepoint) -> None:
 def test_a_server_that_speaks_otherwise_is_not_taken_for_a_tracker(tracker: FakeGazepoint) -> None:
     tracker._answer = lambda connection, _line: connection.sendall(b"220 smtp ready\r\n")
     with pytest.raises(TrackerError, match=r"cannot be reached within .*nobody speaks OpenGaze"):
-        sources.open(tracker.url, timeout=0.4)
+        registry.open(tracker.url, timeout=0.4)
 
 
 @pytest.mark.parametrize(

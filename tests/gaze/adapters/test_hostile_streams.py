@@ -18,7 +18,7 @@ from fake_core import FakeCore
 from fake_gazepoint import FakeGazepoint
 from fake_headset import FakeHeadset
 
-from sam_edge.gaze import sources
+from sam_edge.gaze import registry
 from sam_edge.gaze.adapters.ray_packets import (
     CameraPacket,
     EyeState,
@@ -77,7 +77,7 @@ def test_noise_between_good_samples_costs_none(make: Callable, disturb: Callable
     rng = random.Random(11)
     fake = make()
     try:
-        with sources.open(fake.url, **(fake.options | {"timeout": 4.0})) as source:
+        with registry.open(fake.url, **(fake.options | {"timeout": 4.0})) as source:
             if isinstance(fake, FakeHeadset):
                 fake.attach(source)
             fake.wait_ready()
@@ -87,7 +87,7 @@ def test_noise_between_good_samples_costs_none(make: Callable, disturb: Callable
                 fake.send(1)
                 numbers += [number_of(sample) for sample in collect(source, 1)]
             assert numbers == list(range(ROUNDS))
-            assert source.report.malformed >= ROUNDS
+            assert source.stats.malformed >= ROUNDS
     finally:
         fake.stop()
 
@@ -96,7 +96,7 @@ def test_a_flood_of_bad_packets_takes_no_memory() -> None:
     rng = random.Random(12)
     fake = FakeHeadset()
     try:
-        with sources.open(fake.url, timeout=4.0) as source:
+        with registry.open(fake.url, timeout=4.0) as source:
             fake.attach(source)
             fake.send(1)
             collect(source, 1)
@@ -109,7 +109,7 @@ def test_a_flood_of_bad_packets_takes_no_memory() -> None:
                 collect(source, 1)
             after, _ = tracemalloc.get_traced_memory()
             tracemalloc.stop()
-            assert source.report.malformed > 500
+            assert source.stats.malformed > 500
             assert after - before < 500_000
     finally:
         fake.stop()

@@ -23,7 +23,7 @@ from fake_headset import FakeHeadset, FakeWebHeadset
 from fake_pro import FakePro
 
 from sam_edge.errors import SessionError, TrackerError
-from sam_edge.gaze import sources
+from sam_edge.gaze import registry
 from sam_edge.gaze.source import GazeSource
 
 
@@ -63,7 +63,7 @@ def fake(request: pytest.FixtureRequest) -> Iterator:
 @contextmanager
 def opened(fake, **options: object) -> Iterator[GazeSource]:
     """The fake's source, connected, with the fake ready to send."""
-    with sources.open(fake.url, **(fake.options | {"timeout": 4.0} | options)) as source:
+    with registry.open(fake.url, **(fake.options | {"timeout": 4.0} | options)) as source:
         if fake.id in LISTENERS:
             fake.attach(source)
         fake.wait_ready()
@@ -72,10 +72,10 @@ def opened(fake, **options: object) -> Iterator[GazeSource]:
 
 def send_all(fake, source: GazeSource, count: int) -> None:
     """Send and wait until all of it has arrived."""
-    before = source.report.received + source.report.dropped
+    before = source.stats.received + source.stats.dropped
     fake.send(count)
     wait_until(
-        lambda: source.report.received + source.report.dropped >= before + count,
+        lambda: source.stats.received + source.stats.dropped >= before + count,
         f"{count} samples of {fake.id}",
     )
 
@@ -93,9 +93,9 @@ def test_samples_come_in_order_and_complete(fake) -> None:
         slack_ns = max(sample.offset_uncertainty_ns for sample in samples) + 100_000_000
         assert began_ns - slack_ns <= times[0] <= times[-1] <= ended_ns + slack_ns
         assert all(sample.device_time_ns is not None for sample in samples)
-        report = source.report
+        report = source.stats
         assert report.received == 150
-        assert (report.dropped, report.lost, report.malformed, report.duplicates, report.reordered) == (
+        assert (report.dropped, report.lost, report.malformed, report.duplicates, report.dropped_late) == (
             0,
         ) * 5
         assert (report.reconnects, report.clock_jumps, report.invalid) == (0, 0, 0)
@@ -110,7 +110,7 @@ def test_bad_packets_are_counted_and_harm_nothing(fake) -> None:
         fake.send(20, interval_s=0.001)
         after = collect(source, 20)
         assert [number_of(sample) for sample in before + after] == list(range(40))
-        assert source.report.malformed >= 3 * 20
+        assert source.stats.malformed >= 3 * 20
         assert all(math.isfinite(sample.x_px) for sample in before + after)
 
 
@@ -144,10 +144,10 @@ def test_a_lost_connection_is_made_again(fake) -> None:
                 samples.extend(source.read())
             except TrackerError:
                 return False
-            return source.report.reconnects > 0 and len(samples) > 25
+            return source.stats.reconnects > 0 and len(samples) > 25
 
         wait_until(back, "samples after the reconnection", 15.0)
-        assert source.report.reconnects == 1
+        assert source.stats.reconnects == 1
         numbers = [number_of(sample) for sample in samples]
         assert numbers[:20] == list(range(20))
         assert numbers == sorted(set(numbers))
@@ -164,8 +164,8 @@ def test_a_flood_keeps_the_newest_and_counts_the_rest(fake) -> None:
             send_all(fake, source, 1000)
         samples = source.read()
         assert [number_of(sample) for sample in samples] == list(range(900, 1000))
-        assert source.report.dropped == 900
-        assert source.report.received == 100
+        assert source.stats.dropped == 900
+        assert source.stats.received == 100
 
 
 def test_closing_is_prompt_and_final(fake) -> None:
@@ -190,7 +190,7 @@ def test_a_clock_that_jumps_is_mapped_anew(fake) -> None:
         collect(source, 60)
         for jump_s in (100.0, -50.0):
             fake.jump_clock(jump_s)
-            jumps = source.report.clock_jumps
+            jumps = source.stats.clock_jumps
 
             def settled(jumps: int = jumps) -> bool:
                 fake.send(1)
@@ -198,14 +198,14 @@ def test_a_clock_that_jumps_is_mapped_anew(fake) -> None:
                 samples = source.read(0.02)
                 near = [sample for sample in samples if abs(sample.time_ns - now_ns) < 500_000_000]
                 assert len(near) == len(samples), f"off by {samples[0].time_ns - now_ns} ns"
-                return bool(samples) and source.report.clock_jumps > jumps
+                return bool(samples) and source.stats.clock_jumps > jumps
 
             wait_until(settled, f"a jump of {jump_s} s found", 10.0)
 
 
 def test_making_a_source_opens_nothing(fake) -> None:
-    address = sources.SourceAddress(fake.url, fake.options)
-    source = sources._table()[address.scheme][1](address)
+    address = registry.SourceAddress(fake.url, fake.options)
+    source = registry._table()[address.scheme][1](address)
     time.sleep(0.02)
     assert fake.connections == 0
     with pytest.raises(SessionError, match="not open"):
@@ -232,4 +232,4 @@ def test_an_unreachable_tracker_is_a_clear_error(url: str) -> None:
         pytest.importorskip("pylsl")
     options = {} if "timeout" in url else {"timeout": 0.3}
     with pytest.raises(TrackerError, match="cannot be reached within"):
-        sources.open(url, **options)
+        registry.open(url, **options)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sam_edge.errors import TrackerError
-from sam_edge.gaze import sources
+from sam_edge.gaze import registry
 from sam_edge.gaze.adapters.lsl_layout import Channel, GazeLayout
 
 pylsl = pytest.importorskip("pylsl")
@@ -146,7 +146,7 @@ def test_any_values_are_read_or_refused(values: list[float]) -> None:
 
 def test_lsl_times_are_host_times() -> None:
     fake = FakeLsl()
-    with sources.open(fake.url, timeout=4.0, **fake.options) as source:
+    with registry.open(fake.url, timeout=4.0, **fake.options) as source:
         fake.wait_ready()
         for _ in range(10):
             host_ns = time.monotonic_ns()
@@ -159,7 +159,7 @@ def test_lsl_times_are_host_times() -> None:
 
 def test_ten_times_the_stated_rate_is_nothing_special() -> None:
     fake = FakeLsl()
-    with sources.open(fake.url, timeout=4.0, **fake.options) as source:
+    with registry.open(fake.url, timeout=4.0, **fake.options) as source:
         fake.wait_ready()
         fake.send(5000)
         assert [number_of(sample) for sample in collect(source, 5000)] == list(range(5000))
@@ -168,13 +168,13 @@ def test_ten_times_the_stated_rate_is_nothing_special() -> None:
 
 def test_all_nan_stretches_are_invalid_samples() -> None:
     fake = FakeLsl()
-    with sources.open(fake.url, timeout=4.0, **fake.options) as source:
+    with registry.open(fake.url, timeout=4.0, **fake.options) as source:
         fake.wait_ready()
         for _ in range(20):
             fake.push([NAN] * len(PUPIL_CHANNELS))
         samples = collect(source, 20)
         assert not any(sample.valid for sample in samples)
-        assert source.report.invalid == 20
+        assert source.stats.invalid == 20
     fake.stop()
 
 
@@ -185,9 +185,9 @@ def test_two_streams_must_be_told_apart() -> None:
         for name in ("a1", "b1")
     ]
     with pytest.raises(TrackerError, match=r"2 streams match .*Choose one by name or source_id"):
-        sources.open(f"lsl://?type={kind}&name=same", timeout=3.0)
+        registry.open(f"lsl://?type={kind}&name=same", timeout=3.0)
     with pytest.raises(TrackerError, match="no gaze position that is known"):
-        sources.open(f"lsl://?type={kind}&source_id=b1", timeout=3.0)
+        registry.open(f"lsl://?type={kind}&source_id=b1", timeout=3.0)
     del outlets
 
 
@@ -195,5 +195,5 @@ def test_a_stream_of_text_is_no_gaze() -> None:
     info = pylsl.StreamInfo("text_as_gaze", "Gaze", 1, 0, pylsl.cf_string, "text_as_gaze")
     outlet = pylsl.StreamOutlet(info)
     with pytest.raises(TrackerError, match="does not hold floating point numbers"):
-        sources.open("lsl://?name=text_as_gaze", timeout=3.0)
+        registry.open("lsl://?name=text_as_gaze", timeout=3.0)
     del outlet

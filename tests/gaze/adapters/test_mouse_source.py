@@ -41,7 +41,7 @@ def test_each_sample_is_where_the_mouse_was_then() -> None:
     assert places[:4] == [1.0, 1.0, 1.0, 2.0]
     assert all(math.isnan(x) for x in places[4:7])
     assert places[7:] == [3.0, 3.0]
-    assert mouse.report.invalid == 3
+    assert mouse.stats.invalid == 3
 
 
 def test_before_the_first_move_there_is_nothing() -> None:
@@ -63,7 +63,7 @@ def test_events_that_come_late_are_counted() -> None:
     start_ns = past(100)
     mouse.move(1.0, 1.0, start_ns)
     mouse.move(2.0, 1.0, start_ns - MS)
-    assert mouse.report.reordered == 1
+    assert mouse.stats.dropped_late == 1
     assert {sample.x_px for sample in mouse.read()} == {1.0}
 
 
@@ -73,7 +73,7 @@ def test_a_reader_that_was_away_finds_the_newest() -> None:
     samples = mouse.read()
     assert len(samples) == 50
     assert time.monotonic_ns() - samples[-1].time_ns < 1_000 * MS
-    assert mouse.report.dropped >= 3_599_000
+    assert mouse.stats.dropped >= 3_599_000
 
 
 def test_it_ends_when_closed() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sam_edge.errors import GazeDataError, TrackerError
-from sam_edge.gaze import sources
+from sam_edge.gaze import registry
 from sam_edge.gaze.adapters.neon import parse_gaze
 
 
@@ -26,7 +26,7 @@ def phone():
 
 
 def open_phone(fake: FakeCompanion, **options: object):
-    source = sources.open(fake.url, **({"timeout": 3.0} | options))
+    source = registry.open(fake.url, **({"timeout": 3.0} | options))
     fake.wait_ready()
     return source
 
@@ -78,7 +78,7 @@ def test_glasses_that_are_not_worn_give_invalid_samples(phone: FakeCompanion) ->
     assert math.isnan(sample.x_px)
     assert sample.confidence == 0.0
     assert not sample.valid
-    assert source.report.invalid == 1
+    assert source.stats.invalid == 1
 
 
 def test_the_phone_s_clock_is_mapped_to_ours(phone: FakeCompanion) -> None:
@@ -108,7 +108,7 @@ def test_no_sender_report_is_a_clear_error(phone: FakeCompanion) -> None:
     with open_phone(phone, timeout=0.5) as source:
         with pytest.raises(TrackerError, match="no gaze"):
             read_until_error(source, lambda: phone.send(1))
-        wait_until(lambda: source.report.reconnects > 0, "a new connection")
+        wait_until(lambda: source.stats.reconnects > 0, "a new connection")
         with pytest.raises(TrackerError, match="no RTCP sender report came"):
             read_until_error(source, lambda: phone.send(1))
 
@@ -120,11 +120,11 @@ def test_reordered_repeated_and_lost_packets_are_told_apart(phone: FakeCompanion
         packets = [phone.rtsp.rtp(payload(float(number), 0.0), phone._tick()) for number in range(1, 8)]
         for index in (0, 2, 1, 1, 3, 6):
             phone.rtsp.send_media(packets[index])
-        wait_until(lambda: source.report.received >= 6, "six packets")
+        wait_until(lambda: source.stats.received >= 6, "six packets")
         numbers = [number_of(sample) for sample in source.read()]
-    report = source.report
+    report = source.stats
     assert numbers == [1, 2, 3, 4, 7]
-    assert (report.resorted, report.duplicates, report.lost) == (1, 1, 2)
+    assert (report.reordered, report.duplicates, report.lost) == (1, 1, 2)
 
 
 def test_drift_of_the_phone_s_clock_does_not_add_up() -> None:
@@ -138,7 +138,7 @@ def test_drift_of_the_phone_s_clock_does_not_add_up() -> None:
                 now_ns = time.monotonic_ns()
                 for sample in source.read():
                     assert abs(sample.time_ns - now_ns) < 60_000_000
-            assert source.report.clock_jumps == 0
+            assert source.stats.clock_jumps == 0
     finally:
         fake.stop()
 
@@ -161,7 +161,7 @@ def test_the_wrong_generation_says_how_to_open_it() -> None:
     fake = FakeInvisible()
     try:
         with pytest.raises(TrackerError, match="open it as invisible://"):
-            sources.open(fake.url.replace("invisible:", "neon:"), timeout=3.0)
+            registry.open(fake.url.replace("invisible:", "neon:"), timeout=3.0)
     finally:
         fake.stop()
 
@@ -169,7 +169,7 @@ def test_the_wrong_generation_says_how_to_open_it() -> None:
 def test_unplugged_glasses_are_waited_for(phone: FakeCompanion) -> None:
     phone.connected_glasses = False
     with pytest.raises(TrackerError, match="plug them in"):
-        sources.open(phone.url, timeout=0.4)
+        registry.open(phone.url, timeout=0.4)
     assert phone.connections > 1
 
 
@@ -184,7 +184,7 @@ def test_unplugged_glasses_are_waited_for(phone: FakeCompanion) -> None:
 def test_another_interface_is_an_error(phone: FakeCompanion, status: object, message: str) -> None:
     phone._status = lambda: status
     with pytest.raises(TrackerError, match=message):
-        sources.open(phone.url, timeout=0.5)
+        registry.open(phone.url, timeout=0.5)
 
 
 @pytest.mark.parametrize(
@@ -199,13 +199,13 @@ def test_a_stream_described_in_an_unknown_way_is_an_error(
             part["data"] |= change
     phone._status = lambda: status
     with pytest.raises(TrackerError, match="unknown way"):
-        sources.open(phone.url, timeout=0.5)
+        registry.open(phone.url, timeout=0.5)
 
 
 def test_a_stream_without_gaze_is_an_error(phone: FakeCompanion) -> None:
     phone.rtsp.sdp = phone.rtsp.sdp.replace("com.pupillabs.gaze1", "H264")
     with pytest.raises(TrackerError, match="offers video h264, but no gaze"):
-        sources.open(phone.url, timeout=0.5)
+        registry.open(phone.url, timeout=0.5)
 
 
 def test_a_clock_rate_that_is_not_what_the_sdp_says_is_found(phone: FakeCompanion) -> None:
@@ -227,7 +227,7 @@ def test_a_phone_that_is_still_starting_is_waited_for(phone: FakeCompanion) -> N
         phone.drop()
         wait_until(lambda: phone.connections > asked + 1, "two more attempts")
         phone._status = whole
-        wait_until(lambda: source.report.reconnects == 1, "a new connection")
+        wait_until(lambda: source.stats.reconnects == 1, "a new connection")
         phone.wait_ready()
         phone.send(1)
         assert number_of(collect(source, 1)[0]) == 1
@@ -252,7 +252,7 @@ def test_other_answers_than_200_are_errors(phone: FakeCompanion, status: str, er
         f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()
     )
     with pytest.raises(TrackerError, match=error):
-        sources.open(phone.url, timeout=0.4)
+        registry.open(phone.url, timeout=0.4)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_other_answers_than_200_are_errors(phone: FakeCompanion, status: str, er
 def test_broken_http_answers_are_errors(phone: FakeCompanion, answer: bytes) -> None:
     phone.http._serve = lambda connection: connection.sendall(answer)
     with pytest.raises(TrackerError):
-        sources.open(phone.url, timeout=0.4)
+        registry.open(phone.url, timeout=0.4)
 
 
 @pytest.mark.parametrize(
@@ -284,4 +284,4 @@ def test_broken_rtsp_answers_are_errors(phone: FakeCompanion, answer: bytes) -> 
         connection.recv(9),
     )
     with pytest.raises(TrackerError):
-        sources.open(phone.url, timeout=0.4)
+        registry.open(phone.url, timeout=0.4)

@@ -9,7 +9,7 @@ import pytest
 from fake_base import collect
 from fake_companion import FakeCompanion
 
-from sam_edge.gaze import sources
+from sam_edge.gaze import registry
 
 vendor = pytest.importorskip("pupil_labs.realtime_api", reason="pupil-labs-realtime-api is not installed")
 
@@ -50,7 +50,7 @@ def test_ours_and_the_vendor_s_read_the_same(length: int) -> None:
     pumping.start()
     try:
         theirs, offset_ms = vendor_gaze(fake, 40)
-        with sources.open(fake.url, timeout=3.0) as source:
+        with registry.open(fake.url, timeout=3.0) as source:
             ours = collect(source, 40)
     finally:
         stop.set()

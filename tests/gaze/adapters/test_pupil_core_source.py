@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sam_edge.errors import GazeDataError, TrackerError
-from sam_edge.gaze import sources
+from sam_edge.gaze import registry
 from sam_edge.gaze.adapters.pupil_core import PupilCoreSource, parse_gaze
 
 
@@ -29,7 +29,7 @@ def capture():
 
 
 def open_capture(fake: FakeCore, **options: object):
-    source = sources.open(fake.url, **(fake.options | {"timeout": 3.0} | options))
+    source = registry.open(fake.url, **(fake.options | {"timeout": 3.0} | options))
     fake.wait_ready()
     return source
 
@@ -80,7 +80,7 @@ def test_monocular_repetitions_of_a_pair_are_duplicates(capture: FakeCore) -> No
         capture.publish("gaze.3d.0.", capture.datum(2, time_s, "gaze.3d.0."))
         capture.publish("gaze.3d.1.", capture.datum(3, time_s + 0.005, "gaze.3d.1."))
         assert [number_of(sample) for sample in collect(source, 2)] == [1, 3]
-        assert source.report.duplicates == 1
+        assert source.stats.duplicates == 1
 
 
 def test_pairs_without_base_data_are_known_by_time(capture: FakeCore) -> None:
@@ -90,7 +90,7 @@ def test_pairs_without_base_data_are_known_by_time(capture: FakeCore) -> None:
         capture.publish("gaze.3d.0.", capture.datum(2, time_s + 0.0001, "gaze.3d.0.") | {"base_data": []})
         capture.publish("gaze.3d.0.", capture.datum(3, time_s + 0.02, "gaze.3d.0.") | {"base_data": []})
         assert [number_of(sample) for sample in collect(source, 2)] == [1, 3]
-        assert source.report.duplicates == 1
+        assert source.stats.duplicates == 1
 
 
 def test_low_confidence_is_passed_on_and_none_is_invalid(capture: FakeCore) -> None:
@@ -101,7 +101,7 @@ def test_low_confidence_is_passed_on_and_none_is_invalid(capture: FakeCore) -> N
         samples = collect(source, 3)
     assert [sample.confidence for sample in samples] == [0.2, 0.0, 1.0]
     assert [sample.valid for sample in samples] == [True, False, True]
-    assert source.report.invalid == 1
+    assert source.stats.invalid == 1
 
 
 def test_the_frame_size_comes_from_the_video() -> None:
@@ -143,7 +143,7 @@ def test_frames_of_impossible_size_are_malformed() -> None:
                 3,
             ):
                 fake.publish("frame.world", frame)
-            wait_until(lambda: source.report.malformed == 5, "five malformed frames")
+            wait_until(lambda: source.stats.malformed == 5, "five malformed frames")
     finally:
         fake.stop()
 
@@ -151,7 +151,7 @@ def test_frames_of_impossible_size_are_malformed() -> None:
 def test_another_server_than_pupil_remote_is_an_error(capture: FakeCore) -> None:
     capture._answer = lambda _question: capture._remote.send_string("hello")
     with pytest.raises(TrackerError, match="is this Pupil Remote"):
-        sources.open(capture.url, timeout=1.0, size="8x8")
+        registry.open(capture.url, timeout=1.0, size="8x8")
 
 
 def test_a_clock_in_another_unit_is_an_error(capture: FakeCore) -> None:
@@ -167,7 +167,7 @@ def test_gaze_in_another_unit_than_the_clock_is_an_error(capture: FakeCore) -> N
             capture.publish("gaze.3d.01.", capture.datum(number, capture.now_s() * 1000 + number))
         with pytest.raises(TrackerError, match="in a row are wrong"):
             read_until_error(source)
-        assert source.report.malformed >= 200
+        assert source.stats.malformed >= 200
 
 
 VALUES = st.recursive(

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sam_edge.errors import GazeDataError, InputError, TrackerError
-from sam_edge.gaze import sources
+from sam_edge.gaze import registry
 from sam_edge.gaze.adapters.ray_packets import (
     CameraPacket,
     EyeState,
@@ -236,7 +236,7 @@ def headset():
 
 
 def open_rays(fake: FakeHeadset, **options: object):
-    source = sources.open(fake.url, **({"timeout": 3.0} | options))
+    source = registry.open(fake.url, **({"timeout": 3.0} | options))
     fake.attach(source)
     return source
 
@@ -255,7 +255,7 @@ def test_rays_wait_for_a_camera(headset: FakeHeadset) -> None:
         headset.send_bytes(encode_binary(ray_packet(headset)))
         with pytest.raises(TrackerError, match="no camera packet"):
             read_until_error(source)
-        assert source.report.dropped == 1
+        assert source.stats.dropped == 1
         head = PacketHead((headset.sequence + 1) % 2**32, headset.now_ns())
         headset.sequence += 1
         headset.send_bytes(encode_json(CameraPacket(head, CAMERA)))
@@ -263,7 +263,7 @@ def test_rays_wait_for_a_camera(headset: FakeHeadset) -> None:
         (sample,) = collect(source, 1)
         assert (sample.x_px, sample.y_px) == pytest.approx((320.0, 240.0))
         assert sample.ray.direction == pytest.approx((0.0, 0.0, 1.0))
-        assert source.report.lost == 0
+        assert source.stats.lost == 0
         assert source.camera == CAMERA
 
 
@@ -304,7 +304,7 @@ def test_predicted_gaze_lies_in_the_future(headset: FakeHeadset) -> None:
         headset.send_bytes(
             encode_binary(replace(packet, head=replace(packet.head, time_ns=sent_ns + 10**12)))
         )
-        wait_until(lambda: source.report.malformed == 1, "a malformed packet")
+        wait_until(lambda: source.stats.malformed == 1, "a malformed packet")
 
 
 def test_one_sender_at_a_time(headset: FakeHeadset) -> None:
@@ -313,10 +313,10 @@ def test_one_sender_at_a_time(headset: FakeHeadset) -> None:
         collect(source, 3)
         other.sendto(encode_binary(headset.packet(50, headset.now_ns())), ("127.0.0.1", headset.port))
         headset.sequence -= 1
-        wait_until(lambda: source.report.foreign == 1, "a foreign packet")
+        wait_until(lambda: source.stats.foreign == 1, "a foreign packet")
         headset.send(1)
         assert number_of(collect(source, 1)[0]) == 3
-        assert source.report.lost == 0
+        assert source.stats.lost == 0
 
 
 def test_reordered_and_lost_packets_are_told_apart(headset: FakeHeadset) -> None:
@@ -325,9 +325,9 @@ def test_reordered_and_lost_packets_are_told_apart(headset: FakeHeadset) -> None
         packets = [encode_binary(headset.packet(number, now_ns + number * 1_000_000)) for number in range(8)]
         for index in (0, 1, 3, 2, 2, 7):
             headset.send_bytes(packets[index])
-        wait_until(lambda: source.report.received >= 5 and source.report.duplicates >= 1, "five packets")
+        wait_until(lambda: source.stats.received >= 5 and source.stats.duplicates >= 1, "five packets")
         assert [number_of(sample) for sample in source.read()] == [0, 1, 2, 3, 7]
-        assert (source.report.resorted, source.report.duplicates, source.report.lost) == (1, 1, 3)
+        assert (source.stats.reordered, source.stats.duplicates, source.stats.lost) == (1, 1, 3)
 
 
 def test_a_clock_in_another_unit_is_an_error(headset: FakeHeadset) -> None:
@@ -350,7 +350,7 @@ def test_a_second_headset_on_the_web_socket_is_turned_away() -> None:
             second = connect(f"ws://127.0.0.1:{fake.port}/", close_timeout=0.2, proxy=None)
             with second as client, pytest.raises(ConnectionClosed):
                 client.recv(timeout=5.0)
-            assert source.report.foreign == 1
+            assert source.stats.foreign == 1
             fake.send(1)
             assert number_of(collect(source, 1)[0]) == 2
     finally:
@@ -359,10 +359,10 @@ def test_a_second_headset_on_the_web_socket_is_turned_away() -> None:
 
 def test_a_taken_port_is_a_clear_error(headset: FakeHeadset) -> None:
     with open_rays(headset) as source, pytest.raises(TrackerError, match="in use"):
-        sources.open(f"ray+udp://127.0.0.1:{source.port}", timeout=0.3)
+        registry.open(f"ray+udp://127.0.0.1:{source.port}", timeout=0.3)
 
 
 @pytest.mark.parametrize("options", [{"camera": 5}, {"distance_m": "far"}])
 def test_wrong_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(InputError, match="accepted is"):
-        sources.open("ray+udp://127.0.0.1:0", **options)
+        registry.open("ray+udp://127.0.0.1:0", **options)

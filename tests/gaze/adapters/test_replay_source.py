@@ -29,7 +29,7 @@ def test_stepping_is_exact() -> None:
         replay.advance_to(10**12)
         assert replay.read() == SAMPLES[4:]
         assert replay.finished
-        assert replay.report.received == 100
+        assert replay.stats.received == 100
         with pytest.raises(InputError, match="already at"):
             replay.advance_to(5)
 
@@ -55,14 +55,14 @@ def test_samples_out_of_order_are_put_in_order() -> None:
     with ReplaySource([SAMPLES[2], SAMPLES[0], SAMPLES[1]], speed=0.0) as replay:
         replay.advance_to(10**9)
         assert replay.read() == SAMPLES[:3]
-        assert replay.report.resorted == 1
+        assert replay.stats.reordered == 1
 
 
 def test_invalid_samples_are_counted_and_an_empty_recording_is_over() -> None:
     with ReplaySource([GazeSample(1, math.nan, math.nan)], speed=0.0) as replay:
         replay.advance_to(1)
         assert len(replay.read()) == 1
-        assert replay.report.invalid == 1
+        assert replay.stats.invalid == 1
     with ReplaySource([]) as empty:
         assert list(empty) == []
 

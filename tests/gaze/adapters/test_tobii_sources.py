@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sam_edge.errors import GazeDataError, InputError, TrackerError
-from sam_edge.gaze import sources
+from sam_edge.gaze import registry
 from sam_edge.gaze.adapters import tobii_g3, tobii_pro
 from sam_edge.gaze.adapters.fields import json_object
 
@@ -37,7 +37,7 @@ def signals():
 
 
 def open_glasses(fake: FakeGlasses, **options: object):
-    source = sources.open(fake.url, **(fake.options | {"timeout": 3.0} | options))
+    source = registry.open(fake.url, **(fake.options | {"timeout": 3.0} | options))
     fake.wait_ready()
     return source
 
@@ -118,7 +118,7 @@ def test_a_refused_signal_is_an_error(signals: FakeGlassesSignals, monkeypatch: 
         "fake_glasses.json.loads", lambda text: original(text.replace("rudimentary:gaze", "nothing"))
     )
     with pytest.raises(TrackerError, match=r"refuses rudimentary:gaze|rudimentary"):
-        sources.open(signals.url, **(signals.options | {"timeout": 1.0}))
+        registry.open(signals.url, **(signals.options | {"timeout": 1.0}))
 
 
 @pytest.mark.parametrize("option", [{"via": "pigeon"}, {"clock": "sundial"}])
@@ -161,7 +161,7 @@ def pro():
 
 
 def open_pro(fake: FakePro, **options: object):
-    source = sources.open(fake.url, **(fake.options | {"timeout": 3.0} | options))
+    source = registry.open(fake.url, **(fake.options | {"timeout": 3.0} | options))
     fake.wait_ready()
     return source
 
@@ -193,7 +193,7 @@ def test_the_valid_eyes_are_averaged(pro: FakePro) -> None:
         (False, False),
         (False, False),
     ]
-    assert source.report.invalid == 2
+    assert source.stats.invalid == 2
 
 
 def test_times_are_microseconds_of_the_sdk_s_clock(pro: FakePro) -> None:
@@ -212,17 +212,17 @@ def test_a_device_clock_in_another_unit_is_an_error(pro: FakePro) -> None:
 
 
 def test_the_wanted_tracker_is_found_or_named(pro: FakePro) -> None:
-    with sources.open("tobii-pro://", **pro.options) as source:
+    with registry.open("tobii-pro://", **pro.options) as source:
         pro.send(1)
         assert collect(source, 1)
     with pytest.raises(TrackerError, match="finds these trackers: TP-1; wanted is TP-2"):
-        sources.open("tobii-pro://TP-2", timeout=0.3, **pro.options)
+        registry.open("tobii-pro://TP-2", timeout=0.3, **pro.options)
 
 
 def test_errors_of_the_sdk_are_ours(pro: FakePro) -> None:
     pro.gone = True
     with pytest.raises(TrackerError, match="ConnectionFailedError: no tracker"):
-        sources.open(pro.url, timeout=0.3, **pro.options)
+        registry.open(pro.url, timeout=0.3, **pro.options)
 
 
 def test_a_missing_sdk_says_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from fake_base import TcpFake, collect
 
-from sam_edge.gaze import sources
+from sam_edge.gaze import registry
 from sam_edge.gaze.adapters import ray_packets
 from sam_edge.gaze.adapters.ray_packets import decode
-from sam_edge.gaze.sources import SchemeInfo
+from sam_edge.gaze.registry import SchemeInfo
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def packets(repo_dir: Path) -> str:
 
 def test_every_scheme_has_a_row(trackers: str) -> None:
     rows = re.findall(r"^\| [^|]+ \| `([\w+-]+):", trackers, flags=re.MULTILINE)
-    assert sorted(rows) == sorted(info.scheme for info, _ in sources._BUILT_IN)
+    assert sorted(rows) == sorted(info.scheme for info, _ in registry._BUILT_IN)
 
 
 def test_the_examples_of_packets_are_accepted(packets: str) -> None:
@@ -63,8 +63,8 @@ def test_the_example_of_a_tracker_of_one_s_own_works(trackers: str, monkeypatch:
     code = re.search(r"^    # my_tracker.py\n((?:    .*\n|\n)+)", trackers, flags=re.MULTILINE)[1]
     names: dict[str, object] = {}
     exec(textwrap.dedent(code), names)
-    monkeypatch.setattr(sources, "_registered", {})
-    sources.register(SchemeInfo("my-tracker", "mine", "my-tracker://", "screen"), names["from_address"])
+    monkeypatch.setattr(registry, "_registered", {})
+    registry.register(SchemeInfo("my-tracker", "mine", "my-tracker://", "screen"), names["from_address"])
 
     def serve(connection) -> None:
         for number in range(20):
@@ -74,8 +74,8 @@ def test_the_example_of_a_tracker_of_one_s_own_works(trackers: str, monkeypatch:
 
     server = TcpFake(serve)
     try:
-        with sources.open(f"my-tracker://127.0.0.1:{server.port}") as source:
+        with registry.open(f"my-tracker://127.0.0.1:{server.port}") as source:
             assert [sample.x_px for sample in collect(source, 20)] == list(range(20))
-            assert source.report.malformed >= 19
+            assert source.stats.malformed >= 19
     finally:
         server.stop()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import sam_edge.gaze
 from sam_edge.errors import GazeDataError, InputError, TrackerError
-from sam_edge.gaze.calibrate import TargetSamples, calibrate, target_positions
+from sam_edge.gaze.calibration import TargetSamples, calibrate, target_positions
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.head import Camera
 from sam_edge.gaze.webcam.sight import Screen
@@ -133,7 +133,7 @@ class TestSource:
         with sam_edge.gaze.open(f"webcam:{portrait_video}?pace=none") as source:
             samples = list(source)
             assert source.finished
-            assert source.report.received == FRAMES
+            assert source.stats.received == FRAMES
         times = [one.time_ns for one in samples]
         assert times == sorted(times)
         assert len(samples) == FRAMES

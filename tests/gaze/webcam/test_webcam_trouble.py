@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sam_edge.errors import TrackerError
-from sam_edge.gaze.calibrate import Calibration, TargetSamples, calibrate, target_positions
+from sam_edge.gaze.calibration import Calibration, TargetSamples, calibrate, target_positions
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam import cameras
 from sam_edge.gaze.webcam.cameras import CameraFrame, camera_frames

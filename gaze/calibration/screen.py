@@ -10,7 +10,8 @@ from typing import Protocol
 import numpy as np
 
 from sam_edge.errors import SessionError, TrackerError
-from sam_edge.gaze.calibration.calibration import Calibration, calibrate
+from sam_edge.gaze.calibration.fit import calibrate
+from sam_edge.gaze.calibration.model import Calibration
 from sam_edge.gaze.calibration.quality import Quality, validate
 from sam_edge.gaze.calibration.routine import CalibrationRoutine, RoutinePhase, RoutineStep
 from sam_edge.gaze.calibration.targets import TargetSamples, target_positions

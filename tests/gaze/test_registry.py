@@ -10,11 +10,11 @@ import pytest
 
 import sam_edge.gaze
 from sam_edge.errors import InputError, MissingExtraError
-from sam_edge.gaze import sources
+from sam_edge.gaze import registry
 from sam_edge.gaze.adapters import optional
 from sam_edge.gaze.adapters.replay import ReplaySource
+from sam_edge.gaze.registry import SchemeInfo, SourceAddress
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.sources import SchemeInfo, SourceAddress
 
 LIVE = {
     "pupil-core",
@@ -88,7 +88,7 @@ def test_the_public_face_is_there(name: str) -> None:
 )
 def test_wrong_urls_say_what_is_accepted(url: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        sources.open(url)
+        registry.open(url)
 
 
 def test_options_come_from_the_url_and_from_python() -> None:
@@ -114,7 +114,7 @@ def stepped(_address: SourceAddress) -> ReplaySource:
 
 
 def test_a_scheme_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "_registered", {})
+    monkeypatch.setattr(registry, "_registered", {})
     info = SchemeInfo("mine", "my own", "mine://", "screen")
     sam_edge.gaze.register(info, stepped)
     assert info in sam_edge.gaze.schemes()
@@ -130,9 +130,9 @@ def test_a_scheme_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def offer(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Pretend that installed packages offer sources."""
-    entries = [metadata.EntryPoint(name, f"{__name__}:stepped", sources.ENTRY_POINT_GROUP) for name in names]
+    entries = [metadata.EntryPoint(name, f"{__name__}:stepped", registry.ENTRY_POINT_GROUP) for name in names]
     monkeypatch.setattr(
-        metadata, "entry_points", lambda group: entries if group == sources.ENTRY_POINT_GROUP else []
+        metadata, "entry_points", lambda group: entries if group == registry.ENTRY_POINT_GROUP else []
     )
 
 
@@ -169,7 +169,7 @@ def test_a_missing_library_is_an_error_with_the_pip_command(
         raise ImportError(name)
 
     # The adapters are imported before, so that only the client libraries are missing.
-    openers = {info.scheme: opener for info, opener in sources._table().values()}
+    openers = {info.scheme: opener for info, opener in registry._table().values()}
     source = openers[url.partition(":")[0]](SourceAddress(url))
     monkeypatch.setattr(optional.importlib, "import_module", refuse)
     with pytest.raises(MissingExtraError, match=rf"{library}.*pip install 'sam-edge\[gaze\]'"):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from sam_edge.errors import InputError, SessionError, TrackerError
-from sam_edge.gaze.calibrate import CalibrationRoutine, RoutinePhase, RoutineStep, calibrate_on_screen
+from sam_edge.gaze.calibration import CalibrationRoutine, RoutinePhase, RoutineStep, calibrate_on_screen
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.source import SourceReport
+from sam_edge.gaze.source import SourceStats
 
 SIZE = (480, 640)
 MS = 1_000_000
@@ -185,8 +185,8 @@ class Simulated:
         return self.viewer.samples(start, self.now_ns, self.screen.target)
 
     @property
-    def report(self) -> SourceReport:
-        return SourceReport()
+    def stats(self) -> SourceStats:
+        return SourceStats()
 
     @property
     def finished(self) -> bool:

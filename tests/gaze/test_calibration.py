@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sam_edge.errors import GazeDataError, InputError
-from sam_edge.gaze.calibrate import Calibration, TargetSamples, calibrate, target_positions, validate
+from sam_edge.gaze.calibration import Calibration, TargetSamples, calibrate, target_positions, validate
 from sam_edge.gaze.samples import GazeSample
 
 SIZE = (1080, 1920)
@@ -198,7 +198,7 @@ def test_drift_correction_from_one_point(seed: int) -> None:
     eye.shift = eye.shift + np.array((57.0, -76.0))
     checked = [eye.look(target, 200) for target in CHECK]
     drifted = validate(checked, px_per_deg=PX_PER_DEG, calibration=calibration)
-    corrected = calibration.drift_corrected(eye.look((960, 540)))
+    corrected = calibration.correct_drift(eye.look((960, 540)))
     again = validate(checked, px_per_deg=PX_PER_DEG, calibration=corrected)
     assert drifted.accuracy_deg > 2.0
     assert again.accuracy_deg < 0.35
@@ -207,11 +207,11 @@ def test_drift_correction_from_one_point(seed: int) -> None:
 def test_drift_correction_needs_samples() -> None:
     seen = TargetSamples((960, 540), (GazeSample(0, 1, 1),) * 3)
     with pytest.raises(InputError, match="the drift target has 3 valid samples"):
-        calibrated(Eye(0), 9).drift_corrected(seen)
+        calibrated(Eye(0), 9).correct_drift(seen)
 
 
 def test_save_and_load(tmp_path: Path) -> None:
-    calibration = calibrated(Eye(2), 9).drift_corrected(Eye(2).look((960, 540)))
+    calibration = calibrated(Eye(2), 9).correct_drift(Eye(2).look((960, 540)))
     calibration.save(tmp_path / "me.json")
     assert Calibration.load(tmp_path / "me.json") == calibration
     assert [path.name for path in tmp_path.iterdir()] == ["me.json"]
