@@ -170,7 +170,7 @@ def rle_ms() -> float:
     spent = []
     for _ in range(RLE_ROUNDS):
         begun = time.perf_counter()
-        made = Rle.of(mask)
+        made = Rle.from_mask(mask)
         spent.append(time.perf_counter() - begun)
     if not np.array_equal(made.mask(), mask):
         raise SystemExit("the mask does not come back from its run lengths")

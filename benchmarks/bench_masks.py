@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as pycoco
 
-from sam_edge.masks import Rle, mask_of_polygons, polygons_of, without_holes, without_islands
+from sam_edge.masks import Rle, fill_holes, mask_to_polygons, polygons_to_mask, remove_islands
 from sam_edge.media.environment import cpu_name
 
 SIZE = (1080, 1920)
@@ -44,20 +44,20 @@ def calls(mask: NDArray[np.bool_]) -> dict[str, Callable[[], object]]:
         made: dict[str, object] = pycoco.encode(np.asfortranarray(mask.view(np.uint8)))
         return made
 
-    ours, their = Rle.of(mask), theirs()
-    outlines = polygons_of(mask)
+    ours, their = Rle.from_mask(mask), theirs()
+    outlines = mask_to_polygons(mask)
     if ours.text.encode() != their["counts"] or not np.array_equal(ours.mask(), mask):
         raise SystemExit("run lengths are not those of pycocotools")
-    if not np.array_equal(mask_of_polygons(outlines, SIZE), mask):
+    if not np.array_equal(polygons_to_mask(outlines, SIZE), mask):
         raise SystemExit("polygons do not give the mask back")
     return {
-        "encode": lambda: Rle.of(mask),
+        "encode": lambda: Rle.from_mask(mask),
         "encode, pycocotools": theirs,
         "decode": ours.mask,
         "decode, pycocotools": lambda: pycoco.decode(their),
-        "to polygons": lambda: polygons_of(mask),
-        "from polygons": lambda: mask_of_polygons(outlines, SIZE),
-        "without islands and holes": lambda: without_holes(without_islands(mask)),
+        "to polygons": lambda: mask_to_polygons(mask),
+        "from polygons": lambda: polygons_to_mask(outlines, SIZE),
+        "without islands and holes": lambda: fill_holes(remove_islands(mask)),
     }
 
 
@@ -88,7 +88,7 @@ def main() -> None:
                 begun = time.perf_counter()
                 call()
                 times[what].append(1e3 * (time.perf_counter() - begun))
-        print(f"-- {name}: {len(Rle.of(mask).counts)} runs")
+        print(f"-- {name}: {len(Rle.from_mask(mask).counts)} runs")
         for what, found in times.items():
             print(f"{what:<52}{np.median(found):>9.2f}{np.percentile(found, 95):>9.2f}{min(found):>9.2f}")
 

@@ -34,7 +34,7 @@ from bench_engines import Asked
 from outside_timing import Outside
 
 import sam_edge
-from sam_edge.cli.options import sizes_of
+from sam_edge.cli.options import parse_sizes
 from sam_edge.gaze.recordings import read
 from sam_edge.media.frames import open_frames
 from sam_edge.profile.measure.energy import EnergyMeter
@@ -273,7 +273,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
     given.runtime = given.runtime.split(",") if given.runtime else []
-    given.size = sizes_of("--size", given.size)[0]
+    given.size = parse_sizes("--size", given.size)[0]
     unknown = set(given.only.split(",")) - set(PARTS)
     if unknown:
         parser.error(f"--only: {', '.join(sorted(unknown))}; accepted: {', '.join(PARTS)}")

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import sam_edge
-from sam_edge.everything.proposals import average_recall, propose
-from sam_edge.masks import mask_iou, mask_of_polygons
+from sam_edge.everything.proposals import average_recall, propose_objects
+from sam_edge.masks import mask_iou, polygons_to_mask
 from sam_edge.media.environment import Environment
 from sam_edge.media.images import read_image
 from sam_edge.media.progress import Progress
@@ -47,7 +47,7 @@ def truth(labels: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
         values = [float(word) for word in line.split()[1:]]
         if len(values) >= 6:
             polygon = np.array(values).reshape(-1, 2) * (size[1], size[0])
-            masks.append(mask_of_polygons([polygon], size))
+            masks.append(polygons_to_mask([polygon], size))
     return np.stack(masks) if masks else np.zeros((0, *size), np.bool_)
 
 
@@ -60,7 +60,7 @@ def recalls(model: sam_edge.Segmenter, pictures: Sequence[Path], labels: Path) -
         for path in pictures:
             image = read_image(path)
             begun = time.perf_counter()
-            proposals = propose(model, image)
+            proposals = propose_objects(model, image)
             spent_s += time.perf_counter() - begun
             counts.append(len(proposals))
             bar.advance()

@@ -19,7 +19,7 @@ import numpy as np
 
 import sam_edge
 from sam_edge.errors import SamEdgeError
-from sam_edge.masks import boxes_of, without_islands
+from sam_edge.masks import masks_to_boxes, remove_islands
 from sam_edge.media.frames import open_frames
 from sam_edge.media.images import read_image
 from sam_edge.media.overlay import draw_selection
@@ -50,11 +50,11 @@ class Clicks:
         self.labels.append(0 if beside else 1)
         masks = self._model.decode(self._embedding, points=self.points, labels=self.labels)
         # SAM's masks have small islands here and there.
-        self.mask, self.score = without_islands(masks.best), float(masks.scores[0])
+        self.mask, self.score = remove_islands(masks.best), float(masks.scores[0])
 
     def cut_out(self) -> np.ndarray:
         """The thing alone: RGBA."""
-        x0, y0, x1, y1 = (int(value) for value in boxes_of(self.mask[None])[0])
+        x0, y0, x1, y1 = (int(value) for value in masks_to_boxes(self.mask[None])[0])
         return np.dstack([self.image, self.mask * np.uint8(255)])[y0:y1, x0:x1]
 
 

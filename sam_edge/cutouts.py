@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError, MediaError
-from sam_edge.masks import box_of
+from sam_edge.masks import mask_to_box
 from sam_edge.media.atomic import replacing
 from sam_edge.segmenter import check_frame
 
@@ -36,7 +36,7 @@ def cutout_rgba(
         raise InputError(f"mask: {mask.dtype} {mask.shape}; accepted: bool {image.shape[:2]}, as the image")
     if margin_px < 0 or not 0 <= soft_px < np.inf:
         raise InputError(f"margin_px, soft_px: {margin_px}, {soft_px}; accepted: 0 or more")
-    box = box_of(mask)
+    box = mask_to_box(mask)
     if box is None:
         raise InputError("mask: empty; there is nothing to cut out")
     x0, y0 = (max(0, int(side) - margin_px) for side in box[:2])

@@ -129,7 +129,7 @@ class Placement:
         Returns float32 (H, W) of `frame_size`; bilinear, as SAM scales its logits; -inf outside the view.
         """
         step = self.scale / MASK_STRIDE
-        shown = clipped(self.view, frame_size)
+        shown = clip_view(self.view, frame_size)
         if shown == self.view:
             part = self._whole_paste(low, step)
         else:
@@ -160,7 +160,7 @@ class Placement:
         made = cv2.resize(near, None, fx=1 / step[0], fy=1 / step[1], interpolation=cv2.INTER_LINEAR)
         return np.asarray(made[: self.view.height, : self.view.width], np.float32)
 
-    def paste_on(
+    def paste_on_grid(
         self, low: NDArray[np.float32], frame_size: tuple[int, int], grid: tuple[int, int]
     ) -> NDArray[np.float32]:
         """Scale one low-resolution map (size / 4) to a grid (rows, columns) that lies over a whole frame.
@@ -180,7 +180,7 @@ class Placement:
             made[(y < 0) | (y > self.view.height)] = -np.inf
         return np.asarray(made, np.float32)
 
-    def lower(self, frame_map: NDArray[np.float32]) -> NDArray[np.float32]:
+    def to_lowres(self, frame_map: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scale a frame-sized map (H, W) down into a low-resolution one (size / 4); 0 outside the frame."""
         rendered_size = (self.size[0] // MASK_STRIDE, self.size[1] // MASK_STRIDE)
         step = self.scale / MASK_STRIDE
@@ -202,7 +202,7 @@ def shrink(values: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA), np.float32)
 
 
-def clipped(view: View, frame_size: tuple[int, int]) -> View:
+def clip_view(view: View, frame_size: tuple[int, int]) -> View:
     """Return the part of a view that lies on a frame of (height, width).
 
     Raises:
@@ -220,7 +220,7 @@ def clipped(view: View, frame_size: tuple[int, int]) -> View:
 
 def crop_padded(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     """Cut a view out of an image (H, W, 3); what lies outside the image has the letterbox colour."""
-    shown = clipped(view, image.shape[:2])
+    shown = clip_view(view, image.shape[:2])
     part = image[shown.y0 : shown.y0 + shown.height, shown.x0 : shown.x0 + shown.width]
     if shown == view:
         return part

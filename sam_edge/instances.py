@@ -30,7 +30,7 @@ class Instances:
     """(N,): IoU with the truth as the model predicts it; 0 for a box that does not lie on the frame."""
 
 
-def masks_of_boxes(
+def segment_boxes(
     model: Segmenter,
     image: NDArray[np.uint8],
     boxes: ArrayLike,
@@ -75,7 +75,7 @@ def masks_of_boxes(
     return Instances(masks, scores)
 
 
-def with_masks(
+def add_masks(
     model: Segmenter, image: NDArray[np.uint8], detections: Any, *, size: tuple[int, int] | None = None
 ) -> Any:
     """Add masks to what a detector found.
@@ -97,11 +97,11 @@ def with_masks(
             f"detections: {type(detections).__name__} has no boxes; accepted: supervision.Detections"
         )
     result = copy.copy(detections)
-    result.mask = masks_of_boxes(model, image, detections.xyxy, size=size).masks
+    result.mask = segment_boxes(model, image, detections.xyxy, size=size).masks
     return result
 
 
-def detections_of(found: Sequence[GeneratedMask]) -> Any:
+def to_detections(found: Sequence[GeneratedMask]) -> Any:
     """Return what everything mode found as `supervision.Detections`, with predicted IoU as confidence.
 
     Raises:

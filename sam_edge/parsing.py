@@ -13,7 +13,7 @@ SHAPES = {2: "X,Y", 3: "X,Y,LABEL", 4: "X0,Y0,X1,Y1"}
 """What so many numbers are as a rule."""
 
 
-def numbers_of(name: str, text: str, count: int, shape: str = "") -> list[float]:
+def parse_numbers(name: str, text: str, count: int, shape: str = "") -> list[float]:
     """Read `count` finite numbers with commas between them.
 
     Args:
@@ -36,7 +36,7 @@ def numbers_of(name: str, text: str, count: int, shape: str = "") -> list[float]
     return values
 
 
-def size_of(text: str | None, name: str = "--size") -> tuple[int, int] | None:
+def parse_size(text: str | None, name: str = "--size") -> tuple[int, int] | None:
     """Read WIDTHxHEIGHT as (height, width); None where there is no text.
 
     Raises:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sam_edge.bundle import Bundle, open_bundle
 from sam_edge.config import Config, read_config
 from sam_edge.errors import EngineError, InputError
-from sam_edge.geometry import MASK_STRIDE, STRIDE, Placement, View, clipped, default_size
+from sam_edge.geometry import MASK_STRIDE, STRIDE, Placement, View, clip_view, default_size
 from sam_edge.masks import Masks, best_first
 from sam_edge.precision import replace_former_name
 from sam_edge.prompts import as_prompts
@@ -85,7 +85,7 @@ class Segmenter:
         check_frame(image)
         frame_size = (image.shape[0], image.shape[1])
         view = view or View.whole(frame_size)
-        clipped(view, frame_size)
+        clip_view(view, frame_size)
         size = check_size(size) if size is not None else default_size((view.height, view.width))
         placement = Placement(view, size)
         data = self.runtime.encode(placement.render(image)[None])
@@ -215,7 +215,7 @@ class Segmenter:
             raise InputError(f"mask: shape {given.shape}; accepted: (h, w), or (P, h, w) with P of 1 or more")
         if stack.dtype == np.bool_ and stack.shape[1:] == embedding.frame_size:
             signed = np.where(stack, 1.0, -1.0).astype(np.float32) * np.float32(MASK_PROMPT_LOGIT)
-            low = np.stack([embedding.placement.lower(one) for one in signed])
+            low = np.stack([embedding.placement.to_lowres(one) for one in signed])
         elif stack.dtype.kind == "f" and stack.shape[1:] == (rows, columns):
             low = stack.astype(np.float32)
         else:

@@ -11,7 +11,7 @@ from sam_edge.annotate.answers import Draft, Proposal
 from sam_edge.annotate.kept import Kept
 from sam_edge.everything import GeneratedMask
 from sam_edge.everything.generate import stability
-from sam_edge.masks import Masks, Rle, box_iou, box_of, iou, without_holes, without_islands
+from sam_edge.masks import Masks, Rle, box_iou, fill_holes, iou, mask_to_box, remove_islands
 from sam_edge.segmenter import Embedding, Segmenter
 
 CONFIDENT_DECISION = "confident"
@@ -66,16 +66,16 @@ def candidates_of(
             chosen.append(index)
     if not chosen:
         return None
-    cleaned = [without_holes(without_islands(np.ascontiguousarray(made.masks[index]))) for index in chosen]
+    cleaned = [fill_holes(remove_islands(np.ascontiguousarray(made.masks[index]))) for index in chosen]
     return Masks(np.stack(cleaned), made.scores[chosen], made.logits[chosen], made.token[chosen])
 
 
 def found_of(asked: Proposal, embedding: Embedding) -> GeneratedMask:
     """Describe the mask that is shown, as everything mode does."""
     mask, view = asked.mask, embedding.view
-    x0, y0, x1, y1 = box_of(mask) or (0.0, 0.0, 0.0, 0.0)
+    x0, y0, x1, y1 = mask_to_box(mask) or (0.0, 0.0, 0.0, 0.0)
     return GeneratedMask(
-        segmentation=Rle.of(mask),
+        segmentation=Rle.from_mask(mask),
         area=int(np.count_nonzero(mask)),
         bbox=(x0, y0, x1 - x0, y1 - y0),
         predicted_iou=asked.score,

@@ -11,7 +11,7 @@ from sam_edge.annotate.answers import OBJECT
 from sam_edge.annotate.journal import Journal
 from sam_edge.annotate.kept import Kept
 from sam_edge.masks.coco import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, write_coco
-from sam_edge.masks.sa1b import Sa1bMask, Sa1bPicture, write_sa1b
+from sam_edge.masks.sa1b import Sa1bImage, Sa1bMask, write_sa1b
 from sam_edge.media.atomic import cannot_write
 
 
@@ -34,7 +34,7 @@ def write_dataset(journal: Journal) -> None:
         index, size = masks[0].index, masks[0].mask.segmentation.size
         images.append(CocoImage(index, f"images/{stem}.png", size))
         annotations += [annotation(kept, numbers[kept.category], origin(kept, journal)) for kept in masks]
-        picture = Sa1bPicture(
+        picture = Sa1bImage(
             index, f"{stem}.png", size, tuple(entry(kept, origin(kept, journal)) for kept in masks)
         )
         write_sa1b(journal.folder / "sa1b" / f"{stem}.json", picture)

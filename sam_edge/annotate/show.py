@@ -14,7 +14,7 @@ from sam_edge.annotate.dwells import between
 from sam_edge.annotate.kept import Kept
 from sam_edge.annotate.stages import Annotator
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.masks.clean import pieces_of
+from sam_edge.masks.clean import find_components
 
 TRAIL_NS = 600_000_000
 """How much of the gaze's way to and from a dwell is drawn."""
@@ -100,7 +100,7 @@ def drawn(mask: NDArray[np.bool_]) -> dict[str, Any]:
     tolerance_px = max(0.5, SMOOTH_SHARE * max(mask.shape))
     parts: list[str] = []
     corners = []
-    for piece in pieces_of(mask):
+    for piece in find_components(mask):
         corners.append(cv2.boundingRect(piece.outline))
         for ring in (piece.outline, *piece.holes):
             path = cv2.approxPolyDP(ring, tolerance_px, True).reshape(-1, 2) + 0.5

@@ -35,7 +35,7 @@ from sam_edge.annotate.film import Film
 from sam_edge.annotate.journal import Journal
 from sam_edge.annotate.kept import Kept
 from sam_edge.errors import InputError
-from sam_edge.everything import FAST, GeneratedMask, MaskGeneratorConfig, generate_masks, total_points
+from sam_edge.everything import FAST, GeneratedMask, MaskGeneratorConfig, count_points, generate_masks
 from sam_edge.gaze.events import Fixation
 from sam_edge.media.frames import Frame
 from sam_edge.media.write import write_png
@@ -299,7 +299,7 @@ class Annotator:
         if input_size is None and stage == Stage.AUTOMATIC:
             input_size = sharp_size(size)
         config = replace(config, size=input_size, min_region_px=least_px(size))
-        points = total_points(size, config)
+        points = count_points(size, config)
         asked = 0
 
         def advance(count: int) -> None:

@@ -39,7 +39,7 @@ from sam_edge.errors import InputError
 from sam_edge.media.overlay import draw_selection
 from sam_edge.media.progress import Progress
 from sam_edge.media.write import write_png
-from sam_edge.parsing import numbers_of, size_of
+from sam_edge.parsing import parse_numbers, parse_size
 from sam_edge.segmenter import Segmenter
 
 PX_PER_DEG = 15.0
@@ -112,7 +112,7 @@ def run(given: argparse.Namespace) -> int:
             dwells_of(source.gaze.samples, px_per_deg=px_per_deg),
             stages=stages,
             every=given.every,
-            size=size_of(given.size),
+            size=parse_size(given.size),
             provenance=provenance_of(model, given),
         )
         try:
@@ -278,10 +278,10 @@ def understood(line: str) -> Answer | None:
     letter, rest = line[:1], line[1:].strip()
     try:
         if letter in ("+", "-"):
-            x, y = numbers_of("point", rest, 2)
+            x, y = parse_numbers("point", rest, 2)
             return Point(x, y, letter == "+")
         if line[:2] == "b ":
-            x0, y0, x1, y1 = numbers_of("box", rest, 4)
+            x0, y0, x1, y1 = parse_numbers("box", rest, 4)
             return Box(x0, y0, x1, y1)
     except InputError:
         return None

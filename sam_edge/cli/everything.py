@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.cli.options import add_model, open_model, size_of
+from sam_edge.cli.options import add_model, open_model, parse_size
 from sam_edge.errors import InputError
 from sam_edge.everything import (
     FAST,
     STANDARD,
     GeneratedMask,
     MaskGeneratorConfig,
+    count_points,
     generate_masks,
-    total_points,
 )
-from sam_edge.everything.draw import draw_everything
-from sam_edge.masks.sa1b import Sa1bPicture, write_sa1b
+from sam_edge.everything.draw import draw_masks
+from sam_edge.masks.sa1b import Sa1bImage, write_sa1b
 from sam_edge.media.frames import open_frames
 from sam_edge.media.images import IMAGE_SUFFIXES, read_image
 from sam_edge.media.progress import Progress
@@ -113,7 +113,7 @@ def settings_of(given: argparse.Namespace, preset: MaskGeneratorConfig) -> MaskG
         "min_region_px",
     )
     asked = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
-    size = size_of(given.size)
+    size = parse_size(given.size)
     if size is not None:
         asked["size"] = size
     if given.every_point:
@@ -125,7 +125,7 @@ def picture(given: argparse.Namespace, model: Segmenter, settings: MaskGenerator
     """Find everything in one picture."""
     image = read_image(given.input)
     size = (image.shape[0], image.shape[1])
-    with Progress(total_points(size, settings), label="everything", unit="points", silent=given.quiet) as bar:
+    with Progress(count_points(size, settings), label="everything", unit="points", silent=given.quiet) as bar:
         found = generate_masks(model, image, config=settings, advance=bar.advance)
     write(given.out, given.input.stem, given.input.name, 0, image, found)
     if not given.quiet:
@@ -165,8 +165,8 @@ def write(
     """Write what was found in one picture, and draw it: as PNG, or by `show`."""
     masks = tuple(one.sa1b(index) for index, one in enumerate(found))
     size = (image.shape[0], image.shape[1])
-    write_sa1b(folder / f"{stem}.json", Sa1bPicture(number, name, size, masks))
-    drawn = draw_everything(image, found)
+    write_sa1b(folder / f"{stem}.json", Sa1bImage(number, name, size, masks))
+    drawn = draw_masks(image, found)
     if show is None:
         write_png(folder / f"{stem}.png", drawn)
     else:

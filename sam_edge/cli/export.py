@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sam_edge.bundle import Manifest
-from sam_edge.cli.options import precision_type, sizes_of
+from sam_edge.cli.options import parse_sizes, precision_type
 from sam_edge.errors import InputError, MissingExtraError
 from sam_edge.media.progress import Progress
 from sam_edge.precision import CALIBRATED, EXPORT_PRECISIONS
@@ -105,7 +105,7 @@ def run(given: argparse.Namespace) -> int:
         raise InputError(
             f"--calibration: {precision} is fitted on pictures; give a folder of 8 or more, best 32"
         )
-    sizes = sizes_of("--sizes", given.sizes)
+    sizes = parse_sizes("--sizes", given.sizes)
     export = exporter(given.target)
     from sam_edge.exporters.gate import LABELLED, SIZES, Gate
     from sam_edge.exporters.pictures import read_calibration

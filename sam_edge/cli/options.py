@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sam_edge.errors import InputError
-from sam_edge.parsing import numbers_of, size_of
+from sam_edge.parsing import parse_numbers, parse_size
 from sam_edge.precision import PRECISIONS, check_precision
 from sam_edge.segmenter import Segmenter, check_size, load
 
-__all__ = ["add_model", "numbers_of", "open_model", "precision_type", "size_of", "sizes_of"]
+__all__ = ["add_model", "open_model", "parse_numbers", "parse_size", "parse_sizes", "precision_type"]
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def open_model(given: argparse.Namespace) -> Segmenter:
     return load(given.model, runtime=given.runtime, threads=given.threads, precision=given.precision)
 
 
-def sizes_of(option: str, text: str | None) -> list[tuple[int, int]]:
+def parse_sizes(option: str, text: str | None) -> list[tuple[int, int]]:
     """Read WIDTHxHEIGHT,WIDTHxHEIGHT,... as (height, width); none where the option is left out.
 
     Raises:
@@ -58,7 +58,7 @@ def sizes_of(option: str, text: str | None) -> list[tuple[int, int]]:
     """
     sizes = []
     for word in text.split(",") if text is not None else ():
-        size = size_of(word, option)
+        size = parse_size(word, option)
         if size is not None:
             sizes.append(check_size(size))
     return sizes

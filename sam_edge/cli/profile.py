@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from sam_edge.cli.options import sizes_of
+from sam_edge.cli.options import parse_sizes
 from sam_edge.errors import InputError
 from sam_edge.media.atomic import replacing
 from sam_edge.media.progress import Progress
@@ -161,7 +161,7 @@ def run_budget(given: argparse.Namespace) -> int:
     advisor = Advisor(
         engines_of(given),
         given.budget_ms,
-        sizes=sizes_of("--sizes", given.sizes) or SIZES_TRIED,
+        sizes=parse_sizes("--sizes", given.sizes) or SIZES_TRIED,
         labelled=given.labelled or LABELLED,
         pictures=given.pictures,
         video=video,
@@ -212,7 +212,7 @@ def plan_of(given: argparse.Namespace) -> Plan:
     video, gaze = clip_of(given)
     return Plan(
         standard.engines,
-        sizes=tuple(sizes_of("--sizes", given.sizes)) or standard.sizes,
+        sizes=tuple(parse_sizes("--sizes", given.sizes)) or standard.sizes,
         prompts=tuple(listed("--prompts", given.prompts, int)) or standard.prompts,
         many=() if given.prompts else standard.many,
         rounds=standard.rounds if given.rounds is None else given.rounds,

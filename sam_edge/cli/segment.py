@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sam_edge.cli.options import add_model, numbers_of, open_model, size_of
+from sam_edge.cli.options import add_model, open_model, parse_numbers, parse_size
 from sam_edge.errors import InputError
 from sam_edge.masks import Masks
 from sam_edge.media.images import read_image
@@ -39,15 +39,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(given: argparse.Namespace) -> int:
     """Select, write what was asked for, and say what was found."""
     image = read_image(given.image)
-    points = [numbers_of("--point", text, 2) for text in given.point]
-    beside = [numbers_of("--not-point", text, 2) for text in given.not_point]
-    box = numbers_of("--box", given.box, 4) if given.box else None
+    points = [parse_numbers("--point", text, 2) for text in given.point]
+    beside = [parse_numbers("--not-point", text, 2) for text in given.not_point]
+    box = parse_numbers("--box", given.box, 4) if given.box else None
     if not points and box is None:
         raise InputError("prompt: nothing is prompted; give --point X,Y or --box X0,Y0,X1,Y1")
     labels = [1] * len(points) + [0] * len(beside)
     with open_model(given) as model:
         begun = time.perf_counter()
-        embedding = model.encode(image, size=size_of(given.size))
+        embedding = model.encode(image, size=parse_size(given.size))
         encoded = time.perf_counter()
         masks = model.decode(embedding, points=(points + beside) or None, labels=labels or None, boxes=box)
         decoded = time.perf_counter()

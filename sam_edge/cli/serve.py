@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 
-from sam_edge.cli.options import add_model, size_of
+from sam_edge.cli.options import add_model, parse_size
 
 TOKEN = "SAM_EDGE_TOKEN"
 """Environment variable that holds the token: unlike an argument, other users do not see it."""
@@ -69,7 +69,7 @@ def run(given: argparse.Namespace) -> int:
             token=token,
             origins=tuple(given.origin),
             limits=limits,
-            size=size_of(given.size),
+            size=parse_size(given.size),
             cert=given.cert,
             key=given.key,
         )

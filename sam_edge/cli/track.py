@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.cli.options import add_model, open_model, size_of
+from sam_edge.cli.options import add_model, open_model, parse_size
 from sam_edge.errors import InputError
 from sam_edge.gaze.recordings import Recording, read
 from sam_edge.gaze.samples import GazeSample
@@ -66,7 +66,7 @@ def run(given: argparse.Namespace) -> int:
     check_outputs(given)
     recording = read(given.gaze)
     px_per_deg = given.px_per_deg or recording.px_per_deg or PX_PER_DEG
-    size = size_of(given.size)
+    size = parse_size(given.size)
     options = {"px_per_deg": px_per_deg, "size": size}
     with ExitStack() as stack:
         model = stack.enter_context(open_model(given))

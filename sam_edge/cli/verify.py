@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sam_edge.bundle import Bundle, hash_file, open_bundle
-from sam_edge.cli.options import add_model, size_of
+from sam_edge.cli.options import add_model, parse_size
 from sam_edge.errors import BundleError, InputError
 from sam_edge.segmenter import DEFAULT_BUNDLE, Segmenter, load
 
@@ -72,7 +72,7 @@ def run(given: argparse.Namespace) -> int:
             else said(bundle)
         )
         return 0
-    size = size_of(given.size) or (manifest.sizes[0] if manifest.sizes else MEASURED_AT)
+    size = parse_size(given.size) or (manifest.sizes[0] if manifest.sizes else MEASURED_AT)
     found, missed, engine, reference = measure(given, bundle, size)
     figures: dict[str, Any] = {
         "engine": engine,

@@ -1,10 +1,10 @@
 """Everything mode: finds and masks all that is in a picture."""
 
 from sam_edge.everything.config import EXACT, FAST, PRESETS, STANDARD, MaskGeneratorConfig
-from sam_edge.everything.edges import edge_map
-from sam_edge.everything.generate import generate_masks, total_points
+from sam_edge.everything.edges import detect_edges
+from sam_edge.everything.generate import count_points, generate_masks
 from sam_edge.everything.generated_mask import GeneratedMask
-from sam_edge.everything.proposals import PROPOSALS, propose
+from sam_edge.everything.proposals import PROPOSALS, propose_objects
 from sam_edge.everything.sam_generator import SamAutomaticMaskGenerator
 
 __all__ = [
@@ -16,8 +16,8 @@ __all__ = [
     "GeneratedMask",
     "MaskGeneratorConfig",
     "SamAutomaticMaskGenerator",
-    "edge_map",
+    "count_points",
+    "detect_edges",
     "generate_masks",
-    "propose",
-    "total_points",
+    "propose_objects",
 ]

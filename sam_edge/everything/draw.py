@@ -18,7 +18,7 @@ GOLDEN = 0.61803398875
 """Step of the hue from mask to mask: neighbours in the list never look alike."""
 
 
-def draw_everything(image: NDArray[np.uint8], found: Sequence[GeneratedMask]) -> NDArray[np.uint8]:
+def draw_masks(image: NDArray[np.uint8], found: Sequence[GeneratedMask]) -> NDArray[np.uint8]:
     """Draw masks on a copy of a picture.
 
     Args:

@@ -24,7 +24,7 @@ FLAT = 1e-4
 """Curvature that does not make a ridge."""
 
 
-def edge_map(
+def detect_edges(
     model: Segmenter,
     image: NDArray[np.uint8],
     *,

@@ -219,7 +219,7 @@ def _cleaned(one: ExactMask, least_px: int) -> ExactMask:
     rows, columns = np.flatnonzero(clean.any(axis=1)), np.flatnonzero(clean.any(axis=0))
     box = (float(columns[0]), float(rows[0]), float(columns[-1]), float(rows[-1]))
     found = replace(
-        one.found, segmentation=Rle.of(clean), area=int(np.count_nonzero(clean)), bbox=_bbox_of(box)
+        one.found, segmentation=Rle.from_mask(clean), area=int(np.count_nonzero(clean)), bbox=_bbox_of(box)
     )
     return ExactMask(found, box, unchanged=False)
 

@@ -22,7 +22,7 @@ from sam_edge.everything.generated_mask import GeneratedMask, rle_of_part
 from sam_edge.everything.grid import Crop, crops_of, cut_off, grid_points
 from sam_edge.everything.patches import MULTIMASK, Patch, Pool, patch_of, scaled, shown_places
 from sam_edge.geometry import MASK_STRIDE, Placement, View
-from sam_edge.masks import box_areas, box_of, nms, without_holes, without_islands
+from sam_edge.masks import box_areas, fill_holes, mask_to_box, nms, remove_islands
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
 
 FIRST_BATCH = 16
@@ -46,7 +46,7 @@ def generate_masks(
         embedding: of the whole picture, if there is one already; it is then not encoded again. For the very masks of
             SAM's own generator (`MaskGeneratorConfig.exact`) it must come from `SamPredictor.embedding`.
         advance: called with the number of points that were done, asked or skipped, after every batch.
-            `total_points` tells how many there are.
+            `count_points` tells how many there are.
 
     Returns:
         The masks, those of the whole picture first, of each crop the best first; with crops, those of smaller ones
@@ -102,7 +102,7 @@ def check_embedding(embedding: Embedding | None, frame_size: tuple[int, int]) ->
         )
 
 
-def total_points(frame_size: tuple[int, int], config: MaskGeneratorConfig | None = None) -> int:
+def count_points(frame_size: tuple[int, int], config: MaskGeneratorConfig | None = None) -> int:
     """Return how many points the grids of a picture of (height, width) have together."""
     return sum(crop.points_per_side**2 for crop in crops_of(frame_size, config or STANDARD))
 
@@ -216,9 +216,9 @@ def _finished(
     part, (top, left) = scaled(patch, placement)
     cleaned = part
     if config.min_region_px > 0:
-        cleaned = without_holes(part, 0, least_px=config.min_region_px)
-        cleaned = without_islands(cleaned, 0, least_px=config.min_region_px)
-    x0, y0, x1, y1 = box_of(cleaned) or (0.0, 0.0, 0.0, 0.0)
+        cleaned = fill_holes(part, 0, least_px=config.min_region_px)
+        cleaned = remove_islands(cleaned, 0, least_px=config.min_region_px)
+    x0, y0, x1, y1 = mask_to_box(cleaned) or (0.0, 0.0, 0.0, 0.0)
     view = placement.view
     mask = GeneratedMask(
         segmentation=rle_of_part(cleaned, (top, left), frame_size),

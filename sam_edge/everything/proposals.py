@@ -25,7 +25,7 @@ IOUS = np.arange(0.5, 1.0, 0.05)
 """IoU above which a thing counts as found; recall is averaged over them, as COCO does."""
 
 
-def propose(
+def propose_objects(
     model: Segmenter,
     image: NDArray[np.uint8],
     *,

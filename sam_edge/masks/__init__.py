@@ -3,10 +3,10 @@
 `sam_edge.masks.coco` and `sam_edge.masks.sa1b` read and write whole files of annotations.
 """
 
-from sam_edge.masks.boxes import box_areas, box_iou, box_of, boxes_of, nms, suppress
-from sam_edge.masks.clean import without_holes, without_islands
+from sam_edge.masks.boxes import box_areas, box_iou, mask_to_box, masks_to_boxes, nms, suppress_overlaps
+from sam_edge.masks.clean import fill_holes, remove_islands
 from sam_edge.masks.overlap import iou, mask_iou
-from sam_edge.masks.polygons import mask_of_polygons, polygons_of
+from sam_edge.masks.polygons import mask_to_polygons, polygons_to_mask
 from sam_edge.masks.result import NEAR_BEST, Masks, best_first
 from sam_edge.masks.rle import Rle
 
@@ -17,14 +17,14 @@ __all__ = [
     "best_first",
     "box_areas",
     "box_iou",
-    "box_of",
-    "boxes_of",
+    "fill_holes",
     "iou",
     "mask_iou",
-    "mask_of_polygons",
+    "mask_to_box",
+    "mask_to_polygons",
+    "masks_to_boxes",
     "nms",
-    "polygons_of",
-    "suppress",
-    "without_holes",
-    "without_islands",
+    "polygons_to_mask",
+    "remove_islands",
+    "suppress_overlaps",
 ]

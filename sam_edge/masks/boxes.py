@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sam_edge.errors import InputError
 
 
-def box_of(mask: NDArray[np.bool_]) -> tuple[float, float, float, float] | None:
+def mask_to_box(mask: NDArray[np.bool_]) -> tuple[float, float, float, float] | None:
     """Return the smallest box (x0, y0, x1, y1) round a mask (H, W), frame pixels; None when it is empty."""
     rows, columns = np.asarray(mask.any(axis=1)), np.asarray(mask.any(axis=0))
     if not rows.any():
@@ -21,7 +21,7 @@ def box_of(mask: NDArray[np.bool_]) -> tuple[float, float, float, float] | None:
     return float(x0), float(y0), float(x1), float(y1)
 
 
-def boxes_of(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+def masks_to_boxes(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the smallest box round each of many masks (N, H, W): (N, 4), frame pixels; zeros for an empty mask.
 
     Raises:
@@ -85,7 +85,9 @@ def nms(boxes: ArrayLike, scores: ArrayLike, *, above: float = 0.7) -> NDArray[n
     return _best_of(values, lambda best, left: box_iou(given[best][None], given[left])[0], above)
 
 
-def suppress(overlap: NDArray[np.floating[Any]], scores: ArrayLike, *, above: float) -> NDArray[np.int64]:
+def suppress_overlaps(
+    overlap: NDArray[np.floating[Any]], scores: ArrayLike, *, above: float
+) -> NDArray[np.int64]:
     """Keep the best of things that say the same, by any measure of overlap: `mask_iou`, for example.
 
     Args:

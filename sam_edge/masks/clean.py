@@ -24,7 +24,7 @@ Outline = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Component:
     """Pixels of a mask that hang together."""
 
     outline: Outline
@@ -38,7 +38,7 @@ class Piece:
         return _pixels_within(self.outline) - sum(hole_area_px(hole) for hole in self.holes)
 
 
-def without_islands(
+def remove_islands(
     mask: NDArray[np.bool_], share: float = ISLAND_SHARE, *, least_px: float = 0.0
 ) -> NDArray[np.bool_]:
     """Drop small pieces of a mask. Pixels that touch at a corner are one piece; the largest piece always stays.
@@ -55,7 +55,7 @@ def without_islands(
         InputError: the mask is not bool (H, W), or an option is out of range.
     """
     _check(mask, share, least_px)
-    pieces = pieces_of(mask)
+    pieces = find_components(mask)
     if len(pieces) < 2:
         return mask
     areas_px = [piece.area_px for piece in pieces]
@@ -70,7 +70,7 @@ def without_islands(
     return cleaned
 
 
-def without_holes(
+def fill_holes(
     mask: NDArray[np.bool_], share: float = HOLE_SHARE, *, least_px: float = 0.0
 ) -> NDArray[np.bool_]:
     """Fill small holes of a mask, with whatever lies in them. What reaches the frame's border is no hole.
@@ -87,7 +87,7 @@ def without_holes(
         InputError: the mask is not bool (H, W), or an option is out of range.
     """
     _check(mask, share, least_px)
-    holes = [hole for piece in pieces_of(mask) for hole in piece.holes]
+    holes = [hole for piece in find_components(mask) for hole in piece.holes]
     if not holes:
         return mask
     bound_px = max(share * np.count_nonzero(mask), least_px)
@@ -100,7 +100,7 @@ def without_holes(
     return cleaned
 
 
-def pieces_of(mask: NDArray[np.bool_]) -> list[Piece]:
+def find_components(mask: NDArray[np.bool_]) -> list[Component]:
     """Return the pieces of a mask, bool (H, W): pixels that touch at a side or a corner belong together."""
     image = np.ascontiguousarray(mask).view(np.uint8)
     if not image.size:
@@ -115,7 +115,7 @@ def pieces_of(mask: NDArray[np.bool_]) -> list[Piece]:
         if parent >= 0:
             holes[parent].append(outline)
     return [
-        Piece(outline, tuple(holes[index]))
+        Component(outline, tuple(holes[index]))
         for index, (outline, parent) in enumerate(zip(outlines, parents, strict=True))
         if parent < 0
     ]

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
-from sam_edge.masks.boxes import box_of
+from sam_edge.masks.boxes import mask_to_box
 from sam_edge.masks.files import Entry, is_number, plain, plain_box, read_json, write_json
-from sam_edge.masks.polygons import mask_of_polygons, polygons_of
+from sam_edge.masks.polygons import mask_to_polygons, polygons_to_mask
 from sam_edge.masks.rle import Rle
 
 Polygons = tuple[tuple[float, ...], ...]
@@ -90,13 +90,13 @@ class CocoAnnotation:
         area_px = int(np.count_nonzero(mask))
         if as_polygons and area_px == 0:
             raise InputError("mask: empty; an empty mask has no polygons; write it as run lengths")
-        outlines = tuple(tuple(one.ravel().tolist()) for one in polygons_of(mask)) if as_polygons else ()
+        outlines = tuple(tuple(one.ravel().tolist()) for one in mask_to_polygons(mask)) if as_polygons else ()
         return cls(
             annotation_id=annotation_id,
             image_id=image_id,
             category_id=category_id,
-            segmentation=outlines if as_polygons else Rle.of(mask),
-            box=box_of(mask) or (0.0, 0.0, 0.0, 0.0),
+            segmentation=outlines if as_polygons else Rle.from_mask(mask),
+            box=mask_to_box(mask) or (0.0, 0.0, 0.0, 0.0),
             area_px=area_px,
             extra=dict(extra or {}),
         )
@@ -108,7 +108,7 @@ class CocoAnnotation:
             InputError: the run lengths are those of another size.
         """
         if not isinstance(self.segmentation, Rle):
-            return mask_of_polygons(self.segmentation, size)
+            return polygons_to_mask(self.segmentation, size)
         if self.segmentation.size != size:
             raise InputError(
                 f"annotation {self.annotation_id}: its mask is {self.segmentation.size}, the picture {size}"

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sam_edge.errors import InputError
-from sam_edge.masks.boxes import box_of
+from sam_edge.masks.boxes import mask_to_box
 from sam_edge.masks.rle import check_size
 
 STEPS = 5
@@ -30,7 +30,7 @@ LONGEST_STEPS = 50_000_000
 """Longest outline that is walked: a longer one would exhaust the memory."""
 
 
-def polygons_of(mask: NDArray[np.bool_], *, tolerance_px: float = 0.0) -> list[NDArray[np.float64]]:
+def mask_to_polygons(mask: NDArray[np.bool_], *, tolerance_px: float = 0.0) -> list[NDArray[np.float64]]:
     """Return the outlines of a mask.
 
     Args:
@@ -49,7 +49,7 @@ def polygons_of(mask: NDArray[np.bool_], *, tolerance_px: float = 0.0) -> list[N
         raise InputError(f"mask: {mask.dtype} {mask.shape}; accepted: bool (H, W)")
     if not 0 <= tolerance_px < np.inf:
         raise InputError(f"tolerance_px: {tolerance_px}; accepted: 0 or more pixels")
-    box = box_of(mask)
+    box = mask_to_box(mask)
     if box is None:
         return []
     x0, y0, x1, y1 = (int(side) for side in box)
@@ -73,7 +73,7 @@ def polygons_of(mask: NDArray[np.bool_], *, tolerance_px: float = 0.0) -> list[N
     return list(polygons.values())
 
 
-def mask_of_polygons(polygons: Sequence[ArrayLike], size: tuple[int, int]) -> NDArray[np.bool_]:
+def polygons_to_mask(polygons: Sequence[ArrayLike], size: tuple[int, int]) -> NDArray[np.bool_]:
     """Return the mask of an object's polygons, as `pycocotools` rasterises them.
 
     Args:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.masks.boxes import boxes_of
+from sam_edge.masks.boxes import masks_to_boxes
 
 NEAR_BEST = 0.1
 """Masks whose predicted IoU lies this close to the best one's are candidates for `best_first`."""
@@ -35,7 +35,7 @@ class Masks:
     def boxes(self) -> NDArray[np.float64]:
         """Box (x0, y0, x1, y1) of each mask in frame pixels: (K, 4) or (P, K, 4); zeros for an empty mask."""
         flat = self.masks.reshape(-1, *self.masks.shape[-2:])
-        return boxes_of(flat).reshape(*self.masks.shape[:-2], 4)
+        return masks_to_boxes(flat).reshape(*self.masks.shape[:-2], 4)
 
 
 def best_first(

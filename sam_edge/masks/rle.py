@@ -36,7 +36,7 @@ class Rle:
     """The compressed counts, as COCO and SA-1B write them."""
 
     @classmethod
-    def of(cls, mask: NDArray[np.bool_]) -> Rle:
+    def from_mask(cls, mask: NDArray[np.bool_]) -> Rle:
         """Encode a mask, bool (H, W).
 
         Raises:

@@ -55,7 +55,7 @@ class Sa1bMask:
 
 
 @dataclass(frozen=True, slots=True)
-class Sa1bPicture:
+class Sa1bImage:
     """One picture and its masks."""
 
     image_id: int
@@ -89,7 +89,7 @@ class Sa1bPicture:
                 raise InputError(f"{here}: area is {one.area_px}, its mask has {one.rle.area_px} pixels")
 
 
-def read_sa1b(path: str | Path) -> Sa1bPicture:
+def read_sa1b(path: str | Path) -> Sa1bImage:
     """Read a file of SA-1B.
 
     Raises:
@@ -97,7 +97,7 @@ def read_sa1b(path: str | Path) -> Sa1bPicture:
     """
     content = read_json(path)
     image = content.entry("image")
-    picture = Sa1bPicture(
+    picture = Sa1bImage(
         image_id=image.whole("image_id"),
         file_name=image.text("file_name"),
         size=image.size(),
@@ -108,7 +108,7 @@ def read_sa1b(path: str | Path) -> Sa1bPicture:
     return picture
 
 
-def write_sa1b(path: str | Path, picture: Sa1bPicture) -> None:
+def write_sa1b(path: str | Path, picture: Sa1bImage) -> None:
     """Write a file of SA-1B; nothing half-written ever stands under `path`.
 
     Raises:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sam_edge.errors import InputError
-from sam_edge.masks import box_of
+from sam_edge.masks import mask_to_box
 
 JUMP_SHARE = 0.03
 """Neighbouring pixels whose depths differ by more than this share of their depth are not one surface."""
@@ -39,7 +39,7 @@ def remove_flying_pixels(
         bool (H, W): the mask without pixels of unknown depth, within 2 pixels of a jump in depth, or on another
         surface.
     """
-    box = box_of(mask)
+    box = mask_to_box(mask)
     kept = np.zeros(mask.shape, np.bool_)
     if box is None:
         return kept

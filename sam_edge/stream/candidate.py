@@ -74,7 +74,7 @@ def cell_of(x_px: float, y_px: float, grid: tuple[int, ...], frame_size: tuple[i
 def on_grid(low: NDArray[np.float32], embedding: Embedding) -> Grid:
     """Lay low-resolution logits (4h, 4w) of an embedding over the motion grid, clipped to `CLIP`."""
     size = embedding.frame_size
-    return np.clip(embedding.placement.paste_on(low, size, grid_of(size)), -CLIP, CLIP)
+    return np.clip(embedding.placement.paste_on_grid(low, size, grid_of(size)), -CLIP, CLIP)
 
 
 def box_on_frame(soft: Grid, frame_size: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -68,7 +68,7 @@ def from_plain(kind: type[T], plain: object) -> T:
 
 def _plain_array(value: np.ndarray[Any, Any]) -> Any:
     if value.dtype == np.bool_ and value.ndim == 2 and value.size:
-        return Rle.of(value).to_json()
+        return Rle.from_mask(value).to_json()
     return {
         "dtype": value.dtype.str,
         "shape": list(value.shape),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sam_edge.masks import box_of
+from sam_edge.masks import mask_to_box
 from sam_edge.stream.closeup import Track
 from sam_edge.stream.motion import FrameMotion
 from sam_edge.stream.rest import NS_PER_MS
@@ -54,7 +54,7 @@ def shown(
     kept = tuple(
         Kept(thing.object_id, mask, box, thing.score)
         for thing, mask in zip(things, masks[1:], strict=True)
-        if mask is not None and (box := box_of(mask)) is not None
+        if mask is not None and (box := mask_to_box(mask)) is not None
     )
     look = verdict.look
     rests = look is not None and time_ns - look.time_ns <= BLINK_MS * NS_PER_MS
@@ -70,7 +70,7 @@ def shown(
         frame_time_ns=time_ns,
         state=verdict.state,
         mask=mask,
-        box=box_of(mask),
+        box=mask_to_box(mask),
         score=meant.score if track is None else track.score,
         object_id=meant.object_id,
         source="propagated" if not fresh else "reused" if reused else "encoded",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.masks import without_islands
+from sam_edge.masks import remove_islands
 from sam_edge.segmenter import Embedding
 from sam_edge.stream.candidate import Candidate, Grid, upsampled
 from sam_edge.stream.looking import Look
@@ -66,7 +66,7 @@ def shown_mask(
         mask = np.asarray(embedding.placement.paste(low, size) > 0)
     else:
         mask = upsampled(soft, size)
-    return without_islands(mask) if mask.any() else None
+    return remove_islands(mask) if mask.any() else None
 
 
 def thing_of(candidate: Candidate | None) -> Thing | None:

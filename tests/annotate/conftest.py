@@ -33,7 +33,7 @@ def make_found(x0: int, y0: int, x1: int, y1: int, *, size: tuple[int, int] = (3
     mask[y0:y1, x0:x1] = True
     box = (float(x0), float(y0), float(x1 - x0), float(y1 - y0))
     crop = (0.0, 0.0, float(size[1]), float(size[0]))
-    return GeneratedMask(Rle.of(mask), int(mask.sum()), box, 0.9, ((x0 + 1.0, y0 + 1.0),), 0.95, crop)
+    return GeneratedMask(Rle.from_mask(mask), int(mask.sum()), box, 0.9, ((x0 + 1.0, y0 + 1.0),), 0.95, crop)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from sam_edge.geometry import (
     MASK_STRIDE,
     Placement,
     View,
-    clipped,
+    clip_view,
     default_size,
 )
 
@@ -146,7 +146,7 @@ CASES = {
 def test_a_disc_comes_back_where_it_was(name: str, u: float, v: float) -> None:
     """Rendered, seen by a perfect decoder, and pasted: within a pixel of the frame (or of the input, if coarser)."""
     frame_size, view, size = CASES[name]
-    shown = clipped(view, frame_size)
+    shown = clip_view(view, frame_size)
     x, y = shown.x0 + u * shown.width, shown.y0 + v * shown.height
     radius = 0.2 * min(shown.width, shown.height)
     inside = disc(frame_size, x, y, radius)
@@ -175,7 +175,7 @@ def test_a_disc_in_the_middle_of_any_view_comes_back(
 ) -> None:
     height, width = frame_size
     view = View(*(part * side for part, side in zip((*corner, *extent), (width, height) * 2, strict=True)))  # type: ignore[arg-type]
-    shown = clipped(view, frame_size)
+    shown = clip_view(view, frame_size)
     placement = Placement(view, size)
     x, y = shown.x0 + shown.width / 2, shown.y0 + shown.height / 2
     radius = 0.3 * min(shown.width, shown.height)
@@ -188,14 +188,14 @@ def test_a_disc_in_the_middle_of_any_view_comes_back(
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_mask_that_is_lowered_and_pasted_is_the_same_mask(name: str) -> None:
-    """`lower` brings a frame's mask to logits in the places where `paste` takes them from."""
+    """`to_lowres` brings a frame's mask to logits in the places where `paste` takes them from."""
     frame_size, view, size = CASES[name]
-    shown = clipped(view, frame_size)
+    shown = clip_view(view, frame_size)
     x, y = shown.x0 + 0.45 * shown.width, shown.y0 + 0.55 * shown.height
     radius = 0.25 * min(shown.width, shown.height)
     mask = disc(frame_size, x, y, radius) > 0
     placement = Placement(view, size)
-    low = placement.lower(np.where(mask, 1.0, -1.0).astype(np.float32))
+    low = placement.to_lowres(np.where(mask, 1.0, -1.0).astype(np.float32))
     assert low.shape == (size[0] // MASK_STRIDE, size[1] // MASK_STRIDE)
     again = placement.paste(low, frame_size) > 0
     coarse = max(1.0, MASK_STRIDE / float(placement.scale.min()))
@@ -276,9 +276,9 @@ def test_clipping_keeps_what_is_on_the_frame(view: View, frame_size: tuple[int, 
     meets = view.x0 < width and view.y0 < height and view.x0 + view.width > 0 and view.y0 + view.height > 0
     if not meets:
         with pytest.raises(InputError, match=f"outside the frame.*{width}x{height}"):
-            clipped(view, frame_size)
+            clip_view(view, frame_size)
         return
-    part = clipped(view, frame_size)
+    part = clip_view(view, frame_size)
     assert part.x0 == max(view.x0, 0)
     assert part.y0 == max(view.y0, 0)
     assert part.x0 + part.width == min(view.x0 + view.width, width)

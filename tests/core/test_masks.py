@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from sam_edge.masks import NEAR_BEST, Masks, best_first, box_of, iou
+from sam_edge.masks import NEAR_BEST, Masks, best_first, iou, mask_to_box
 
 ALL = (0, 1, 2, 3)
 
@@ -71,14 +71,14 @@ class TestBoxes:
     def test_the_box_of_some_pixels(self) -> None:
         mask = np.zeros((20, 30), bool)
         mask[4, 7] = mask[9, 12] = True
-        assert box_of(mask) == (7.0, 4.0, 13.0, 10.0)
+        assert mask_to_box(mask) == (7.0, 4.0, 13.0, 10.0)
 
     def test_an_empty_mask_has_none(self) -> None:
-        assert box_of(np.zeros((5, 5), bool)) is None
+        assert mask_to_box(np.zeros((5, 5), bool)) is None
 
     @given(mask=arrays.arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
     def test_the_box_holds_every_pixel_and_none_could_be_smaller(self, mask: NDArray[np.bool_]) -> None:
-        box = box_of(mask)
+        box = mask_to_box(mask)
         if not mask.any():
             assert box is None
             return

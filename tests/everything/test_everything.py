@@ -16,17 +16,17 @@ from sam_edge.everything import (
     STANDARD,
     GeneratedMask,
     MaskGeneratorConfig,
-    edge_map,
+    count_points,
+    detect_edges,
     generate_masks,
-    total_points,
 )
-from sam_edge.everything.draw import draw_everything
+from sam_edge.everything.draw import draw_masks
 from sam_edge.everything.generate import stability
 from sam_edge.everything.generated_mask import rle_of_part
 from sam_edge.everything.grid import Crop, crops_of, grid_points
 from sam_edge.everything.patches import EACH_BYTES, Patch, Pool, patch_of, scaled
 from sam_edge.geometry import Placement, View
-from sam_edge.masks import Rle, box_of, iou
+from sam_edge.masks import Rle, iou, mask_to_box
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Segmenter
 
@@ -112,12 +112,12 @@ class TestGrid:
         assert boxes == set(wanted)
         assert [one.points_per_side for one in (crops[0], crops[1], crops[5])] == [32, 16, 8]
         assert (
-            total_points(size, MaskGeneratorConfig(crop_layers=2, crop_points_divisor=2))
+            count_points(size, MaskGeneratorConfig(crop_layers=2, crop_points_divisor=2))
             == 32**2 + 4 * 16**2 + 16 * 8**2
         )
 
     def test_left_out_settings_are_the_standard_ones_sam_s_grid_and_four_crops(self) -> None:
-        assert total_points((480, 640)) == total_points((480, 640), STANDARD) == 32**2 + 4 * 16**2
+        assert count_points((480, 640)) == count_points((480, 640), STANDARD) == 32**2 + 4 * 16**2
 
     def test_a_tiny_picture_still_has_crops_inside_it(self) -> None:
         for crop in crops_of((1, 1), MaskGeneratorConfig(crop_layers=3)):
@@ -145,7 +145,7 @@ class TestPatches:
             found[top : top + part.shape[0], left : left + part.shape[1]] = part
             wanted = placement.paste(low, frame_size) > 0
             assert iou(found, wanted) > 0.999
-            assert rle_of_part(part, (top, left), frame_size) == Rle.of(found)
+            assert rle_of_part(part, (top, left), frame_size) == Rle.from_mask(found)
 
     def test_an_empty_mask_is_no_patch(self) -> None:
         placement = Placement(View(0, 0, 64, 64), (64, 64))
@@ -155,11 +155,13 @@ class TestPatches:
     def test_a_part_that_is_the_whole_frame_and_one_that_is_a_pixel(self) -> None:
         for size in ((1, 1), (5, 3), (7, 1)):
             full = np.ones(size, np.bool_)
-            assert rle_of_part(full, (0, 0), size) == Rle.of(full)
+            assert rle_of_part(full, (0, 0), size) == Rle.from_mask(full)
         single = np.zeros((4, 6), np.bool_)
         single[2, 3] = True
-        assert rle_of_part(single[2:3, 3:4], (2, 3), (4, 6)) == Rle.of(single)
-        assert rle_of_part(np.zeros((2, 2), np.bool_), (1, 1), (4, 6)) == Rle.of(np.zeros((4, 6), np.bool_))
+        assert rle_of_part(single[2:3, 3:4], (2, 3), (4, 6)) == Rle.from_mask(single)
+        assert rle_of_part(np.zeros((2, 2), np.bool_), (1, 1), (4, 6)) == Rle.from_mask(
+            np.zeros((4, 6), np.bool_)
+        )
 
     def test_the_pool_holds_no_more_than_its_room(self) -> None:
         pool = Pool(0.7, room_bytes=10_000)
@@ -208,7 +210,7 @@ class TestFinding:
         generate_masks(
             Segmenter(Blobs([(80.0, 80.0, 60.0)])), picture(200, 300), config=config, advance=done.append
         )
-        assert sum(done) == total_points((200, 300), config) == 5 * 81
+        assert sum(done) == count_points((200, 300), config) == 5 * 81
 
     def test_thresholds_keep_what_exceeds_them(self) -> None:
         model = Segmenter(Fake())  # scores .8, .9, .85
@@ -255,7 +257,7 @@ class TestFinding:
         assert not raw.mask()[224, 224]
         assert not clean.mask()[12, 12]
         assert clean.mask()[224, 224]
-        assert clean.box == box_of(clean.mask())
+        assert clean.box == mask_to_box(clean.mask())
         assert clean.area == np.count_nonzero(clean.mask())
 
     def test_of_things_in_like_crops_the_first_columns_stays(self) -> None:
@@ -294,7 +296,7 @@ class TestFinding:
             model.encode(picture(448, 300), size=(448, 448)),
             model.encode(image, size=(448, 448), view=View(0, 0, 200, 200)),
         ):
-            for call in (generate_masks, edge_map):
+            for call in (generate_masks, detect_edges):
                 with pytest.raises(InputError, match="embedding"):
                     call(model, image, embedding=other)
 
@@ -346,11 +348,11 @@ class TestRecords:
 
     def test_the_picture_shows_it(self, found: GeneratedMask) -> None:
         image = np.full((300, 300, 3), 90, np.uint8)
-        drawn = draw_everything(image, [found])
+        drawn = draw_masks(image, [found])
         assert (drawn[found.mask()] != 90).any(axis=-1).all()
         assert (drawn[0] == 90).all()
         with pytest.raises(InputError, match="found"):
-            draw_everything(image[:100], [found])
+            draw_masks(image[:100], [found])
 
 
 class TestBadInput:
@@ -434,4 +436,4 @@ def test_a_real_picture_gives_many_masks(clip_frame: NDArray[np.uint8]) -> None:
     for one in found:
         assert one.segmentation.size == clip_frame.shape[:2]
         assert one.predicted_iou > FAST.predicted_iou
-        assert one.box == box_of(one.mask())
+        assert one.box == mask_to_box(one.mask())

@@ -14,7 +14,7 @@ from sam_edge.errors import InputError
 from sam_edge.everything import MaskGeneratorConfig, SamAutomaticMaskGenerator, generate_masks
 from sam_edge.everything.exact import scaled_mask, without_small_regions
 from sam_edge.geometry import Placement, View
-from sam_edge.masks import Rle, box_of, mask_iou
+from sam_edge.masks import Rle, mask_iou, mask_to_box
 from sam_edge.media.images import read_image
 from sam_edge.predictor import SamPredictor
 from sam_edge.runtimes.fake import Fake
@@ -152,7 +152,7 @@ def test_the_generator_gives_each_form_of_mask() -> None:
         mask = mask if mode == "binary_mask" else Rle.from_json(mask).mask()
         wanted = mask if wanted is None else wanted
         np.testing.assert_array_equal(mask, wanted)
-        x0, y0, x1, y1 = box_of(mask) or (0, 0, 0, 0)
+        x0, y0, x1, y1 = mask_to_box(mask) or (0, 0, 0, 0)
         assert first["bbox"] == [x0, y0, x1 - x0 - 1, y1 - y0 - 1]
     with pytest.raises(InputError, match="output_mode"):
         SamAutomaticMaskGenerator(Segmenter(Fake()), output_mode="png")

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 import sam_edge
 from sam_edge.errors import InputError
-from sam_edge.everything import FAST, edge_map, generate_masks, propose
+from sam_edge.everything import FAST, detect_edges, generate_masks, propose_objects
 from sam_edge.everything.edges import EDGES, thinned
 from sam_edge.everything.proposals import average_recall
-from sam_edge.instances import detections_of, masks_of_boxes, with_masks
+from sam_edge.instances import add_masks, segment_boxes, to_detections
 from sam_edge.masks import iou
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Segmenter
@@ -24,12 +24,12 @@ GREY = np.full((300, 400, 3), 90, np.uint8)
 
 class TestProposals:
     def test_the_likeliest_come_first_and_no_more_than_asked_for(self) -> None:
-        found = propose(Segmenter(Fake()), GREY, limit=20)
+        found = propose_objects(Segmenter(Fake()), GREY, limit=20)
         ranks = [one.predicted_iou + one.stability_score for one in found]
         assert len(found) == 20
         assert ranks == sorted(ranks, reverse=True)
         with pytest.raises(InputError, match="limit"):
-            propose(Segmenter(Fake()), GREY, limit=0)
+            propose_objects(Segmenter(Fake()), GREY, limit=0)
 
     def test_recall_averages_over_cocos_ious(self) -> None:
         overlap = np.array([[0.2, 0.77], [0.96, 0.1], [0.3, 0.4]])
@@ -51,11 +51,11 @@ class TestEdges:
 
         image = np.zeros((448, 448, 3), np.uint8)
         config = replace(EDGES, size=(448, 448), points_per_side=2)
-        thick = edge_map(Segmenter(Disc()), image, config=config, thin=False)
-        thin = edge_map(Segmenter(Disc()), image, config=config)
+        thick = detect_edges(Segmenter(Disc()), image, config=config, thin=False)
+        thin = detect_edges(Segmenter(Disc()), image, config=config)
         assert thick.shape == (448, 448)
         assert thick.max() == thin.max() == pytest.approx(1)
-        smaller = edge_map(Segmenter(Disc()), image[::2, ::2], config=config)
+        smaller = detect_edges(Segmenter(Disc()), image[::2, ::2], config=config)
         assert smaller.max() == pytest.approx(1)
         rows, columns = np.indices((448, 448)) + 0.5
         off_px = np.abs(np.hypot(columns - 224, rows - 224) - 100)
@@ -70,7 +70,7 @@ class TestEdges:
                 logits, scores = super().decode(*given)  # type: ignore[arg-type]
                 return np.full_like(logits, -9), scores
 
-        assert not edge_map(Segmenter(Blind()), GREY).any()
+        assert not detect_edges(Segmenter(Blind()), GREY).any()
 
     def test_a_ridge_is_thinned_to_its_crest(self) -> None:
         across = np.exp(-0.5 * ((np.arange(41) - 20) / 3) ** 2).astype(np.float32)
@@ -84,7 +84,7 @@ class TestEdges:
 class TestBoxes:
     def test_each_box_has_its_mask(self) -> None:
         boxes = np.array([[10, 20, 110, 120], [200, 100, 390, 290], [-50, -50, 60, 60], [500, 0, 600, 50]])
-        made = masks_of_boxes(Segmenter(Fake()), GREY, boxes)
+        made = segment_boxes(Segmenter(Fake()), GREY, boxes)
         assert made.masks.shape == (4, 300, 400)
         for mask, (x0, y0, x1, y1) in zip(made.masks[:3], np.clip(boxes[:3], 0, None), strict=True):
             wanted = np.zeros((300, 400), np.bool_)
@@ -103,30 +103,30 @@ class TestBoxes:
 
         runtime = Counting()
         boxes = [[x, 10, x + 50, 90] for x in range(100)]
-        assert masks_of_boxes(Segmenter(runtime), GREY[:100, :200], boxes).masks.shape == (100, 100, 200)
+        assert segment_boxes(Segmenter(runtime), GREY[:100, :200], boxes).masks.shape == (100, 100, 200)
         assert runtime.calls == 4
         assert runtime.encoded == 1
 
     def test_no_box_needs_no_model(self) -> None:
         runtime = Fake()
-        assert masks_of_boxes(Segmenter(runtime), GREY, []).masks.shape == (0, 300, 400)
+        assert segment_boxes(Segmenter(runtime), GREY, []).masks.shape == (0, 300, 400)
         assert runtime.encoded == 0
 
     def test_an_embedding_of_another_frame(self) -> None:
         model = Segmenter(Fake())
         other = model.encode(GREY[:200], size=(448, 448))
         with pytest.raises(InputError, match="embedding"):
-            masks_of_boxes(model, GREY, [[10, 20, 110, 120]], embedding=other)
+            segment_boxes(model, GREY, [[10, 20, 110, 120]], embedding=other)
 
     def test_bad_boxes(self) -> None:
         for boxes in ([[1, 2, 3]], [[np.nan, 0, 1, 1]], "boxes"):
             with pytest.raises(InputError, match="boxes"):
-                masks_of_boxes(Segmenter(Fake()), GREY, boxes)  # type: ignore[arg-type]
+                segment_boxes(Segmenter(Fake()), GREY, boxes)  # type: ignore[arg-type]
 
     def test_the_real_model_masks_the_rabbit(self, clip_frame: NDArray[np.uint8]) -> None:
         with sam_edge.load(runtime="onnxruntime", threads=1) as model:
             box = [0, 0, clip_frame.shape[1] / 2, clip_frame.shape[0]]
-            made = masks_of_boxes(model, clip_frame, [box, box], size=(224, 224))
+            made = segment_boxes(model, clip_frame, [box, box], size=(224, 224))
             single = model.segment(clip_frame, boxes=box, size=(224, 224), multimask=False)
         assert iou(made.masks[0], single.best) > 0.98
         assert np.array_equal(made.masks[0], made.masks[1])
@@ -148,12 +148,12 @@ class TestDetections:
     def test_masks_are_added_to_a_copy(self) -> None:
         given = Detections(np.array([[10, 20, 110, 120]], np.float32), [7])
         before = copy.deepcopy(given)
-        made = with_masks(Segmenter(Fake()), GREY, given)
+        made = add_masks(Segmenter(Fake()), GREY, given)
         assert made.mask.shape == (1, 300, 400)
         assert made.class_id == [7]
         assert given.mask is before.mask is None
         with pytest.raises(InputError, match="detections"):
-            with_masks(Segmenter(Fake()), GREY, [1, 2])
+            add_masks(Segmenter(Fake()), GREY, [1, 2])
 
     def test_with_the_library_itself(self) -> None:
         supervision = pytest.importorskip(
@@ -162,11 +162,11 @@ class TestDetections:
         given = supervision.Detections(
             xyxy=np.array([[10, 20, 110, 120]], np.float32), class_id=np.array([3])
         )
-        made = with_masks(Segmenter(Fake()), GREY, given)
+        made = add_masks(Segmenter(Fake()), GREY, given)
         assert made.mask.shape == (1, 300, 400)
         assert abs(float(made.area[0]) - 10_000) < 500
         found = generate_masks(Segmenter(Fake()), GREY, config=FAST)
-        listed = detections_of(found)
+        listed = to_detections(found)
         assert len(listed) == len(found)
         assert listed.area.tolist() == [one.area for one in found]
-        assert len(detections_of([])) == 0
+        assert len(to_detections([])) == 0

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sam_edge.errors import InputError
-from sam_edge.masks import without_holes, without_islands
-from sam_edge.masks.clean import hole_area_px, pieces_of
+from sam_edge.masks import fill_holes, remove_islands
+from sam_edge.masks.clean import find_components, hole_area_px
 
 MASKS = arrays.arrays(bool, (12, 13))
 CORNERS = np.ones((3, 3))
@@ -25,13 +25,13 @@ def test_islands_are_the_small_pieces(mask: NDArray[np.bool_]) -> None:
     labels, count = ndimage.label(mask, CORNERS)
     areas = ndimage.sum_labels(mask, labels, range(1, count + 1))
     keep = [number + 1 for number, area in enumerate(areas) if area >= 0.3 * areas.max()]
-    np.testing.assert_array_equal(without_islands(mask, 0.3), np.isin(labels, keep))
+    np.testing.assert_array_equal(remove_islands(mask, 0.3), np.isin(labels, keep))
 
 
 @given(mask=MASKS)
 def test_pieces_and_holes_are_counted_to_the_pixel(mask: NDArray[np.bool_]) -> None:
     labels, count = ndimage.label(mask, CORNERS)
-    pieces = pieces_of(mask)
+    pieces = find_components(mask)
     areas = ndimage.sum_labels(mask, labels, range(1, count + 1))
     assert sorted(piece.area_px for piece in pieces) == sorted(areas)
     for piece in pieces:
@@ -45,13 +45,13 @@ def test_large_pieces_are_counted_to_the_pixel() -> None:
     canvas = np.zeros((1080, 1920), np.uint8)
     cv2.ellipse(canvas, (900, 500), (800, 450), 20, 0, 360, 1, -1)
     cv2.circle(canvas, (900, 500), 303, 0, -1)
-    (piece,) = pieces_of(canvas > 0)
+    (piece,) = find_components(canvas > 0)
     assert piece.area_px == np.count_nonzero(canvas)
 
 
 @given(mask=MASKS)
 def test_every_hole_is_filled_when_asked(mask: NDArray[np.bool_]) -> None:
-    np.testing.assert_array_equal(without_holes(mask, least_px=200), ndimage.binary_fill_holes(mask))
+    np.testing.assert_array_equal(fill_holes(mask, least_px=200), ndimage.binary_fill_holes(mask))
 
 
 def test_large_holes_stay() -> None:
@@ -59,22 +59,22 @@ def test_large_holes_stay() -> None:
     mask[5:35, 5:35] = True
     mask[10:20, 10:20] = False
     mask[25, 25] = False
-    filled = without_holes(mask)
+    filled = fill_holes(mask)
     assert filled[25, 25]
     assert not filled[15, 15]
     assert np.count_nonzero(filled) == np.count_nonzero(mask) + 1
-    assert without_holes(mask, least_px=101)[15, 15]
+    assert fill_holes(mask, least_px=101)[15, 15]
 
 
 def test_the_largest_piece_stays_however_small() -> None:
     mask = np.zeros((9, 9), bool)
     mask[1:3, 1:3] = mask[7, 7] = True
-    kept = without_islands(mask, least_px=50)
+    kept = remove_islands(mask, least_px=50)
     assert kept.sum() == 4
     assert kept[1:3, 1:3].all()
 
 
-@pytest.mark.parametrize("clean", [without_islands, without_holes])
+@pytest.mark.parametrize("clean", [remove_islands, fill_holes])
 def test_a_clean_mask_is_returned_as_it_is(clean: Any) -> None:
     mask = np.zeros((9, 9), bool)
     assert clean(mask) is mask
@@ -82,7 +82,7 @@ def test_a_clean_mask_is_returned_as_it_is(clean: Any) -> None:
     assert clean(mask) is mask
 
 
-@pytest.mark.parametrize("clean", [without_islands, without_holes])
+@pytest.mark.parametrize("clean", [remove_islands, fill_holes])
 @pytest.mark.parametrize(
     ("mask", "options", "said"),
     [

@@ -12,7 +12,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from sam_edge.errors import InputError, MediaError
-from sam_edge.masks import Rle, box_of
+from sam_edge.masks import Rle, mask_to_box
 from sam_edge.masks.coco import (
     CocoAnnotation,
     CocoCategory,
@@ -21,7 +21,7 @@ from sam_edge.masks.coco import (
     read_coco,
     write_coco,
 )
-from sam_edge.masks.sa1b import Sa1bMask, Sa1bPicture, read_sa1b, write_sa1b
+from sam_edge.masks.sa1b import Sa1bImage, Sa1bMask, read_sa1b, write_sa1b
 
 # pycocotools 2.0.11 was made for numpy 1, whose way to an array numpy 2 still takes, and warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -63,7 +63,7 @@ def test_coco_comes_back_equal_and_keeps_what_it_does_not_know(tmp_path: Path) -
     assert again == dataset()
     for annotation, mask in zip(again.annotations, MASKS, strict=True):
         np.testing.assert_array_equal(annotation.mask(SIZE), mask)
-        assert annotation.box == box_of(mask)
+        assert annotation.box == mask_to_box(mask)
         assert annotation.area_px == mask.sum()
     assert [entry.name for entry in path.parent.iterdir()] == ["instances.json"]
 
@@ -164,12 +164,12 @@ def test_an_empty_mask_is_run_lengths() -> None:
         made.mask((10, 10))
 
 
-def picture() -> Sa1bPicture:
+def picture() -> Sa1bImage:
     masks = tuple(
         Sa1bMask(
             mask_id=number,
-            rle=Rle.of(mask),
-            box=box_of(mask) or (0, 0, 0, 0),
+            rle=Rle.from_mask(mask),
+            box=mask_to_box(mask) or (0, 0, 0, 0),
             area_px=int(mask.sum()),
             predicted_iou=0.93,
             stability_score=0.97,
@@ -179,7 +179,7 @@ def picture() -> Sa1bPicture:
         )
         for number, mask in enumerate(MASKS)
     )
-    return Sa1bPicture(5, "sa_5.jpg", SIZE, masks, {"split": "train"})
+    return Sa1bImage(5, "sa_5.jpg", SIZE, masks, {"split": "train"})
 
 
 def test_sa1b_comes_back_equal(tmp_path: Path) -> None:

@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 from pycocotools import mask as pycoco
 
 from sam_edge.errors import InputError
-from sam_edge.masks import box_areas, box_iou, box_of, boxes_of, iou, mask_iou, nms, overlap, suppress
+from sam_edge.masks import (
+    box_areas,
+    box_iou,
+    iou,
+    mask_iou,
+    mask_to_box,
+    masks_to_boxes,
+    nms,
+    overlap,
+    suppress_overlaps,
+)
 
 STACKS = arrays.arrays(bool, st.tuples(st.integers(0, 5), st.just(5), st.just(7)))
 BOXES = arrays.arrays(
@@ -23,7 +33,7 @@ BOXES = arrays.arrays(
 
 @given(masks=STACKS)
 def test_boxes_of_many_are_those_of_each(masks: NDArray[np.bool_]) -> None:
-    assert boxes_of(masks).tolist() == [list(box_of(mask) or (0, 0, 0, 0)) for mask in masks]
+    assert masks_to_boxes(masks).tolist() == [list(mask_to_box(mask) or (0, 0, 0, 0)) for mask in masks]
 
 
 @given(first=STACKS, second=STACKS)
@@ -71,7 +81,7 @@ def test_suppression_keeps_the_best_of_what_says_the_same(
     for gone in set(range(len(boxes))) - set(kept.tolist()):
         better = [one for one in kept if scores[one] >= scores[gone]]
         assert overlaps[gone, better].max() > above
-    assert suppress(box_iou(boxes, boxes), scores, above=above).tolist() == kept.tolist()
+    assert suppress_overlaps(box_iou(boxes, boxes), scores, above=above).tolist() == kept.tolist()
 
 
 def test_nothing_is_suppressed_of_nothing() -> None:
@@ -88,10 +98,10 @@ def test_nothing_is_suppressed_of_nothing() -> None:
         (lambda: nms([[0, 0, 1]], [1]), r"\(N, 4\)"),
         (lambda: box_iou([["a"] * 4], []), "not boxes"),
         (lambda: box_areas([[0, 0, 1, np.inf]]), "infinity"),
-        (lambda: suppress(np.zeros((2, 3)), [1, 2], above=0.5), r"\(N, N\)"),
+        (lambda: suppress_overlaps(np.zeros((2, 3)), [1, 2], above=0.5), r"\(N, N\)"),
         (lambda: mask_iou(np.zeros((2, 3), bool)), r"\(N, H, W\)"),
         (lambda: mask_iou(np.zeros((1, 2, 3), bool), np.zeros((1, 3, 2), bool)), "one height and width"),
-        (lambda: boxes_of(np.zeros((2, 3), bool)), r"mask\[None\]"),
+        (lambda: masks_to_boxes(np.zeros((2, 3), bool)), r"mask\[None\]"),
     ],
 )
 def test_what_does_not_fit_is_refused(call: Any, said: str) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as pycoco
 
 from sam_edge.errors import InputError
-from sam_edge.masks import iou, mask_of_polygons, polygons_of
+from sam_edge.masks import iou, mask_to_polygons, polygons_to_mask
 
 # pycocotools 2.0.11 was made for numpy 1, whose way to an array numpy 2 still takes, and warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -29,8 +29,8 @@ def theirs(polygons: list[list[float]], size: tuple[int, int]) -> NDArray[np.boo
 
 @given(mask=arrays.arrays(bool, SIZES))
 def test_a_mask_comes_back_from_its_polygons(mask: NDArray[np.bool_]) -> None:
-    polygons = polygons_of(mask)
-    np.testing.assert_array_equal(mask_of_polygons(polygons, mask.shape), mask)
+    polygons = mask_to_polygons(mask)
+    np.testing.assert_array_equal(polygons_to_mask(polygons, mask.shape), mask)
     assert bool(polygons) == bool(mask.any())
     if polygons:
         np.testing.assert_array_equal(theirs([one.ravel().tolist() for one in polygons], mask.shape), mask)
@@ -45,13 +45,13 @@ OUTLINES = st.lists(COORDINATES, min_size=6, max_size=16).filter(lambda values: 
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
 )
 def test_rasterises_as_pycocotools(polygons: list[list[float]], size: tuple[int, int]) -> None:
-    np.testing.assert_array_equal(mask_of_polygons(polygons, size), theirs(polygons, size))
+    np.testing.assert_array_equal(polygons_to_mask(polygons, size), theirs(polygons, size))
 
 
 def test_the_outline_of_a_square_is_its_four_corners() -> None:
     mask = np.zeros((10, 12), bool)
     mask[2:5, 3:9] = True
-    (square,) = polygons_of(mask)
+    (square,) = mask_to_polygons(mask)
     assert {tuple(corner) for corner in square} == {(3, 2), (9, 2), (9, 5), (3, 5)}
 
 
@@ -59,16 +59,16 @@ def test_a_ring_is_one_polygon_with_a_slit() -> None:
     mask = np.zeros((40, 40), np.uint8)
     cv2.circle(mask, (20, 20), 15, 1, 5)
     ring = mask > 0
-    polygons = polygons_of(ring)
+    polygons = mask_to_polygons(ring)
     assert len(polygons) == 1
-    np.testing.assert_array_equal(mask_of_polygons(polygons, ring.shape), ring)
+    np.testing.assert_array_equal(polygons_to_mask(polygons, ring.shape), ring)
 
 
 def test_a_tolerance_saves_vertices_and_keeps_the_shape() -> None:
     disc = cv2.circle(np.zeros((200, 240), np.uint8), (120, 100), 70, 1, -1) > 0
-    exact, coarse = polygons_of(disc)[0], polygons_of(disc, tolerance_px=1.0)[0]
+    exact, coarse = mask_to_polygons(disc)[0], mask_to_polygons(disc, tolerance_px=1.0)[0]
     assert len(coarse) < len(exact) / 4
-    assert iou(mask_of_polygons([coarse], disc.shape), disc) > 0.97
+    assert iou(polygons_to_mask([coarse], disc.shape), disc) > 0.97
 
 
 @pytest.mark.parametrize(
@@ -85,11 +85,11 @@ def test_a_tolerance_saves_vertices_and_keeps_the_shape() -> None:
 )
 def test_what_is_no_polygon_is_refused(polygon: Any, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        mask_of_polygons([polygon], (10, 10))
+        polygons_to_mask([polygon], (10, 10))
 
 
 def test_what_is_no_mask_is_refused() -> None:
     with pytest.raises(InputError, match="bool"):
-        polygons_of(np.zeros((3, 4), np.uint8))
+        mask_to_polygons(np.zeros((3, 4), np.uint8))
     with pytest.raises(InputError, match="tolerance_px"):
-        polygons_of(np.zeros((3, 4), bool), tolerance_px=-1)
+        mask_to_polygons(np.zeros((3, 4), bool), tolerance_px=-1)

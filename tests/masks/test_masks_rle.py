@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as pycoco
 
 from sam_edge.errors import InputError
-from sam_edge.masks import Rle, box_of
+from sam_edge.masks import Rle, mask_to_box
 from sam_edge.masks.rle import MAX_PIXELS, compress, counts_of, decompress
 
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
@@ -27,7 +27,7 @@ def theirs(mask: NDArray[np.bool_]) -> str:
 
 @given(mask=MASKS)
 def test_the_text_is_that_of_pycocotools(mask: NDArray[np.bool_]) -> None:
-    made = Rle.of(mask)
+    made = Rle.from_mask(mask)
     assert made.text == theirs(mask)
     np.testing.assert_array_equal(made.mask(), mask)
 
@@ -41,7 +41,7 @@ def test_full_frames_of_every_density(density: float, seed: int, size: tuple[int
     y, x = generator.integers(0, size[0] - 60), generator.integers(0, size[1] - 80)
     mask[y : y + 60, x : x + 80] = patch
     for one in (mask, ~mask):
-        made = Rle.of(one)
+        made = Rle.from_mask(one)
         assert made.text == theirs(one)
         np.testing.assert_array_equal(made.mask(), one)
 
@@ -57,10 +57,10 @@ def test_uncompressed_counts_are_those_of_coco(mask: NDArray[np.bool_]) -> None:
 
 @given(mask=MASKS)
 def test_area_and_box_are_read_off_the_runs(mask: NDArray[np.bool_]) -> None:
-    made = Rle.of(mask)
+    made = Rle.from_mask(mask)
     their = {"size": list(mask.shape), "counts": made.text}
     assert made.area_px == pycoco.area(their) == np.count_nonzero(mask)
-    assert made.box == box_of(mask)
+    assert made.box == mask_to_box(mask)
 
 
 @given(counts=st.lists(st.integers(0, 2**27), min_size=1, max_size=60))
@@ -74,7 +74,7 @@ def test_known_texts() -> None:
     mask = np.zeros((3, 2), bool)
     mask[0, 0] = True
     assert counts_of(mask).tolist() == [0, 1, 5]
-    assert Rle.of(mask).text == "015"
+    assert Rle.from_mask(mask).text == "015"
     assert counts_of(mask[::-1, ::-1]).tolist() == [5, 1]
     assert counts_of(np.ones((3, 2), bool)).tolist() == [0, 6]
     assert counts_of(np.zeros((3, 2), bool)).tolist() == [6]
@@ -82,7 +82,7 @@ def test_known_texts() -> None:
 
 def test_json_comes_back_equal() -> None:
     mask = np.eye(5, 7, dtype=bool)
-    made = Rle.of(mask)
+    made = Rle.from_mask(mask)
     assert Rle.from_json(made.to_json()) == made
     assert hash(Rle.from_json(made.to_json())) == hash(made)
     assert Rle.from_json({"size": [5, 7], "counts": counts_of(mask).tolist()}) == made
@@ -156,4 +156,4 @@ def test_a_damaged_text_is_refused_or_means_what_pycocotools_reads(
 )
 def test_what_is_no_mask_is_refused(mask: NDArray[Any]) -> None:
     with pytest.raises(InputError):
-        Rle.of(mask)
+        Rle.from_mask(mask)

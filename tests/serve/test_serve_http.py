@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sam_edge.masks import Rle, mask_of_polygons
+from sam_edge.masks import Rle, polygons_to_mask
 from sam_edge.media.png import encode_png
 from sam_edge.serve.http import openapi
 from sam_edge.serve.models.engines import Engines
@@ -123,7 +123,7 @@ def test_masks_are_written_as_asked(server: Server, ask: Ask, jpeg: bytes) -> No
     image = cv2.imdecode(np.frombuffer(base64.b64decode(png), np.uint8), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(np.asarray(image) > 0, truth)
     outline = segmented(server, ask, jpeg, "box=40,50,200,150&multimask=false&masks=polygons")["masks"][0]
-    assert (mask_of_polygons(outline["polygons"], (240, 320)) == truth).mean() > 0.99
+    assert (polygons_to_mask(outline["polygons"], (240, 320)) == truth).mean() > 0.99
     none = segmented(server, ask, jpeg, "box=40,50,200,150&masks=none")["masks"][0]
     assert not {"rle", "png", "polygons"} & set(none)
 

@@ -179,7 +179,7 @@ def test_lowered_and_pasted_again_is_the_same_thing(x0: int, y0: int, width: int
     embedding = Embedding(np.zeros((1, 256, SIDE // 16, SIDE // 16), np.float32), placement, size)
     low = lowered(track.soft, embedding, size)
     assert low.shape == (SIDE // 4, SIDE // 4)
-    again = placement.paste_on(low, size, grid_of(size))
+    again = placement.paste_on_grid(low, size, grid_of(size))
     assert box_on_frame(again, size) == pytest.approx(box_on_frame(track.soft, size), abs=2.5)
 
 

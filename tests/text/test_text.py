@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sam_edge.errors import EngineError, InputError
 from sam_edge.everything import GeneratedMask
-from sam_edge.masks import Rle, box_of
+from sam_edge.masks import Rle, mask_to_box
 from sam_edge.text import FileTextImageEncoder, TextImageEncoder, crop_of, score_masks, select_by_text
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
@@ -41,10 +41,12 @@ def scene() -> tuple[NDArray[np.uint8], list[GeneratedMask]]:
         cv2.circle(image, place, 30, COLOURS[name], -1)
         mask = np.zeros((240, 320), np.uint8)
         cv2.circle(mask, place, 30, 1, -1)
-        x0, y0, x1, y1 = box_of(mask > 0) or (0, 0, 0, 0)
+        x0, y0, x1, y1 = mask_to_box(mask > 0) or (0, 0, 0, 0)
         box = (x0, y0, x1 - x0, y1 - y0)
         found.append(
-            GeneratedMask(Rle.of(mask > 0), int(mask.sum()), box, 0.9, ((1.0, 1.0),), 0.9, (0, 0, 320, 240))
+            GeneratedMask(
+                Rle.from_mask(mask > 0), int(mask.sum()), box, 0.9, ((1.0, 1.0),), 0.9, (0, 0, 320, 240)
+            )
         )
     return image, found
 

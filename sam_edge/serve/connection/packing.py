@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.masks import Rle, box_of, polygons_of
+from sam_edge.masks import Rle, mask_to_box, mask_to_polygons
 from sam_edge.media.png import encode_png
 from sam_edge.stream.selection import Selection
 from sam_edge.wire.messages import Box, Frame, MaskFormat, Selected, Thing, Wanted, runs_of
@@ -75,12 +75,12 @@ def thing_of(
     object_id: int, mask: NDArray[np.bool_], score: float, wanted: Wanted, *, meant: bool, kept: bool
 ) -> Thing | None:
     """Tell of one thing; None when its mask is empty."""
-    box = box_of(mask)
+    box = mask_to_box(mask)
     if box is None:
         return None
     x0, y0, x1, y1 = (int(side) for side in box)
     part = mask[y0:y1, x0:x1]
-    polygons = polygons_of(part, tolerance_px=wanted.tolerance_px) if wanted.polygons else []
+    polygons = mask_to_polygons(part, tolerance_px=wanted.tolerance_px) if wanted.polygons else []
     return Thing(
         object_id=object_id,
         meant=meant,
@@ -101,7 +101,7 @@ def mask_bytes(mask: NDArray[np.bool_], part: NDArray[np.bool_], form: MaskForma
         return b""
     if form is MaskFormat.RUNS:
         return runs_of(part)
-    return encode_png(part) if form is MaskFormat.PNG else Rle.of(mask).text.encode("ascii")
+    return encode_png(part) if form is MaskFormat.PNG else Rle.from_mask(mask).text.encode("ascii")
 
 
 def tuple_of(box: Box) -> Box:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
 from sam_edge.geometry import View
-from sam_edge.masks import Masks, Rle, polygons_of
+from sam_edge.masks import Masks, Rle, mask_to_polygons
 from sam_edge.media.png import encode_png
-from sam_edge.parsing import numbers_of, size_of
+from sam_edge.parsing import parse_numbers, parse_size
 from sam_edge.segmenter import Embedding, Segmenter
 from sam_edge.serve.image_decoding import read_picture
 from sam_edge.serve.models.engines import Engines
@@ -48,7 +48,7 @@ def encode(engines: Engines, picture: bytes, query: Query, *, most_pixels: int) 
     known(query, ("size", "view", "dtype", "engine"))
     dtype = one_of(query, "dtype", ("float32", "float16"))
     with asked():
-        size = engines.check_size(size_of(one(query, "size"), "size"))
+        size = engines.check_size(parse_size(one(query, "size"), "size"))
         view = view_of(one(query, "view"))
     model = engines.segmenter(one(query, "engine") or "", shared=True)
     begun = time.perf_counter()
@@ -76,10 +76,10 @@ def segment(engines: Engines, picture: bytes, query: Query, *, most_pixels: int)
     known(query, ("point", "not_point", "box", "multimask", "masks", "size", "engine"))
     box = one(query, "box")
     with asked():
-        inside = [numbers_of("point", text, 2) for text in query.get("point", ())]
-        outside = [numbers_of("not_point", text, 2) for text in query.get("not_point", ())]
-        corners = None if box is None else numbers_of("box", box, 4)
-        size = engines.check_size(size_of(one(query, "size"), "size"))
+        inside = [parse_numbers("point", text, 2) for text in query.get("point", ())]
+        outside = [parse_numbers("not_point", text, 2) for text in query.get("not_point", ())]
+        corners = None if box is None else parse_numbers("box", box, 4)
+        size = engines.check_size(parse_size(one(query, "size"), "size"))
     if not inside and corners is None:
         raise ProtocolError(
             "prompt: nothing is prompted; give point=x,y or box=x0,y0,x1,y1 in the query", Code.SETTING
@@ -131,11 +131,11 @@ def masks_told(masks: Masks, form: str) -> Sequence[dict[str, object]]:
 def mask_told(mask: NDArray[np.bool_], form: str) -> dict[str, object]:
     """Write one mask for JSON."""
     if form == "coco":
-        return {"rle": Rle.of(mask).to_json()}
+        return {"rle": Rle.from_mask(mask).to_json()}
     if form == "png":
         return {"png": base64.b64encode(encode_png(mask)).decode("ascii")}
     if form == "polygons":
-        polygons = polygons_of(mask, tolerance_px=POLYGON_TOLERANCE_PX)
+        polygons = mask_to_polygons(mask, tolerance_px=POLYGON_TOLERANCE_PX)
         return {"polygons": [polygon.reshape(-1).tolist() for polygon in polygons]}
     return {}
 
@@ -207,7 +207,7 @@ def view_of(text: str | None) -> View | None:
     """
     if text is None:
         return None
-    x0, y0, width, height = numbers_of("view", text, 4, "X0,Y0,WIDTH,HEIGHT")
+    x0, y0, width, height = parse_numbers("view", text, 4, "X0,Y0,WIDTH,HEIGHT")
     # A view snaps to whole pixels itself.
     return View(x0, y0, width, height)  # type: ignore[arg-type]
 
