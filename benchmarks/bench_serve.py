@@ -134,7 +134,7 @@ def in_program(data: Path, seconds: float) -> dict[str, list[float]]:
     images = [decoded(picture) for picture in clip.pictures]
     took, first = [], []
     with sam_edge.load() as model:
-        with GazeSession(model, in_thread=True) as session:
+        with GazeSession(model, mode="live") as session:
             session.warm_up(images[0])
             for index in ticks(seconds):
                 now_ns = time.monotonic_ns()
@@ -144,7 +144,7 @@ def in_program(data: Path, seconds: float) -> dict[str, list[float]]:
                 session.step(images[clip.at(index)], now_ns)
                 took.append(1e3 * (time.perf_counter() - begun))
         for trial in range(TRIALS):
-            with GazeSession(model, in_thread=True) as session:
+            with GazeSession(model, mode="live") as session:
                 began = None
                 for index in ticks(2 + 0.01 * trial):
                     now_ns = time.monotonic_ns()
@@ -256,7 +256,7 @@ def alone(data: Path, name: str, served: list[int]) -> float:
     clip = read_clip(data, name)
     images = [decoded(picture) for picture in clip.pictures]
     wanted, found = set(served), []
-    with sam_edge.load() as model, GazeSession(model, in_thread=True) as session:
+    with sam_edge.load() as model, GazeSession(model, mode="live") as session:
         session.warm_up(images[0])
         for index in ticks((max(served) + 1) / 24):
             if index < min(served) - 24:

@@ -128,7 +128,7 @@ def calibrate(source: WebcamSource, size: tuple[int, int], px_per_deg: float, sa
 
 def keep(source: WebcamSource, session: GazeSession, stage: Stage, selection: Selection) -> None:
     """Keep what is selected. It was looked at: that corrects the drift, the more the smaller it is."""
-    session.select()
+    session.pin()
     if selection.box is not None:
         x0, y0, x1, y1 = selection.box
         middle = stage.on_screen((x0 + x1) / 2, (y0 + y1) / 2)
@@ -187,7 +187,9 @@ def main() -> None:
             if session is None:
                 stage = Stage(screen.size, image.shape[:2])
                 session = GazeSession(
-                    model, px_per_deg=px_per_deg / stage.scale, in_thread=not given.headless
+                    model,
+                    px_per_deg=px_per_deg / stage.scale,
+                    mode="sequential" if given.headless else "live",
                 )
                 session.warm_up(image)
                 if not given.headless:
@@ -215,7 +217,7 @@ def main() -> None:
             if key in (ord("s"), ord(" ")):
                 keep(source, session, stage, selection)
             elif key == ord("r"):
-                session.release()
+                session.unpin()
             elif key == ord("c"):
                 calibrate(source, screen.size, px_per_deg, given.save)
         if session is not None:

@@ -54,15 +54,15 @@ def frames(source: str) -> Iterator[np.ndarray]:
 
 
 def drawn(image: np.ndarray, selection: Selection, recent: deque, now_ns: int) -> np.ndarray:
-    """Draw what is selected, what is kept, and the mouse's path on a frame."""
-    for kept in selection.kept:
-        if kept.object_id != selection.object_id:
-            image = draw_selection(image, mask=kept.mask, box=kept.box)
+    """Draw what is selected, what is pinned, and the mouse's path on a frame."""
+    for pinned in selection.pinned:
+        if pinned.object_id != selection.object_id:
+            image = draw_selection(image, mask=pinned.mask, box=pinned.box)
     caption = [selection.state.value]
     if selection.score is not None:
         caption.append(f"object {selection.object_id}, predicted IoU {selection.score:.2f}")
     if "total" in selection.timing_ms:
-        caption.append(f"{selection.timing_ms['total']:.0f} ms, {selection.source}")
+        caption.append(f"{selection.timing_ms['total']:.0f} ms, {selection.origin}")
     aged = [(one.x_px, one.y_px, (now_ns - one.time_ns) / 1e9) for one in recent if one.valid]
     return draw_selection(
         image,
@@ -79,21 +79,21 @@ def show(picture: np.ndarray, session: GazeSession) -> bool:
     cv2.imshow(WINDOW, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     key = cv2.waitKey(1) & 0xFF
     if key == ord("s"):
-        session.select()
+        session.pin()
     elif key == ord("r"):
-        session.release()
+        session.unpin()
     return key not in ENDS
 
 
 def watch(mouse: MouseSource, session: GazeSession) -> None:
-    """Follow the mouse in the window; its buttons select and release."""
+    """Follow the mouse in the window; its buttons pin and unpin."""
 
     def happened(event: int, x: int, y: int, _flags: int, _data: object) -> None:
         mouse.move(x + 0.5, y + 0.5)
         if event == cv2.EVENT_LBUTTONDOWN:
-            session.select(at_ns=time.monotonic_ns())
+            session.pin(at_ns=time.monotonic_ns())
         elif event == cv2.EVENT_RBUTTONDOWN:
-            session.release()
+            session.unpin()
 
     cv2.namedWindow(WINDOW)
     cv2.setMouseCallback(WINDOW, happened)
@@ -130,7 +130,9 @@ def main() -> None:
     with (
         sam_edge.load(runtime=given.runtime) as model,
         mouse,
-        GazeSession(model, px_per_deg=given.px_per_deg, in_thread=not given.headless) as session,
+        GazeSession(
+            model, px_per_deg=given.px_per_deg, mode="sequential" if given.headless else "live"
+        ) as session,
     ):
         if not given.headless:
             watch(mouse, session)

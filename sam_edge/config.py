@@ -10,13 +10,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sam_edge.errors import InputError
 from sam_edge.media.atomic import replacing
 from sam_edge.precision import replace_former_name
 
-KIND, SCHEMA = "sam-edge config", 1
+KIND, SCHEMA = "sam-edge config", 2
+
+Mode = Literal["sequential", "live"]
+"""A session's schedule: every step waits for its own encoding, or a thread encodes and no step waits."""
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,10 @@ class Config:
     """As `sam_edge.load` takes it."""
     size: tuple[int, int] | None = None
     """The encoder's input (height, width) for whole frames; None picks one that suits the frame."""
-    in_thread: bool = False
-    """Whether sessions encode in a thread, beside the camera."""
+    mode: Mode = "sequential"
+    """The schedule of sessions, as `GazeSession` takes it."""
     encode_every: int = 1
-    """Without a thread: every n-th frame is encoded, and the mask carried in between."""
+    """In the sequential mode: every n-th frame is encoded, and the mask carried by motion in between."""
     measured: Mapping[str, Any] = field(default_factory=dict)
     """What it was chosen by: figures and machine, for people."""
     folder: Path | None = None
@@ -70,8 +74,11 @@ def read_config(path: str | Path) -> Config:
         raise InputError(
             f"config: {path} is no configuration; give what `sam-edge profile --budget-ms` wrote"
         )
-    if content.get("schema") != SCHEMA:
-        raise InputError(f"config: {path} has the schema {content.get('schema')!r}; accepted: {SCHEMA}")
+    schema = content.get("schema")
+    if schema not in (1, SCHEMA):
+        raise InputError(f"config: {path} has the schema {schema!r}; accepted: 1, {SCHEMA}")
+    if schema == 1:
+        content = upgrade(content, path)
     names = {one.name for one in fields(Config)} - {"folder"}
     values = {key: value for key, value in content.items() if key not in ("kind", "schema")}
     unknown = sorted(values.keys() - names)
@@ -85,6 +92,19 @@ def read_config(path: str | Path) -> Config:
     if values.get("size") is not None:
         values["size"] = tuple(values["size"])
     return Config(**values, folder=path.parent)
+
+
+def upgrade(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return the content of a file of schema 1 with today's names.
+
+    Raises:
+        InputError: its `in_thread` is neither true nor false.
+    """
+    upgraded = dict(content)
+    in_thread = upgraded.pop("in_thread", False)
+    if not isinstance(in_thread, bool):
+        raise InputError(f"config: {path}: in_thread is {in_thread!r}; accepted: true or false")
+    return {**upgraded, "mode": "live" if in_thread else "sequential"}
 
 
 def is_text(value: object) -> bool:
@@ -110,7 +130,7 @@ ACCEPTED = {
     "precision": (is_text, "fp32, bf16, ..., or null"),
     "threads": (is_count, "1 or more, or null"),
     "size": (is_size, "[height, width], or null"),
-    "in_thread": (lambda value: isinstance(value, bool), "true or false"),
+    "mode": (lambda value: value in MODES, " or ".join(MODES)),
     "encode_every": (lambda value: is_count(value) and value is not None, "1 or more"),
     "measured": (lambda value: isinstance(value, dict), "an object"),
 }

@@ -73,7 +73,13 @@ def run(given: argparse.Namespace) -> int:
         reader = stack.enter_context(open_frames(given.video, fps=given.fps))
         recorder = SessionRecorder(given.record, model=model, options=options) if given.record else None
         session = stack.enter_context(
-            GazeSession(model, px_per_deg=px_per_deg, size=size, in_thread=given.realtime, recorder=recorder)
+            GazeSession(
+                model,
+                px_per_deg=px_per_deg,
+                size=size,
+                mode="live" if given.realtime else "sequential",
+                recorder=recorder,
+            )
         )
         check_unit(recording, reader.size)
         report = play(given, model, session, reader, recording)
@@ -163,7 +169,7 @@ def record_of(shown: Shown) -> FrameRecord:
     return FrameRecord(
         index=shown.frame.index,
         stem=shown.frame.stem,
-        source=selection.source if selection is not None else "none",
+        source=selection.origin if selection is not None else "none",
         dropped=shown.dropped,
         score=selection.score if selection is not None else None,
         stages_ms=shown.timing_ms,
@@ -185,7 +191,7 @@ def annotated(shown: Shown, recording: Recording, fps: float) -> NDArray[np.uint
     if selection.score is not None:
         caption.append(f"object {selection.object_id}, predicted IoU {selection.score:.2f}")
     if not shown.dropped and "total" in selection.timing_ms:
-        caption.append(f"{selection.timing_ms['total']:.0f} ms, {selection.source}")
+        caption.append(f"{selection.timing_ms['total']:.0f} ms, {selection.origin}")
     return draw_selection(
         shown.frame.image,
         mask=selection.mask,

@@ -1,8 +1,8 @@
 """Recording a session to a folder, and reading it back.
 
 `session.json` says what the session was: versions, model, options. `log.jsonl` holds what happened, one JSON object a
-line, in order: `gaze` (samples given), `fixations`, `command` (a method that was called), `frame` (its time, its size
-and the selection, masks as COCO run lengths), and `end`. Each line is handed to the operating system at once, so that
+line, in order: `gaze` (samples), `command` (a method that was called), `frame` (its time, its size and the selection,
+masks as COCO run lengths), and `end`. Each line is handed to the operating system at once, so that
 everything up to a crash of the program can be read.
 """
 
@@ -23,18 +23,16 @@ from numpy.typing import NDArray
 import sam_edge
 from sam_edge.bundle import MANIFEST, hash_file
 from sam_edge.errors import InputError, SessionError
-from sam_edge.gaze.events import Fixation
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.atomic import cannot_write, replacing
 from sam_edge.precision import current_name
 from sam_edge.segmenter import Segmenter
 from sam_edge.stream.plain import from_plain, to_plain
+from sam_edge.stream.recording_schema import READABLE, SCHEMA, upgrade_entry, upgrade_options
 from sam_edge.stream.selection import Selection
 
-SCHEMA = 1
-"""Version of the layout: a reader of 1 understands every recording that says 1."""
 HEADER, LOG = "session.json", "log.jsonl"
-COMMANDS = ("release", "select")
+COMMANDS = ("pin", "unpin")
 """Methods of a session that a recording may call."""
 
 
@@ -98,20 +96,11 @@ class RecordedGaze:
     """In order of time."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedFixations:
-    """Onsets, updates and ends that the session heard of."""
-
-    fixations: tuple[Fixation, ...]
-    """In order of time."""
-
-
-Entry = RecordedFrame | RecordedCommand | RecordedGaze | RecordedFixations
+Entry = RecordedFrame | RecordedCommand | RecordedGaze
 _KINDS: dict[str, type[Entry]] = {
     "frame": RecordedFrame,
     "command": RecordedCommand,
     "gaze": RecordedGaze,
-    "fixations": RecordedFixations,
 }
 
 
@@ -153,10 +142,6 @@ class SessionRecorder:
     def gaze(self, samples: Iterable[GazeSample]) -> None:
         """Record samples that are given to the session."""
         self._write("gaze", RecordedGaze(tuple(samples)))
-
-    def fixations(self, fixations: Iterable[Fixation]) -> None:
-        """Record what the session's detector said."""
-        self._write("fixations", RecordedFixations(tuple(fixations)))
 
     def command(self, name: str, arguments: Mapping[str, object] | None = None) -> None:
         """Record a call of one of the session's methods (`COMMANDS`), with its keyword arguments.
@@ -245,12 +230,14 @@ class Recording:
     model: ModelRecord
     """The model that the session ran on."""
     options: Mapping[str, Any]
-    """Keyword arguments that the session was opened with."""
+    """Keyword arguments that the session was opened with, with today's names."""
+    schema: int = SCHEMA
+    """Version of the layout that its files have."""
 
     @property
     def complete(self) -> bool:
         """Whether the recording was closed; False after a crash."""
-        return any(content["kind"] == "end" for content in self._lines())
+        return any(content["kind"] == "end" for _, content in self._lines())
 
     @property
     def frames(self) -> Iterator[RecordedFrame]:
@@ -263,7 +250,7 @@ class Recording:
         Raises:
             InputError: a line before the last one is damaged.
         """
-        for number, content in enumerate(self._lines(), 1):
+        for number, content in self._lines():
             kind = content.pop("kind")
             if kind in _KINDS:
                 try:
@@ -273,14 +260,17 @@ class Recording:
             elif kind != "end":
                 raise InputError(f"{self.folder / LOG}: line {number}: kind {kind!r}; accepted: {[*_KINDS]}")
 
-    def _lines(self) -> Iterator[dict[str, Any]]:
+    def _lines(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Give number and content of every line that is whole."""
         path = self.folder / LOG
         try:
             with path.open("rb") as handle:
                 for number, line in enumerate(handle, 1):
                     if not line.endswith(b"\n"):
                         return  # the program ended while it wrote this line
-                    yield _content(path, number, line)
+                    content = upgrade_entry(_content(path, number, line), self.schema)
+                    if content is not None:
+                        yield number, content
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
@@ -289,7 +279,7 @@ def read_recording(folder: str | Path) -> Recording:
     """Open a recording.
 
     Raises:
-        InputError: there is none, it is damaged, or of a newer layout.
+        InputError: there is none, it is damaged, or its layout is newer.
     """
     path = Path(folder) / HEADER
     try:
@@ -300,10 +290,11 @@ def read_recording(folder: str | Path) -> Recording:
         ) from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON ({error}); the recording is damaged") from error
-    if not isinstance(header, dict) or header.get("schema") != SCHEMA:
-        found = header.get("schema") if isinstance(header, dict) else None
+    schema = header.get("schema") if isinstance(header, dict) else None
+    if not isinstance(header, dict) or schema not in READABLE:
         raise InputError(
-            f"{path}: schema {found!r}; accepted: {SCHEMA}; read it with the version that wrote it"
+            f"{path}: schema {schema!r}; accepted: {', '.join(map(str, READABLE))}; "
+            "read it with the version that wrote it"
         )
     options = header.get("options")
     if not isinstance(options, dict):
@@ -313,7 +304,8 @@ def read_recording(folder: str | Path) -> Recording:
         folder=Path(folder),
         version=str(header.get("sam_edge")),
         model=replace(model, precision=current_name(model.precision)),
-        options=options,
+        options=upgrade_options(options, schema),
+        schema=schema,
     )
 
 

@@ -17,17 +17,17 @@ class State(str, Enum):
     """Nothing is selected."""
     HOVER = "hover"
     """Gaze has just come to rest on something, which is outlined."""
-    SELECTED = "selected"
-    """Gaze rests on the selected thing."""
+    FOCUSED = "focused"
+    """Gaze rests on the selected object."""
     HELD = "held"
-    """The thing stays selected while gaze is elsewhere for a moment, or the eyes are shut."""
+    """The object stays selected while gaze is elsewhere for a moment, or the eyes are shut."""
     LOST = "lost"
-    """The thing has left, or nothing on the frame looks like it."""
+    """The object has left, or nothing on the frame looks like it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A thing that was selected on purpose and stays so while gaze moves on."""
+class PinnedObject:
+    """An object that was selected on purpose and stays so while gaze moves on."""
 
     object_id: int
     """Its number."""
@@ -48,22 +48,22 @@ class Selection:
     state: State
     """What the person seems to want."""
     mask: NDArray[np.bool_] | None
-    """The selected thing, bool (H, W) in frame pixels; None while nothing is selected."""
+    """The selected object, bool (H, W) in frame pixels; None while nothing is selected."""
     box: tuple[float, float, float, float] | None
     """Its box x0, y0, x1, y1 in frame pixels."""
     score: float | None
     """IoU with the truth as the model predicts it."""
     object_id: int | None
-    """Rises by one with every new thing that is selected."""
-    source: str
+    """Rises by one with every new object that is selected."""
+    origin: str
     """Where the mask came from: `encoded` (decoded on this very frame), `reused` (decoded on the embedding of an
     earlier frame that looks the same), `propagated` (carried here by motion from an earlier frame), or `none`."""
     age_ms: float = 0.0
     """How much older than this frame the frame is that the mask was decoded on."""
     fixation: tuple[float, float, float] | None = None
     """Where the gaze rests: x, y and spread in frame pixels; None while it does not."""
-    kept: tuple[Kept, ...] = ()
-    """Things selected with `GazeSession.select`, until they are released; oldest first."""
+    pinned: tuple[PinnedObject, ...] = ()
+    """Objects pinned with `GazeSession.pin`, until `GazeSession.unpin`; oldest first."""
     timing_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds of each stage that ran for this frame, and their `total`. With a thread of its own for the encoder,
     the stages `encode` and `attend` are those of the newest scene and no part of the total."""

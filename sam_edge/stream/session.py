@@ -13,7 +13,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.config import Config, read_config
+from sam_edge.config import MODES, Config, Mode, read_config
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import GazeSource
@@ -70,11 +70,11 @@ class GazeSession:
     Give gaze by `feed`, or open the session on a live source; then call `step` once a frame. By default every step
     encodes its frame and waits for it: each result depends only on the frames and gaze given so far. With
     `encode_every=3` only every third one does so, and motion carries the selection over the two between. With
-    `in_thread=True` a step takes milliseconds: a thread encodes the newest frame, and the selection is carried from the
+    `mode="live"` a step takes milliseconds: a thread encodes the newest frame, and the selection is carried from the
     frame that was encoded to the newest one by motion.
 
     Example:
-        >>> with GazeSession(sam_edge.load(), gaze=source, in_thread=True) as session:
+        >>> with GazeSession(sam_edge.load(), gaze=source, mode="live") as session:
         ...     for frame in camera:
         ...         selection = session.step(frame, time.monotonic_ns())
     """
@@ -86,7 +86,7 @@ class GazeSession:
         gaze: GazeSource | None = None,
         px_per_deg: float = 15.0,
         size: tuple[int, int] | None = None,
-        in_thread: bool = False,
+        mode: Mode = "sequential",
         encode_every: int = 1,
         recorder: SessionRecorder | None = None,
         config: Config | str | Path | None = None,
@@ -98,44 +98,47 @@ class GazeSession:
             gaze: a live source, read at every step and closed with the session; None when gaze is given by `feed`.
             px_per_deg: frame pixels in a degree of visual angle.
             size: the encoder's input (height, width) for whole frames; None picks one that suits the frame, a small one
-                with `in_thread`: there it has to find what is meant, and close-ups see to the outline.
-            in_thread: encode in a thread of its own, and never let the camera wait.
-            encode_every: encode every n-th frame and carry the mask by motion in between, without a thread: a third of
-                the work at 3, for what needs no camera's rate at every single frame. The steps that encode take as long
-                as ever.
-            recorder: told everything that happens; closed with the session. A recording replays to the same result
-                when `in_thread` is False.
+                in the live mode: there whole frames only decide which object is meant, and close-ups give the outline.
+            mode: `sequential`: every step waits for its own encoding. `live`: a thread encodes, and the camera never
+                waits.
+            encode_every: in the sequential mode, encode every n-th frame and carry the mask by motion in between: a
+                third of the work at 3. The steps that encode take as long as before.
+            recorder: receives every frame, sample and command; closed with the session. The recording of a sequential
+                session replays to the same result bit for bit.
             config: what `sam-edge profile --budget-ms` found for this machine, or its file: stands for `size`,
-                `in_thread` and `encode_every` where they are left out.
+                `mode` and `encode_every` where they are left out.
 
         Raises:
-            InputError: `px_per_deg` is not positive, `encode_every` is not accepted or goes with a thread, or the
-                configuration cannot be read.
+            InputError: `px_per_deg` is not positive, `mode` or `encode_every` is not accepted, or the configuration
+                cannot be read.
         """
         if config is not None:
             settings = config if isinstance(config, Config) else read_config(config)
             size = size or settings.size
-            # What is asked for here stands: a thread, or a schedule without one.
-            if not in_thread and encode_every == 1:
-                in_thread, encode_every = settings.in_thread, settings.encode_every
+            # Arguments that differ from the default win over the configuration.
+            if mode == "sequential" and encode_every == 1:
+                mode, encode_every = settings.mode, settings.encode_every
         if not px_per_deg > 0:
             raise InputError(
                 f"px_per_deg: {px_per_deg} is not accepted; give a positive number, for example 15"
             )
-        if not 1 <= encode_every <= FRAMES_KEPT or (in_thread and encode_every > 1):
+        if mode not in MODES:
+            raise InputError(f"mode: {mode!r} is not accepted; accepted: {', '.join(map(repr, MODES))}")
+        live = mode == "live"
+        if not 1 <= encode_every <= FRAMES_KEPT or (live and encode_every > 1):
             raise InputError(
-                f"encode_every: {encode_every}{' with a thread' * in_thread} is not accepted; give 1 to {FRAMES_KEPT}, "
-                "and 1 with in_thread: there the encoder takes the newest frame whenever it can"
+                f"encode_every: {encode_every}{' in the live mode' * live} is not accepted; give 1 to {FRAMES_KEPT}, "
+                'and 1 with mode="live": there the encoder takes the newest frame whenever it can'
             )
         self._model = model
-        self._every = encode_every
+        self._mode, self._every = mode, encode_every
         self._tracer = Tracer(px_per_deg)
         self._gaze = gaze
         self._size = size
         self._recorder = recorder
         self._looking = Looking(px_per_deg)
         self._motion = FrameMotion()
-        most = FOLLOWED_IN_THREAD if in_thread else FOLLOWED
+        most = FOLLOWED_IN_THREAD if live else FOLLOWED
         self._attention = Attention(model, px_per_deg=px_per_deg, most=most)
         self._attending = threading.Lock()
         self._scene: Scene | None = None
@@ -146,7 +149,7 @@ class GazeSession:
         self._time_ns: int | None = None
         self._stepping = threading.Lock()
         self._closed = False
-        self._threads = self._started() if in_thread else None
+        self._threads = self._started() if live else None
         self._track: Track | None = None
         self._tracked: dict[int, Track] = {}
         self._rest_judged: int | None = None
@@ -156,6 +159,21 @@ class GazeSession:
         self._closeup_ms = CLOSER_MS
         self._between_steps = threading.Event()
         self._between_steps.set()
+
+    @property
+    def mode(self) -> Mode:
+        """The schedule: `sequential` or `live`."""
+        return self._mode
+
+    @property
+    def encode_every(self) -> int:
+        """Frames from one encoding to the next in the sequential mode; 1 in the live mode."""
+        return self._every
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """The encoder's input (height, width) for whole frames; None when the frame decides."""
+        return self._size
 
     def feed(self, samples: Iterable[GazeSample]) -> None:
         """Take gaze samples, in order of time, on the clock of the frames. Another thread may do so between steps."""
@@ -169,7 +187,7 @@ class GazeSession:
         """Take the next frame and say what is selected on it.
 
         Args:
-            image: RGB uint8 (H, W, 3), of the same size as the frames before. With `in_thread` it must not be written
+            image: RGB uint8 (H, W, 3), of the same size as the frames before. In the live mode it must not be written
                 to afterwards.
             time_ns: when it was shown, on the clock of the gaze; later than the frame before.
 
@@ -208,31 +226,31 @@ class GazeSession:
                 embedding, points=[[[width / 2, height / 2]]] * several, boxes=[box] * several
             )
 
-    def select(self, at_ns: int | None = None) -> int | None:
-        """Keep a thing until it is released: what is meant now, or what gaze rested on closest to a trigger's time.
+    def pin(self, at_ns: int | None = None) -> int | None:
+        """Pin an object until `unpin`: the one that is meant now, or the one that gaze rested on closest to a time.
 
         Triggers come late: a button is pressed when the eyes have left already. Give the time at which the person made
-        up their mind, as well as the device knows it. Gaze goes on to outline other things; what is kept is in
-        `Selection.kept`.
+        up their mind, as well as the device knows it. Gaze goes on to outline other objects; pinned ones are in
+        `Selection.pinned`.
 
         Args:
             at_ns: a time on the clock of the frames; None is now.
 
         Returns:
-            The thing's number; None when there is nothing to keep.
+            The object's number; None when there is nothing to pin.
         """
         if self._recorder is not None:
-            self._recorder.command("select", {"at_ns": at_ns})
+            self._recorder.command("pin", {"at_ns": at_ns})
         with self._attending:
-            kept = self._attention.pin(at_ns)
-            if kept is not None:
-                self._released.pop(kept, None)
-        return kept
+            pinned = self._attention.pin(at_ns)
+            if pinned is not None:
+                self._released.pop(pinned, None)
+        return pinned
 
-    def release(self, object_id: int | None = None) -> None:
-        """Let go of one thing, or of everything. The fixation that rests on it now does not select it again."""
+    def unpin(self, object_id: int | None = None) -> None:
+        """Let go of one object, or of everything. The fixation that rests on it now does not select it again."""
         if self._recorder is not None:
-            self._recorder.command("release", {"object_id": object_id})
+            self._recorder.command("unpin", {"object_id": object_id})
         with self._attending:
             self._attention.forget(object_id)
             if object_id is not None:
@@ -396,7 +414,7 @@ class GazeSession:
     def _closeup(self, step: Step) -> CloseUp | None:
         """Begin a close-up of the thing tracked; None when the machine has more urgent work."""
         verdict, threads = self._verdict, step.threads
-        likely = verdict is not None and (verdict.settled or verdict.state is State.SELECTED)
+        likely = verdict is not None and (verdict.settled or verdict.state is State.FOCUSED)
         # As long as a thing is only hovered over, finding out what is meant goes first.
         if self._track is None or threads.closer.busy or (threads.whole.busy and not likely):
             return None
@@ -468,7 +486,7 @@ class GazeSession:
                 embedding=embedding,
                 state=state,
                 meant=thing_of(meant),
-                kept=tuple(thing for one in self._attention.pinned if (thing := thing_of(one)) is not None),
+                pinned=tuple(thing for one in self._attention.pinned if (thing := thing_of(one)) is not None),
                 settled=self._attention.settled,
                 look=self._last_look,
                 stages_ms=stages,
@@ -532,7 +550,7 @@ class GazeSession:
             return State.HELD
         dwell_ms = (look.time_ns - look.onset_ns) / NS_PER_MS
         return (
-            State.SELECTED if self._attention.agreed >= SETTLED_RESTS or dwell_ms >= HOVER_MS else State.HOVER
+            State.FOCUSED if self._attention.agreed >= SETTLED_RESTS or dwell_ms >= HOVER_MS else State.HOVER
         )
 
 

@@ -8,7 +8,7 @@ from sam_edge.masks import mask_to_box
 from sam_edge.stream.closeup import Track
 from sam_edge.stream.motion import FrameMotion
 from sam_edge.stream.rest import NS_PER_MS
-from sam_edge.stream.selection import Kept, Selection, State
+from sam_edge.stream.selection import PinnedObject, Selection, State
 from sam_edge.stream.verdict import Verdict, shown_mask
 
 BLINK_MS = 300.0
@@ -30,12 +30,12 @@ def shown(
         track: what is meant, followed to the frame by close-ups; None where nothing follows it.
         moved: how things moved between the frames.
         time_ns: the frame.
-        released: numbers of kept things that were let go after the scene was judged.
+        released: numbers of pinned objects that were unpinned after the scene was judged.
     """
     if verdict is None:
         return Selection(time_ns, State.NONE, None, None, None, None, "none")
     fresh = verdict.time_ns == time_ns
-    things = [thing for thing in verdict.kept if thing.object_id not in released]
+    things = [thing for thing in verdict.pinned if thing.object_id not in released]
     wanted = (None if track is not None else verdict.meant, *things)
     needed = not fresh and any(thing is not None for thing in wanted)
     motion = moved.between(verdict.time_ns, time_ns) if needed else None
@@ -51,8 +51,8 @@ def shown(
     ]
     if track is not None:
         masks[0] = shown_mask(track.soft, track.low, track.embedding, size)
-    kept = tuple(
-        Kept(thing.object_id, mask, box, thing.score)
+    pinned = tuple(
+        PinnedObject(thing.object_id, mask, box, thing.score)
         for thing, mask in zip(things, masks[1:], strict=True)
         if mask is not None and (box := mask_to_box(mask)) is not None
     )
@@ -62,7 +62,7 @@ def shown(
     mask, meant = masks[0], verdict.meant
     if mask is None or meant is None:
         gone = State.LOST if verdict.state is not State.NONE else State.NONE
-        return Selection(time_ns, gone, None, None, None, None, "none", fixation=fixation, kept=kept)
+        return Selection(time_ns, gone, None, None, None, None, "none", fixation=fixation, pinned=pinned)
     decoded_ns = verdict.embedding.time_ns if track is None else track.decoded_ns
     fresh = fresh if track is None else track.decoded_ns == time_ns
     reused = track is None and verdict.embedding.time_ns != verdict.time_ns
@@ -73,8 +73,8 @@ def shown(
         box=mask_to_box(mask),
         score=meant.score if track is None else track.score,
         object_id=meant.object_id,
-        source="propagated" if not fresh else "reused" if reused else "encoded",
+        origin="propagated" if not fresh else "reused" if reused else "encoded",
         age_ms=(time_ns - decoded_ns) / NS_PER_MS,
         fixation=fixation,
-        kept=kept,
+        pinned=pinned,
     )

@@ -86,7 +86,7 @@ def frame_events(index: int, frame: TracedFrame, shown_ns: int, done_ns: int) ->
     selection = frame.selection
     facts = {
         "state": selection.state.value,
-        "source": selection.source,
+        "origin": selection.origin,
         "object": selection.object_id,
         "age_ms": selection.age_ms,
         **{f"{name}_ms": value for name, value in selection.timing_ms.items()},

@@ -61,4 +61,4 @@ class Sink(Protocol):
 
 def without_masks(frame: TracedFrame) -> TracedFrame:
     """Return a frame whose selection holds no mask."""
-    return replace(frame, selection=replace(frame.selection, mask=None, kept=()))
+    return replace(frame, selection=replace(frame.selection, mask=None, pinned=()))

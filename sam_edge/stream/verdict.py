@@ -43,8 +43,8 @@ class Verdict:
     """What the person seems to want."""
     meant: Thing | None
     """The thing meant."""
-    kept: tuple[Thing, ...]
-    """Things selected on purpose."""
+    pinned: tuple[Thing, ...]
+    """Pinned objects, oldest first."""
     settled: bool
     """Whether it is settled: a new rest on it needs no new judgement."""
     look: Look | None

@@ -40,7 +40,7 @@ from sam_edge.wire.messages import (
 )
 
 _SOURCES = ("none", "encoded", "reused", "propagated")
-_STATES = (State.NONE, State.HOVER, State.SELECTED, State.HELD, State.LOST)
+_STATES = (State.NONE, State.HOVER, State.FOCUSED, State.HELD, State.LOST)
 _FATAL = 0x01
 _MEANT, _KEPT = 0x01, 0x02
 _STAGE_BYTES, _THING = 12, struct.Struct("<IBBH5f4HIII")

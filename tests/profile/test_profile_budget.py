@@ -126,9 +126,9 @@ def test_what_fits_at_every_step_goes_before_what_fits_on_average(fake: Engine, 
     config.write(tmp_path / "config.json")
     assert read_config(tmp_path / "config.json").encode_every == 3
     with sam_edge.load(config=config) as model, GazeSession(model, config=config) as session:
-        assert (session._every, session._threads) == (3, None)
-    with sam_edge.load(config=config) as model, GazeSession(model, config=config, in_thread=True) as session:
-        assert (session._every, session._threads is None) == (1, False)
+        assert (session.encode_every, session.mode) == (3, "sequential")
+    with sam_edge.load(config=config) as model, GazeSession(model, config=config, mode="live") as session:
+        assert (session.encode_every, session.mode) == (1, "live")
 
 
 @pytest.mark.parametrize(
@@ -230,19 +230,19 @@ def test_a_configuration_is_taken_by_load_and_by_a_session(advice: Advice, tmp_p
     for given in (config, path, str(path)):
         with sam_edge.load(config=given) as model, GazeSession(model, config=given) as session:
             assert model.runtime.name == "fake"
-            assert session._size == (448, 448)
-            assert session._threads is None
+            assert session.size == (448, 448)
+            assert session.mode == "sequential"
 
 
 def test_what_is_given_goes_before_the_configuration(tmp_path: Path) -> None:
-    config = Config(runtime="onnxruntime", precision="fp32", threads=1, size=(224, 224), in_thread=True)
+    config = Config(runtime="onnxruntime", precision="fp32", threads=1, size=(224, 224), mode="live")
     with sam_edge.load(config=config) as model:
         assert (model.runtime.name, model.runtime.threads) == ("onnxruntime", 1)
     with sam_edge.load(runtime="fake", config=config) as model:
         assert model.runtime.name == "fake"
         with GazeSession(model, size=(64, 64), config=config) as session:
-            assert session._size == (64, 64)
-            assert session._threads is not None
+            assert session.size == (64, 64)
+            assert session.mode == "live"
 
 
 def test_a_bundle_is_found_from_the_configurations_folder(
@@ -266,12 +266,17 @@ def test_a_bundle_is_found_from_the_configurations_folder(
     [
         ("{", "cannot be read"),
         ("[]", "no configuration"),
-        ('{"kind": "sam-edge config", "schema": 2}', "schema 2"),
+        ('{"kind": "sam-edge config", "schema": 3}', "schema 3"),
         ('{"kind": "sam-edge config", "schema": 1, "speed": 1}', "holds speed"),
         ('{"kind": "sam-edge config", "schema": 1, "threads": 0}', "threads is 0"),
         ('{"kind": "sam-edge config", "schema": 1, "size": [448]}', "size is"),
         ('{"kind": "sam-edge config", "schema": 1, "runtime": 3}', "runtime is 3"),
         ('{"kind": "sam-edge config", "schema": 1, "in_thread": "yes"}', "in_thread is"),
+        (
+            '{"kind": "sam-edge config", "schema": 2, "mode": "threaded"}',
+            "mode is 'threaded'; accepted: sequential or live",
+        ),
+        ('{"kind": "sam-edge config", "schema": 2, "in_thread": true}', "holds in_thread"),
         ('{"kind": "sam-edge config", "schema": 1, "encode_every": null}', "encode_every is"),
     ],
 )

@@ -65,7 +65,7 @@ def test_the_command_selects_with_the_real_model_and_ends_when_told(clip_frame: 
                 client.send_frame(frame, time_ns)
                 selected = client.receive(60)
                 assert selected is not None
-                if selected.state is State.SELECTED and selected.meant is not None:
+                if selected.state is State.FOCUSED and selected.meant is not None:
                     break
             assert selected is not None
             assert selected.meant is not None

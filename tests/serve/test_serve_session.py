@@ -55,7 +55,7 @@ class Headset:
 
 
 def is_selected(selected: Selected) -> bool:
-    return selected.state is State.SELECTED and selected.meant is not None
+    return selected.state is State.FOCUSED and selected.meant is not None
 
 
 @pytest.fixture

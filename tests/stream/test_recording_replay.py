@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from sam_edge.errors import InputError, MediaError, SessionError
-from sam_edge.gaze.events import EventKind, Fixation, Phase
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.frames import Frame
 from sam_edge.runtimes.fake import Fake
@@ -22,7 +21,6 @@ from sam_edge.stream.recording import (
     HEADER,
     LOG,
     RecordedCommand,
-    RecordedFixations,
     RecordedFrame,
     RecordedGaze,
     SessionRecorder,
@@ -72,8 +70,8 @@ def record(folder: Path) -> list[Selection]:
             recorder.gaze(samples)
             session.feed(samples)
             if frame.index == 9:
-                recorder.command("release")
-                session.release()
+                recorder.command("unpin")
+                session.unpin()
             made.append(session.step(frame.image, frame.time_ns))
             recorder.frame(frame.time_ns, SIZE, made[-1], image=frame.image)
     recorder.close()
@@ -105,17 +103,10 @@ def test_what_is_read_back_is_what_happened(tmp_path: Path) -> None:
     )
     assert [entry.time_ns for entry in recording.frames] == [frame.time_ns for frame in video()]
     assert [entry for entry in entries if isinstance(entry, RecordedCommand)] == [
-        RecordedCommand("release", {})
+        RecordedCommand("unpin", {})
     ]
     given = [sample for entry in entries if isinstance(entry, RecordedGaze) for sample in entry.samples]
     assert repr(given) == repr(samples_until(0, 40 * FRAMES))
-
-
-def test_fixations_are_kept(tmp_path: Path) -> None:
-    fixation = Fixation(1, EventKind.FIXATION, Phase.ONSET, 2, 3, 4.5, 5.5, (1.0, 0.0, 2.0), 9)
-    with SessionRecorder(tmp_path / "run", model=Segmenter(Fake())) as recorder:
-        recorder.fixations([fixation])
-    assert list(read_recording(tmp_path / "run").entries()) == [RecordedFixations((fixation,))]
 
 
 def test_after_a_crash_everything_before_it_is_there(tmp_path: Path) -> None:
@@ -158,7 +149,7 @@ def test_every_difference_is_named() -> None:
     mask = np.zeros(SIZE, bool)
     mask[10:20, 10:20] = True
     one = Selection(
-        0, State.SELECTED, mask, (10.0, 10.0, 20.0, 20.0), 0.9, 1, "encoded", timing_ms={"total": 3.0}
+        0, State.FOCUSED, mask, (10.0, 10.0, 20.0, 20.0), 0.9, 1, "encoded", timing_ms={"total": 3.0}
     )
     other_mask = mask.copy()
     other_mask[10, 10] = False
@@ -234,11 +225,11 @@ def test_a_recording_never_writes_over_anything(tmp_path: Path) -> None:
 
 def test_only_a_sessions_own_methods_are_called(tmp_path: Path) -> None:
     with SessionRecorder(tmp_path / "run", model=Segmenter(Fake())) as recorder:
-        with pytest.raises(InputError, match="release, select"):
+        with pytest.raises(InputError, match="pin, unpin"):
             recorder.command("close")
-        recorder.command("release")
+        recorder.command("unpin")
     log = tmp_path / "run" / LOG
-    log.write_text(log.read_text().replace("release", "close"))
+    log.write_text(log.read_text().replace("unpin", "close"))
     with pytest.raises(InputError, match="does not have"):
         list(replay(tmp_path / "run", video(), Segmenter(Fake())))
 

@@ -59,9 +59,9 @@ def test_selects_soon_after_gaze_comes_to_rest(session: GazeSession) -> None:
     first = next(index for index, one in enumerate(selections) if one.mask is not None)
     assert first <= 4
     chosen = selections[-1]
-    assert chosen.state is State.SELECTED
+    assert chosen.state is State.FOCUSED
     assert chosen.mask[120, 100]
-    assert chosen.source == "reused"  # the picture does not change
+    assert chosen.origin == "reused"  # the picture does not change
     x0, y0, x1, y1 = chosen.box
     assert x0 < 100 < x1
     assert y0 < 120 < y1
@@ -72,7 +72,7 @@ def test_nothing_is_selected_without_gaze(session: GazeSession) -> None:
     for one in play(session, [], 5):
         assert one.state is State.NONE
         assert one.mask is None
-        assert one.source == "none"
+        assert one.origin == "none"
 
 
 def test_a_short_glance_away_holds_the_selection(session: GazeSession) -> None:
@@ -100,7 +100,7 @@ def test_a_real_change_switches(session: GazeSession) -> None:
 
 def test_release_lets_go(session: GazeSession) -> None:
     list(play(session, gaze((500, 60, 120)), 12))
-    session.release()
+    session.unpin()
     assert session.step(frame(0), int(0.51e9)).mask is None
     assert session.step(frame(0), int(2e9)).mask is None
 

@@ -98,7 +98,7 @@ class Camera:
         for _ in range(20):
             selection = self.step()
             self.settle()
-            if selection.state is State.SELECTED:
+            if selection.state is State.FOCUSED:
                 return selection
         raise AssertionError(f"nothing is selected: {selection.state}")
 
@@ -106,7 +106,7 @@ class Camera:
 @pytest.fixture
 def camera(world: Callable[..., Any], texture: Texture) -> Iterator[Camera]:
     runtime = Gated(world(THING, OTHER))
-    session = GazeSession(Segmenter(runtime), px_per_deg=8, size=INPUT, in_thread=True)  # type: ignore[arg-type]
+    session = GazeSession(Segmenter(runtime), px_per_deg=8, size=INPUT, mode="live")  # type: ignore[arg-type]
     yield Camera(session, runtime, texture)
     runtime.open = True
     runtime.let.release(1000)
@@ -139,14 +139,14 @@ def test_a_mask_is_carried_along_with_the_picture(camera: Camera, gaze_at: MakeG
     camera.runtime.blind = True
     selected = camera.until_selected()
     decoded_ns = selected.frame_time_ns - round(selected.age_ms * MS)
-    assert selected.source == ("propagated" if selected.age_ms else "encoded")
+    assert selected.origin == ("propagated" if selected.age_ms else "encoded")
     x, y = centre(selected.mask)
     camera.runtime.open = False
     for step in range(1, 11):
         shown = camera.step(dx=3 * step)
         moved_x, moved_y = centre(shown.mask)
         assert (moved_x - x, moved_y - y) == pytest.approx((3 * step, 0), abs=1.5)
-        assert shown.source == "propagated"
+        assert shown.origin == "propagated"
         assert shown.age_ms >= 40 * step
         assert shown.frame_time_ns - round(shown.age_ms * MS) >= decoded_ns
         assert shown.object_id == 1
@@ -162,8 +162,8 @@ def test_a_close_up_makes_the_mask_fresh(camera: Camera, gaze_at: MakeGaze) -> N
     fresh = 0
     for step in range(1, 9):
         shown = camera.step(dx=2 * step)
-        fresh += shown.source == "encoded"
-        assert shown.age_ms == 0 if shown.source == "encoded" else shown.age_ms > 0
+        fresh += shown.origin == "encoded"
+        assert shown.age_ms == 0 if shown.origin == "encoded" else shown.age_ms > 0
         assert shown.mask is not None
         assert shown.mask[50, 60 + 2 * step]
     assert fresh > 0
@@ -186,7 +186,7 @@ def test_what_was_encoded_too_long_ago_is_not_shown(camera: Camera, gaze_at: Mak
     assert shown.mask is None
     assert shown.box is None
     assert shown.state is State.LOST
-    assert shown.source == "none"
+    assert shown.origin == "none"
 
 
 def test_errors_of_the_thread_surface_in_step_and_the_session_goes_on(
@@ -204,7 +204,7 @@ def test_errors_of_the_thread_surface_in_step_and_the_session_goes_on(
         camera.settle()
     assert raised == ["the engine stumbled"]
     assert shown.object_id is not None
-    assert shown.state is State.SELECTED
+    assert shown.state is State.FOCUSED
 
 
 def test_errors_of_a_close_up_surface_in_step(
@@ -262,7 +262,7 @@ def test_what_is_released_while_the_thread_works_is_not_shown_again(
     for step in range(20):
         camera.step(dx=3 * (step % 2))
     assert camera.runtime.begun.wait(LONG_S)
-    camera.session.release()
+    camera.session.unpin()
     assert camera.step().mask is None
     camera.runtime.open = True
     camera.runtime.let.release(1)
@@ -278,7 +278,7 @@ def test_what_is_released_while_the_thread_works_is_not_shown_again(
 def test_a_released_thing_is_selected_again_by_a_new_rest(camera: Camera, gaze_at: MakeGaze) -> None:
     camera.watch(gaze_at((600, 60, 50)))
     camera.until_selected()
-    camera.session.release()
+    camera.session.unpin()
     begun = camera.now_ms
     camera.watch(gaze_at((200, 10, 100), (1500, 60, 50), begin_ms=begun))
     assert camera.until_selected().object_id == 2
@@ -295,39 +295,39 @@ def test_a_thing_that_leaves_is_lost(camera: Camera, gaze_at: MakeGaze) -> None:
         camera.settle()
     assert seen[-1].mask is None
     assert seen[-1].state is State.LOST
-    assert {one.state for one in seen} <= {State.SELECTED, State.HELD, State.LOST}
+    assert {one.state for one in seen} <= {State.FOCUSED, State.HELD, State.LOST}
     assert all((one.mask is None) == (one.state is State.LOST) for one in seen)
 
 
 def test_what_is_kept_is_carried_while_another_thing_is_selected(camera: Camera, gaze_at: MakeGaze) -> None:
     camera.watch(gaze_at((800, 60, 50), (4000, 125, 55)))
     camera.until_selected()
-    assert camera.session.select() == 1
+    assert camera.session.pin() == 1
     for _ in range(60):
         shown = camera.step()
         camera.settle()
         if shown.object_id == 2:
             break
     assert shown.object_id == 2
-    assert [one.object_id for one in shown.kept] == [1]
-    assert centre(shown.kept[0].mask) == pytest.approx((60, 50), abs=2)
+    assert [one.object_id for one in shown.pinned] == [1]
+    assert centre(shown.pinned[0].mask) == pytest.approx((60, 50), abs=2)
     camera.runtime.open = False
     shown = camera.step(dx=4)
-    assert centre(shown.kept[0].mask) == pytest.approx((64, 50), abs=2)
+    assert centre(shown.pinned[0].mask) == pytest.approx((64, 50), abs=2)
 
 
 def test_released_kept_things_are_gone_at_once(camera: Camera, gaze_at: MakeGaze) -> None:
     camera.watch(gaze_at((800, 60, 50), (4000, 125, 55)))
     camera.until_selected()
-    camera.session.select()
+    camera.session.pin()
     for _ in range(60):
         shown = camera.step()
         camera.settle()
         if shown.object_id == 2:
             break
-    assert [one.object_id for one in shown.kept] == [1]
-    camera.session.release(1)
-    assert camera.step().kept == ()
+    assert [one.object_id for one in shown.pinned] == [1]
+    camera.session.unpin(1)
+    assert camera.step().pinned == ()
     for _ in range(20):
         camera.step()
         camera.settle()

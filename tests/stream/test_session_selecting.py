@@ -77,10 +77,10 @@ def test_select_keeps_what_was_looked_at_when_it_was_triggered(
 ) -> None:
     samples = gaze_at((800, *ON_THING), (240, *ON_OTHER))
     play(session, texture, samples, 26)
-    assert session.select(at_ns=700 * MS) == 1
+    assert session.pin(at_ns=700 * MS) == 1
     shown = session.step(texture(), 26 * FRAME_NS)
-    assert [one.object_id for one in shown.kept] == [1]
-    assert at_centre(shown.kept[0], ON_THING)
+    assert [one.object_id for one in shown.pinned] == [1]
+    assert at_centre(shown.pinned[0], ON_THING)
 
 
 def test_select_by_time_reaches_back_past_a_change(
@@ -89,16 +89,16 @@ def test_select_by_time_reaches_back_past_a_change(
     samples = gaze_at((800, *ON_THING), (800, *ON_OTHER))
     shown = play(session, texture, samples, 40)[-1]
     assert shown.object_id == 2
-    assert session.select(at_ns=700 * MS) is not None
+    assert session.pin(at_ns=700 * MS) is not None
     shown = session.step(texture(), 40 * FRAME_NS)
-    assert at_centre(shown.kept[0], ON_THING)
+    assert at_centre(shown.pinned[0], ON_THING)
     assert at_centre(shown, ON_OTHER)
 
 
 def test_select_without_anything_meant_keeps_nothing(session: GazeSession, texture: Texture) -> None:
-    assert session.select() is None
-    assert session.select(at_ns=5) is None
-    assert session.step(texture(), 0).kept == ()
+    assert session.pin() is None
+    assert session.pin(at_ns=5) is None
+    assert session.step(texture(), 0).pinned == ()
 
 
 def test_several_things_are_kept_and_let_go_one_by_one(
@@ -110,25 +110,25 @@ def test_several_things_are_kept_and_let_go_one_by_one(
     for turn in range(3):
         shown = play(session, texture, samples[turn * 240 : (turn + 1) * 240], 30, begin=30 * turn)[-1]
         assert at_centre(shown, places[turn])
-        kept.append(session.select())
+        kept.append(session.pin())
     assert kept == [1, 2, 3]
     shown = session.step(texture(), 90 * FRAME_NS)
-    assert [one.object_id for one in shown.kept] == [1, 2, 3]
-    assert all(at_centre(one, place) for one, place in zip(shown.kept, places, strict=True))
-    assert all(0 < one.score <= 1 and one.box[0] < one.box[2] for one in shown.kept)
-    session.release(2)
+    assert [one.object_id for one in shown.pinned] == [1, 2, 3]
+    assert all(at_centre(one, place) for one, place in zip(shown.pinned, places, strict=True))
+    assert all(0 < one.score <= 1 and one.box[0] < one.box[2] for one in shown.pinned)
+    session.unpin(2)
     shown = session.step(texture(), 91 * FRAME_NS)
-    assert [one.object_id for one in shown.kept] == [1, 3]
+    assert [one.object_id for one in shown.pinned] == [1, 3]
     assert shown.object_id == 3
-    session.release()
+    session.unpin()
     shown = session.step(texture(), 92 * FRAME_NS)
-    assert (shown.kept, shown.mask, shown.object_id) == ((), None, None)
+    assert (shown.pinned, shown.mask, shown.object_id) == ((), None, None)
 
 
 def test_a_thing_is_kept_once(session: GazeSession, texture: Texture, gaze_at: MakeGaze) -> None:
     play(session, texture, gaze_at((600, *ON_THING)), 15)
-    assert (session.select(), session.select()) == (1, 1)
-    assert len(session.step(texture(), 15 * FRAME_NS).kept) == 1
+    assert (session.pin(), session.pin()) == (1, 1)
+    assert len(session.step(texture(), 15 * FRAME_NS).pinned) == 1
 
 
 def test_gaze_that_stops_leaves_the_thing_held(
@@ -149,10 +149,10 @@ def test_a_thing_that_leaves_is_lost_and_comes_back_as_another(
     gone = play(session, texture, [], 30, begin=15, drift=-6)
     assert gone[-1].state is State.LOST
     assert all((one.mask is None) == (one.state is State.LOST) for one in gone)
-    assert all(one.source == "none" and one.box is None for one in gone if one.mask is None)
+    assert all(one.origin == "none" and one.box is None for one in gone if one.mask is None)
     model.runtime.things = things  # type: ignore[attr-defined]
     back = play(session, texture, gaze_at((800, *ON_THING), begin_ms=45 * 40), 20, begin=45, dx=-174)
-    assert back[-1].state is State.SELECTED
+    assert back[-1].state is State.FOCUSED
     assert back[-1].object_id == 2
 
 
@@ -175,7 +175,7 @@ def test_gaze_from_the_future_passes(
     play(session, texture, [], 3, begin=10)
     made = play(session, texture, gaze_at((1200, *ON_THIRD), begin_ms=520), 30, begin=13)
     assert at_centre(made[-1], ON_THIRD)
-    assert made[-1].state is State.SELECTED
+    assert made[-1].state is State.FOCUSED
 
 
 def test_gaze_that_is_no_place_selects_nothing(session: GazeSession, texture: Texture) -> None:
@@ -199,7 +199,7 @@ def test_any_gaze_leaves_a_session_in_a_defined_state(
         for index in range(4):
             shown = session.step(texture(2 * index), index * FRAME_NS)
             assert (shown.mask is None) == (shown.object_id is None) == (shown.box is None)
-            assert (shown.mask is None) == (shown.source == "none")
+            assert (shown.mask is None) == (shown.origin == "none")
             assert (shown.mask is None) == (shown.state in (State.NONE, State.LOST))
             assert shown.age_ms >= 0
             if shown.mask is not None:
@@ -210,10 +210,10 @@ def test_an_embedding_serves_while_the_picture_is_still(
     session: GazeSession, texture: Texture, gaze_at: MakeGaze
 ) -> None:
     made = play(session, texture, gaze_at((800, *ON_THING)), 20)
-    assert {one.source for one in made[-5:]} == {"reused"}
+    assert {one.origin for one in made[-5:]} == {"reused"}
     assert made[-1].age_ms > 0
     moved = session.step(texture(5), 20 * FRAME_NS)
-    assert moved.source == "encoded"
+    assert moved.origin == "encoded"
     assert moved.age_ms == 0
 
 
@@ -283,11 +283,11 @@ def test_a_session_that_records_itself_is_replayed_bit_for_bit(
         for frame in frames:
             session.feed(feed.until(frame.time_ns + FRAME_NS))
             if frame.index == 22:
-                assert session.select(at_ns=600 * MS) == 1
+                assert session.pin(at_ns=600 * MS) == 1
             if frame.index == 44:
-                session.select()
+                session.pin()
             if frame.index == 48:
-                session.release(1)
+                session.unpin(1)
             made.append(session.step(frame.image, frame.time_ns))
     assert read_recording(tmp_path / "run").complete
     again = Segmenter(world(THING, OTHER, THIRD))
@@ -296,7 +296,7 @@ def test_a_session_that_records_itself_is_replayed_bit_for_bit(
     for (recorded, repeated), first in zip(pairs, made, strict=True):
         assert compare(recorded, first) == ()
         assert compare(recorded, repeated) == ()
-    assert {len(one.kept) for one in made} >= {0, 1}
+    assert {len(one.pinned) for one in made} >= {0, 1}
 
 
 def test_only_every_nth_frame_is_encoded_and_the_mask_moves_on_between(
@@ -309,7 +309,7 @@ def test_only_every_nth_frame_is_encoded_and_the_mask_moves_on_between(
     assert first <= 8, "the first rest is not kept waiting for its turn"
     for age, one in enumerate(made[first:]):
         turn = age % 3 == 0
-        assert one.source == ("encoded" if turn else "propagated")
+        assert one.origin == ("encoded" if turn else "propagated")
         assert ("encode" in one.timing_ms) == turn
         assert one.age_ms == pytest.approx((age % 3) * FRAME_NS / MS)
     centres = [float(np.nonzero(one.mask)[1].mean()) for one in shown]
@@ -325,17 +325,17 @@ def test_a_release_is_heard_of_on_frames_that_are_not_encoded(
     samples = gaze_at((700, *ON_THING), (900, *ON_OTHER))
     with GazeSession(model, px_per_deg=8, size=INPUT, encode_every=4) as session:
         play(session, texture, samples[:140], 17)
-        assert session.select() == 1
+        assert session.pin() == 1
         made = play(session, texture, samples, 20, begin=17)
-        assert [one.object_id for one in made[-1].kept] == [1]
-        session.release(1)
+        assert [one.object_id for one in made[-1].pinned] == [1]
+        session.unpin(1)
         after = play(session, texture, [], 8, begin=37)
-        assert all(one.kept == () for one in after)
+        assert all(one.pinned == () for one in after)
         assert session._released == {}
 
 
 @pytest.mark.parametrize(
-    "options", [{"encode_every": 0}, {"encode_every": 25}, {"encode_every": 2, "in_thread": True}]
+    "options", [{"encode_every": 0}, {"encode_every": 25}, {"encode_every": 2, "mode": "live"}]
 )
 def test_schedules_that_cannot_be_are_refused(model: Segmenter, options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"encode_every: .* is not accepted"):
@@ -354,7 +354,7 @@ def test_memory_is_bounded_over_2000_steps(texture: Texture) -> None:
             session.feed([GazeSample(index * FRAME_NS + part * 10 * MS, x + dx, y + dy) for part in range(4)])
             shown = session.step(pictures[index % 6 if index % 40 < 20 else 0], index * FRAME_NS)
             if index == 1000:
-                session.select()
+                session.pin()
             if index % 500 == 499:
                 counts.append(reached(session))
     assert shown.mask is not None

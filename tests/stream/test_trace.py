@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sam_edge.config import Mode
 from sam_edge.errors import SessionError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.runtimes.fake import Fake
@@ -66,10 +67,10 @@ def play(session: GazeSession, count: int = 12, first: int = 0) -> list[Selectio
     return shown
 
 
-@pytest.mark.parametrize("in_thread", [False, True])
-def test_everything_is_noted(in_thread: bool) -> None:
+@pytest.mark.parametrize("mode", ["sequential", "live"])
+def test_everything_is_noted(mode: Mode) -> None:
     collector = Collector()
-    with GazeSession(Segmenter(Fake()), in_thread=in_thread) as session, session.trace(collector) as trace:
+    with GazeSession(Segmenter(Fake()), mode=mode) as session, session.trace(collector) as trace:
         shown = play(session)
         # Twelve frames may be over before a thread has judged one.
         while not any(span.name == "attend" for span in trace.spans) and len(shown) < 1000:
@@ -81,7 +82,7 @@ def test_everything_is_noted(in_thread: bool) -> None:
     assert {"gaze", "motion", "encode", "attend", "propagate"} <= {span.name for span in trace.spans}
     assert all(span.begin_ns <= span.end_ns for span in trace.spans)
     threads = {span.thread for span in trace.spans}
-    assert threads >= ({"MainThread", "sam-edge-encoder"} if in_thread else {"MainThread"})
+    assert threads >= ({"MainThread", "sam-edge-encoder"} if mode == "live" else {"MainThread"})
     assert collector.spans == list(trace.spans)
     assert collector.samples == list(trace.samples)
     # All of it came from the trace's own threads, or from the one that closed the trace.
@@ -104,7 +105,7 @@ def test_a_trace_keeps_no_masks_and_a_sink_gets_them() -> None:
     with GazeSession(Segmenter(Fake())) as session, session.trace(collector) as trace:
         shown = play(session)
     assert any(one.mask is not None for one in shown)
-    assert all(one.selection.mask is None and one.selection.kept == () for one in trace.frames)
+    assert all(one.selection.mask is None and one.selection.pinned == () for one in trace.frames)
     assert [one.selection for one in collector.frames] == shown
 
 
@@ -182,7 +183,7 @@ def test_without_listeners_nothing_is_kept() -> None:
 def traced(index: int, took_ms: int) -> TracedFrame:
     begin_ns = 5_000_000_000 + index * STEP_NS
     selection = Selection(
-        index * STEP_NS, State.SELECTED, None, None, None, 3, "encoded", timing_ms={"total": 1.5}
+        index * STEP_NS, State.FOCUSED, None, None, None, 3, "encoded", timing_ms={"total": 1.5}
     )
     return TracedFrame(index * STEP_NS, begin_ns, begin_ns + took_ms * 1_000_000, selection)
 
@@ -210,7 +211,7 @@ def test_threads_frames_and_gaze_on_one_line_of_time() -> None:
 
 
 def test_the_file_is_what_perfetto_reads(tmp_path: Path) -> None:
-    with GazeSession(Segmenter(Fake()), in_thread=True) as session, session.trace() as trace:
+    with GazeSession(Segmenter(Fake()), mode="live") as session, session.trace() as trace:
         play(session)
     path = tmp_path / "deep" / "trace.json"
     trace.write(path)

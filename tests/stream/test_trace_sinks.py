@@ -20,7 +20,7 @@ from sam_edge.stream.traced import Span, TracedFrame
 
 def frame(time_ns: int, mask: bool = True) -> TracedFrame:
     shown = np.ones((4, 6), bool) if mask else None
-    selection = Selection(time_ns, State.SELECTED, shown, None, 0.9, 3, "encoded", age_ms=12.0)
+    selection = Selection(time_ns, State.FOCUSED, shown, None, 0.9, 3, "encoded", age_ms=12.0)
     return TracedFrame(time_ns, time_ns + 1_000_000, time_ns + 9_000_000, selection)
 
 
@@ -40,7 +40,7 @@ def test_opentelemetry_gets_spans_with_their_times() -> None:
     assert (encode.name, encode.end_time - encode.start_time) == ("sam_edge.encode", 40_000)
     assert encode.attributes["thread.name"] == "sam-edge-encoder"
     assert step.end_time - step.start_time == 8_000_000
-    assert step.attributes["sam_edge.state"] == "selected"
+    assert step.attributes["sam_edge.state"] == "focused"
     assert step.attributes["sam_edge.object_id"] == 3
     # 2020 to 2100: the clock is that of the calendar.
     assert 1.57e18 < encode.start_time < 4.1e18

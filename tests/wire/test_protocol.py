@@ -157,7 +157,7 @@ def test_polygons_come_back_with_their_thing() -> None:
     thing = Thing(
         1, True, True, 0.5, (0, 0, 4, 4), 0, (0, 0, 4, 4), MaskFormat.PNG, b"odd", (CONTOUR, CONTOUR + 9)
     )
-    sent = Selected(1, 2, 3, 4, 5, (32, 32), State.SELECTED, "encoded", things=(thing, THING_SMALL))
+    sent = Selected(1, 2, 3, 4, 5, (32, 32), State.FOCUSED, "encoded", things=(thing, THING_SMALL))
     found = protocol.decode_answer(protocol.encode(sent))
     assert isinstance(found, Selected)
     assert found.things[1] == THING_SMALL

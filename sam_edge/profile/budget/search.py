@@ -145,7 +145,7 @@ class Advice:
             precision=engine.precision,
             threads=engine.threads,
             size=self.chosen.size,
-            in_thread=self.chosen.in_thread,
+            mode="live" if self.chosen.in_thread else "sequential",
             encode_every=self.chosen.encode_every,
             measured={
                 "budget_ms": self.budget_ms,

@@ -114,7 +114,7 @@ def measure_session(
                 model,
                 px_per_deg=px_per_deg,
                 size=schedule.size,
-                in_thread=schedule.mode == ON_A_CLOCK,
+                mode="live" if schedule.mode == ON_A_CLOCK else "sequential",
                 encode_every=schedule.encode_every,
             ) as session,
         ):
@@ -160,5 +160,5 @@ def summed_up(engine: Engine, mode: str, shown: Sequence[Shown], reader: FrameRe
         late=sum(one.dropped for one in kept),
         stages={name: summary for name, summary in stages.items() if summary is not None},
         age_ms=summarise([one.age_ms for one in selections if one.mask is not None]),
-        sources=dict(Counter(one.source for one in selections)),
+        sources=dict(Counter(one.origin for one in selections)),
     )

@@ -39,7 +39,7 @@ def pack(
     Returns:
         The message, with 0 for the time at which it is sent.
     """
-    kept = {one.object_id: one for one in selection.kept}
+    kept = {one.object_id: one for one in selection.pinned}
     things = []
     if selection.mask is not None and selection.object_id is not None and selection.box is not None:
         things.append(
@@ -63,7 +63,7 @@ def pack(
         session=session,
         frame_size=frame.size,
         state=selection.state,
-        source=selection.source,
+        source=selection.origin,
         age_ms=selection.age_ms,
         fixation=selection.fixation,
         things=tuple(thing for thing in things if thing is not None)[:THINGS_TOLD],

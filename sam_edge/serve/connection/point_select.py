@@ -72,7 +72,7 @@ class PointSelect:
 
     def found(self, selection: Selection) -> bool:
         """Say whether what is selected now is what lies at the point."""
-        if selection.mask is None or selection.state not in (State.SELECTED, State.HELD):
+        if selection.mask is None or selection.state not in (State.FOCUSED, State.HELD):
             return False
         x, y, near = int(self._place[0]), int(self._place[1]), self._near_px
         part = selection.mask[max(0, y - near) : y + near + 1, max(0, x - near) : x + near + 1]

@@ -216,7 +216,7 @@ class SessionWorker(ConnectionThread):
             session.feed(samples)
         selection = session.step(image, frame.time_ns)
         if self._pinch is not None and self._pinch.found(selection):
-            self._answer_pinch(session.select() or 0)
+            self._answer_pinch(session.pin() or 0)
         stages.update(selection.timing_ms)
         begun = time.perf_counter()
         packed = pack(
@@ -242,7 +242,7 @@ class SessionWorker(ConnectionThread):
             self._model,
             px_per_deg=self._degree_px,
             size=self._size,
-            in_thread=True,
+            mode="live",
         )
         return self._session
 
@@ -265,7 +265,7 @@ class SessionWorker(ConnectionThread):
             return Triggered(trigger.trigger_id, trigger.action, 0)
         if trigger.action is Action.RELEASE:
             if self._session is not None:
-                self._session.release(trigger.object_id or None)
+                self._session.unpin(trigger.object_id or None)
             return Triggered(trigger.trigger_id, trigger.action, trigger.object_id)
         place = trigger.point_px
         if trigger.ray is not None:
@@ -283,7 +283,7 @@ class SessionWorker(ConnectionThread):
                 px_per_deg=self._degree_px,
             )
             return None
-        kept = self._session.select(trigger.at_ns) if self._session is not None else None
+        kept = self._session.pin(trigger.at_ns) if self._session is not None else None
         return Triggered(trigger.trigger_id, trigger.action, kept or 0)
 
     def _answer_pinch(self, object_id: int) -> None:

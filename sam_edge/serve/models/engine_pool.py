@@ -129,5 +129,5 @@ class EnginePool:
 def run_once(model: Segmenter, shape: Shape) -> None:
     """Encode and decode everything that a session does, for frames of a shape."""
     frame_size, size = shape
-    with GazeSession(model, size=size, in_thread=True) as session:
+    with GazeSession(model, size=size, mode="live") as session:
         session.warm_up(np.zeros((*frame_size, 3), np.uint8))

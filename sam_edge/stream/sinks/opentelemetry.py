@@ -46,7 +46,7 @@ class OpenTelemetrySink:
         facts = {
             "sam_edge.frame_time_ns": frame.time_ns,
             "sam_edge.state": selection.state.value,
-            "sam_edge.source": selection.source,
+            "sam_edge.origin": selection.origin,
             "sam_edge.age_ms": selection.age_ms,
         }
         if selection.object_id is not None:
