@@ -19,7 +19,7 @@ from sam_edge.everything.proposals import average_recall, propose_objects
 from sam_edge.masks import mask_iou, polygons_to_mask
 from sam_edge.media.environment import Environment
 from sam_edge.media.images import read_image
-from sam_edge.media.progress import Progress
+from sam_edge.media.progress import ProgressBar
 
 LIMITS = (10, 100, 1000)
 
@@ -56,7 +56,7 @@ def recalls(model: sam_edge.Segmenter, pictures: Sequence[Path], labels: Path) -
     found: dict[int, list[float]] = {limit: [] for limit in LIMITS}
     at_half: list[bool] = []
     counts, spent_s = [], 0.0
-    with Progress(len(pictures), label="proposals", unit="pictures") as bar:
+    with ProgressBar(len(pictures), label="proposals", unit="pictures") as bar:
         for path in pictures:
             image = read_image(path)
             begun = time.perf_counter()

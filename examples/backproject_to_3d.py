@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 import sam_edge
 from sam_edge.errors import SamEdgeError
-from sam_edge.media.images import read_image
+from sam_edge.media.images import read_image, write_png
 from sam_edge.media.overlay import draw_selection
-from sam_edge.media.write import write_png
 from sam_edge.pointcloud import (
     CameraModel,
     Fisheye624,

@@ -20,7 +20,7 @@ from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.recordings import read
 from sam_edge.media.frames import open_frames
 from sam_edge.media.overlay import TRAIL_S, draw_selection
-from sam_edge.media.write import VideoWriter
+from sam_edge.media.video_writer import VideoWriter
 from sam_edge.stream import GazeSession
 from sam_edge.stream.playback import GazeFeed, every_frame
 

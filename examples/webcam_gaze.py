@@ -31,8 +31,8 @@ from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.calibration import FullScreen, calibrate_on_screen
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.source import WebcamSource
+from sam_edge.media.images import write_png
 from sam_edge.media.overlay import TRAIL_S, draw_selection
-from sam_edge.media.write import write_png
 from sam_edge.stream import GazeSession, Selection
 
 CLIP = Path(sam_edge.__file__).parent / "assets" / "demo" / "clip.mp4"

@@ -27,8 +27,8 @@ import sam_edge
 import sam_edge.gaze
 from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.adapters.mouse import MouseSource
+from sam_edge.media.images import write_png
 from sam_edge.media.overlay import TRAIL_S, draw_selection
-from sam_edge.media.write import write_png
 from sam_edge.stream import GazeSession, Selection
 
 WINDOW = "sam-edge: rest the mouse on a thing; click keeps it, right click releases, q ends"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from sam_edge.errors import InputError
-from sam_edge.media.atomic import replacing
+from sam_edge.media.atomic import write_atomically
 from sam_edge.precision import replace_former_name
 
 KIND, SCHEMA = "sam-edge config", 2
@@ -55,7 +55,7 @@ class Config:
         """Write to a file; raises `MediaError` when that is not possible."""
         values = {key: value for key, value in asdict(self).items() if key != "folder"}
         text = json.dumps({"kind": KIND, "schema": SCHEMA, **values}, indent=1) + "\n"
-        with replacing(Path(path)) as part:
+        with write_atomically(Path(path)) as part:
             part.write_text(text, encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sam_edge.errors import InputError, MediaError
 from sam_edge.masks import mask_to_box
-from sam_edge.media.atomic import replacing
+from sam_edge.media.atomic import write_atomically
 from sam_edge.segmenter import check_frame
 
 
@@ -59,5 +59,5 @@ def write_cutout(path: str | Path, rgba: NDArray[np.uint8]) -> None:
     if rgba.dtype != np.uint8 or rgba.ndim != 3 or rgba.shape[2] != 4 or rgba.size == 0:
         raise MediaError(f"rgba: {rgba.dtype} {rgba.shape}; accepted: uint8 (h, w, 4)")
     _, encoded = cv2.imencode(".png", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA))
-    with replacing(path) as part:
+    with write_atomically(path) as part:
         part.write_bytes(encoded.tobytes())

@@ -11,7 +11,7 @@ import numpy as np
 
 from sam_edge.errors import InputError, MissingExtraError
 from sam_edge.geometry import STRIDE, Placement, View
-from sam_edge.media.atomic import replacing
+from sam_edge.media.atomic import write_atomically
 from sam_edge.segmenter import Embedding, Segmenter
 
 SCHEMA = 1
@@ -44,7 +44,7 @@ def save_embedding(path: str | Path, embedding: Embedding, *, model: Segmenter |
         "weights": weights_of(model),
     }
     data = save({"embedding": np.ascontiguousarray(embedding.data)}, {KEY: json.dumps(facts)})
-    with replacing(Path(path)) as part:
+    with write_atomically(Path(path)) as part:
         part.write_bytes(data)
 
 

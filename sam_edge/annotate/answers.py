@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sam_edge.errors import InputError
 from sam_edge.gaze.events import Fixation
 from sam_edge.masks import Masks
-from sam_edge.media.frames import Frame
+from sam_edge.media.frames import VideoFrame
 
 OBJECT = "object"
 """The category of what has no label: SAM's masks have no class."""
@@ -193,7 +193,7 @@ class Proposal:
 
     stage: str
     """The stage that asks."""
-    frame: Frame
+    frame: VideoFrame
     """The frame."""
     dwell: Fixation
     """The dwell."""

@@ -12,7 +12,7 @@ from sam_edge.annotate.journal import Journal
 from sam_edge.annotate.kept import Kept
 from sam_edge.masks.coco import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, write_coco
 from sam_edge.masks.sa1b import Sa1bImage, Sa1bMask, write_sa1b
-from sam_edge.media.atomic import cannot_write
+from sam_edge.media.atomic import write_error
 
 
 def write_dataset(journal: Journal) -> None:
@@ -93,4 +93,4 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise write_error(path, error) from error

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from sam_edge.media.frames import Frame, FrameReader, open_frames
+from sam_edge.media.frames import FrameReader, VideoFrame, open_frames
 
 REMEMBERED = 6
 """Frames that are kept in memory after they were asked for."""
@@ -32,7 +32,7 @@ class Film:
         self._reader: FrameReader = open_frames(path, fps=fps)
         self._next = 0
         self._end: int | None = None
-        self._near: OrderedDict[int, Frame] = OrderedDict()
+        self._near: OrderedDict[int, VideoFrame] = OrderedDict()
 
     @property
     def name(self) -> str:
@@ -66,7 +66,7 @@ class Film:
                 heed(self._next)
         return self.count or 0
 
-    def frame(self, index: int, heed: Callable[[int], None] | None = None) -> Frame | None:
+    def frame(self, index: int, heed: Callable[[int], None] | None = None) -> VideoFrame | None:
         """Return a frame; None when the video ends before it.
 
         Args:
@@ -118,7 +118,7 @@ class Film:
         """Close."""
         self.close()
 
-    def _remember(self, frame: Frame) -> Frame:
+    def _remember(self, frame: VideoFrame) -> VideoFrame:
         if frame.index < len(self._times_ns):
             frame = replace(frame, time_ns=self._times_ns[frame.index])
         self._near[frame.index] = frame

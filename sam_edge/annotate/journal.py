@@ -23,7 +23,7 @@ from sam_edge.annotate.lock import NAME as LOCK
 from sam_edge.annotate.lock import FolderLock
 from sam_edge.errors import InputError
 from sam_edge.masks.files import Entry
-from sam_edge.media.atomic import cannot_write
+from sam_edge.media.atomic import write_error
 
 SCHEMA = 2
 NAME = "journal.jsonl"
@@ -81,7 +81,7 @@ class Journal:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise cannot_write(path, error) from error
+            raise write_error(path, error) from error
         self._lock = FolderLock(self.folder)
         try:
             length = self._read(path, dict(source)) if path.exists() else 0
@@ -93,7 +93,7 @@ class Journal:
                 _sync_folder(self.folder)
         except OSError as error:
             self._lock.release()
-            raise cannot_write(path, error) from error
+            raise write_error(path, error) from error
         except InputError:
             self._lock.release()
             raise
@@ -277,7 +277,7 @@ class Journal:
             # A full disk: half a line must not stand before the next one.
             with contextlib.suppress(OSError):
                 self._file.truncate(self._length)
-            raise cannot_write(self.folder / NAME, error) from error
+            raise write_error(self.folder / NAME, error) from error
 
     def _read(self, path: Path, source: dict[str, Any]) -> int:
         """Take in what is there, and return the length of its whole lines, bytes."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from sam_edge.errors import InputError
-from sam_edge.media.atomic import cannot_write
+from sam_edge.media.atomic import write_error
 
 NAME = ".lock"
 
@@ -29,7 +29,7 @@ class FolderLock:
                 path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644
             )
         except OSError as error:
-            raise cannot_write(path, error) from error
+            raise write_error(path, error) from error
         try:
             lock(self._handle)
         except OSError as error:

@@ -37,8 +37,8 @@ from sam_edge.annotate.kept import Kept
 from sam_edge.errors import InputError
 from sam_edge.everything import FAST, GeneratedMask, MaskGeneratorConfig, count_points, generate_masks
 from sam_edge.gaze.events import Fixation
-from sam_edge.media.frames import Frame
-from sam_edge.media.write import write_png
+from sam_edge.media.frames import VideoFrame
+from sam_edge.media.images import write_png
 from sam_edge.segmenter import Embedding, Segmenter
 
 CONFIDENT = replace(FAST, predicted_iou=0.92, stability=0.95, size=None)
@@ -291,7 +291,7 @@ class Annotator:
             self.journal.finish(stage.value, name_of(dwell), shown_by=shown_by)
         return None
 
-    def _make(self, stage: Stage, frame: Frame, work: Work) -> None:
+    def _make(self, stage: Stage, frame: VideoFrame, work: Work) -> None:
         """Keep what everything mode finds on a frame, but what it has, specks, and what is all of the picture."""
         size = (frame.image.shape[0], frame.image.shape[1])
         config = CONFIDENT if stage == Stage.SEMI else AUTOMATIC
@@ -326,7 +326,7 @@ class Annotator:
         self.journal.keep_all(chosen, finishes=(stage.value, f"frame {frame.index}"))
         self._known = None
 
-    def _propose(self, stage: Stage, frame: Frame, dwell: Fixation) -> Proposal | None:
+    def _propose(self, stage: Stage, frame: VideoFrame, dwell: Fixation) -> Proposal | None:
         self._before.clear()
         draft = Draft(Point(dwell.x_px, dwell.y_px))
         candidates = candidates_of(self._model, self._embedding(frame), draft)
@@ -370,12 +370,12 @@ class Annotator:
         found = found_of(proposal, self._embedding(proposal.frame))
         return self._known_on(proposal.frame).shows(found)
 
-    def _known_on(self, frame: Frame) -> Known:
+    def _known_on(self, frame: VideoFrame) -> Known:
         if self._known is None or self._known.stem != frame.stem:
             self._known = Known(frame.stem, self.journal.of_frame(frame.stem))
         return self._known
 
-    def _embedding(self, frame: Frame) -> Embedding:
+    def _embedding(self, frame: VideoFrame) -> Embedding:
         if frame.index not in self._encoded:
             self._encoded[frame.index] = self._model.encode(
                 frame.image, size=self._size, time_ns=frame.time_ns
@@ -386,12 +386,12 @@ class Annotator:
         return self._encoded[frame.index]
 
     def _kept(
-        self, frame: Frame, stage: Stage, found: GeneratedMask, decision: str, more: Mapping[str, Any]
+        self, frame: VideoFrame, stage: Stage, found: GeneratedMask, decision: str, more: Mapping[str, Any]
     ) -> Kept:
         provenance = {**self._provenance, "time_ns": frame.time_ns, **more}
         return Kept(frame.stem, frame.index, stage.value, found, decision, provenance)
 
-    def _write_picture(self, frame: Frame) -> None:
+    def _write_picture(self, frame: VideoFrame) -> None:
         """Write the picture, before its first mask is: no mask is ever without one."""
         picture = self.journal.folder / "images" / f"{frame.stem}.png"
         if not picture.exists():

@@ -36,9 +36,9 @@ from sam_edge.annotate import (
 from sam_edge.annotate.stages import EVERY, Work
 from sam_edge.cli.options import add_model, open_model
 from sam_edge.errors import InputError
+from sam_edge.media.images import write_png
 from sam_edge.media.overlay import draw_selection
-from sam_edge.media.progress import Progress
-from sam_edge.media.write import write_png
+from sam_edge.media.progress import ProgressBar
 from sam_edge.parsing import parse_numbers, parse_size
 from sam_edge.segmenter import Segmenter
 
@@ -191,7 +191,7 @@ class Bars:
         annotator.heed = self.heed
         self._quiet = quiet
         self._stage: Stage | None = None
-        self._bar: Progress | None = None
+        self._bar: ProgressBar | None = None
 
     def heed(self, work: Work) -> None:
         """Draw how far it is."""
@@ -199,7 +199,7 @@ class Bars:
             self.__exit__(None, None, None)
             self._stage, self._bar = (
                 work.stage,
-                Progress(work.total, label=work.stage.value, silent=self._quiet),
+                ProgressBar(work.total, label=work.stage.value, silent=self._quiet),
             )
         self._bar.advance(work.done - self._bar.done)
 
@@ -212,7 +212,7 @@ class Bars:
     ) -> None:
         """Finish the line."""
         if self._bar is not None:
-            self._bar.__exit__(kind, error, trace)
+            self._bar.close()
 
 
 def stages_of(text: str) -> list[Stage]:

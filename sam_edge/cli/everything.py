@@ -24,9 +24,9 @@ from sam_edge.everything import (
 from sam_edge.everything.draw import draw_masks
 from sam_edge.masks.sa1b import Sa1bImage, write_sa1b
 from sam_edge.media.frames import open_frames
-from sam_edge.media.images import IMAGE_SUFFIXES, read_image
-from sam_edge.media.progress import Progress
-from sam_edge.media.write import VideoWriter, write_png
+from sam_edge.media.images import IMAGE_SUFFIXES, read_image, write_png
+from sam_edge.media.progress import ProgressBar
+from sam_edge.media.video_writer import VideoWriter
 from sam_edge.segmenter import Segmenter
 
 
@@ -125,7 +125,9 @@ def picture(given: argparse.Namespace, model: Segmenter, settings: MaskGenerator
     """Find everything in one picture."""
     image = read_image(given.input)
     size = (image.shape[0], image.shape[1])
-    with Progress(count_points(size, settings), label="everything", unit="points", silent=given.quiet) as bar:
+    with ProgressBar(
+        count_points(size, settings), label="everything", unit="points", silent=given.quiet
+    ) as bar:
         found = generate_masks(model, image, config=settings, advance=bar.advance)
     write(given.out, given.input.stem, given.input.name, 0, image, found)
     if not given.quiet:
@@ -141,7 +143,7 @@ def video(given: argparse.Namespace, model: Segmenter, settings: MaskGeneratorCo
         shown = stack.enter_context(
             VideoWriter(given.out / "everything.mp4", reader.fps / given.every, reader.size)
         )
-        bar = stack.enter_context(Progress(total, label="everything", silent=given.quiet))
+        bar = stack.enter_context(ProgressBar(total, label="everything", silent=given.quiet))
         for frame in reader:
             if frame.index % given.every:
                 continue

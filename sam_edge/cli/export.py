@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from sam_edge.bundle import Manifest
 from sam_edge.cli.options import parse_sizes, precision_type
 from sam_edge.errors import InputError, MissingExtraError
-from sam_edge.media.progress import Progress
+from sam_edge.media.progress import ProgressBar
 from sam_edge.precision import CALIBRATED, EXPORT_PRECISIONS
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def run(given: argparse.Namespace) -> int:
         tell=tables.append,
     )
     try:
-        with Progress(1, label="export", unit="bundle") as bar:
+        with ProgressBar(1, label="export", unit="bundle") as bar:
             manifest = export(
                 model,
                 given.checkpoint,

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from sam_edge.cli.options import parse_sizes
 from sam_edge.errors import InputError
-from sam_edge.media.atomic import replacing
-from sam_edge.media.progress import Progress
+from sam_edge.media.atomic import write_atomically
+from sam_edge.media.progress import ProgressBar
 from sam_edge.precision import check_precision
 from sam_edge.profile.budget.search import LABELLED, SIZES_TRIED, Advisor, advise
 from sam_edge.profile.measure.environment import gather_machine
@@ -187,14 +187,14 @@ def run_budget(given: argparse.Namespace) -> int:
     return FAILED if advice.chosen is None else 0
 
 
-def progress(given: argparse.Namespace) -> Progress:
+def progress(given: argparse.Namespace) -> ProgressBar:
     """Make a progress line, on a terminal only."""
-    return Progress(None, label="profile", unit="steps", silent=given.quiet or not sys.stderr.isatty())
+    return ProgressBar(None, label="profile", unit="steps", silent=given.quiet or not sys.stderr.isatty())
 
 
 def write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    with replacing(path) as part:
+    with write_atomically(path) as part:
         part.write_text(text, encoding="utf-8")
 
 

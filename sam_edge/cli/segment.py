@@ -13,9 +13,8 @@ import numpy as np
 from sam_edge.cli.options import add_model, open_model, parse_numbers, parse_size
 from sam_edge.errors import InputError
 from sam_edge.masks import Masks
-from sam_edge.media.images import read_image
+from sam_edge.media.images import read_image, write_png
 from sam_edge.media.overlay import draw_selection
-from sam_edge.media.write import write_png
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -17,17 +17,18 @@ from sam_edge.gaze.recordings import Recording, read
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.environment import Environment, peak_memory_mb
 from sam_edge.media.frames import FrameReader, open_frames
+from sam_edge.media.mask_folder import MaskFolderWriter
 from sam_edge.media.overlay import draw_selection
-from sam_edge.media.progress import Progress
+from sam_edge.media.progress import ProgressBar
 from sam_edge.media.report import FrameRecord, TrackReport
-from sam_edge.media.write import MaskFolderWriter, VideoWriter
+from sam_edge.media.video_writer import VideoWriter
 from sam_edge.segmenter import Segmenter
 from sam_edge.stream.playback import Shown, every_frame, in_real_time
 from sam_edge.stream.recording import SessionRecorder
 from sam_edge.stream.session import GazeSession
 
 PX_PER_DEG = 15.0
-"""Frame pixels in a degree where nothing is stated: about that of the scene cameras of head-mounted trackers."""
+"""VideoFrame pixels in a degree where nothing is stated: about that of the scene cameras of head-mounted trackers."""
 FARTHEST = 10
 """Gaze farther outside than so many frames is taken for a wrong unit."""
 TRAIL_S = 0.4
@@ -136,7 +137,7 @@ def play(
     with ExitStack() as stack:
         masks = stack.enter_context(MaskFolderWriter(given.masks)) if given.masks else None
         video = stack.enter_context(VideoWriter(given.out, fps, size)) if given.out else None
-        bar = stack.enter_context(Progress(reader.count, label="track", unit="frames", silent=given.quiet))
+        bar = stack.enter_context(ProgressBar(reader.count, label="track", unit="frames", silent=given.quiet))
         mode = in_real_time if given.realtime else every_frame
         for shown in mode(session, reader, recording.samples):
             records.append(record_of(shown))

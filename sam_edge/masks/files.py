@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sam_edge.errors import InputError
-from sam_edge.media.atomic import replacing
+from sam_edge.media.atomic import write_atomically
 
 
 def read_json(path: str | Path) -> Entry:
@@ -42,7 +42,7 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
         raise InputError(
             f"{path}: cannot be written as JSON ({error}); give finite numbers and text"
         ) from error
-    with replacing(Path(path)) as part:
+    with write_atomically(Path(path)) as part:
         part.write_text(text + "\n", encoding="utf-8")
 
 

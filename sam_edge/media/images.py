@@ -1,4 +1,4 @@
-"""One picture from a file."""
+"""Read an image from a file, and write one as PNG."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import MediaError
-from sam_edge.media.wholeness import is_cut_off_jpeg
+from sam_edge.media.atomic import write_atomically
+from sam_edge.media.integrity import is_truncated_jpeg
+from sam_edge.media.png import encode_png
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 """Endings, in lower case, of the files that count as images in a folder."""
@@ -40,9 +42,23 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         raise MediaError(f"{path}: the image cannot be read ({error.strerror or error})") from error
     if not data:
         raise MediaError(f"{path}: the image file is empty")
-    if is_cut_off_jpeg(data):
+    if is_truncated_jpeg(data):
         raise MediaError(f"{path}: the image is cut off; copy the file again")
     return _rgb8(path, _decode(path, data))
+
+
+def write_png(path: str | Path, image: NDArray[np.uint8] | NDArray[np.bool_]) -> None:
+    """Write a picture (uint8 RGB or grey) or a mask (bool; 255 where True) as PNG. Makes missing folders.
+
+    Raises:
+        MediaError: `path` does not end in .png, `image` has another shape or dtype, or it cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise MediaError(f"{path}: ends in {path.suffix!r}; accepted: .png")
+    data = encode_png(image)
+    with write_atomically(path) as part:
+        part.write_bytes(data)
 
 
 def _decode(path: Path, data: bytes) -> NDArray[np.integer[Any] | np.floating[Any]]:

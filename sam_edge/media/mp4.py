@@ -13,7 +13,7 @@ _MAX_INDEX_BYTES = 1 << 28
 _HEADERS = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp"}
 
 
-def video_seconds(path: Path) -> float | None:
+def read_video_duration_s(path: Path) -> float | None:
     """Return the stated duration of the longest video track, edits applied, in seconds.
 
     None when the file is of another format or does not state it (fragmented files, for one). Raises `OSError`.

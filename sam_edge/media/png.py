@@ -59,7 +59,7 @@ def encode_png(image: NDArray[np.uint8] | NDArray[np.bool_]) -> bytes:
     return data[:_HEADER_BYTES] + _MARK + data[_HEADER_BYTES:]
 
 
-def is_ours(path: Path) -> bool:
+def is_written_by_sam_edge(path: Path) -> bool:
     """Return True when `path` is a PNG that `encode_png` made. Raises `OSError`."""
     with path.open("rb") as handle:
         head = handle.read(_HEADER_BYTES + len(_MARK))

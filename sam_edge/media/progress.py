@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 from typing import TextIO
+
+from sam_edge.closing import Closing
 
 _BAR_CELLS = 28
 _REDRAW_S = 0.1
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-class Progress:
-    """Says on stderr how far a piece of work is.
+class ProgressBar(Closing):
+    """Shows the progress of a task on stderr. A context manager.
 
-    On a terminal one line is redrawn at most ten times a second; elsewhere a plain line is written at every
-    quarter (or, when the total is not known, whenever the count has doubled, from 100). A context manager.
+    On a terminal one line is redrawn at most ten times a second. Elsewhere a plain line is written at every quarter
+    of the total; without a total, whenever the count has doubled, from 100.
     """
 
     def __init__(
@@ -28,7 +29,15 @@ class Progress:
         silent: bool = False,
         stream: TextIO | None = None,
     ) -> None:
-        """Count up to `total` (None: not known) `unit`s of the work called `label`; `silent` writes nothing."""
+        """Begin at zero.
+
+        Args:
+            total: how many units there are; None: not known.
+            label: name of the task.
+            unit: plural noun of what is counted.
+            silent: write nothing.
+            stream: where to write; None: stderr.
+        """
         self._total = total if total and total > 0 else None
         self._label = label
         self._unit = unit
@@ -37,17 +46,18 @@ class Progress:
         self._redraws = not silent and self._stream.isatty()
         self._done = 0
         self._note = ""
+        self._closed = False
         self._start_s = time.monotonic()
         self._drawn_s = float("-inf")
         self._next_line = self._first_line()
 
     @property
     def done(self) -> int:
-        """How much is done."""
+        """Number of units that are done."""
         return self._done
 
     def advance(self, count: int = 1, *, note: str = "") -> None:
-        """Say that `count` more are done; `note` is shown behind the numbers, on a terminal only."""
+        """Count `count` more units as done; `note` is shown after the numbers, on a terminal only."""
         self._done += count
         self._note = note
         if self._silent:
@@ -63,14 +73,10 @@ class Progress:
             self._stream.flush()
             self._next_line = self._line_after()
 
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Finish the line; the last state stays on the terminal."""
-        if self._redraws and self._done:
+    def close(self) -> None:
+        """End the line; the last state stays on the terminal. Closing twice is allowed."""
+        if self._redraws and self._done and not self._closed:
+            self._closed = True
             self._stream.write("\r" + self._bar() + "\x1b[K\n")
             self._stream.flush()
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sam_edge.errors import InputError
-from sam_edge.media.atomic import replacing
+from sam_edge.media.atomic import write_atomically
 from sam_edge.media.environment import Environment
 
 __all__ = ["SCHEMA", "SOURCES", "TOTAL", "Environment", "FrameRecord", "StageSummary", "TrackReport"]
@@ -134,7 +134,7 @@ class TrackReport:
     def write(self, path: str | Path) -> None:
         """Write the report as JSON; raises `MediaError` when that is not possible, and leaves nothing behind."""
         text = json.dumps(self.to_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-        with replacing(Path(path)) as part:
+        with write_atomically(Path(path)) as part:
             part.write_text(text, encoding="utf-8")
 
     def summary_table(self) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
-from sam_edge.media.atomic import replacing
+from sam_edge.media.atomic import write_atomically
 from sam_edge.pointcloud.cloud import OrientedBox, PointCloud
 
 FLOAT, UNSIGNED_BYTE, UNSIGNED_SHORT = 5126, 5121, 5123
@@ -41,7 +41,7 @@ def write_ply(path: str | Path, cloud: PointCloud) -> None:
         *(f"property uchar {name}" for name in ("red", "green", "blue")),
         "end_header",
     ]
-    with replacing(Path(path)) as part:
+    with write_atomically(Path(path)) as part:
         part.write_bytes("\n".join(lines).encode() + b"\n" + records.tobytes())
 
 
@@ -73,7 +73,7 @@ def write_glb(path: str | Path, cloud: PointCloud, box: OrientedBox | None = Non
         "bufferViews": made.views,
         "buffers": [{"byteLength": len(made.data)}],
     }
-    with replacing(Path(path)) as part:
+    with write_atomically(Path(path)) as part:
         part.write_bytes(_container(content, bytes(made.data)))
 
 

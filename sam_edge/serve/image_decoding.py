@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.media.wholeness import is_cut_off_jpeg
+from sam_edge.media.integrity import is_truncated_jpeg
 from sam_edge.wire.binary import Code, ProtocolError
 from sam_edge.wire.messages import Frame, PictureFormat
 
@@ -156,7 +156,7 @@ def _rows_of(data: bytes) -> Iterator[bytes]:
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
     """Walk over the segments up to the frame header (ITU-T T.81, annex B)."""
-    if is_cut_off_jpeg(data):
+    if is_truncated_jpeg(data):
         raise _refused("a JPEG that was cut off")
     if data.count(b"\xff\xda") > SCANS:
         raise _refused(f"a JPEG of more than {SCANS} scans")

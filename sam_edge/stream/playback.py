@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.media.frames import Frame, FrameReader
+from sam_edge.media.frames import FrameReader, VideoFrame
 from sam_edge.stream.selection import Selection
 from sam_edge.stream.session import GazeSession
 
@@ -24,7 +24,7 @@ GAZE_EVERY_S = 0.005
 class Shown:
     """What a viewer sees on one frame."""
 
-    frame: Frame
+    frame: VideoFrame
     """The frame."""
     selection: Selection | None
     """The newest selection that was there when the next frame came; None before the first one."""

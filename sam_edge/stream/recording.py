@@ -24,7 +24,7 @@ import sam_edge
 from sam_edge.bundle import MANIFEST, hash_file
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.media.atomic import cannot_write, replacing
+from sam_edge.media.atomic import write_atomically, write_error
 from sam_edge.precision import current_name
 from sam_edge.segmenter import Segmenter
 from sam_edge.stream.plain import from_plain, to_plain
@@ -197,12 +197,12 @@ class SessionRecorder:
             inside = next(self._folder.iterdir(), None)
             if inside is not None:
                 raise InputError(f"{self._folder}: holds {inside.name}; give a new or an empty folder")
-            with replacing(self._folder / HEADER) as part:
+            with write_atomically(self._folder / HEADER) as part:
                 part.write_text(json.dumps(header, indent=1, allow_nan=False) + "\n", encoding="utf-8")
             # Without a buffer: what is written is with the operating system when `write` returns.
             return (self._folder / LOG).open("xb", buffering=0)
         except OSError as error:
-            raise cannot_write(self._folder, error) from error
+            raise write_error(self._folder, error) from error
 
     def _write(self, kind: str, entry: Entry) -> None:
         if self._log.closed:
@@ -216,7 +216,7 @@ class SessionRecorder:
                 while line:
                     line = line[self._log.write(line) :]
         except OSError as error:
-            raise cannot_write(self._folder / LOG, error) from error
+            raise write_error(self._folder / LOG, error) from error
 
 
 @dataclass(frozen=True, slots=True)

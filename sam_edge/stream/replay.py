@@ -13,7 +13,7 @@ import numpy as np
 
 from sam_edge.errors import InputError
 from sam_edge.masks import iou
-from sam_edge.media.frames import Frame
+from sam_edge.media.frames import VideoFrame
 from sam_edge.segmenter import Segmenter
 from sam_edge.stream.plain import to_plain
 from sam_edge.stream.recording import (
@@ -54,7 +54,7 @@ class Difference:
 
 def replay(
     folder: str | Path,
-    frames: Iterable[Frame],
+    frames: Iterable[VideoFrame],
     model: Segmenter,
     *,
     any_model: bool = False,
@@ -119,7 +119,7 @@ def _call(session: GazeSession, command: RecordedCommand) -> None:
     method(**command.arguments)
 
 
-def _frame_of(shown: Iterator[Frame], entry: RecordedFrame) -> Frame:
+def _frame_of(shown: Iterator[VideoFrame], entry: RecordedFrame) -> VideoFrame:
     """Return the frame of the recorded time, passing over those before it."""
     for frame in shown:
         if frame.time_ns < entry.time_ns:

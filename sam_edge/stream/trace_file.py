@@ -14,7 +14,7 @@ from typing import Any
 
 from sam_edge.gaze.events import EventDetector, EventKind
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.media.atomic import replacing
+from sam_edge.media.atomic import write_atomically
 from sam_edge.stream.traced import Span, TracedFrame
 
 PROCESS = 1
@@ -47,7 +47,7 @@ def write_trace(
     """
     events = list(events_of(spans, frames, samples, px_per_deg=px_per_deg))
     text = json.dumps({"traceEvents": events, "displayTimeUnit": "ms"}, allow_nan=False)
-    with replacing(path) as part:
+    with write_atomically(path) as part:
         part.write_text(text + "\n", encoding="utf-8")
 
 

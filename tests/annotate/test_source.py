@@ -14,7 +14,7 @@ from sam_edge.annotate import Film, dwells_of, open_source
 from sam_edge.annotate.dwells import frame_of
 from sam_edge.errors import GazeDataError, InputError, MediaError
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.media.write import VideoWriter
+from sam_edge.media.video_writer import VideoWriter
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Segmenter
 from sam_edge.stream.recording import SessionRecorder

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from sam_edge.errors import MediaError, SamEdgeError
-from sam_edge.media.images import read_image
-from sam_edge.media.write import write_png
+from sam_edge.media.images import read_image, write_png
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 

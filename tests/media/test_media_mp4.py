@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sam_edge.media.mp4 import video_seconds
+from sam_edge.media.mp4 import read_video_duration_s
 
 
 def box(kind: bytes, *parts: bytes) -> bytes:
@@ -40,7 +40,7 @@ FTYP = box(b"ftyp", b"isom", bytes(4), b"isom")
 def seconds(tmp_path: Path, content: bytes) -> float | None:
     path = tmp_path / "a.mp4"
     path.write_bytes(content)
-    return video_seconds(path)
+    return read_video_duration_s(path)
 
 
 @pytest.mark.parametrize("version", [0, 1])
@@ -80,5 +80,5 @@ def test_what_is_not_stated_is_not_made_up(tmp_path: Path, content: bytes) -> No
 def test_no_bytes_make_it_stumble(tmp_path_factory: pytest.TempPathFactory, data: bytes, cut: int) -> None:
     path = tmp_path_factory.getbasetemp() / "any.mp4"
     path.write_bytes((FTYP + box(b"moov", mvhd(600), trak(1500), data))[:cut] + data)
-    found = video_seconds(path)
+    found = read_video_duration_s(path)
     assert found is None or found >= 0

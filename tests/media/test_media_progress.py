@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from sam_edge.media.progress import Progress
+from sam_edge.media.progress import ProgressBar
 
 
 class Terminal(io.StringIO):
@@ -16,7 +16,7 @@ class Terminal(io.StringIO):
 
 def test_a_log_gets_a_line_at_every_quarter() -> None:
     log = io.StringIO()
-    with Progress(132, label="track", stream=log) as progress:
+    with ProgressBar(132, label="track", stream=log) as progress:
         for _ in range(132):
             progress.advance(note="not for logs")
     lines = log.getvalue().splitlines()
@@ -28,7 +28,7 @@ def test_a_log_gets_a_line_at_every_quarter() -> None:
 
 def test_big_steps_give_one_line_each() -> None:
     log = io.StringIO()
-    with Progress(4, stream=log) as progress:
+    with ProgressBar(4, stream=log) as progress:
         progress.advance(3)
         progress.advance(1)
     assert [line.split()[0] for line in log.getvalue().splitlines()] == ["75%", "100%"]
@@ -36,7 +36,7 @@ def test_big_steps_give_one_line_each() -> None:
 
 def test_more_than_the_total_does_no_harm() -> None:
     log = io.StringIO()
-    with Progress(4, stream=log) as progress:
+    with ProgressBar(4, stream=log) as progress:
         for _ in range(9):
             progress.advance()
     assert len(log.getvalue().splitlines()) == 4
@@ -46,7 +46,7 @@ def test_more_than_the_total_does_no_harm() -> None:
 @pytest.mark.parametrize("total", [None, 0])
 def test_without_a_total_lines_come_at_doubling_counts(total: int | None) -> None:
     log = io.StringIO()
-    with Progress(total, stream=log) as progress:
+    with ProgressBar(total, stream=log) as progress:
         for _ in range(850):
             progress.advance()
     assert [line.split()[0] for line in log.getvalue().splitlines()] == ["100", "200", "400", "800"]
@@ -54,7 +54,7 @@ def test_without_a_total_lines_come_at_doubling_counts(total: int | None) -> Non
 
 def test_a_terminal_gets_one_line_that_is_redrawn() -> None:
     terminal = Terminal()
-    with Progress(50, label="track", stream=terminal) as progress:
+    with ProgressBar(50, label="track", stream=terminal) as progress:
         for number in range(50):
             progress.advance(note=f"{number} ms")
     text = terminal.getvalue()
@@ -69,7 +69,7 @@ def test_a_terminal_gets_one_line_that_is_redrawn() -> None:
 
 def test_a_terminal_without_a_total_counts() -> None:
     terminal = Terminal()
-    with Progress(None, stream=terminal) as progress:
+    with ProgressBar(None, stream=terminal) as progress:
         progress.advance(7)
     assert "7 frames" in terminal.getvalue()
 
@@ -82,7 +82,7 @@ def test_a_terminal_that_knows_only_ascii_gets_ascii() -> None:
             return True
 
     terminal = Old(raw, encoding="ascii")
-    with Progress(2, stream=terminal) as progress:
+    with ProgressBar(2, stream=terminal) as progress:
         progress.advance()
         progress.advance()
     terminal.flush()
@@ -91,7 +91,7 @@ def test_a_terminal_that_knows_only_ascii_gets_ascii() -> None:
 
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
 def test_silent_says_nothing(stream: io.StringIO) -> None:
-    with Progress(10, silent=True, stream=stream) as progress:
+    with ProgressBar(10, silent=True, stream=stream) as progress:
         progress.advance(10)
     assert stream.getvalue() == ""
     assert progress.done == 10
@@ -101,7 +101,7 @@ def test_an_exception_still_ends_the_line() -> None:
     terminal = Terminal()
 
     def work() -> None:
-        with Progress(10, stream=terminal) as progress:
+        with ProgressBar(10, stream=terminal) as progress:
             progress.advance()
             raise ZeroDivisionError
 
@@ -111,7 +111,7 @@ def test_an_exception_still_ends_the_line() -> None:
 
 
 def test_stderr_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress(1) as progress:
+    with ProgressBar(1) as progress:
         progress.advance()
     captured = capsys.readouterr()
     assert captured.out == ""

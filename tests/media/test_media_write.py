@@ -17,9 +17,10 @@ from hypothesis.extra import numpy as arrays
 
 from sam_edge.errors import MediaError
 from sam_edge.media.frames import open_frames
-from sam_edge.media.images import read_image
+from sam_edge.media.images import read_image, write_png
+from sam_edge.media.mask_folder import MaskFolderWriter
 from sam_edge.media.png import encode_png
-from sam_edge.media.write import VIDEO_CODECS, MaskFolderWriter, VideoWriter, write_png
+from sam_edge.media.video_writer import VIDEO_CODECS, VideoWriter
 
 MASK = np.zeros((30, 40), bool)
 MASK[5:20, 10:25] = True

@@ -13,7 +13,7 @@ import pytest
 
 from sam_edge.errors import InputError, MediaError, SessionError
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.media.frames import Frame
+from sam_edge.media.frames import VideoFrame
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Segmenter
 from sam_edge.stream import GazeSession, Selection, State
@@ -34,12 +34,12 @@ FRAMES = 14
 OPTIONS = {"px_per_deg": 15.0, "size": (224, 224)}
 
 
-def video() -> list[Frame]:
+def video() -> list[VideoFrame]:
     """A texture that drifts to the right."""
     small = np.random.default_rng(4).integers(0, 255, (20, 50, 3), dtype=np.uint8)
     wide = cv2.resize(small, (400, SIZE[0]), interpolation=cv2.INTER_CUBIC)
     return [
-        Frame(
+        VideoFrame(
             index, f"{index}", index * 40 * MS, np.ascontiguousarray(wide[:, 60 - 2 * index :][:, : SIZE[1]])
         )
         for index in range(FRAMES)
@@ -172,7 +172,7 @@ def test_another_result_is_found(tmp_path: Path) -> None:
     assert any(compare(*pair) for pair in pairs)
 
 
-def another_picture(frames: list[Frame]) -> list[Frame]:
+def another_picture(frames: list[VideoFrame]) -> list[VideoFrame]:
     return [replace(frames[0], image=frames[0].image ^ np.uint8(1)), *frames[1:]]
 
 
@@ -186,7 +186,7 @@ def another_picture(frames: list[Frame]) -> list[Frame]:
     ],
 )
 def test_another_video_is_refused(
-    tmp_path: Path, change: Callable[[list[Frame]], list[Frame]], said: str
+    tmp_path: Path, change: Callable[[list[VideoFrame]], list[VideoFrame]], said: str
 ) -> None:
     record(tmp_path / "run")
     with pytest.raises(InputError, match=said):
@@ -196,7 +196,7 @@ def test_another_video_is_refused(
 def test_frames_that_were_not_recorded_are_passed_over(tmp_path: Path) -> None:
     record(tmp_path / "run")
 
-    def more() -> Iterator[Frame]:
+    def more() -> Iterator[VideoFrame]:
         for frame in video():
             yield replace(frame, time_ns=frame.time_ns - 20 * MS, image=np.zeros_like(frame.image))
             yield frame

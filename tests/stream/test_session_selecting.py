@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import SourceStats
-from sam_edge.media.frames import Frame
+from sam_edge.media.frames import VideoFrame
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Segmenter
 from sam_edge.stream import GazeSession, Selection, State
@@ -274,7 +274,7 @@ def test_a_session_that_records_itself_is_replayed_bit_for_bit(
     samples = gaze_at((700, *ON_THING), (100, 0, None), (900, *ON_OTHER), (600, *ON_THIRD))
     options = {**OPTIONS, "encode_every": encode_every}
     recorder = SessionRecorder(tmp_path / "run", model=model, options=options)
-    frames = [Frame(index, str(index), index * FRAME_NS, texture(index // 2)) for index in range(56)]
+    frames = [VideoFrame(index, str(index), index * FRAME_NS, texture(index // 2)) for index in range(56)]
     feed = GazeFeed(samples)
     made = []
     with GazeSession(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sam_edge.errors import InputError
-from sam_edge.media.atomic import replacing
+from sam_edge.media.atomic import write_atomically
 from sam_edge.profile.measure.cold_start import ColdRow
 from sam_edge.profile.measure.environment import Machine, ModelFile
 from sam_edge.profile.measure.noise import Noise
@@ -85,7 +85,7 @@ class Report:
 
     def write(self, path: Path) -> None:
         """Write as JSON; raises `MediaError` when that is not possible, and leaves nothing behind."""
-        with replacing(path) as part:
+        with write_atomically(path) as part:
             part.write_text(json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 

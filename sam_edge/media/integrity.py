@@ -18,7 +18,7 @@ _EBML = b"\x1a\x45\xdf\xa3"
 _SEGMENT = b"\x18\x53\x80\x67"
 
 
-def is_cut_off_jpeg(data: bytes) -> bool:
+def is_truncated_jpeg(data: bytes) -> bool:
     """Return True when `data` begins like a JPEG and its picture has no end marker (ITU-T T.81, annex B)."""
     if not data.startswith(b"\xff\xd8"):
         return False
@@ -36,7 +36,7 @@ def is_cut_off_jpeg(data: bytes) -> bool:
     return True
 
 
-def fault_of_video(path: Path) -> str | None:
+def find_video_fault(path: Path) -> str | None:
     """Return what is wrong with a video file, or None when nothing is known to be.
 
     Knows text files, which FFmpeg would play as pictures of letters or follow as play lists, and the stated

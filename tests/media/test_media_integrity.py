@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sam_edge.media.wholeness import fault_of_video, is_cut_off_jpeg
+from sam_edge.media.integrity import find_video_fault, is_truncated_jpeg
 
 JPEG = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8))[1].tobytes()
 
@@ -22,28 +22,28 @@ def box(kind: bytes, body: bytes, *, size: int | None = None) -> bytes:
 def fault(tmp_path: Path, content: bytes) -> str | None:
     path = tmp_path / "a.bin"
     path.write_bytes(content)
-    return fault_of_video(path)
+    return find_video_fault(path)
 
 
 def test_a_whole_jpeg_is_whole_with_and_without_a_tail() -> None:
-    assert not is_cut_off_jpeg(JPEG)
-    assert not is_cut_off_jpeg(JPEG + b"\0" * 100)
+    assert not is_truncated_jpeg(JPEG)
+    assert not is_truncated_jpeg(JPEG + b"\0" * 100)
 
 
 @given(st.integers(2, len(JPEG) - 1))
 def test_every_cut_of_a_jpeg_is_noticed(length: int) -> None:
-    assert is_cut_off_jpeg(JPEG[:length])
+    assert is_truncated_jpeg(JPEG[:length])
 
 
 def test_the_end_of_a_preview_inside_does_not_count() -> None:
     preview = b"\xff\xe1" + (len(JPEG) + 2).to_bytes(2, "big") + JPEG
-    assert not is_cut_off_jpeg(JPEG[:2] + preview + JPEG[2:])
-    assert is_cut_off_jpeg(JPEG[:2] + preview + JPEG[2:-2])
+    assert not is_truncated_jpeg(JPEG[:2] + preview + JPEG[2:])
+    assert is_truncated_jpeg(JPEG[:2] + preview + JPEG[2:-2])
 
 
 @given(st.binary(max_size=64))
 def test_other_bytes_are_left_to_the_decoder(data: bytes) -> None:
-    assert data.startswith(b"\xff\xd8") or not is_cut_off_jpeg(data)
+    assert data.startswith(b"\xff\xd8") or not is_truncated_jpeg(data)
 
 
 @pytest.mark.parametrize(
@@ -85,5 +85,5 @@ def test_stated_lengths_are_compared_with_the_files(
 def test_no_bytes_make_it_stumble(tmp_path_factory: pytest.TempPathFactory, data: bytes, head: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.bin"
     path.write_bytes(head + data)
-    found = fault_of_video(path)
+    found = find_video_fault(path)
     assert found is None or found.startswith("the file ")

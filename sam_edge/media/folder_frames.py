@@ -1,0 +1,51 @@
+"""Frames from a folder of images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from pathlib import Path
+
+from sam_edge.errors import MediaError
+from sam_edge.media.frame_reader import FrameReader, VideoFrame
+from sam_edge.media.images import IMAGE_SUFFIXES, read_image
+
+
+def open_folder(folder: Path, fps: float) -> FrameReader:
+    """Open the images of a folder as frames at `fps` frames a second, in the natural order of their names.
+
+    Raises:
+        MediaError: the folder cannot be read, holds no images, or holds two images of one stem.
+    """
+    try:
+        files = [file for file in folder.iterdir() if _is_image_name(file) and file.is_file()]
+    except OSError as error:
+        raise MediaError(f"{folder}: the folder cannot be read ({error.strerror or error})") from error
+    if not files:
+        raise MediaError(
+            f"{folder}: holds no images; accepted: {', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES)}"
+        )
+    files.sort(key=_natural_key)
+    name_of_stem: dict[str, str] = {}
+    for file in files:
+        if file.stem in name_of_stem:
+            raise MediaError(
+                f"{folder}: {name_of_stem[file.stem]} and {file.name} are both frame {file.stem!r}; keep one of them"
+            )
+        name_of_stem[file.stem] = file.name
+    return FrameReader(_read_files(files, fps), name=folder.resolve().name, fps=fps, count=len(files))
+
+
+def _read_files(files: list[Path], fps: float) -> Generator[VideoFrame, None, None]:
+    for index, file in enumerate(files):
+        yield VideoFrame(index, file.stem, round(index * 1e9 / fps), read_image(file))
+
+
+def _is_image_name(file: Path) -> bool:
+    return file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
+
+
+def _natural_key(file: Path) -> tuple[list[tuple[bool, int, str]], str]:
+    """Return a sort key that compares the digits of a name as numbers."""
+    parts = re.findall(r"\d+|\D+", file.stem)
+    return [(False, int(part), "") if part.isdecimal() else (True, 0, part) for part in parts], file.name
