@@ -15,7 +15,6 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
-import sam_edge
 from sam_edge.bundle import (
     MANIFEST,
     POINT_DECODER,
@@ -41,6 +40,7 @@ from sam_edge.exporters.quantize import plan_quantization
 from sam_edge.exporters.trace import trace_decoder, trace_encoder, trace_point_decoder
 from sam_edge.nn import ORIGINS, Sam
 from sam_edge.precision import replace_former_name
+from sam_edge.version import __version__
 
 FOR_OPENVINO = "encoder_openvino"
 """What `traced` and its file are called: the encoder in the form that suits OpenVINO."""
@@ -293,4 +293,4 @@ def tensor_entries(values: Iterable[onnx.ValueInfoProto], meaning: dict[str, str
 def versions() -> dict[str, str]:
     """Name the versions of what made an export."""
     found = {name: importlib.metadata.version(name) for name in TOOLS}
-    return {"sam_edge": sam_edge.__version__, "python": platform.python_version(), **found}
+    return {"sam_edge": __version__, "python": platform.python_version(), **found}

@@ -26,11 +26,10 @@ from sam_edge.geometry import View
 from sam_edge.masks import Masks
 from sam_edge.predictor import SamPredictor
 from sam_edge.segmenter import Embedding, Segmenter, load
+from sam_edge.version import __version__
 
 if TYPE_CHECKING:
     from sam_edge.stream import GazeSession, Selection, State
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BundleError",

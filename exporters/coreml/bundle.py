@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import sam_edge
 from sam_edge.bundle import MANIFEST, FileEntry, GraphEntry, Manifest, TensorEntry, describe_file, hash_file
 from sam_edge.errors import ExportError, InputError
 from sam_edge.exporters.coreml.compress import Compression, compress
@@ -28,6 +27,7 @@ from sam_edge.exporters.quantize import plan_quantization
 from sam_edge.exporters.rounding import Rounding, linears
 from sam_edge.nn import ORIGINS, Sam
 from sam_edge.precision import replace_former_name
+from sam_edge.version import __version__
 
 SIZES = ((448, 672), (448, 448))
 """Input sizes (height, width) that are exported when none are asked for."""
@@ -154,7 +154,7 @@ def export_coreml(
 def label(model: Any, title: str, licence: str) -> None:
     """Write into a model what Xcode shows of it."""
     model.short_description, model.license, model.author = title, licence, "sam-edge"
-    model.version = sam_edge.__version__
+    model.version = __version__
     description = model.get_spec().description
     for entries, notes in (
         (description.input, model.input_description),
@@ -203,4 +203,4 @@ def describe_files(folder: Path) -> list[FileEntry]:
 def versions() -> dict[str, str]:
     """Name the versions of what made an export."""
     found = {name: importlib.metadata.version(name) for name in TOOLS}
-    return {"sam_edge": sam_edge.__version__, "python": platform.python_version(), **found}
+    return {"sam_edge": __version__, "python": platform.python_version(), **found}

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import sam_edge
 from sam_edge.annotate.answers import OBJECT
 from sam_edge.annotate.journal import Journal
 from sam_edge.annotate.kept import Kept
 from sam_edge.masks.coco import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, write_coco
 from sam_edge.masks.sa1b import Sa1bImage, Sa1bMask, write_sa1b
 from sam_edge.media.atomic import write_error
+from sam_edge.version import __version__
 
 
 def write_dataset(journal: Journal) -> None:
@@ -39,7 +39,7 @@ def write_dataset(journal: Journal) -> None:
         )
         write_sa1b(journal.folder / "sa1b" / f"{stem}.json", picture)
     categories = tuple(CocoCategory(number, name) for name, number in numbers.items())
-    info = {"description": f"made by sam-edge {sam_edge.__version__} annotate", "source": journal.source}
+    info = {"description": f"made by sam-edge {__version__} annotate", "source": journal.source}
     write_coco(
         journal.folder / "annotations.json",
         CocoDataset(tuple(images), categories, tuple(annotations), {"info": info}),

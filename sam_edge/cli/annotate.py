@@ -10,7 +10,6 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-import sam_edge
 from sam_edge.annotate import (
     Accept,
     Annotator,
@@ -41,6 +40,7 @@ from sam_edge.media.overlay import draw_selection
 from sam_edge.media.progress import ProgressBar
 from sam_edge.parsing import parse_numbers, parse_size
 from sam_edge.segmenter import Segmenter
+from sam_edge.version import __version__
 
 PX_PER_DEG = 15.0
 """Frame pixels in a degree where nothing is stated."""
@@ -145,7 +145,7 @@ def provenance_of(model: Segmenter, given: argparse.Namespace) -> dict[str, obje
     """Describe what makes the masks."""
     bundle = model.bundle.manifest if model.bundle else None
     return {
-        "sam_edge": sam_edge.__version__,
+        "sam_edge": __version__,
         "model": bundle.name if bundle else str(given.model),
         "weights": bundle.checkpoint_sha256 if bundle else "",
         "engine": model.runtime.name,

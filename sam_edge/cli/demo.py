@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import sam_edge
 from sam_edge.cli import track
 
-ASSETS = Path(sam_edge.__file__).parent / "assets" / "demo"
+ASSETS = Path(__file__).parents[1] / "assets" / "demo"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

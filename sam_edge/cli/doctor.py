@@ -8,12 +8,12 @@ import importlib.util
 import platform
 from pathlib import Path
 
-import sam_edge
 from sam_edge.bundle import open_bundle
 from sam_edge.errors import SamEdgeError
 from sam_edge.media.environment import cpu_name, usable_cores
 from sam_edge.runtimes import choose_engine, engines
 from sam_edge.segmenter import DEFAULT_BUNDLE
+from sam_edge.version import __version__
 
 EXTRAS = {
     "openvino": (("openvino", "openvino"),),
@@ -52,7 +52,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(given: argparse.Namespace) -> int:
     """Print what is here. Status 1 when the model that ships in the package cannot be used."""
-    print(f"sam-edge {sam_edge.__version__}, Python {platform.python_version()}, {platform.platform()}")
+    print(f"sam-edge {__version__}, Python {platform.python_version()}, {platform.platform()}")
     print(
         f"CPU      {cpu_name()}, {usable_cores()} cores; {', '.join(cpu_features()) or 'features not known'}"
     )

@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Generator, Sequence
 from types import FrameType
 
-import sam_edge
 from sam_edge.cli import (
     annotate,
     demo,
@@ -27,6 +26,7 @@ from sam_edge.cli import (
     verify,
 )
 from sam_edge.errors import SamEdgeError
+from sam_edge.version import __version__
 
 FAILED = 2
 INTERRUPTED = 130
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         prog="sam-edge",
         description="Look at a thing in live video and it is selected: Segment Anything at the edge, prompted by gaze.",
     )
-    made.add_argument("--version", action="version", version=f"sam-edge {sam_edge.__version__}")
+    made.add_argument("--version", action="version", version=f"sam-edge {__version__}")
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (

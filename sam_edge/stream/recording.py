@@ -20,7 +20,6 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-import sam_edge
 from sam_edge.bundle import MANIFEST, hash_file
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
@@ -30,6 +29,7 @@ from sam_edge.segmenter import Segmenter
 from sam_edge.stream.plain import from_plain, to_plain
 from sam_edge.stream.recording_schema import READABLE, SCHEMA, upgrade_entry, upgrade_options
 from sam_edge.stream.selection import Selection
+from sam_edge.version import __version__
 
 HEADER, LOG = "session.json", "log.jsonl"
 COMMANDS = ("pin", "unpin")
@@ -133,7 +133,7 @@ class SessionRecorder:
         self._writing = threading.Lock()
         header = {
             "schema": SCHEMA,
-            "sam_edge": sam_edge.__version__,
+            "sam_edge": __version__,
             "model": to_plain(ModelRecord.of(model)),
             "options": to_plain(dict(options or {})),
         }

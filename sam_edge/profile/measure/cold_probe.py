@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import sam_edge
 from sam_edge.media.environment import peak_memory_mb
 from sam_edge.profile.measure.engine_bench import measured_frame, measured_points
 from sam_edge.profile.measure.memory import resident_mb
+from sam_edge.segmenter import load
 
 Result = TypeVar("Result")
 
@@ -29,7 +29,7 @@ def main(import_s: float, arguments: list[str]) -> None:
     memory = {"import": resident_mb()}
     builds_s = note_builds()
     begun = time.perf_counter()
-    model = sam_edge.load(
+    model = load(
         bundle,
         runtime=runtime,
         precision=None if precision == "-" else precision,

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-import sam_edge
 from sam_edge.bundle import MANIFEST, hash_file, open_bundle
 from sam_edge.errors import SamEdgeError
 from sam_edge.media.environment import cpu_name, usable_cores
+from sam_edge.version import __version__
 
 PACKAGES = (
     "numpy",
@@ -102,9 +102,9 @@ def gather_machine() -> Machine:
         memory_mb=memory_mb(),
         platform=platform.platform(),
         python=platform.python_version(),
-        sam_edge=sam_edge.__version__,
+        sam_edge=__version__,
         packages={name: version for name in PACKAGES if (version := version_of(name)) is not None},
-        git=git_state(Path(sam_edge.__file__).resolve().parent),
+        git=git_state(Path(__file__).resolve().parents[2]),
     )
 
 

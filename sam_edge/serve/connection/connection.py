@@ -10,13 +10,13 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-import sam_edge
 from sam_edge.serve.connection.flow_control import WINDOW, LoadShedder
 from sam_edge.serve.connection.send_queue import SendQueue
 from sam_edge.serve.connection.session_worker import SessionWorker
 from sam_edge.serve.connection.webcam_worker import WebcamWorker
 from sam_edge.serve.limits import Limits, RateLimit
 from sam_edge.serve.models.engines import Engines
+from sam_edge.version import __version__
 from sam_edge.web.access import AccessPolicy
 from sam_edge.web.metrics import Metrics
 from sam_edge.wire import protocol
@@ -215,7 +215,7 @@ class Connection:
                 window=WINDOW,
                 idle_s=self._limits.idle_s,
                 size=size,
-                server=f"sam-edge {sam_edge.__version__}",
+                server=f"sam-edge {__version__}",
                 model=engines.bundle.manifest.name,
                 engine=model.runtime.name,
                 precision=model.runtime.precision,

@@ -6,8 +6,8 @@ import html
 import json
 from typing import Any
 
-import sam_edge
 from sam_edge.serve.models.engines import SIZES
+from sam_edge.version import __version__
 
 PICTURE = {
     "required": True,
@@ -185,7 +185,7 @@ def document(*, token_needed: bool) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "sam-edge",
-            "version": sam_edge.__version__,
+            "version": __version__,
             "description": "Select things in pictures and live video. Live video goes over the WebSocket "
             "`/api/stream`, whose binary protocol is described in docs/protocol.md.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},

@@ -13,11 +13,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-import sam_edge
 from sam_edge.errors import SamEdgeError
 from sam_edge.serve.connection.connection import ConnectionRegistry
 from sam_edge.serve.http import inference, openapi
 from sam_edge.serve.models.engines import SIZES
+from sam_edge.version import __version__
 from sam_edge.web.metrics import CONTENT_TYPE
 from sam_edge.web.static_files import (
     CONTENT_TYPES,
@@ -33,7 +33,7 @@ from sam_edge.wire.messages import MaskFormat, PictureFormat
 
 PAGE = Path(__file__).parent.parent / "page"
 """The page's files."""
-CLIP = Path(sam_edge.__file__).parent / "assets" / "demo" / "clip.mp4"
+CLIP = Path(__file__).parents[2] / "assets" / "demo" / "clip.mp4"
 """For a page without a camera."""
 DECODER_FILES = ("decoder.onnx", "decoder_points.onnx", "decoder_browser.onnx", "decoder.weights")
 """Files of a bundle that browsers may have."""
@@ -164,7 +164,7 @@ class Http:
         size = self._streams.default_size
         return {
             "name": "sam-edge",
-            "version": sam_edge.__version__,
+            "version": __version__,
             "protocol": {
                 "lowest": protocol.VERSION,
                 "highest": protocol.VERSION,
