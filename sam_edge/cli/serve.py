@@ -60,7 +60,7 @@ def run(given: argparse.Namespace) -> int:
         runtime=given.runtime,
         threads=given.threads,
         precision=given.precision,
-        several=limits.clients > 1,
+        multi_client=limits.clients > 1,
     ) as engines:
         server = Server(
             engines,

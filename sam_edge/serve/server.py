@@ -123,7 +123,7 @@ class Server:
         """
         if self._listener is not None:
             return
-        self._engines.warm_up(self._engines.segmenter(shared=True), WARM_FRAME, self._size)
+        self._engines.warm_up(self._engines.request_segmenter(), WARM_FRAME, self._size)
         self._listener = open_listener(self.access.host, self._port)
         self._port = self._listener.getsockname()[1]
 

@@ -83,6 +83,7 @@ class GazeSession:
         self,
         model: Segmenter,
         *,
+        closeup_model: Segmenter | None = None,
         gaze: GazeSource | None = None,
         px_per_deg: float = 15.0,
         size: tuple[int, int] | None = None,
@@ -95,6 +96,8 @@ class GazeSession:
 
         Args:
             model: from `sam_edge.load`.
+            closeup_model: encodes and decodes close-ups instead of `model`, for example with a higher priority on a
+                shared engine. None is `model`.
             gaze: a live source, read at every step and closed with the session; None when gaze is given by `feed`.
             px_per_deg: frame pixels in a degree of visual angle.
             size: the encoder's input (height, width) for whole frames; None picks one that suits the frame, a small one
@@ -131,6 +134,7 @@ class GazeSession:
                 'and 1 with mode="live": there the encoder takes the newest frame whenever it can'
             )
         self._model = model
+        self._closeup_model = closeup_model if closeup_model is not None else model
         self._mode, self._every = mode, encode_every
         self._tracer = Tracer(px_per_deg)
         self._gaze = gaze
@@ -219,8 +223,10 @@ class GazeSession:
         height, width = image.shape[:2]
         box = (0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height)
         self._model.decode_logits(embedding, points=[[[width / 2, height / 2]]])
-        closeup = self._model.encode(image, size=(SIDE, SIDE))
-        self._model.decode_logits(closeup, points=[[[width / 2, height / 2]] * (POINTS_ON + POINTS_BESIDE)])
+        closeup = self._closeup_model.encode(image, size=(SIDE, SIDE))
+        self._closeup_model.decode_logits(
+            closeup, points=[[[width / 2, height / 2]] * (POINTS_ON + POINTS_BESIDE)]
+        )
         for several in range(1, FOLLOWED_IN_THREAD + 1):
             self._model.decode_logits(
                 embedding, points=[[[width / 2, height / 2]]] * several, boxes=[box] * several
@@ -437,7 +443,7 @@ class GazeSession:
         took: dict[str, float] = {}
         with timed(took, "look closer", self._tracer):
             found = look_closer(
-                self._model,
+                self._closeup_model,
                 closeup.frame.image,
                 closeup.before,
                 lambda: closeup.carried.result(CARRIED_TIMEOUT_S),

@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from sam_edge.errors import InputError, SamEdgeError
 from sam_edge.serve.connection.flow_control import WINDOW, LoadShedder
 from sam_edge.serve.connection.send_queue import SendQueue
 from sam_edge.serve.connection.session_worker import SessionWorker
@@ -149,6 +150,10 @@ class Connection:
             self.outbox.end()
         except ProtocolError as error:
             self._refuse(error, protocol.HELLO)
+        except InputError as error:
+            self._refuse(ProtocolError(str(error), Code.SETTING), protocol.HELLO)
+        except SamEdgeError as error:
+            self._refuse(ProtocolError(str(error), Code.ENGINE), protocol.HELLO)
         finally:
             self.outbox.end()
             with suppress(asyncio.CancelledError):
@@ -201,7 +206,7 @@ class Connection:
     def _viewer(self, hello: Hello, number: int) -> SessionWorker:
         engines = self._all.engines
         size = engines.check_size(hello.size) or self._all.default_size
-        model = engines.segmenter(hello.engine)
+        models = engines.session_models(hello.engine)
         self.outbox.put(
             Welcome(
                 client_id=number,
@@ -217,12 +222,12 @@ class Connection:
                 size=size,
                 server=f"sam-edge {__version__}",
                 model=engines.bundle.manifest.name,
-                engine=model.runtime.name,
-                precision=model.runtime.precision,
+                engine=models.model.runtime.name,
+                precision=models.model.runtime.precision,
             )
         )
         return SessionWorker(
-            model,
+            models,
             replace(hello, size=size),
             say=self.outbox.put,
             warm_up=engines.warm_up,

@@ -18,6 +18,7 @@ from sam_edge.serve.connection.packing import pack
 from sam_edge.serve.connection.point_select import PointSelect
 from sam_edge.serve.connection.worker import ConnectionThread
 from sam_edge.serve.image_decoding import read_frame
+from sam_edge.serve.models.engine_pool import SessionModels
 from sam_edge.stream.session import GazeSession
 from sam_edge.web.metrics import Metrics
 from sam_edge.wire import protocol
@@ -63,7 +64,7 @@ class SessionWorker(ConnectionThread):
 
     def __init__(
         self,
-        model: Segmenter,
+        models: SessionModels,
         hello: Hello,
         *,
         say: Callable[[Answer], None],
@@ -76,7 +77,7 @@ class SessionWorker(ConnectionThread):
         """Begin to wait for frames.
 
         Args:
-            model: the client's own, that takes turns with others.
+            models: of this client's session.
             hello: what the client wants.
             say: takes answers; a selection may make it wait.
             warm_up: makes the engine ready for frames of a size, before the first one is looked at.
@@ -87,7 +88,7 @@ class SessionWorker(ConnectionThread):
         """
         super().__init__(say, name)
         self.sight = GazeInbox()
-        self._model = model
+        self._models = models
         self._wanted = hello.wanted
         self._px_per_deg = hello.px_per_deg
         self._size = hello.size
@@ -236,10 +237,11 @@ class SessionWorker(ConnectionThread):
             return self._session
         if self._session is not None:
             self._begin_anew()
-        self._warm_up(self._model, size, self._size)
+        self._warm_up(self._models.model, size, self._size)
         self._frame_size = size
         self._session = GazeSession(
-            self._model,
+            self._models.model,
+            closeup_model=self._models.closeup_model,
             px_per_deg=self._degree_px,
             size=self._size,
             mode="live",

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.errors import InputError
 from sam_edge.geometry import View
 from sam_edge.masks import Masks, Rle, mask_to_polygons
 from sam_edge.media.png import encode_png
@@ -47,15 +45,13 @@ def encode(engines: Engines, picture: bytes, query: Query, *, most_pixels: int) 
     """
     known(query, ("size", "view", "dtype", "engine"))
     dtype = one_of(query, "dtype", ("float32", "float16"))
-    with asked():
-        size = engines.check_size(parse_size(one(query, "size"), "size"))
-        view = view_of(one(query, "view"))
-    model = engines.segmenter(one(query, "engine") or "", shared=True)
+    size = engines.check_size(parse_size(one(query, "size"), "size"))
+    view = view_of(one(query, "view"))
+    model = engines.request_segmenter(one(query, "engine") or "")
     begun = time.perf_counter()
     image = read_picture(picture, most_pixels=most_pixels)
     read = time.perf_counter()
-    with asked():
-        embedding = model.encode(image, size=size, view=view)
+    embedding = model.encode(image, size=size, view=view)
     done = time.perf_counter()
     told = {
         **described(embedding, dtype),
@@ -75,11 +71,10 @@ def segment(engines: Engines, picture: bytes, query: Query, *, most_pixels: int)
     """
     known(query, ("point", "not_point", "box", "multimask", "masks", "size", "engine"))
     box = one(query, "box")
-    with asked():
-        inside = [parse_numbers("point", text, 2) for text in query.get("point", ())]
-        outside = [parse_numbers("not_point", text, 2) for text in query.get("not_point", ())]
-        corners = None if box is None else parse_numbers("box", box, 4)
-        size = engines.check_size(parse_size(one(query, "size"), "size"))
+    inside = [parse_numbers("point", text, 2) for text in query.get("point", ())]
+    outside = [parse_numbers("not_point", text, 2) for text in query.get("not_point", ())]
+    corners = None if box is None else parse_numbers("box", box, 4)
+    size = engines.check_size(parse_size(one(query, "size"), "size"))
     if not inside and corners is None:
         raise ProtocolError(
             "prompt: nothing is prompted; give point=x,y or box=x0,y0,x1,y1 in the query", Code.SETTING
@@ -88,20 +83,19 @@ def segment(engines: Engines, picture: bytes, query: Query, *, most_pixels: int)
         raise ProtocolError(f"prompt: {len(inside) + len(outside)} points; accepted: {PROMPTS}", Code.SETTING)
     several = one_of(query, "multimask", ("", "true", "false"))
     form = one_of(query, "masks", MASK_FORMATS)
-    model = engines.segmenter(one(query, "engine") or "", shared=True)
+    model = engines.request_segmenter(one(query, "engine") or "")
     begun = time.perf_counter()
     image = read_picture(picture, most_pixels=most_pixels)
     read = time.perf_counter()
-    with asked():
-        embedding = model.encode(image, size=size)
-        encoded = time.perf_counter()
-        masks = model.decode(
-            embedding,
-            points=[*inside, *outside] or None,
-            labels=[1] * len(inside) + [0] * len(outside) or None,
-            boxes=corners,
-            multimask={"": None, "true": True, "false": False}[several],
-        )
+    embedding = model.encode(image, size=size)
+    encoded = time.perf_counter()
+    masks = model.decode(
+        embedding,
+        points=[*inside, *outside] or None,
+        labels=[1] * len(inside) + [0] * len(outside) or None,
+        boxes=corners,
+        multimask={"": None, "true": True, "false": False}[several],
+    )
     done = time.perf_counter()
     return {
         "schema": 1,
@@ -210,18 +204,3 @@ def view_of(text: str | None) -> View | None:
     x0, y0, width, height = parse_numbers("view", text, 4, "X0,Y0,WIDTH,HEIGHT")
     # A view snaps to whole pixels itself.
     return View(x0, y0, width, height)  # type: ignore[arg-type]
-
-
-@contextmanager
-def asked() -> Iterator[None]:
-    """Raise what the block does not accept as an answer to who asked.
-
-    Raises:
-        ProtocolError: as the block says it.
-    """
-    try:
-        yield
-    except ProtocolError:
-        raise
-    except InputError as error:
-        raise ProtocolError(str(error), Code.SETTING) from error

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from sam_edge.errors import SamEdgeError
+from sam_edge.errors import InputError, SamEdgeError
 from sam_edge.serve.connection.connection import ConnectionRegistry
 from sam_edge.serve.http import inference, openapi
 from sam_edge.serve.models.engines import SIZES
@@ -115,6 +115,8 @@ class Http:
             return self._refused(error.code, str(error))
         except ClientDisconnect:
             return self._refused(Code.MALFORMED, "body: it was cut off")
+        except InputError as error:
+            return self._refused(Code.SETTING, str(error))
         except SamEdgeError as error:
             return self._refused(Code.ENGINE, str(error))
 

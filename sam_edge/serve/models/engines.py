@@ -1,38 +1,37 @@
-"""The engines that a server offers: each opened once, when it is first asked for, and shared."""
+"""The engines that a server offers. Each is opened when a client first asks for it, and then shared."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from sam_edge.bundle import Bundle, open_bundle
-from sam_edge.errors import SamEdgeError
+from sam_edge.closing import Closing
+from sam_edge.errors import EngineError, InputError, SamEdgeError
 from sam_edge.runtimes import RuntimeOptions, choose_engine, engines
 from sam_edge.runtimes.base import Runtime
 from sam_edge.segmenter import DEFAULT_BUNDLE, Segmenter
-from sam_edge.serve.models.engine_pool import EnginePool
-from sam_edge.wire.binary import Code, ProtocolError
+from sam_edge.serve.models.engine_pool import EnginePool, SessionModels
 
 SIZES = ((224, 448), (448, 224), (448, 448), (448, 672), (672, 448), (672, 896), (896, 672))
-"""Encoder inputs (height, width) that clients may ask for."""
+"""Encoder input sizes (height, width) that clients may ask for."""
 NOT_OFFERED = ("torch", "fake")
-"""Engines that are for tests and for export; they serve when they are the server's own choice."""
+"""Engines for tests and export. They are only used as the server's default engine."""
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class EngineOffer:
     """An engine that clients may ask for."""
 
     name: str
-    """Its name."""
+    """The engine's name, as `sam_edge.load(runtime=...)` takes it."""
     runtime: Runtime | None
-    """It, when it is open."""
+    """The engine's instance for a single client; None while it is not open."""
 
 
-class Engines:
-    """A bundle on the engines of this machine, for several parties. A context manager; thread-safe."""
+class Engines(Closing):
+    """One bundle on the engines of this machine, shared by clients. Thread-safe."""
 
     def __init__(
         self,
@@ -41,16 +40,17 @@ class Engines:
         runtime: str = "auto",
         threads: int | None = None,
         precision: str | None = None,
-        several: bool = True,
+        multi_client: bool = True,
     ) -> None:
-        """Open a bundle on the server's own engine.
+        """Open a bundle on the server's default engine.
 
         Args:
             bundle: its folder; None is the model that ships in the package.
-            runtime: the server's own engine, as `sam_edge.load` takes it.
-            threads: threads of one inference.
-            precision: as `sam_edge.load` takes it, for the server's own engine.
-            several: whether more than one party may come: engines are then open a second time, for two at a time.
+            runtime: the default engine, as `sam_edge.load` takes it.
+            threads: threads of one inference; None is every core that this process may use.
+            precision: of the default engine, as `sam_edge.load` takes it.
+            multi_client: whether several clients may come. Engines are then opened a second time, so that two clients
+                run in parallel.
 
         Raises:
             BundleError, EngineError, MissingExtraError: as `sam_edge.load`.
@@ -60,13 +60,13 @@ class Engines:
         self.default = choose_engine(self.bundle) if runtime == "auto" else runtime
         options = RuntimeOptions(threads=threads, precision=precision)
         self._lock = threading.Lock()
-        self._several = several
-        self._open = {self.default: EnginePool(self.bundle, runtime, options, several=several)}
-        self._shared: dict[str, Segmenter] = {}
+        self._multi_client = multi_client
+        self._pools = {self.default: EnginePool(self.bundle, runtime, options, multi_client=multi_client)}
+        self._request_segmenters: dict[EnginePool, Segmenter] = {}
 
     @property
-    def offers(self) -> tuple[Offer, ...]:
-        """What clients may ask for, the server's own choice first."""
+    def offers(self) -> tuple[EngineOffer, ...]:
+        """The engines that clients may ask for; the default engine comes first."""
         target = self.bundle.manifest.target
         others = [
             info.name
@@ -74,85 +74,88 @@ class Engines:
             if info.installed and target in info.targets and info.name not in (*NOT_OFFERED, self.default)
         ]
         with self._lock:
-            known = {name: opened.runtime for name, opened in self._open.items()}
-        return tuple(Offer(name, known.get(name)) for name in (self.default, *sorted(others)))
+            runtimes = {name: pool.runtime for name, pool in self._pools.items()}
+        return tuple(EngineOffer(name, runtimes.get(name)) for name in (self.default, *sorted(others)))
 
-    def segmenter(self, name: str = "", *, shared: bool = False) -> Segmenter:
-        """Return a model that takes turns with the others.
+    def segmenter(self, name: str = "") -> Segmenter:
+        """Return the model of a new client, with normal priority.
 
         Args:
-            name: an engine on offer; empty is the server's own choice. Opens it when nobody did.
-            shared: whether it is that of everybody who asks so, who count as one; else it is the caller's own.
+            name: an engine on offer; empty is the default engine. It is opened if it is not open yet.
 
         Raises:
-            ProtocolError: it is not on offer, or cannot be opened.
+            InputError: the engine is not on offer.
+            EngineError: the engine cannot be opened.
         """
-        name = name or self.default
-        accepted = [offer.name for offer in self.offers]
-        if name not in accepted:
-            raise ProtocolError(
-                f"engine: {name!r} is not offered; accepted: {', '.join(accepted)}", Code.SETTING
-            )
+        return self._open(name).segmenter()
+
+    def session_models(self, name: str = "") -> SessionModels:
+        """Return the models of a new client's session. Arguments and errors as `segmenter`."""
+        return self._open(name).session_models()
+
+    def request_segmenter(self, name: str = "") -> Segmenter:
+        """Return the model of all HTTP requests: together they count as one client. Otherwise as `segmenter`."""
+        pool = self._open(name)
         with self._lock:
-            if name not in self._open:
-                try:
-                    options = RuntimeOptions(threads=self._threads)
-                    opened = EnginePool(self.bundle, name, options, several=self._several)
-                except SamEdgeError as error:
-                    raise ProtocolError(f"engine: {error}", Code.SETTING) from error
-                self._open[name] = opened
-            if not shared:
-                return self._open[name].segmenter()
-            if name not in self._shared:
-                self._shared[name] = self._open[name].segmenter()
-            return self._shared[name]
+            if pool not in self._request_segmenters:
+                self._request_segmenters[pool] = pool.segmenter()
+            return self._request_segmenters[pool]
 
     def check_size(self, size: tuple[int, int] | None) -> tuple[int, int] | None:
-        """Return an encoder input (height, width) that clients may ask for; None is by the frame.
+        """Return an encoder input size (height, width) that clients may ask for; None is by the frame.
 
         Raises:
-            ProtocolError: it is none of `SIZES`.
+            InputError: the size is not in `SIZES`.
         """
         if size is not None and size not in SIZES:
             accepted = ", ".join(f"{width}x{height}" for height, width in SIZES)
-            raise ProtocolError(
-                f"size: {size[1]}x{size[0]} is not offered; accepted: {accepted}", Code.SETTING
-            )
+            raise InputError(f"size: {size[1]}x{size[0]} is not offered; accepted: {accepted}")
         return size
 
     def warm_up(
         self, model: Segmenter, frame_size: tuple[int, int], size: tuple[int, int] | None = None
     ) -> None:
-        """Encode and decode once for frames of (height, width), unless that was done: engines compile then.
+        """Encode and decode once, unless that was done before: engines compile then.
+
+        Args:
+            model: from one of this object's methods.
+            frame_size: (height, width) of the frames, pixels.
+            size: the encoder's input (height, width); None is by the frame.
 
         Raises:
             EngineError: the engine failed.
         """
-        self.opened(model.runtime.name).warm_up(model, (frame_size, size))
+        self.pool(model.runtime.name).warm_up(model, (frame_size, size))
 
-    def opened(self, name: str) -> EnginePool:
-        """Return an engine that is open."""
+    def pool(self, name: str) -> EnginePool:
+        """Return the pool of an engine that is open."""
         with self._lock:
-            return self._open[name]
+            return self._pools[name]
 
     @property
     def waiting(self) -> int:
-        """Calls that wait for their turn now."""
+        """Number of calls that wait for their turn now, on all engines."""
         with self._lock:
-            return sum(opened.turns.waiting for opened in self._open.values())
+            return sum(pool.scheduler.waiting for pool in self._pools.values())
 
     def close(self) -> None:
         """Close every engine. Closing twice is allowed."""
         with self._lock:
-            for opened in self._open.values():
-                opened.close()
+            for pool in self._pools.values():
+                pool.close()
 
-    def __enter__(self) -> Engines:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
+    def _open(self, name: str) -> EnginePool:
+        name = name or self.default
+        accepted = [offer.name for offer in self.offers]
+        if name not in accepted:
+            raise InputError(f"engine: {name!r} is not offered; accepted: {', '.join(accepted)}")
+        with self._lock:
+            if name not in self._pools:
+                options = RuntimeOptions(threads=self._threads)
+                try:
+                    self._pools[name] = EnginePool(
+                        self.bundle, name, options, multi_client=self._multi_client
+                    )
+                except SamEdgeError as error:
+                    raise EngineError(f"engine: {name!r} cannot be opened: {error}") from error
+            return self._pools[name]

@@ -1,4 +1,4 @@
-"""One model for several parties: whoever waits gets its turn, in a round, what is urgent first."""
+"""A fair scheduler: many clients share one model. Urgent calls go first, and no client starves."""
 
 from __future__ import annotations
 
@@ -7,152 +7,185 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.runtimes.base import Float, Runtime
-from sam_edge.stream.closeup import SIDE
 
-AT_A_TIME = 2
-"""Parties that have the model at a time, each with its share of the threads. Two inferences side by side on one core
-each take less than one after the other on two: their parts that do not divide wait for nobody."""
-PASSED_OVER = 4
-"""What is not urgent lets so many urgent calls go first, and no more."""
-RECENTLY_S = 2.0
-"""A party that called within this long is there."""
+PARALLEL_CLIENTS = 2
+"""Clients that use the model at the same time, each with its share of the threads. Two inferences in parallel on one
+core each take less time than one after the other on two cores: each has serial parts, in which a second core idles."""
+MAX_OVERTAKEN = 4
+"""An ordinary call lets at most this many later calls go first."""
+ACTIVE_S = 2.0
+"""A client is active if its last call ended within this time."""
+
+
+class Priority(Enum):
+    """How soon a call must run."""
+
+    NORMAL = "normal"
+    """Whole frames: the result is used when it is there."""
+    URGENT = "urgent"
+    """Close-ups: a frame of the camera waits for the result."""
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class PendingCall:
     """A call that waits for its turn."""
 
-    party: int
-    """Whose it is."""
-    urgent: bool
-    """Whether it goes before those that are not."""
-    passed_over: int = 0
-    """How often another one went first that had come later."""
+    client: int
+    """Number of the client, from `FairScheduler.add_client`."""
+    priority: Priority
+    """Urgent calls go before others."""
+    overtaken: int = 0
+    """Number of later calls that went first."""
     admitted: bool = False
-    """Whether its turn has come."""
+    """Whether the call may run now."""
 
 
 class FairScheduler:
-    """Gives the model to some parties at a time.
+    """Decides which client's call runs next. Thread-safe.
 
-    A party that is alone is never held up by itself: its own threads run at once, as they would with a model of their
-    own. While others wait, each has one call at a time, and who was served last comes last, however much more it wants.
+    A client that is alone never waits: all its threads run at once, as with a model of its own. While several clients
+    wait, each runs one call at a time, and the client that was served longest ago is next, however much others ask for.
     """
 
-    def __init__(self, at_a_time: int = 1) -> None:
-        """Begin with nobody."""
+    def __init__(self, parallel_clients: int = 1) -> None:
+        """Start without clients. `parallel_clients` may run at the same time."""
         self._changed = threading.Condition()
-        self._at_a_time = at_a_time
+        self._parallel_clients = parallel_clients
         self._running: dict[int, int] = {}
-        self._waiting: list[Call] = []
-        self._served: dict[int, int] = {}
-        self._seen_s: dict[int, float] = {}
+        self._waiting: list[PendingCall] = []
+        self._last_turn: dict[int, int] = {}
+        self._last_active_s: dict[int, float] = {}
         self._turn = 0
-        self._next = 0
+        self._clients = 0
 
-    def join(self) -> int:
-        """Return the number of a new party."""
+    def add_client(self) -> int:
+        """Return the number of a new client."""
         with self._changed:
-            self._next += 1
-            return self._next
+            self._clients += 1
+            return self._clients
 
     @property
     def waiting(self) -> int:
-        """Calls that wait for their turn now."""
+        """Number of calls that wait now."""
         with self._changed:
             return len(self._waiting)
 
     @property
     def shared(self) -> bool:
-        """Whether more than one party called lately."""
+        """Whether more than one client is active."""
         with self._changed:
-            since_s = time.monotonic() - RECENTLY_S
-            self._seen_s = {party: at_s for party, at_s in self._seen_s.items() if at_s >= since_s}
-            return len(self._seen_s) > 1
+            since_s = time.monotonic() - ACTIVE_S
+            self._last_active_s = {
+                client: at_s for client, at_s in self._last_active_s.items() if at_s >= since_s
+            }
+            return len(self._last_active_s) > 1
 
     @contextmanager
-    def turn(self, party: int, *, urgent: bool = False) -> Iterator[None]:
-        """Wait for the party's turn, and hold it in the block."""
-        call = Call(party, urgent)
+    def turn(self, client: int, priority: Priority = Priority.NORMAL) -> Iterator[None]:
+        """Wait for the client's turn, and hold it during the block."""
+        call = PendingCall(client, priority)
         with self._changed:
             self._waiting.append(call)
-            self._admit()
+            self._admit_calls()
             self._changed.wait_for(lambda: call.admitted)
         try:
             yield
         finally:
             with self._changed:
-                self._seen_s[party] = time.monotonic()
-                self._running[party] -= 1
-                if not self._running[party]:
-                    del self._running[party]
-                self._admit()
+                self._last_active_s[client] = time.monotonic()
+                self._running[client] -= 1
+                if not self._running[client]:
+                    del self._running[client]
+                self._admit_calls()
 
-    def _admit(self) -> None:
-        while (call := self._first()) is not None:
-            for other in self._waiting[: self._waiting.index(call)]:
-                other.passed_over += 1
+    def _admit_calls(self) -> None:
+        while (call := self._next_call()) is not None:
+            for earlier in self._waiting[: self._waiting.index(call)]:
+                earlier.overtaken += 1
             self._waiting.remove(call)
             self._turn += 1
-            self._served[call.party] = self._turn
-            self._running[call.party] = self._running.get(call.party, 0) + 1
+            self._last_turn[call.client] = self._turn
+            self._running[call.client] = self._running.get(call.client, 0) + 1
             call.admitted = True
         self._changed.notify_all()
 
-    def _first(self) -> Call | None:
-        """Return the call whose turn it is; None when all that wait have to."""
-        alone = {call.party for call in self._waiting} | set(self._running)
-        if len(alone) == 1 and self._waiting:
+    def _next_call(self) -> PendingCall | None:
+        """Return the call that may run now; None when all must wait."""
+        clients = {call.client for call in self._waiting} | set(self._running)
+        if len(clients) == 1 and self._waiting:
             return self._waiting[0]
-        free = len(self._running) < self._at_a_time
-        others = [call for call in self._waiting if free and call.party not in self._running]
-        return min(others, key=self._rank, default=None)
+        if len(self._running) >= self._parallel_clients:
+            return None
+        ready = [call for call in self._waiting if call.client not in self._running]
+        return min(ready, key=self._rank, default=None)
 
-    def _rank(self, call: Call) -> tuple[bool, int]:
-        late = call.urgent or call.passed_over >= PASSED_OVER
-        return not late, self._served.get(call.party, 0)
+    def _rank(self, call: PendingCall) -> tuple[bool, int]:
+        first = call.priority is Priority.URGENT or call.overtaken >= MAX_OVERTAKEN
+        return not first, self._last_turn.get(call.client, 0)
 
 
 class SharedRuntime(Runtime):
-    """One party's access to a runtime that others use, too. Closing it leaves the runtime open."""
+    """One client's access to a runtime that others use as well. Closing it leaves the runtime open."""
 
     def __init__(
-        self, runtime: Runtime, turns: FairScheduler, several: Callable[[], Runtime] | None = None
+        self,
+        runtime: Runtime,
+        scheduler: FairScheduler,
+        *,
+        client: int | None = None,
+        priority: Priority = Priority.NORMAL,
+        runtime_when_shared: Callable[[], Runtime] | None = None,
     ) -> None:
-        """Join the round.
+        """Take part in the scheduling.
 
         Args:
-            runtime: for who is alone.
-            turns: taken for each call.
-            several: gives the one that serves while several parties are there; None is the same.
+            runtime: used while the client is alone.
+            scheduler: gives each call its turn.
+            client: number of the client; None adds a new client.
+            priority: of each call.
+            runtime_when_shared: returns the runtime to use while several clients are active; None is `runtime`.
         """
         self._runtime = runtime
-        self._several = several
-        self._turns = turns
-        self._party = turns.join()
+        self._runtime_when_shared = runtime_when_shared
+        self._scheduler = scheduler
+        self._client = scheduler.add_client() if client is None else client
+        self._priority = priority
         self.name, self.precision = runtime.name, runtime.precision
         self.device, self.threads = runtime.device, runtime.threads
 
+    def with_priority(self, priority: Priority) -> SharedRuntime:
+        """Return the same client's access with another priority."""
+        return SharedRuntime(
+            self._runtime,
+            self._scheduler,
+            client=self._client,
+            priority=priority,
+            runtime_when_shared=self._runtime_when_shared,
+        )
+
     def encode(self, image: NDArray[np.uint8]) -> Float:
-        """See `Runtime.encode`; waits for the party's turn. Close-ups, which a camera's frame waits for, go first."""
-        with self._turns.turn(self._party, urgent=image.shape[1:3] == (SIDE, SIDE)):
-            return self._chosen.encode(image)
+        """Wait for the client's turn, then encode; see `Runtime.encode`."""
+        with self._scheduler.turn(self._client, self._priority):
+            return self._current.encode(image)
 
     def decode(
         self, embedding: Float, points: Float, labels: NDArray[np.int32], mask: Float, has_mask: Float
     ) -> tuple[Float, Float]:
-        """See `Runtime.decode`; waits for the party's turn. Close-ups go first."""
-        with self._turns.turn(self._party, urgent=embedding.shape[2:] == (SIDE // 16, SIDE // 16)):
-            return self._chosen.decode(embedding, points, labels, mask, has_mask)
+        """Wait for the client's turn, then decode; see `Runtime.decode`."""
+        with self._scheduler.turn(self._client, self._priority):
+            return self._current.decode(embedding, points, labels, mask, has_mask)
 
     @property
-    def _chosen(self) -> Runtime:
-        return self._several() if self._several is not None and self._turns.shared else self._runtime
+    def _current(self) -> Runtime:
+        if self._runtime_when_shared is not None and self._scheduler.shared:
+            return self._runtime_when_shared()
+        return self._runtime
 
     def close(self) -> None:
         """Do nothing: the runtime belongs to the server."""
