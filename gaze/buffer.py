@@ -13,7 +13,7 @@ from sam_edge.errors import InputError, SamEdgeError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import SourceStats
 
-Trouble = Literal[
+StatName = Literal[
     "dropped",
     "duplicates",
     "dropped_late",
@@ -33,18 +33,26 @@ _MIN_INTERVALS = 8
 
 
 class SampleBuffer:
-    """Holds samples until they are read; lets the oldest go when full. All methods are thread-safe.
+    """Holds samples until they are read, and drops the oldest when it is full. All methods are thread-safe.
 
-    Samples are ordered by the tracker's own time where it has one, by host time otherwise. Host times that are
-    handed out never run backwards, even when the mapping of clocks was corrected by a little in between.
+    Samples are ordered by the tracker's own time where it has one, by host time otherwise. Host times of returned
+    samples never run backwards, even when the mapping of clocks was corrected slightly in between.
     """
 
-    def __init__(self, capacity: int = 8192) -> None:
-        """An empty buffer for at most `capacity` samples (8192 is 40 s at 200 Hz)."""
+    def __init__(self, capacity: int = 8192, *, changed: threading.Condition | None = None) -> None:
+        """Make an empty buffer.
+
+        Args:
+            capacity: most samples that wait (8192 is 40 s at 200 Hz).
+            changed: condition that guards the buffer, notified on every change; its own when left out.
+
+        Raises:
+            InputError: `capacity` is below 1.
+        """
         if capacity < 1:
             raise InputError(f"capacity is {capacity}; accepted is 1 sample or more")
         self._capacity = capacity
-        self._changed = threading.Condition()
+        self._changed = changed or threading.Condition()
         self._waiting: deque[tuple[tuple[int, int], GazeSample]] = deque()
         self._recent: deque[tuple[int, int]] = deque(maxlen=_RECENT_KEYS)
         self._recent_set: set[tuple[int, int]] = set()
@@ -53,7 +61,7 @@ class SampleBuffer:
         self._intervals: deque[int] = deque(maxlen=_INTERVALS)
         self._usual_ns: float | None = None
         self._since_usual = 0
-        self._counts: dict[Trouble, int] = {}
+        self._counts: dict[StatName, int] = {}
         self._taken = 0
         self._invalid = 0
         self._error: SamEdgeError | None = None
@@ -71,21 +79,21 @@ class SampleBuffer:
 
     @property
     def ended(self) -> bool:
-        """True when nothing waits and nothing more will come."""
+        """True when no sample waits and no further sample can come."""
         with self._changed:
             return self._ended and not self._waiting
 
-    def count(self, trouble: Trouble, times: int = 1) -> None:
-        """Add to one of the counts of the report."""
+    def count(self, name: StatName, times: int = 1) -> None:
+        """Add to one of the counts of `stats`."""
         with self._changed:
-            self._add(trouble, times)
+            self._add(name, times)
 
     def push(self, sample: GazeSample, *, epoch: int = 0) -> bool:
-        """Put in a sample; False when it repeats another or comes too late to be put in order.
+        """Add a sample; return False when it repeats another one or arrives too late to be put in order.
 
         Args:
             sample: the sample, with host time.
-            epoch: rises each time the device's clock was found to have jumped; order counts within one epoch.
+            epoch: rises with each jump of the device's clock; samples are put in order within one epoch.
         """
         device_ns = sample.device_time_ns
         key = (epoch, sample.time_ns if device_ns is None else device_ns)
@@ -112,10 +120,10 @@ class SampleBuffer:
             return True
 
     def take(self, timeout_s: float = 0.0) -> list[GazeSample]:
-        """Return what waits; wait up to `timeout_s` seconds for the first sample.
+        """Return the waiting samples; wait up to `timeout_s` seconds for the first one.
 
         Raises:
-            SamEdgeError: the error that `fail` was given, once everything that came before it was taken.
+            SamEdgeError: the error passed to `fail`, after all samples before it were returned.
         """
         with self._changed:
             if not self._waiting and not self._ended and timeout_s > 0.0:
@@ -131,7 +139,7 @@ class SampleBuffer:
             return samples
 
     def fail(self, error: SamEdgeError) -> None:
-        """End the stream with an error that the next `take` raises when nothing waits any more."""
+        """End the stream with an error; `take` raises it once no sample waits."""
         with self._changed:
             if self._error is None:
                 self._error = error
@@ -139,13 +147,13 @@ class SampleBuffer:
             self._changed.notify_all()
 
     def end(self) -> None:
-        """End the stream: what waits can still be taken, nothing more is accepted."""
+        """End the stream: waiting samples can still be taken, further ones are refused."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
-    def _add(self, trouble: Trouble, times: int = 1) -> None:
-        self._counts[trouble] = self._counts.get(trouble, 0) + times
+    def _add(self, name: StatName, times: int = 1) -> None:
+        self._counts[name] = self._counts.get(name, 0) + times
 
     def _mark_read(self, key: tuple[int, int], sample: GazeSample) -> None:
         self._read_key = key

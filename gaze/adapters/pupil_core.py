@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sam_edge.closing import Closing
 from sam_edge.errors import GazeDataError, TrackerError
 from sam_edge.gaze.adapters.base import POLL_S, ConnectionLost, LiveSource
 from sam_edge.gaze.adapters.fields import clamp01, finite, nanoseconds, number, numbers, unit_vector, xyz
@@ -312,23 +313,20 @@ class PupilCoreSource(LiveSource):
         self._deliver(sample, arrival_ns=arrival_ns, epoch=mapped.epoch)
 
 
-class _PupilRemote:
-    """Questions to Pupil Remote, each with its answer."""
+class _PupilRemote(Closing):
+    """A connection to Pupil Remote: requests, each with its reply."""
 
     def __init__(self, zmq: Any, context: Any, address: str, wait_for: Callable[[Any, str], None]) -> None:
         self._zmq = zmq
-        self._address = address
         self._wait_for = wait_for
         self._socket = context.socket(zmq.REQ)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.MAXMSGSIZE, 65536)
         self._socket.setsockopt(zmq.IPV6, "[" in address)
+        self._socket.connect(address)
 
-    def __enter__(self) -> _PupilRemote:
-        self._socket.connect(self._address)
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Close the socket."""
         self._socket.close()
 
     def ask(self, question: str) -> str:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 
 from sam_edge.errors import InputError, SessionError
+from sam_edge.gaze.adapters.buffered import BufferedSource
 from sam_edge.gaze.clocks import host_now_ns
 from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import SourceStats
 
-_LONGEST_WAIT_S = 0.5
+_SHORTEST_WAIT_NS = 500_000
 
 
-class ReplaySource:
-    """The samples of a recording, in order of time, each exactly once; nothing is ever dropped."""
+class ReplaySource(BufferedSource):
+    """The samples of a recording, in order of time, each exactly once. No sample is dropped."""
 
     def __init__(
         self,
@@ -29,15 +28,17 @@ class ReplaySource:
         clock: str = "recording",
         name: str = "replay",
     ) -> None:
-        """Take the samples; those out of order are put in order and counted.
+        """Prepare a replay; samples out of order are put in order and counted.
 
         Args:
-            samples: what to replay.
+            samples: the recording's samples.
             speed: 1 for the recording's own pace, 2 for twice as fast, ...; 0 waits for `advance_to`.
-            clock: `recording` leaves times as they were recorded; `host` moves them to host time, so that the first
-                sample is at the moment of opening (and, at another speed than 1, draws them together), and keeps
-                the recorded time as device time.
-            name: how messages call it.
+            clock: `recording` keeps the recorded times. `host` maps them to host time, with the first sample at the
+                moment of opening and intervals divided by `speed`, and keeps the recorded time as device time.
+            name: name of the source in messages.
+
+        Raises:
+            InputError: `speed` or `clock` is not accepted, or they exclude each other.
         """
         if not 0.0 <= speed <= 1000.0:
             raise InputError(f"speed is {speed}; accepted are 0 (stepped) to 1000")
@@ -45,89 +46,57 @@ class ReplaySource:
             raise InputError(f"clock is {clock!r}; accepted are 'recording' and 'host'")
         if clock == "host" and speed == 0.0:
             raise InputError("a stepped replay has no host time; use clock='recording', or a speed above 0")
-        self.name = name
+        super().__init__(name)
         self._speed = speed
         self._on_host_clock = clock == "host"
         self._samples = sorted(samples, key=lambda sample: sample.time_ns)
-        self._resorted = sum(a.time_ns > b.time_ns for a, b in pairwise(samples))
+        self._reordered = sum(a.time_ns > b.time_ns for a, b in pairwise(samples))
         self._next = 0
         self._invalid = 0
         self._opened_ns: int | None = None
         self._stepped_to_ns: int | None = None
-        self._closed = False
-        self._changed = threading.Condition()
 
-    def open(self) -> None:
-        """Start the replay's clock. Opening an open source does nothing."""
+    def _start(self) -> None:
+        """Start the replay's clock, once."""
         with self._changed:
-            if self._closed:
-                raise SessionError(f"{self.name} was closed; make a new source to replay it again")
             if self._opened_ns is None:
                 self._opened_ns = host_now_ns()
 
     def advance_to(self, time_ns: int) -> None:
-        """Let all samples up to and including `time_ns` of the recording come; only with speed 0.
+        """Deliver all samples up to and including `time_ns` of the recording; only with speed 0.
+
+        A stepped replay that is iterated over must be advanced from another thread.
 
         Raises:
             SessionError: the replay is not stepped.
-            InputError: time would run backwards.
+            InputError: `time_ns` is earlier than in the call before.
         """
         with self._changed:
             if self._speed != 0.0:
                 raise SessionError(f"{self.name} replays at speed {self._speed:g}; advance_to needs speed=0")
             if self._stepped_to_ns is not None and time_ns < self._stepped_to_ns:
-                raise InputError(f"time_ns is {time_ns}; the replay is already at {self._stepped_to_ns}")
+                raise InputError(
+                    f"time_ns is {time_ns}; the replay is already at {self._stepped_to_ns}; give a later time"
+                )
             self._stepped_to_ns = time_ns
             self._changed.notify_all()
-
-    def read(self, timeout_s: float = 0.0) -> list[GazeSample]:
-        """Return the samples that are due; see `GazeSource.read`."""
-        if self._opened_ns is None and not self._closed:
-            self.open()
-        deadline_ns = host_now_ns() + round(max(0.0, timeout_s) * 1e9)
-        with self._changed:
-            while True:
-                due = self._take_due()
-                now_ns = host_now_ns()
-                if due or self._closed or self._next >= len(self._samples) or now_ns >= deadline_ns:
-                    return due
-                self._changed.wait(min(self._wait_s(), (deadline_ns - now_ns) / 1e9))
 
     @property
     def stats(self) -> SourceStats:
         """Counts of what was delivered so far."""
-        return SourceStats(received=self._next, invalid=self._invalid, reordered=self._resorted)
+        return SourceStats(received=self._next, invalid=self._invalid, reordered=self._reordered)
 
     @property
     def finished(self) -> bool:
         """True at the end of the recording, or after `close`."""
-        return self._closed or self._next >= len(self._samples)
+        return self._stopping.is_set() or self._next >= len(self._samples)
 
-    def close(self) -> None:
-        """Stop the replay. Closing twice is allowed."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def __enter__(self) -> ReplaySource:
-        self.open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[GazeSample]:
-        """Yield samples until the end of the recording; a stepped replay must be advanced from another thread."""
-        while not self.finished:
-            yield from self.read(0.1)
-
-    def _take_due(self) -> list[GazeSample]:
-        if self._closed:
+    def _take_due(self, now_ns: int) -> list[GazeSample]:
+        if self._stopping.is_set():
             return []
+        self._start()
         first = self._next
-        position_ns = self._position_ns()
+        position_ns = self._position_ns(now_ns)
         while (
             position_ns is not None
             and self._next < len(self._samples)
@@ -138,18 +107,18 @@ class ReplaySource:
         self._invalid += sum(not sample.valid for sample in due)
         return [self._to_host_clock(sample) for sample in due] if self._on_host_clock else due
 
-    def _position_ns(self) -> int | None:
+    def _retry_ns(self, now_ns: int) -> int | None:
+        position_ns = self._position_ns(now_ns)
+        if self._speed == 0.0 or position_ns is None:
+            return None
+        missing_ns = self._samples[self._next].time_ns - position_ns
+        return now_ns + max(_SHORTEST_WAIT_NS, round(missing_ns / self._speed))
+
+    def _position_ns(self, now_ns: int) -> int | None:
         """How far the recording has come, in its own time."""
         if self._speed == 0.0 or self._opened_ns is None or not self._samples:
             return self._stepped_to_ns
-        return self._samples[0].time_ns + round((host_now_ns() - self._opened_ns) * self._speed)
-
-    def _wait_s(self) -> float:
-        position_ns = self._position_ns()
-        if self._speed == 0.0 or position_ns is None:
-            return _LONGEST_WAIT_S
-        missing_ns = self._samples[self._next].time_ns - position_ns
-        return min(_LONGEST_WAIT_S, max(0.0005, missing_ns / self._speed / 1e9))
+        return self._samples[0].time_ns + round((now_ns - self._opened_ns) * self._speed)
 
     def _to_host_clock(self, sample: GazeSample) -> GazeSample:
         since_first_ns = round((sample.time_ns - self._samples[0].time_ns) / self._speed)

@@ -21,7 +21,7 @@ from sam_edge.gaze.adapters.rtp import (
     parse_rtp,
     parse_sender_reports,
 )
-from sam_edge.gaze.buffer import Trouble
+from sam_edge.gaze.buffer import StatName
 from sam_edge.gaze.clocks import MappedTime, host_now_ns
 
 _ANSWER_LIMIT = 65536
@@ -86,7 +86,7 @@ class RtspStream:
         choose: Callable[[SdpMedia], bool],
         stopping: threading.Event,
         timeout_s: float,
-        count: Callable[[Trouble, int], None],
+        count: Callable[[StatName, int], None],
         first_epoch: int = 0,
     ) -> None:
         """Connect, set up the first media that `choose` accepts, and play.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sam_edge.gaze.adapters.base import POLL_S, ConnectionLost
 from sam_edge.gaze.adapters.net import TcpStream
-from sam_edge.gaze.buffer import Trouble
+from sam_edge.gaze.buffer import StatName
 from sam_edge.gaze.clocks import ClockMap, host_now_ns
 
 _ANSWER = struct.Struct("!QQ")
@@ -30,7 +30,7 @@ class TimeEcho:
         clock: ClockMap,
         stopping: threading.Event,
         timeout_s: float,
-        count: Callable[[Trouble, int], None],
+        count: Callable[[StatName, int], None],
     ) -> None:
         """Connect; `clock` takes the observations: phone wall clock in nanoseconds since 1970, and host time.
 
