@@ -9,6 +9,9 @@ from typing import TypeAlias
 HeadPoseValues: TypeAlias = tuple[float, float, float, float, float, float]
 """Position x, y, z in the camera's space, millimetres, then yaw, pitch, roll, degrees."""
 
+SCENE_PX_PER_DEG = 15.0
+"""Scene pixels in a degree of visual angle, unless stated: typical for scene cameras of head-mounted trackers."""
+
 
 @dataclass(frozen=True, slots=True)
 class GazeRay:

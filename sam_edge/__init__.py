@@ -1,11 +1,23 @@
-"""sam-edge turns a glance into a mask: the Segment Anything Model at the edge, prompted by gaze.
+"""sam-edge selects objects in video by gaze: the Segment Anything Model on the device, prompted by an eye tracker.
 
-import sam_edge
-model = sam_edge.load()
-masks = model.segment(image, points=[[320, 200]], labels=[1])
-masks.best
+A video and a gaze recording in, the selected object on every frame out:
+
+    import sam_edge
+
+    result = sam_edge.track("video.mp4", "gaze.csv", out="annotated.mp4", masks="masks")
+    for frame in result:
+        print(frame.time_s, frame.selection.state.value, frame.selection.box)
+
+An image and points in, masks out:
+
+    model = sam_edge.load()
+    masks = model.segment(image, points=[[320, 200]], labels=[1])
+    masks.best
+
+For live video, see `GazeSession`.
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 from sam_edge.errors import (
@@ -29,7 +41,11 @@ from sam_edge.segmenter import Embedding, Segmenter, load
 from sam_edge.version import __version__
 
 if TYPE_CHECKING:
-    from sam_edge.stream import GazeSession, Selection, State
+    from sam_edge._track import StreamedFrame, TrackedFrame, TrackReport, TrackResult, TrackStream, track
+    from sam_edge.gaze.recordings import read as read_gaze
+    from sam_edge.gaze.samples import GazeSample
+    from sam_edge.stream.selection import PinnedObject, Selection, State
+    from sam_edge.stream.session import GazeSession
 
 __all__ = [
     "BundleError",
@@ -39,28 +55,58 @@ __all__ = [
     "ExportError",
     "GateError",
     "GazeDataError",
+    "GazeSample",
     "GazeSession",
     "InputError",
     "Masks",
     "MediaError",
     "MissingExtraError",
+    "PinnedObject",
     "SamEdgeError",
     "SamPredictor",
     "Segmenter",
     "Selection",
     "SessionError",
     "State",
+    "StreamedFrame",
+    "TrackReport",
+    "TrackResult",
+    "TrackStream",
+    "TrackedFrame",
     "TrackerError",
     "View",
     "__version__",
     "load",
+    "read_gaze",
+    "track",
 ]
+
+_LAZY = {
+    "GazeSample": "sam_edge.gaze.samples:GazeSample",
+    "GazeSession": "sam_edge.stream.session:GazeSession",
+    "PinnedObject": "sam_edge.stream.selection:PinnedObject",
+    "Selection": "sam_edge.stream.selection:Selection",
+    "State": "sam_edge.stream.selection:State",
+    "StreamedFrame": "sam_edge._track:StreamedFrame",
+    "TrackReport": "sam_edge._track:TrackReport",
+    "TrackResult": "sam_edge._track:TrackResult",
+    "TrackStream": "sam_edge._track:TrackStream",
+    "TrackedFrame": "sam_edge._track:TrackedFrame",
+    "read_gaze": "sam_edge.gaze.recordings:read",
+    "track": "sam_edge._track:track",
+}
+"""Names that are imported on first use, so that `import sam_edge` stays fast, as `module:name`."""
 
 
 def __getattr__(name: str) -> object:
-    """Import the session when it is first asked for: who only segments pictures need not wait for it."""
-    if name in ("GazeSession", "Selection", "State"):
-        from sam_edge import stream
+    """Import a name of `_LAZY` on first use."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'sam_edge' has no attribute {name!r}")
+    module, _, attribute = _LAZY[name].partition(":")
+    value = getattr(importlib.import_module(module), attribute)
+    globals()[name] = value
+    return value
 
-        return getattr(stream, name)
-    raise AttributeError(f"module 'sam_edge' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

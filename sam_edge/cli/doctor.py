@@ -1,4 +1,4 @@
-"""`sam-edge doctor`: what this machine has, and what to install for more."""
+"""`sam-edge doctor`: the engines, extras and CPU features of this machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EXTRAS = {
     "webcam": (("openvino", "openvino"),),
     "serve": (("starlette", "starlette"), ("uvicorn", "uvicorn"), ("websockets", "websockets")),
 }
-"""The modules behind each extra, with the package that brings them."""
+"""Modules of each extra, with the package that installs them."""
 FEATURES = (
     "avx2",
     "avx512f",
@@ -41,37 +41,36 @@ FEATURES = (
     "asimddp",
     "bf16",
 )
-"""CPU features that int8 and bf16 inference gains from."""
+"""CPU features that speed up int8 and bf16 inference."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand `doctor`."""
-    parser = subparsers.add_parser("doctor", help="what engines, extras and CPU features this machine has")
+    parser = subparsers.add_parser("doctor", help="show the engines, extras and CPU features of this machine")
     parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
-    """Print what is here. Status 1 when the model that ships in the package cannot be used."""
+def run(args: argparse.Namespace) -> int:
+    """Print the state of the installation. Exit status 1 when the model in the package cannot be used."""
     print(f"sam-edge {__version__}, Python {platform.python_version()}, {platform.platform()}")
-    print(
-        f"CPU      {cpu_name()}, {usable_cores()} cores; {', '.join(cpu_features()) or 'features not known'}"
-    )
-    works = print_model()
+    print(f"CPU      {cpu_name()}, {usable_cores()} cores; {', '.join(cpu_features()) or 'features unknown'}")
+    model_works = print_model()
     print("\nengines")
     for info in engines().values():
-        state = f"yes {version_of(info.library)}" if info.installed else f"no: {install(info.extra)}"
+        state = f"yes {version_of(info.library)}" if info.installed else f"no: {pip_command(info.extra)}"
         print(f"  {info.name:<12} {state:<34} {info.summary}")
     print("\nextras")
     for extra, modules in EXTRAS.items():
         missing = [package for module, package in modules if importlib.util.find_spec(module) is None]
         print(
-            f"  {extra:<12} " + ("yes" if not missing else f"without {', '.join(missing)}: {install(extra)}")
+            f"  {extra:<12} "
+            + ("yes" if not missing else f"missing {', '.join(missing)}: {pip_command(extra)}")
         )
-    return 0 if works else 1
+    return 0 if model_works else 1
 
 
 def print_model() -> bool:
-    """Check the model in the package and say what `auto` would run it on."""
+    """Check the model in the package, print the engine that `auto` chooses, and return whether the model works."""
     try:
         bundle = open_bundle(DEFAULT_BUNDLE)
         chosen = choose_engine(bundle)
@@ -84,13 +83,13 @@ def print_model() -> bool:
     return True
 
 
-def install(extra: str) -> str:
+def pip_command(extra: str) -> str:
     """Return the command that installs an extra."""
     return f"pip install 'sam-edge[{extra}]'"
 
 
 def version_of(module: str | None) -> str:
-    """Return the version of the package that brings a module."""
+    """Return the version of the package of a module; empty when unknown."""
     if module is None:
         return ""
     try:
@@ -100,7 +99,7 @@ def version_of(module: str | None) -> str:
 
 
 def cpu_features() -> list[str]:
-    """Return those of `FEATURES` that this CPU says it has; empty where the system does not say."""
+    """Return the CPU's features among `FEATURES`; empty when the system does not report them."""
     path = Path("/proc/cpuinfo")
     if not path.is_file():
         return []

@@ -1,9 +1,8 @@
-"""`sam-edge everything`: finds and masks everything in a picture or in the frames of a video."""
+"""`sam-edge everything`: masks of all objects in an image or in the frames of a video."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +12,7 @@ from numpy.typing import NDArray
 
 from sam_edge.cli.options import add_model, open_model, parse_size
 from sam_edge.errors import InputError
-from sam_edge.everything import (
-    FAST,
-    STANDARD,
-    GeneratedMask,
-    MaskGeneratorConfig,
-    count_points,
-    generate_masks,
-)
+from sam_edge.everything import PRESETS, GeneratedMask, MaskGeneratorConfig, count_points, generate_masks
 from sam_edge.everything.draw import draw_masks
 from sam_edge.masks.sa1b import Sa1bImage, write_sa1b
 from sam_edge.media.frames import open_frames
@@ -32,25 +24,22 @@ from sam_edge.segmenter import Segmenter
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand `everything`."""
-    parser = subparsers.add_parser("everything", help="find and mask everything in a picture or a video")
+    parser = subparsers.add_parser("everything", help="segment everything in an image or a video")
     parser.add_argument(
-        "input", type=Path, metavar="IMAGE|VIDEO", help="a picture, a video, or a folder of frames"
+        "input", type=Path, metavar="IMAGE|VIDEO", help="an image, a video, or a folder of frames"
     )
     parser.add_argument(
         "--out",
         type=Path,
         required=True,
         metavar="DIR",
-        help="SA-1B JSON of each picture, and a picture or video",
-    )
-    parser.add_argument("--fast", action="store_true", help="coarse grid, small input (default for a video)")
-    parser.add_argument(
-        "--full", action="store_true", help="fine grid, and crops for small things (default for a picture)"
+        help="folder for SA-1B JSON of each image, and the masks drawn on the image or video",
     )
     parser.add_argument(
-        "--exact",
-        action="store_true",
-        help="the very masks of SAM's own generator, given weights in floating point; slow",
+        "--preset",
+        choices=tuple(PRESETS),
+        help="standard: fine grid, and crops for small objects (default for an image); fast: coarse grid, small input "
+        "(default for a video); exact: the masks of SAM's own generator, with floating-point weights; slow",
     )
     parser.add_argument("--points-per-side", type=int, metavar="N", help="points along a side of the grid")
     parser.add_argument("--points-per-batch", type=int, metavar="N", help="points decoded in one call")
@@ -60,45 +49,46 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--stability", type=float, metavar="SHARE", help="keep masks of at least this stability"
     )
-    parser.add_argument("--box-nms", type=float, metavar="SHARE", help="boxes above this IoU say the same")
     parser.add_argument(
-        "--crop-layers", type=int, metavar="N", help="layers of crops: 1 adds 4 crops, 2 adds 16 more"
+        "--box-nms", type=float, metavar="SHARE", help="treat boxes above this IoU as duplicates"
+    )
+    parser.add_argument(
+        "--crop-layers", type=int, metavar="N", help="layers of crops: 1 adds 4 crops, 2 adds another 16"
     )
     parser.add_argument("--min-region-px", type=int, metavar="PX", help="remove smaller islands and holes")
     parser.add_argument(
-        "--every-point", action="store_true", help="ask also points inside masks found before"
+        "--every-point", action="store_true", help="prompt also points inside masks that are already found"
     )
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="of a video, only every N-th frame")
+    parser.add_argument(
+        "--stride", type=int, default=1, metavar="N", help="use every N-th frame of a video (default: 1)"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
     add_model(parser)
     parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
-    """Find everything, and write it."""
-    if given.every < 1:
-        raise InputError(f"--every: {given.every} is not accepted; give 1 or more")
-    if given.fast and (given.full or given.exact):
-        raise InputError("--fast: given with --full or --exact; give one of them")
-    if given.out.exists() and not given.out.is_dir():
-        raise InputError(f"--out: {given.out} is a file; give a folder")
-    is_picture = given.input.is_file() and given.input.suffix.lower() in IMAGE_SUFFIXES
-    if is_picture and given.out.resolve() / f"{given.input.stem}.png" == given.input.resolve():
+def run(args: argparse.Namespace) -> int:
+    """Generate the masks and write them."""
+    if args.stride < 1:
+        raise InputError(f"--stride: {args.stride} is not accepted; give 1 or more")
+    if args.out.exists() and not args.out.is_dir():
+        raise InputError(f"--out: {args.out} is a file; give a folder")
+    is_image = args.input.is_file() and args.input.suffix.lower() in IMAGE_SUFFIXES
+    if is_image and args.out.resolve() / f"{args.input.stem}.png" == args.input.resolve():
         raise InputError(
-            f"--out: {given.out} holds {given.input.name}, which would be written over; give another"
+            f"--out: {args.out} holds {args.input.name}, which would be overwritten; give another folder"
         )
-    preset = STANDARD if given.full or (is_picture and not given.fast) else FAST
-    settings = settings_of(given, MaskGeneratorConfig(exact=True) if given.exact else preset)
-    with open_model(given) as model:
-        if is_picture:
-            picture(given, model, settings)
+    config = config_of(args, PRESETS[args.preset or ("standard" if is_image else "fast")])
+    with open_model(args) as model:
+        if is_image:
+            process_image(args, model, config)
         else:
-            video(given, model, settings)
+            process_video(args, model, config)
     return 0
 
 
-def settings_of(given: argparse.Namespace, preset: MaskGeneratorConfig) -> MaskGeneratorConfig:
-    """Return a preset with what was asked for instead.
+def config_of(args: argparse.Namespace, preset: MaskGeneratorConfig) -> MaskGeneratorConfig:
+    """Return a preset with the values that options replace.
 
     Raises:
         InputError: a value is not accepted.
@@ -112,64 +102,53 @@ def settings_of(given: argparse.Namespace, preset: MaskGeneratorConfig) -> MaskG
         "crop_layers",
         "min_region_px",
     )
-    asked = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
-    size = parse_size(given.size)
+    options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    size = parse_size(args.size)
     if size is not None:
-        asked["size"] = size
-    if given.every_point:
-        asked["skip_covered_iou"] = None
-    return replace(preset, **asked)
+        options["size"] = size
+    if args.every_point:
+        options["skip_covered_iou"] = None
+    return replace(preset, **options)
 
 
-def picture(given: argparse.Namespace, model: Segmenter, settings: MaskGeneratorConfig) -> None:
-    """Find everything in one picture."""
-    image = read_image(given.input)
+def process_image(args: argparse.Namespace, model: Segmenter, config: MaskGeneratorConfig) -> None:
+    """Generate the masks of one image."""
+    image = read_image(args.input)
     size = (image.shape[0], image.shape[1])
-    with ProgressBar(
-        count_points(size, settings), label="everything", unit="points", silent=given.quiet
-    ) as bar:
-        found = generate_masks(model, image, config=settings, advance=bar.advance)
-    write(given.out, given.input.stem, given.input.name, 0, image, found)
-    if not given.quiet:
-        print(f"{len(found)} masks: {given.out / given.input.stem}.json, {given.input.stem}.png")
+    with ProgressBar(count_points(size, config), label="everything", unit="points", silent=args.quiet) as bar:
+        masks = generate_masks(model, image, config=config, advance=bar.advance)
+    write_masks(args.out, args.input.stem, args.input.name, 0, image, masks)
+    write_png(args.out / f"{args.input.stem}.png", draw_masks(image, masks))
+    if not args.quiet:
+        print(f"{len(masks)} masks: {args.out / args.input.stem}.json, {args.input.stem}.png")
 
 
-def video(given: argparse.Namespace, model: Segmenter, settings: MaskGeneratorConfig) -> None:
-    """Find everything in the frames of a video."""
-    masks = frames = 0
+def process_video(args: argparse.Namespace, model: Segmenter, config: MaskGeneratorConfig) -> None:
+    """Generate the masks of the frames of a video."""
+    mask_count = frame_count = 0
     with ExitStack() as stack:
-        reader = stack.enter_context(open_frames(given.input))
-        total = None if reader.count is None else -(-reader.count // given.every)
-        shown = stack.enter_context(
-            VideoWriter(given.out / "everything.mp4", reader.fps / given.every, reader.size)
+        reader = stack.enter_context(open_frames(args.input))
+        total = None if reader.count is None else -(-reader.count // args.stride)
+        video = stack.enter_context(
+            VideoWriter(args.out / "everything.mp4", reader.fps / args.stride, reader.size)
         )
-        bar = stack.enter_context(ProgressBar(total, label="everything", silent=given.quiet))
+        bar = stack.enter_context(ProgressBar(total, label="everything", silent=args.quiet))
         for frame in reader:
-            if frame.index % given.every:
+            if frame.index % args.stride:
                 continue
-            found = generate_masks(model, frame.image, config=settings)
-            write(given.out, frame.stem, f"{frame.stem}.png", frame.index, frame.image, found, shown.write)
-            masks, frames = masks + len(found), frames + 1
+            masks = generate_masks(model, frame.image, config=config)
+            write_masks(args.out, frame.stem, f"{frame.stem}.png", frame.index, frame.image, masks)
+            video.write(draw_masks(frame.image, masks))
+            mask_count, frame_count = mask_count + len(masks), frame_count + 1
             bar.advance()
-    if not given.quiet:
-        print(f"{masks} masks in {frames} frames: {given.out}, everything.mp4")
+    if not args.quiet:
+        print(f"{mask_count} masks in {frame_count} frames: {args.out}, everything.mp4")
 
 
-def write(
-    folder: Path,
-    stem: str,
-    name: str,
-    number: int,
-    image: NDArray[np.uint8],
-    found: list[GeneratedMask],
-    show: Callable[[NDArray[np.uint8]], None] | None = None,
+def write_masks(
+    folder: Path, stem: str, name: str, number: int, image: NDArray[np.uint8], masks: list[GeneratedMask]
 ) -> None:
-    """Write what was found in one picture, and draw it: as PNG, or by `show`."""
-    masks = tuple(one.sa1b(index) for index, one in enumerate(found))
+    """Write the masks of an image as `<stem>.json` in SA-1B's format; `name` and `number` identify the image there."""
     size = (image.shape[0], image.shape[1])
-    write_sa1b(folder / f"{stem}.json", Sa1bImage(number, name, size, masks))
-    drawn = draw_masks(image, found)
-    if show is None:
-        write_png(folder / f"{stem}.png", drawn)
-    else:
-        show(drawn)
+    annotations = tuple(mask.sa1b(index) for index, mask in enumerate(masks))
+    write_sa1b(folder / f"{stem}.json", Sa1bImage(number, name, size, annotations))

@@ -1,4 +1,4 @@
-"""`sam-edge export`: from a checkpoint to a bundle."""
+"""`sam-edge export`: compile a checkpoint to a bundle."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from sam_edge.nn import Sam
 
 CALIBRATED_AT = (448, 672)
-"""Encoder input (height, width) that calibration pictures are letterboxed to."""
+"""Encoder input (height, width) that calibration images are letterboxed to."""
 EXPORTERS = {
     "onnx": "sam_edge.exporters.onnx_bundle:export_onnx",
     "openvino": "sam_edge.exporters.openvino_bundle:export_openvino",
     "coreml": "sam_edge.exporters.coreml.bundle:export_coreml",
 }
-"""Where the exporter of each target is, as `module:function`."""
-TOOLS = {
+"""Exporter of each target, as `module:function`."""
+EXTRA_OF_LIBRARY = {
     "torch": "export",
     "onnx": "export",
     "onnxscript": "export",
     "openvino": "openvino",
     "coremltools": "export",
 }
-"""Libraries that exporters need, and the extra that brings each."""
+"""Libraries that exporters need, and the extra that installs each."""
 
 
 class Exporter(Protocol):
-    """What every exporter takes."""
+    """The signature of every exporter."""
 
     def __call__(
         self,
@@ -57,22 +57,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "export",
         help="compile a checkpoint for an engine",
-        description="Compile a checkpoint for an engine, measure it beside fp32 torch, write it if it is good enough.",
+        description="Compile a checkpoint for an engine, compare it with fp32 torch, and write it when it is "
+        "accurate enough.",
     )
     parser.add_argument(
         "--checkpoint",
         type=Path,
         required=True,
         metavar="FILE",
-        help="an official .pt or .pth, or .safetensors",
+        help="checkpoint: an official .pt or .pth, or .safetensors",
     )
     parser.add_argument(
-        "--model",
+        "--arch",
         metavar="NAME",
-        help="mobile_sam, sam_vit_b, ...; recognised from the checkpoint if left out",
+        help="architecture: mobile_sam, sam_vit_b, ... (default: detected from the checkpoint)",
     )
     parser.add_argument(
-        "--target", choices=tuple(EXPORTERS), default="onnx", help="what to compile for (default: onnx)"
+        "--target", choices=tuple(EXPORTERS), default="onnx", help="format to compile to (default: onnx)"
     )
     parser.add_argument(
         "--precision",
@@ -83,30 +84,32 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--sizes",
         metavar="WxH,...",
-        help="the encoder's inputs to measure at, the first in full (default: 672x448 and three more); for coreml "
-        "those that packages are made for (default: 672x448,448x448)",
+        help="input sizes of the encoder to measure at, the first in full (default: 672x448 and 3 more); for coreml "
+        "the sizes to compile for (default: 672x448,448x448)",
     )
-    parser.add_argument("--calibration", type=Path, metavar="DIR", help="pictures that int8 is fitted on")
+    parser.add_argument("--calibration", type=Path, metavar="DIR", help="images to calibrate int8 on")
     parser.add_argument(
-        "--labelled",
+        "--dataset",
         type=Path,
         metavar="DIR",
-        help="images/ and labels/ to measure on (default: the package's own)",
+        help="folder with images/ and labels/ to measure accuracy on (default: the dataset in the package)",
     )
-    parser.add_argument("--force", action="store_true", help="write the bundle whatever it lost")
-    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="the folder to make")
+    parser.add_argument(
+        "--force", action="store_true", help="write the bundle even if it lost too much accuracy"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to write")
     parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
-    """Export, and say what was made and what it lost."""
-    precision = given.precision or ("fp16" if given.target == "coreml" else "int8")
-    if precision in CALIBRATED and given.calibration is None:
+def run(args: argparse.Namespace) -> int:
+    """Export, and print the files and the loss of accuracy."""
+    precision = args.precision or ("fp16" if args.target == "coreml" else "int8")
+    if precision in CALIBRATED and args.calibration is None:
         raise InputError(
-            f"--calibration: {precision} is fitted on pictures; give a folder of 8 or more, best 32"
+            f"--calibration: {precision} is calibrated on images; give a folder with 8 or more, best 32"
         )
-    sizes = parse_sizes("--sizes", given.sizes)
-    export = exporter(given.target)
+    sizes = parse_sizes("--sizes", args.sizes)
+    export = import_exporter(args.target)
     from sam_edge.exporters.gate import LABELLED, SIZES, Gate
     from sam_edge.exporters.pictures import read_calibration
     from sam_edge.nn import load_model
@@ -114,22 +117,22 @@ def run(given: argparse.Namespace) -> int:
     from sam_edge.runtimes.torch import Torch
     from sam_edge.segmenter import Segmenter
 
-    calibration = read_calibration(given.calibration, CALIBRATED_AT) if given.calibration else None
-    model = load_model(given.model, given.checkpoint)
+    calibration = read_calibration(args.calibration, CALIBRATED_AT) if args.calibration else None
+    model = load_model(args.arch, args.checkpoint)
     tables: list[str] = []
     gate = Gate(
         Segmenter(Torch(model, RuntimeOptions())),
-        labelled=given.labelled or LABELLED,
-        sizes=sizes or (SIZES[:2] if given.target == "coreml" else SIZES),
-        force=given.force,
+        labelled=args.dataset or LABELLED,
+        sizes=sizes or (SIZES[:2] if args.target == "coreml" else SIZES),
+        force=args.force,
         tell=tables.append,
     )
     try:
         with ProgressBar(1, label="export", unit="bundle") as bar:
             manifest = export(
                 model,
-                given.checkpoint,
-                given.out,
+                args.checkpoint,
+                args.out,
                 precision=precision,
                 calibration=calibration,
                 gate=gate,
@@ -139,13 +142,13 @@ def run(given: argparse.Namespace) -> int:
         print("".join(f"{table}\n" for table in tables), end="")
     for entry in manifest.files:
         print(f"  {entry.path:<24}{entry.bytes / 1e6:>8.2f} MB")
-    print(f"{given.out}: {manifest.name} for {manifest.target}")
+    print(f"{args.out}: {manifest.name} for {manifest.target}")
     if manifest.parity["forced"]:
         print(f"forced past the gate: {'; '.join(manifest.parity['missed'])}")
     return 0
 
 
-def exporter(target: str) -> Exporter:
+def import_exporter(target: str) -> Exporter:
     """Import the exporter of a target.
 
     Raises:
@@ -153,10 +156,12 @@ def exporter(target: str) -> Exporter:
     """
     module, _, function = EXPORTERS[target].partition(":")
     try:
-        found: Exporter = getattr(importlib.import_module(module), function)
+        exporter: Exporter = getattr(importlib.import_module(module), function)
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
-        if library not in TOOLS:
+        if library not in EXTRA_OF_LIBRARY:
             raise
-        raise MissingExtraError(library, extra=TOOLS[library], purpose=f"export for {target}") from error
-    return found
+        raise MissingExtraError(
+            library, extra=EXTRA_OF_LIBRARY[library], purpose=f"export for {target}"
+        ) from error
+    return exporter

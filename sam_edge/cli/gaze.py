@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sam_edge.errors import InputError
+from sam_edge.gaze.samples import SCENE_PX_PER_DEG
 
 if TYPE_CHECKING:
     from sam_edge.gaze.recordings import Recording
 
-SCENE_PX_PER_DEG = 15.0
-"""Pixels a degree where nothing is stated: about that of the scene cameras of head-mounted trackers."""
 SCREEN_PX_PER_DEG = 38.0
-"""Pixels a degree of a 24 inch screen of 1920x1080 at 60 cm."""
+"""Pixels in a degree, for a screen of 24 inches and 1920x1080 seen from 60 cm."""
 WEBCAM_STEADY_DEG = 4.0
-"""How far a webcam's gaze may spread at a target of the calibration: it trembles more than a tracker's."""
+"""Accepted spread of a webcam's gaze at a calibration target, degrees: it is noisier than a tracker's."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,47 +25,47 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.set_defaults(run=run)
     commands = parser.add_subparsers(dest="gaze_command", metavar="COMMAND", required=True)
 
-    commands.add_parser("sources", help="list what gaze can be read from, live")
+    commands.add_parser("sources", help="list the live gaze sources")
 
     events = commands.add_parser("events", help="label every sample: fixation, saccade, pursuit, ...")
-    events.add_argument("recording", type=Path, help="gaze CSV, or any recording that `info` can read")
-    events.add_argument("--out", type=Path, required=True, metavar="LABELS.csv", help="where the labels go")
+    events.add_argument("recording", type=Path, help="gaze CSV, or another recording that `info` reads")
+    events.add_argument("--out", type=Path, required=True, metavar="LABELS.csv", help="CSV file to write")
     _add_reading(events)
 
-    info = commands.add_parser("info", help="what is in a recording: rate, loss, noise")
+    info = commands.add_parser("info", help="show rate, loss and noise of a recording")
     info.add_argument("recording", type=Path, nargs="+", help="file or folder of any known format")
     _add_reading(info)
 
-    convert = commands.add_parser("convert", help="turn a recording into sam-edge's CSV or BIDS")
+    convert = commands.add_parser("convert", help="convert a recording to sam-edge's CSV or to BIDS")
     convert.add_argument("recording", type=Path, help="file or folder of any known format")
     convert.add_argument(
         "out", type=Path, help="OUT.csv, or for BIDS a folder or a prefix such as bids/sub-01_task-look"
     )
     convert.add_argument(
-        "--to", choices=("csv", "bids"), help="target format; by default OUT's ending decides"
+        "--to", choices=("csv", "bids"), help="target format (default: by the ending of OUT)"
     )
     _add_reading(convert)
 
     calibrate = commands.add_parser("calibrate", help="calibrate a tracker on this screen")
     calibrate.add_argument("--source", required=True, metavar="URL", help="see `sam-edge gaze sources`")
     calibrate.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="where the calibration goes"
+        "--out", type=Path, required=True, metavar="FILE", help="calibration file to write"
     )
     calibrate.add_argument("--points", type=int, default=9, choices=(5, 9, 13), help="targets (default 9)")
     calibrate.add_argument(
-        "--screen", default="1920x1080", metavar="WxH", help="screen's size in pixels (default 1920x1080)"
+        "--screen", default="1920x1080", metavar="WxH", help="screen size in pixels (default 1920x1080)"
     )
     calibrate.add_argument(
         "--px-per-deg",
         type=float,
         default=SCREEN_PX_PER_DEG,
-        help=f"pixels of the screen in a degree of visual angle (default {SCREEN_PX_PER_DEG:g})",
+        help=f"screen pixels in a degree of visual angle (default {SCREEN_PX_PER_DEG:g})",
     )
     calibrate.add_argument(
         "--steady-deg",
         type=float,
         metavar="DEG",
-        help=f"gaze that spreads by less at a target is steady (default 1.5; {WEBCAM_STEADY_DEG:g} for a webcam)",
+        help=f"largest spread of steady gaze at a target (default 1.5; {WEBCAM_STEADY_DEG:g} for a webcam)",
     )
 
 
@@ -86,9 +85,9 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--px-per-deg",
         type=float,
-        help=f"pixels in a degree of visual angle (default: what the recording states, or {SCENE_PX_PER_DEG:g})",
+        help=f"pixels in a degree of visual angle (default: the recording's, else {SCENE_PX_PER_DEG:g})",
     )
-    parser.add_argument("--format", help="format of the recording, where its content does not tell")
+    parser.add_argument("--format", help="format of the recording (default: detected from the content)")
 
 
 def _sources(args: argparse.Namespace) -> int:
@@ -225,7 +224,7 @@ def _calibrate(args: argparse.Namespace) -> int:
         )
     if outcome.calibration.rejected:
         print(
-            f"left out targets {', '.join(map(str, outcome.calibration.rejected))}: they did not agree with the rest"
+            f"excluded targets {', '.join(map(str, outcome.calibration.rejected))}: they disagree with the others"
         )
     print(f"-> {args.out}")
     return 0

@@ -1,4 +1,4 @@
-"""The entry point: reads the command line, runs one subcommand, turns errors into one line."""
+"""The entry point: parse the command line, run one subcommand, print errors in one line."""
 
 from __future__ import annotations
 
@@ -32,15 +32,16 @@ FAILED = 2
 INTERRUPTED = 130
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """Build the command line."""
-    made = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="sam-edge",
-        description="Look at a thing in live video and it is selected: Segment Anything at the edge, prompted by gaze.",
+        description="Select objects in live video by looking at them: the Segment Anything Model at the edge, prompted "
+        "by gaze.",
     )
-    made.add_argument("--version", action="version", version=f"sam-edge {__version__}")
-    made.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parser.add_argument("--version", action="version", version=f"sam-edge {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (
         demo,
         track,
@@ -56,25 +57,25 @@ def parser() -> argparse.ArgumentParser:
         doctor,
     ):
         module.add_parser(commands)
-    return made
+    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `sam-edge`. Returns the exit status: 0, 2 after an error, 130 when interrupted."""
+    """Run `sam-edge` and return the exit status: 0, or 2 after an error, or 130 when interrupted."""
     if not sys.warnoptions:
         # Python hides this warning by default, and a former name on the command line is for its user to change.
         warnings.filterwarnings("default", message=".*is now called", category=DeprecationWarning)
-    given = parser().parse_args(arguments)
+    args = make_parser().parse_args(arguments)
     try:
-        with terminated_as_interrupted():
-            status: int = given.run(given)
+        with interrupt_on_sigterm():
+            status: int = args.run(args)
     except SamEdgeError as error:
-        if given.debug:
+        if args.debug:
             raise
         print(f"sam-edge: error: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        if given.debug:
+        if args.debug:
             raise
         print("sam-edge: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -82,16 +83,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def terminated_as_interrupted() -> Generator[None]:
-    """Let SIGTERM end a command as ctrl-C does: what it has is written, and what it opened is closed."""
+def interrupt_on_sigterm() -> Generator[None]:
+    """Let SIGTERM end a command as Ctrl+C does: results so far are written, and files and devices are closed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:

@@ -1,9 +1,11 @@
-"""Arguments that several subcommands take, and how their text is read."""
+"""Options that several subcommands share, and how their text is parsed."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from sam_edge.errors import InputError
@@ -11,25 +13,41 @@ from sam_edge.parsing import parse_numbers, parse_size
 from sam_edge.precision import PRECISIONS, check_precision
 from sam_edge.segmenter import Segmenter, check_size, load
 
-__all__ = ["add_model", "open_model", "parse_numbers", "parse_size", "parse_sizes", "precision_type"]
+__all__ = [
+    "add_model",
+    "name_options",
+    "open_model",
+    "parse_numbers",
+    "parse_size",
+    "parse_sizes",
+    "precision_type",
+]
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add what chooses a model and an engine."""
+    """Add the options that choose a model and an engine."""
     parser.add_argument(
-        "--model", type=Path, metavar="BUNDLE", help="a bundle's folder (default: the package's own)"
+        "--model",
+        type=Path,
+        metavar="BUNDLE",
+        help="folder of a bundle, or a checkpoint (default: the model in the package)",
     )
     parser.add_argument(
-        "--runtime", default="auto", metavar="NAME", help="engine: auto, onnxruntime, openvino, ..."
+        "--runtime",
+        default="auto",
+        metavar="NAME",
+        help="engine: auto, onnxruntime, openvino, ... (default: auto)",
     )
     parser.add_argument(
         "--precision",
         type=precision_type(),
-        help="for what the model leaves in floating point: fp32 or bf16",
+        help="precision of the layers that are not quantized: fp32 or bf16 (default: the engine's choice)",
     )
-    parser.add_argument("--threads", type=int, help="threads of one inference (default: every core)")
+    parser.add_argument("--threads", type=int, help="threads of one inference (default: all cores)")
     parser.add_argument(
-        "--size", metavar="WxH", help="the encoder's input, for example 672x448 (default: by the frame)"
+        "--size",
+        metavar="WxH",
+        help="input size of the encoder, for example 672x448 (default: chosen by the frame)",
     )
 
 
@@ -45,16 +63,34 @@ def precision_type(accepted: Sequence[str] = PRECISIONS) -> Callable[[str], str]
     return read
 
 
-def open_model(given: argparse.Namespace) -> Segmenter:
-    """Open the model that was asked for."""
-    return load(given.model, runtime=given.runtime, threads=given.threads, precision=given.precision)
+def open_model(args: argparse.Namespace) -> Segmenter:
+    """Open the model that the options of `add_model` choose."""
+    return load(args.model, runtime=args.runtime, threads=args.threads, precision=args.precision)
+
+
+@contextmanager
+def name_options(options: Mapping[str, str]) -> Iterator[None]:
+    """Name options instead of arguments in the errors of the block.
+
+    Args:
+        options: the option of each argument, for example `{"px_per_deg": "--px-per-deg"}`. An argument is recognised at
+            the beginning of a message.
+    """
+    try:
+        yield
+    except InputError as error:
+        message = str(error)
+        start = re.match(r"([a-z_]+)(: | is )", message)
+        if start is None or start[1] not in options:
+            raise
+        raise type(error)(options[start[1]] + message[len(start[1]) :]) from error
 
 
 def parse_sizes(option: str, text: str | None) -> list[tuple[int, int]]:
-    """Read WIDTHxHEIGHT,WIDTHxHEIGHT,... as (height, width); none where the option is left out.
+    """Parse WIDTHxHEIGHT,WIDTHxHEIGHT,... as a list of (height, width); empty when `text` is None.
 
     Raises:
-        InputError: the text is not that, or a size is none that an encoder takes.
+        InputError: the text has another form, or an encoder does not accept a size.
     """
     sizes = []
     for word in text.split(",") if text is not None else ():

@@ -1,4 +1,4 @@
-"""`sam-edge profile`: what this device can do, and where the time goes."""
+"""`sam-edge profile`: measure speed on this device, and where the time goes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sam_edge.profile.run import profile
 
 Value = TypeVar("Value")
 FAILED, INTERRUPTED = 1, 130
-"""Status when something that was to be measured failed or became slower, and when ctrl-C ended it."""
+"""Exit status when a measurement failed or became slower, and when Ctrl+C ended the command."""
 REPORT, PAGE, SHEET = "profile.json", "profile.html", "profile.csv"
 BUDGET, BUDGET_PAGE, CONFIG = "budget.json", "budget.html", "config.json"
 
@@ -36,223 +36,235 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the subcommand `profile`."""
     parser = subparsers.add_parser(
         "profile",
-        help="what this device can do, and where the time goes",
-        description="Measure models and engines on this machine. Status 1 when one of them failed; with --compare when "
-        "something became slower; with --budget-ms when nothing keeps to it.",
+        help="measure speed on this device, and where the time goes",
+        description="Measure models and engines on this machine. Exit status 1 when a measurement failed; with "
+        "--compare when something became slower; with --budget-ms when no configuration meets the budget.",
     )
     parser.add_argument(
-        "bundles", type=Path, nargs="*", metavar="BUNDLE", help="folders (default: the package's own model)"
+        "bundles",
+        type=Path,
+        nargs="*",
+        metavar="BUNDLE",
+        help="folders of bundles (default: the model in the package)",
     )
-    add_what(parser)
-    add_how(parser)
+    add_subjects(parser)
+    add_procedure(parser)
     other = parser.add_argument_group("instead of a whole profile")
     other.add_argument(
         "--compare",
         type=Path,
         nargs=2,
         metavar=("A.json", "B.json"),
-        help="measure nothing: compare two profiles",
+        help="compare two profiles, without measuring",
     )
     other.add_argument(
         "--regression",
         type=float,
         default=REGRESSION,
         metavar="RATIO",
-        help=f"slower than so many times is a regression (default: {REGRESSION})",
+        help=f"times slower that counts as a regression, for --compare (default: {REGRESSION})",
     )
     other.add_argument(
         "--budget-ms",
         type=float,
         metavar="MS",
-        help="find the best engine, precision, size and schedule within so much time a frame",
+        help="find the best engine, precision, size and schedule within MS milliseconds a frame",
     )
     other.add_argument(
-        "--labelled",
+        "--dataset",
         type=Path,
         metavar="DIR",
-        help="images/ and labels/ to judge by (default: the package's own)",
+        help="folder with images/ and labels/ to measure accuracy on (default: the dataset in the package)",
     )
-    other.add_argument("--pictures", type=int, metavar="N", help="at most so many of them")
+    other.add_argument("--limit", type=int, metavar="N", help="use at most N images of the dataset")
     other.add_argument(
-        "--config", type=Path, metavar="FILE", help="write what was found for `sam_edge.load` there"
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="write the configuration that was chosen, for `GazeSession(config=...)`",
     )
     parser.set_defaults(run=run)
 
 
-def add_what(parser: argparse.ArgumentParser) -> None:
-    """Add what is measured."""
-    what = parser.add_argument_group("what is measured")
-    what.add_argument(
-        "--runtime", metavar="NAME,...", help="engines (default: every installed one that opens the bundle)"
+def add_subjects(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose what is measured."""
+    group = parser.add_argument_group("what is measured")
+    group.add_argument(
+        "--runtime", metavar="NAME,...", help="engines (default: all installed ones that open the bundle)"
     )
-    what.add_argument(
+    group.add_argument(
         "--precision",
         metavar="P,...",
-        help="for what the model leaves in floating point (default: what is apt)",
+        help="precisions of the layers that are not quantized (default: those that suit the machine)",
     )
-    what.add_argument("--threads", metavar="N,...", help="threads of one inference (default: every core)")
-    what.add_argument("--sizes", metavar="WxH,...", help="the encoder's inputs (default: three)")
-    what.add_argument(
+    group.add_argument("--threads", metavar="N,...", help="threads of one inference (default: all cores)")
+    group.add_argument("--sizes", metavar="WxH,...", help="input sizes of the encoder (default: three)")
+    group.add_argument(
         "--prompts",
         metavar="N,...",
-        help="prompts decoded in one call (default: 1, and 16 at the first size)",
+        help="prompts per decode call (default: 1, and 16 at the first size)",
     )
-    what.add_argument(
-        "--video", type=Path, metavar="V", help="what the session sees (default: the demo's clip)"
+    group.add_argument(
+        "--video", type=Path, metavar="V", help="video for the session (default: the demo clip)"
     )
-    what.add_argument("--gaze", type=Path, metavar="G", help="where the person looks in it")
-    what.add_argument("--only", metavar="PART,...", help=f"only these parts: {', '.join(PARTS)}")
-    what.add_argument("--without", metavar="PART,...", help="everything but these parts")
+    group.add_argument("--gaze", type=Path, metavar="G", help="gaze for that video")
+    group.add_argument("--only", metavar="PART,...", help=f"only these parts: {', '.join(PARTS)}")
+    group.add_argument("--skip", metavar="PART,...", help="all parts except these")
 
 
-def add_how(parser: argparse.ArgumentParser) -> None:
-    """Add how it is measured, and what is written."""
+def add_procedure(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose how it is measured, and what is written."""
     parser.add_argument(
         "--rounds",
         type=int,
         metavar="N",
-        help="how often everything has its turn (default: 6, fewer on a slow machine, 4 at least)",
+        help="rounds of measurement (default: 6, on a slow machine fewer, at least 4)",
     )
     parser.add_argument(
         "--sustained",
         type=float,
         metavar="SECONDS",
-        help="encode without a pause so long (default: 60; 0: not)",
+        help="duration of the sustained-load test (default: 60; 0: skip it)",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write report, page, sheet and traces there")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder to write the JSON report, HTML page, CSV file and traces to",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--quiet", action="store_true", help="no progress, no tables")
 
 
-def run(given: argparse.Namespace) -> int:
-    """Measure, compare or advise."""
-    if given.compare is not None:
-        found = compare(*given.compare, allowed=given.regression)
-        print(found.table())
-        return FAILED if found.regressed else 0
-    if given.budget_ms is not None:
-        return run_budget(given)
-    return run_profile(given)
+def run(args: argparse.Namespace) -> int:
+    """Measure, compare two profiles, or search for a budget."""
+    if args.compare is not None:
+        comparison = compare(*args.compare, allowed=args.regression)
+        print(comparison.table())
+        return FAILED if comparison.regressed else 0
+    if args.budget_ms is not None:
+        return run_budget(args)
+    return run_profile(args)
 
 
-def run_profile(given: argparse.Namespace) -> int:
-    """Measure, write what was asked for, and print tables."""
-    plan = plan_of(given)
-    with progress(given) as bar:
+def run_profile(args: argparse.Namespace) -> int:
+    """Measure, write the outputs, and print tables."""
+    plan = plan_of(args)
+    with progress(args) as bar:
         report = profile(plan, lambda text: bar.advance(note=text))
-    if given.out is not None:
-        report.write(given.out / REPORT)
-        write(given.out / PAGE, page(report))
-        write(given.out / SHEET, sheet(report))
+    if args.out is not None:
+        report.write(args.out / REPORT)
+        write(args.out / PAGE, page(report))
+        write(args.out / SHEET, sheet(report))
         for name, trace in report.traces.items():
-            trace.write(given.out / name)
-    if given.json:
+            trace.write(args.out / name)
+    if args.json:
         print(json.dumps(report.to_json(), indent=1))
-    elif not given.quiet:
+    elif not args.quiet:
         print(tables(report))
     if not report.complete:
         return INTERRUPTED
     return FAILED if report.failed else 0
 
 
-def run_budget(given: argparse.Namespace) -> int:
-    """Advise, write what was asked for, and print a table."""
-    video, gaze = clip_of(given)
+def run_budget(args: argparse.Namespace) -> int:
+    """Search the configurations, write the outputs, and print a table."""
+    video, gaze = clip_of(args)
     advisor = Advisor(
-        engines_of(given),
-        given.budget_ms,
-        sizes=parse_sizes("--sizes", given.sizes) or SIZES_TRIED,
-        labelled=given.labelled or LABELLED,
-        pictures=given.pictures,
+        engines_of(args),
+        args.budget_ms,
+        sizes=parse_sizes("--sizes", args.sizes) or SIZES_TRIED,
+        labelled=args.dataset or LABELLED,
+        pictures=args.limit,
         video=video,
         gaze=gaze,
     )
-    with progress(given) as bar:
+    with progress(args) as bar:
         advice, complete = advise(advisor, lambda text: bar.advance(note=text))
     machine = gather_machine()
     content = advice_json(advice, machine, complete=complete)
-    if given.out is not None:
-        write(given.out / BUDGET, json.dumps(content, indent=1) + "\n")
-        write(given.out / BUDGET_PAGE, advice_page(advice, machine))
-    for path in (given.config, given.out / CONFIG if given.out is not None else None):
+    if args.out is not None:
+        write(args.out / BUDGET, json.dumps(content, indent=1) + "\n")
+        write(args.out / BUDGET_PAGE, advice_page(advice, machine))
+    for path in (args.config, args.out / CONFIG if args.out is not None else None):
         config = advice.config(path.parent) if path is not None else None
         if config is not None and path is not None:
             config.write(path)
-    if given.json:
+    if args.json:
         print(json.dumps(content, indent=1))
-    elif not given.quiet:
+    elif not args.quiet:
         print(advice_table(advice))
     if not complete:
         return INTERRUPTED
     return FAILED if advice.chosen is None else 0
 
 
-def progress(given: argparse.Namespace) -> ProgressBar:
-    """Make a progress line, on a terminal only."""
-    return ProgressBar(None, label="profile", unit="steps", silent=given.quiet or not sys.stderr.isatty())
+def progress(args: argparse.Namespace) -> ProgressBar:
+    """Return a progress bar that is drawn on a terminal only."""
+    return ProgressBar(None, label="profile", unit="steps", silent=args.quiet or not sys.stderr.isatty())
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+    """Write a text file atomically."""
     with write_atomically(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
-def plan_of(given: argparse.Namespace) -> Plan:
-    """Build the plan that was asked for.
+def plan_of(args: argparse.Namespace) -> Plan:
+    """Build the plan from the options.
 
     Raises:
         InputError: an option is not accepted.
     """
-    only, without = listed("--only", given.only, str), listed("--without", given.without, str)
-    unknown = [part for part in (*only, *without) if part not in PARTS]
+    only, skip = list_of("--only", args.only, str), list_of("--skip", args.skip, str)
+    unknown = [part for part in (*only, *skip) if part not in PARTS]
     if unknown:
         raise InputError(f"parts: {', '.join(unknown)}; accepted: {', '.join(PARTS)}")
-    standard = Plan(engines_of(given))
-    video, gaze = clip_of(given)
+    standard = Plan(engines_of(args))
+    video, gaze = clip_of(args)
     return Plan(
         standard.engines,
-        sizes=tuple(parse_sizes("--sizes", given.sizes)) or standard.sizes,
-        prompts=tuple(listed("--prompts", given.prompts, int)) or standard.prompts,
-        many=() if given.prompts else standard.many,
-        rounds=standard.rounds if given.rounds is None else given.rounds,
-        rounds_s=standard.rounds_s if given.rounds is None else math.inf,
-        sustained_s=standard.sustained_s if given.sustained is None else given.sustained,
+        sizes=tuple(parse_sizes("--sizes", args.sizes)) or standard.sizes,
+        prompts=tuple(list_of("--prompts", args.prompts, int)) or standard.prompts,
+        many=() if args.prompts else standard.many,
+        rounds=standard.rounds if args.rounds is None else args.rounds,
+        rounds_s=standard.rounds_s if args.rounds is None else math.inf,
+        sustained_s=standard.sustained_s if args.sustained is None else args.sustained,
         video=video,
         gaze=gaze,
-        parts=tuple(part for part in only or PARTS if part not in without),
+        parts=tuple(part for part in only or PARTS if part not in skip),
     )
 
 
-def engines_of(given: argparse.Namespace) -> tuple[Engine, ...]:
-    """List the models and engines that were asked for."""
+def engines_of(args: argparse.Namespace) -> tuple[Engine, ...]:
+    """Return the models and engines that the options choose."""
     return choose_engines(
-        given.bundles,
-        runtimes=listed("--runtime", given.runtime, str),
+        args.bundles,
+        runtimes=list_of("--runtime", args.runtime, str),
         precisions=[
             check_precision(name, argument="--precision")
-            for name in listed("--precision", given.precision, str)
+            for name in list_of("--precision", args.precision, str)
         ],
-        threads=listed("--threads", given.threads, int),
+        threads=list_of("--threads", args.threads, int),
     )
 
 
-def clip_of(given: argparse.Namespace) -> tuple[Path, Path]:
+def clip_of(args: argparse.Namespace) -> tuple[Path, Path]:
     """Return the video and the gaze of the session.
 
     Raises:
-        InputError: one is given without the other.
+        InputError: only one of the two options is set.
     """
-    if (given.video is None) != (given.gaze is None):
-        raise InputError("--video, --gaze: one without the other; give both, or none for the demo's")
-    return given.video or CLIP, given.gaze or GAZE
+    if (args.video is None) != (args.gaze is None):
+        raise InputError("--video, --gaze: only one of them is set; give both, or neither for the demo clip")
+    return args.video or CLIP, args.gaze or GAZE
 
 
-def listed(option: str, text: str | None, kind: Callable[[str], Value]) -> Sequence[Value]:
-    """Read values with commas between them; none where the option is left out.
+def list_of(option: str, text: str | None, kind: Callable[[str], Value]) -> Sequence[Value]:
+    """Parse values with commas between them; empty when the option is not set.
 
     Raises:
-        InputError: one is not of its kind.
+        InputError: a value cannot be parsed.
     """
     try:
         return [kind(word.strip()) for word in text.split(",")] if text is not None else []

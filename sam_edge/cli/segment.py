@@ -1,4 +1,4 @@
-"""`sam-edge segment`: one picture, points and boxes in, masks out."""
+"""`sam-edge segment`: an image with points and boxes in, masks out."""
 
 from __future__ import annotations
 
@@ -19,57 +19,65 @@ from sam_edge.media.overlay import draw_selection
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand `segment`."""
-    parser = subparsers.add_parser("segment", help="select a thing in a picture by points and boxes")
-    parser.add_argument("image", type=Path, help="a picture")
+    parser = subparsers.add_parser("segment", help="segment an object in an image by points and boxes")
+    parser.add_argument("image", type=Path, help="an image file")
     parser.add_argument(
-        "--point", action="append", default=[], metavar="X,Y", help="a point on the thing; repeatable"
+        "--point", action="append", default=[], metavar="X,Y", help="a point on the object; repeatable"
     )
     parser.add_argument(
-        "--not-point", action="append", default=[], metavar="X,Y", help="a point beside it; repeatable"
+        "--negative-point",
+        action="append",
+        default=[],
+        metavar="X,Y",
+        help="a point outside the object; repeatable",
     )
-    parser.add_argument("--box", metavar="X0,Y0,X1,Y1", help="a box round it")
-    parser.add_argument("--out", type=Path, metavar="PNG", help="the best mask, 255 on the thing")
-    parser.add_argument("--overlay", type=Path, metavar="PNG", help="the picture with the mask drawn on it")
-    parser.add_argument("--json", action="store_true", help="print masks' scores, boxes and areas as JSON")
+    parser.add_argument("--box", metavar="X0,Y0,X1,Y1", help="a box around the object")
+    parser.add_argument("--out", type=Path, metavar="PNG", help="write the best mask, 255 on the object")
+    parser.add_argument(
+        "--overlay", type=Path, metavar="PNG", help="write the image with the mask drawn on it"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print scores, boxes and areas of the masks as JSON"
+    )
     add_model(parser)
     parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
-    """Select, write what was asked for, and say what was found."""
-    image = read_image(given.image)
-    points = [parse_numbers("--point", text, 2) for text in given.point]
-    beside = [parse_numbers("--not-point", text, 2) for text in given.not_point]
-    box = parse_numbers("--box", given.box, 4) if given.box else None
+def run(args: argparse.Namespace) -> int:
+    """Segment the image, write the outputs, and print the masks."""
+    image = read_image(args.image)
+    points = [parse_numbers("--point", text, 2) for text in args.point]
+    negative = [parse_numbers("--negative-point", text, 2) for text in args.negative_point]
+    box = parse_numbers("--box", args.box, 4) if args.box else None
     if not points and box is None:
-        raise InputError("prompt: nothing is prompted; give --point X,Y or --box X0,Y0,X1,Y1")
-    labels = [1] * len(points) + [0] * len(beside)
-    with open_model(given) as model:
+        raise InputError("prompt: none is given; give --point X,Y or --box X0,Y0,X1,Y1")
+    labels = [1] * len(points) + [0] * len(negative)
+    with open_model(args) as model:
         begun = time.perf_counter()
-        embedding = model.encode(image, size=parse_size(given.size))
+        embedding = model.encode(image, size=parse_size(args.size))
         encoded = time.perf_counter()
-        masks = model.decode(embedding, points=(points + beside) or None, labels=labels or None, boxes=box)
+        masks = model.decode(embedding, points=(points + negative) or None, labels=labels or None, boxes=box)
         decoded = time.perf_counter()
         engine = f"{model.runtime.name}, {model.runtime.precision}, {model.runtime.threads} threads"
-    if given.out:
-        write_png(given.out, masks.best)
-    if given.overlay:
+    if args.out:
+        write_png(args.out, masks.best)
+    if args.overlay:
         box_drawn = tuple(float(value) for value in masks.boxes[0])
-        write_png(given.overlay, draw_selection(image, mask=masks.best, box=box_drawn))  # type: ignore[arg-type]
+        write_png(args.overlay, draw_selection(image, mask=masks.best, box=box_drawn))  # type: ignore[arg-type]
     times = {"encode_ms": 1e3 * (encoded - begun), "decode_ms": 1e3 * (decoded - encoded)}
-    if given.json:
-        json.dump(described(masks, engine, times), sys.stdout, indent=1)
+    if args.json:
+        json.dump(describe(masks, engine, times), sys.stdout, indent=1)
         print()
     else:
         print(table(masks))
         print(
-            f"{engine}; encode {times['encode_ms']:.0f} ms, decode {times['decode_ms']:.0f} ms, both with opening"
+            f"{engine}; encode {times['encode_ms']:.0f} ms, decode {times['decode_ms']:.0f} ms, both including warm-up"
         )
     return 0
 
 
-def described(masks: Masks, engine: str, times: dict[str, float]) -> dict[str, object]:
-    """Describe masks for JSON."""
+def describe(masks: Masks, engine: str, times: dict[str, float]) -> dict[str, object]:
+    """Return masks as plain values for JSON."""
     return {
         "schema": 1,
         "engine": engine,
@@ -89,7 +97,7 @@ def described(masks: Masks, engine: str, times: dict[str, float]) -> dict[str, o
 
 
 def table(masks: Masks) -> str:
-    """Describe masks for a person, best first."""
+    """Return masks as a table for the terminal, best first."""
     lines = ["mask   score   area (px)   box"]
     for rank, (mask, score, box) in enumerate(zip(masks.masks, masks.scores, masks.boxes, strict=True)):
         name = "best" if rank == 0 else f"{rank + 1}"

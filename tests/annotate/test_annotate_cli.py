@@ -101,10 +101,10 @@ def test_all_stages_without_asking(clip: Path, gaze: Path, tmp_path: Path) -> No
 def test_bad_input(clip: Path, gaze: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for more, named in (
         (("--stages", "assisted,magic"), "--stages"),
-        (("--every", "0"), "every"),
+        (("--stride", "0"), "every"),
         (("--px-per-deg", "-1"), "--px-per-deg"),
-        (("--page", "--yes"), "--yes"),
-        (("--page", "--port", "70000"), "port"),
+        (("--web", "--yes"), "--yes"),
+        (("--web", "--port", "70000"), "port"),
     ):
         assert run(clip, gaze, tmp_path / "set", *more) == 2
         assert named in capsys.readouterr().err

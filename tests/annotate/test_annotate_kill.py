@@ -35,7 +35,7 @@ DWELLS = 12
 
 @dataclass
 class Program:
-    """`sam-edge annotate --page` in a process of its own."""
+    """`sam-edge annotate --web` in a process of its own."""
 
     process: subprocess.Popen[str]
     port: int
@@ -89,7 +89,7 @@ def command(film: tuple[Path, Path], out: Path, *more: str) -> list[str]:
     """The command, with a stand-in for the model."""
     return [
         sys.executable, "-m", "sam_edge.cli", "annotate", str(film[0]), "--gaze", str(film[1]), "--fps", "10",
-        "--out", str(out), "--page", "--port", "0", "--runtime", "fake", "--size", "224x224", "--every", "12", *more,
+        "--out", str(out), "--web", "--port", "0", "--runtime", "fake", "--size", "224x224", "--stride", "12", *more,
     ]  # fmt: skip
 
 

@@ -396,7 +396,7 @@ def test_killed_and_begun_again_the_open_page_goes_on(browser: Any, tmp_path: Pa
 
     def start() -> subprocess.Popen[str]:
         command = [
-            sys.executable, "-m", "sam_edge.cli", "annotate", str(DEMO), "--out", str(out), "--page",
+            sys.executable, "-m", "sam_edge.cli", "annotate", str(DEMO), "--out", str(out), "--web",
             "--port", str(port), "--stages", "assisted", "--runtime", "onnxruntime", "--threads", "1",
             "--size", "224x224",
         ]  # fmt: skip

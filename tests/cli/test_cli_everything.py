@@ -28,7 +28,7 @@ def test_a_picture(run_cli: Run, clip: Path, tmp_path: Path) -> None:
 
 
 def test_a_video(run_cli: Run, clip: Path, tmp_path: Path) -> None:
-    status, printed, _ = run_cli("everything", clip, "--out", tmp_path / "out", "--every", 5, *QUICK)
+    status, printed, _ = run_cli("everything", clip, "--out", tmp_path / "out", "--stride", 5, *QUICK)
     assert status == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "00000.json",
@@ -44,9 +44,7 @@ def test_a_video(run_cli: Run, clip: Path, tmp_path: Path) -> None:
     [
         (("--predicted-iou", 1.5), "predicted_iou"),
         (("--points-per-side", 0), "points_per_side"),
-        (("--every", 0), "--every"),
-        (("--fast", "--full"), "--fast"),
-        (("--fast", "--exact"), "--fast"),
+        (("--stride", 0), "--stride"),
         (("--size", "30x30"), "size"),
     ],
 )
@@ -70,12 +68,14 @@ def test_the_picture_itself_is_not_written_over(run_cli: Run, clip: Path) -> Non
     before = (clip / "00000.png").read_bytes()
     status, _, told = run_cli("everything", clip / "00000.png", "--out", clip, *QUICK)
     assert status == 2
-    assert "written over" in told
+    assert "overwritten" in told
     assert (clip / "00000.png").read_bytes() == before
 
 
 def test_as_the_original_does_it(run_cli: Run, clip: Path, tmp_path: Path) -> None:
-    status, printed, told = run_cli("everything", clip / "00000.png", "--out", tmp_path, "--exact", *QUICK)
+    status, printed, told = run_cli(
+        "everything", clip / "00000.png", "--out", tmp_path, "--preset", "exact", *QUICK
+    )
     assert status == 0
     assert "9/9 points" in told
     found = read_sa1b(tmp_path / "00000.json")

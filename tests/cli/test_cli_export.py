@@ -70,7 +70,7 @@ def exported(
     pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[export]'")
     pytest.importorskip("onnx", reason="needs onnx: pip install 'sam-edge[export]'")
     monkeypatch.setattr(export, "exporter", lambda target: copy_of_the_package)
-    given = ["export", "--checkpoint", checkpoint, "--labelled", labelled, "--calibration", pictures]
+    given = ["export", "--checkpoint", checkpoint, "--dataset", labelled, "--calibration", pictures]
     return [*given, "--sizes", "672x448,448x448", "--out", tmp_path / "out"]
 
 
@@ -138,7 +138,7 @@ class TestExport:
     def test_int8_needs_pictures(self, run_cli: Run, tmp_path: Path) -> None:
         status, _, said = run_cli("export", "--checkpoint", tmp_path / "none.pt", "--out", tmp_path / "out")
         assert status == 2
-        assert "--calibration: int8 is fitted on pictures" in said
+        assert "--calibration: int8 is calibrated on images" in said
 
     @pytest.mark.parametrize("left", [0, 3])
     def test_too_few_pictures(self, run_cli: Run, exported: list[object], pictures: Path, left: int) -> None:
@@ -170,7 +170,7 @@ class TestExport:
     def test_a_labelled_set_that_is_not_there(
         self, run_cli: Run, exported: list[object], tmp_path: Path
     ) -> None:
-        status, _, said = run_cli(*exported, "--labelled", tmp_path / "nowhere")
+        status, _, said = run_cli(*exported, "--dataset", tmp_path / "nowhere")
         assert status == 2
         assert "labelled: no such folder" in said
 
@@ -186,21 +186,21 @@ class TestExport:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, library, None)
         with pytest.raises(MissingExtraError, match=rf"pip install 'sam-edge\[{extra}\]'"):
-            export.exporter(target)
+            export.import_exporter(target)
 
     def test_an_import_of_our_own_that_fails_is_not_called_a_missing_tool(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(export.EXPORTERS, "onnx", "sam_edge.exporters.nowhere:export")
         with pytest.raises(ModuleNotFoundError, match="nowhere") as caught:
-            export.exporter("onnx")
+            export.import_exporter("onnx")
         assert not isinstance(caught.value, MissingExtraError)
 
     @pytest.mark.parametrize("target", sorted(export.EXPORTERS))
     def test_every_target_has_its_exporter(self, target: str) -> None:
         for library in ("torch", "onnx", "onnxscript", *(("openvino",) if target == "openvino" else ())):
             pytest.importorskip(library)
-        assert callable(export.exporter(target))
+        assert callable(export.import_exporter(target))
 
 
 class TestVerify:
@@ -217,7 +217,7 @@ class TestVerify:
     ) -> None:
         # Called fp32, so that it may be a reference; the bundle then agrees with itself.
         reference = changed_copy(tmp_path, precision="fp32")
-        given = ["verify", DEFAULT_BUNDLE, "--reference", reference, "--images", pictures, "--pictures", 2]
+        given = ["verify", DEFAULT_BUNDLE, "--reference", reference, "--images", pictures, "--limit", 2]
         status, printed, _ = run_cli(*given, "--size", "224x224", "--runtime", "onnxruntime", "--json")
         content = json.loads(printed)
         assert status == 0
@@ -231,7 +231,7 @@ class TestVerify:
 
     def test_beside_the_checkpoint_on_labels(self, run_cli: Run, checkpoint: Path, labelled: Path) -> None:
         pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[export]'")
-        given = ["verify", "--checkpoint", checkpoint, "--labelled", labelled, "--size", "448x224"]
+        given = ["verify", "--checkpoint", checkpoint, "--dataset", labelled, "--size", "448x224"]
         status, printed, _ = run_cli(*given, "--json")
         content = json.loads(printed)
         assert (status, content["reference"], content["prompts"]) == (0, "torch fp32", 4)
@@ -239,7 +239,7 @@ class TestVerify:
 
     def test_what_lost_too_much_has_status_1(self, run_cli: Run, tmp_path: Path, pictures: Path) -> None:
         reference = changed_copy(tmp_path, precision="fp32")
-        given = ["verify", "--reference", reference, "--images", pictures, "--pictures", 1]
+        given = ["verify", "--reference", reference, "--images", pictures, "--limit", 1]
         status, printed, _ = run_cli(*given, "--size", "224x224", "--runtime", "fake")
         assert status == 1
         assert "lost too much: cosine of the embedding" in printed
@@ -262,8 +262,8 @@ class TestVerify:
         status, _, said = run_cli("verify", "--images", pictures)
         assert (status, "--checkpoint or --reference" in said) == (2, True)
         reference = changed_copy(tmp_path, precision="fp32")
-        status, _, said = run_cli("verify", "--reference", reference, "--pictures", 0)
-        assert (status, "--pictures: 0" in said) == (2, True)
+        status, _, said = run_cli("verify", "--reference", reference, "--limit", 0)
+        assert (status, "--limit: 0" in said) == (2, True)
 
     def test_a_damaged_bundle_and_one_of_a_newer_schema(self, run_cli: Run, tmp_path: Path) -> None:
         folder = changed_copy(tmp_path, schema=SCHEMA + 1)

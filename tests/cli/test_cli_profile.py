@@ -46,7 +46,7 @@ def test_json_instead_of_tables(run_cli: Run) -> None:
 
 def test_parts_can_be_left_out(run_cli: Run) -> None:
     parts = "cold,session,sustained,peak,operators"
-    _, printed, _ = run_cli("profile", *QUICK, "--without", parts)
+    _, printed, _ = run_cli("profile", *QUICK, "--skip", parts)
     assert "encode 64x64, fake" in printed
     assert "cold start" not in printed
     assert run_cli("profile", *QUICK, "--only", "timing", "--quiet")[1] == ""
@@ -108,7 +108,7 @@ def test_two_profiles_compared(run_cli: Run, tmp_path: Path) -> None:
 
 
 def test_budget_writes_a_configuration(run_cli: Run, clip: Path, gaze_csv: Path, tmp_path: Path) -> None:
-    asked = ("--runtime", "fake", "--sizes", "224x224", "--pictures", 1, "--video", clip, "--gaze", gaze_csv)
+    asked = ("--runtime", "fake", "--sizes", "224x224", "--limit", 1, "--video", clip, "--gaze", gaze_csv)
     status, printed, _ = run_cli("profile", "--budget-ms", 10_000, *asked, "--out", tmp_path)
     assert status == 0
     assert "best within the budget: 224x224, fake" in printed
@@ -121,7 +121,7 @@ def test_budget_writes_a_configuration(run_cli: Run, clip: Path, gaze_csv: Path,
 
 
 def test_nothing_within_the_budget_is_status_1(run_cli: Run, tmp_path: Path) -> None:
-    asked = ("--runtime", "fake", "--sizes", "224x224", "--pictures", 1)
+    asked = ("--runtime", "fake", "--sizes", "224x224", "--limit", 1)
     status, printed, _ = run_cli("profile", "--budget-ms", 0.0001, *asked, "--out", tmp_path)
     assert status == 1
     assert "nothing keeps to" in printed
@@ -139,7 +139,7 @@ def test_nothing_within_the_budget_is_status_1(run_cli: Run, tmp_path: Path) -> 
         (("--video", "clip.mp4"), "--video, --gaze"),
         (("--rounds", "0"), "rounds"),
         (("--budget-ms", "-1"), "budget: -1"),
-        (("--budget-ms", "33", "--labelled", "/absent"), "/absent"),
+        (("--budget-ms", "33", "--dataset", "/absent"), "/absent"),
     ],
 )
 def test_bad_options_are_named(run_cli: Run, options: tuple[str, ...], said: str) -> None:

@@ -58,7 +58,7 @@ def test_a_box_and_several_points(run_cli: Run, picture: Path) -> None:
         picture,
         "--point",
         "40,48",
-        "--not-point",
+        "--negative-point",
         "100,48",
         "--box",
         "18,26,62,70",
@@ -76,7 +76,7 @@ def test_a_box_and_several_points(run_cli: Run, picture: Path) -> None:
         (["--point", "a,b"], "'a,b'"),
         (["--point", "1,2,3"], "'1,2,3'"),
         (["--box", "60,60,10,10"], "no extent"),
-        ([], "nothing is prompted"),
+        ([], "none is given"),
         (["--point", "4,4", "--size", "100x100"], "100"),
         (["--point", "4,4", "--size", "big"], "'big'"),
         (["--point", "4,4", "--threads", "0"], "threads"),
@@ -145,4 +145,4 @@ def test_demo_selects_what_is_looked_at(run_cli: Run, tmp_path: Path) -> None:
     assert "Blender Foundation" in printed
     assert (tmp_path / "demo" / "annotated.mp4").stat().st_size > 10_000
     assert len(list((tmp_path / "demo" / "masks").iterdir())) > 100
-    assert json.loads((tmp_path / "demo" / "report.json").read_text())["schema"] == 1
+    assert json.loads((tmp_path / "demo" / "report.json").read_text())["schema"] == 2

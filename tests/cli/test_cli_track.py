@@ -44,7 +44,7 @@ def test_writes_what_was_asked_for(run_cli: Run, clip: Path, gaze_csv: Path, tmp
     content = json.loads(report.read_text())
     assert [frame["index"] for frame in content["frames"]] == list(range(FRAMES))
     assert content["environment"]["engine"] == "fake"
-    selected = [frame for frame in content["frames"] if frame["source"] != "none"]
+    selected = [frame for frame in content["frames"] if frame["origin"] != "none"]
     assert len(selected) == len(found)
     assert all({"encode", "attend", "total"} <= set(frame["stages_ms"]) for frame in selected)
 

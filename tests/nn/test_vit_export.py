@@ -123,7 +123,7 @@ class Reached(Exception):
     """An export would have begun."""
 
 
-@pytest.mark.parametrize("more", [(), ("--model", "short")], ids=["recognised", "named"])
+@pytest.mark.parametrize("more", [(), ("--arch", "short")], ids=["recognised", "named"])
 def test_the_command_exports_the_model_asked_for(
     traced: Traced, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
 ) -> None:
@@ -144,7 +144,7 @@ def test_a_wrong_name_exports_nothing(
 ) -> None:
     out = tmp_path / "bundle"
     given = ["--checkpoint", str(traced.checkpoint), "--precision", "fp32", "--out", str(out)]
-    assert main(["export", "--model", name, *given]) == 2
+    assert main(["export", "--arch", name, *given]) == 2
     said = capsys.readouterr().err
     assert all(part in said for part in says)
     assert not out.exists()

@@ -23,7 +23,7 @@ from sam_edge.stream.session import GazeSession
 from sam_edge.stream.trace import Trace
 
 PX_PER_DEG = 15.0
-"""VideoFrame pixels in a degree where the recording says nothing."""
+"""Frame pixels in a degree where the recording says nothing."""
 WAITED_FRAMES = 48
 """Frames of the session that waits for each: enough for its medians, and soon done."""
 WARM_FRAMES = 3

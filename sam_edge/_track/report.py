@@ -1,4 +1,4 @@
-"""What a run of `sam-edge track` reports: every frame, the summary, and on what it ran."""
+"""The report of `sam_edge.track`: every frame, a summary of the times, and the environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -16,59 +16,56 @@ from sam_edge.errors import InputError
 from sam_edge.media.atomic import write_atomically
 from sam_edge.media.environment import Environment
 
-__all__ = ["SCHEMA", "SOURCES", "TOTAL", "Environment", "FrameRecord", "StageSummary", "TrackReport"]
-
-SCHEMA = 1
-"""Version of the JSON's schema: a reader of 1 understands every report that says 1."""
-SOURCES = ("encoded", "reused", "propagated", "none")
-"""Where a frame's mask came from: an encoding of this frame, an older embedding, an older mask, or no mask."""
+Mode: TypeAlias = Literal["sequential", "live"]
+"""A schedule: see `sam_edge.track`."""
+SCHEMA = 2
+"""Version of the JSON's schema. Schema 1 had `source` and `by_source` for `origin` and `by_origin`."""
+ORIGINS = ("encoded", "reused", "propagated", "none")
+"""Origins of a frame's mask: an encoding of this frame, an older embedding, an older mask, or no mask."""
 TOTAL = "total"
 """The stage that is the whole time of a frame."""
+_TABLE_COLUMNS = 78
 
 
 @dataclass(frozen=True, slots=True)
 class FrameRecord:
-    """One frame of a run."""
+    """One frame in the report."""
 
     index: int
     """Number of the frame, from 0."""
     stem: str
-    """Its name."""
-    source: str
-    """Where the mask shown for it came from: one of `SOURCES`; `none` when no mask was shown."""
+    """Name of the frame."""
+    origin: str
+    """How the mask that was shown was made: one of `ORIGINS`; `none` when no mask was shown."""
     dropped: bool = False
-    """True when the frame was passed over because it was not done in time."""
+    """True when the frame's own result came too late, or the frame was skipped (live schedule only)."""
     score: float | None = None
-    """Predicted IoU of the mask; None without one."""
+    """Predicted IoU of the mask; None without a mask."""
     stages_ms: Mapping[str, float] = field(default_factory=dict)
-    """Milliseconds of each stage that ran for it: encode, decode, propagate, gaze, ..., and `total`."""
+    """Milliseconds of each stage that ran for the frame: encode, decode, motion, gaze, ..., and `total`."""
 
     def __post_init__(self) -> None:
-        if self.source not in SOURCES:
+        if self.origin not in ORIGINS:
             raise InputError(
-                f"source of frame {self.index} is {self.source!r}; accepted: {', '.join(SOURCES)}"
+                f"origin of frame {self.index} is {self.origin!r}; accepted: {', '.join(ORIGINS)}"
             )
 
 
 @dataclass(frozen=True, slots=True)
 class StageSummary:
-    """Times of one stage over all frames that it ran for. Percentiles are linear between two samples."""
+    """Times of one stage, in milliseconds, over the frames that it ran for. Percentiles are interpolated linearly."""
 
     frames: int
-    """Frames that it ran for."""
+    """Number of frames that the stage ran for."""
     median_ms: float
-    """Milliseconds; half of the frames took no longer."""
     p95_ms: float
-    """Milliseconds; 95 % of the frames took no longer."""
     p99_ms: float
-    """Milliseconds; 99 % of the frames took no longer."""
     max_ms: float
-    """Milliseconds of the slowest frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackReport:
-    """A run of `sam-edge track`."""
+    """What `sam_edge.track` did: every frame, the times of the stages, and the environment."""
 
     name: str
     """Name of the video or folder."""
@@ -76,69 +73,73 @@ class TrackReport:
     """(height, width) of its frames, pixels."""
     fps: float
     """Frames a second."""
-    realtime: bool
-    """True when the frames were played on a clock and those not done in time were not waited for."""
+    mode: Mode
+    """The schedule: `sequential` waits for every frame; `live` plays the frames on a clock and waits for none."""
     frames: Sequence[FrameRecord]
     """Every frame, in order."""
     environment: Environment
-    """On what it ran."""
+    """The engine, the versions and the machine."""
     peak_memory_mb: float | None = None
-    """Most memory the process held, MB (10^6 bytes); None when not known."""
+    """Highest memory use of the process, MB (10^6 bytes); None when unknown."""
 
     @property
     def stages(self) -> dict[str, StageSummary]:
         """A summary for each stage, in the order in which they first appear, `total` last."""
         names = dict.fromkeys(name for frame in self.frames for name in frame.stages_ms if name != TOTAL)
-        found = {name: _summarise(self.frames, name) for name in (*names, TOTAL)}
-        return {name: summary for name, summary in found.items() if summary is not None}
+        summaries = {name: _summarise(self.frames, name) for name in (*names, TOTAL)}
+        return {name: summary for name, summary in summaries.items() if summary is not None}
 
     @property
-    def by_source(self) -> dict[str, int]:
-        """Number of frames for each of `SOURCES`."""
-        counts = Counter(frame.source for frame in self.frames)
-        return {source: counts[source] for source in SOURCES}
+    def by_origin(self) -> dict[str, int]:
+        """Number of frames for each of `ORIGINS`."""
+        counts = Counter(frame.origin for frame in self.frames)
+        return {origin: counts[origin] for origin in ORIGINS}
 
     @property
     def dropped(self) -> int:
-        """Number of frames that were not done in time."""
+        """Number of frames whose own result came too late, or that were skipped."""
         return sum(frame.dropped for frame in self.frames)
 
     @property
     def coverage(self) -> float:
         """Share of the frames, 0..1, for which a mask was shown."""
-        return 1 - self.by_source["none"] / len(self.frames) if self.frames else 0.0
+        return 1 - self.by_origin["none"] / len(self.frames) if self.frames else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values for `json.dumps`; what is not finite or not known becomes None."""
+        """Return the report as plain values for `json.dumps`. Values that are unknown or not finite become None."""
         return {
             "schema": SCHEMA,
             "input": {
                 "name": self.name,
                 "width": self.size[1],
                 "height": self.size[0],
-                "fps": _plain(self.fps),
+                "fps": _json_number(self.fps),
             },
-            "realtime": self.realtime,
+            "realtime": self.mode == "live",
             "environment": asdict(self.environment),
             "summary": {
                 "frames": len(self.frames),
                 "dropped": self.dropped,
                 "coverage": round(self.coverage, 6),
-                "by_source": self.by_source,
+                "by_origin": self.by_origin,
                 "stages_ms": {name: _stage_json(summary) for name, summary in self.stages.items()},
-                "peak_memory_mb": _plain(self.peak_memory_mb),
+                "peak_memory_mb": _json_number(self.peak_memory_mb),
             },
             "frames": [_frame_json(frame) for frame in self.frames],
         }
 
     def write(self, path: str | Path) -> None:
-        """Write the report as JSON; raises `MediaError` when that is not possible, and leaves nothing behind."""
+        """Write the report as a JSON file. Missing folders are made.
+
+        Raises:
+            MediaError: the file cannot be written; no partly written file is left.
+        """
         text = json.dumps(self.to_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
         with write_atomically(Path(path)) as part:
             part.write_text(text, encoding="utf-8")
 
     def summary_table(self) -> str:
-        """Return the summary as text for a terminal, below 80 columns."""
+        """Return the summary as text for a terminal, at most 78 columns wide."""
         facts = [
             (
                 "input",
@@ -148,24 +149,21 @@ class TrackReport:
             ("machine", f"{self.environment.cpu}, {self.environment.cores} cores"),
             ("selected", self._selected_text()),
         ]
-        if self.realtime:
+        if self.mode == "live":
             facts.append(
                 ("clock", f"real time: {self.dropped} of {len(self.frames)} frames not done in time")
             )
         if self.peak_memory_mb is not None and math.isfinite(self.peak_memory_mb):
             facts.append(("memory", f"{self.peak_memory_mb:.0f} MB at most"))
-        lines = [f"{name:<10}{_shortened(text, _COLUMNS - 10)}" for name, text in facts]
+        lines = [f"{name:<10}{_shorten(text, _TABLE_COLUMNS - 10)}" for name, text in facts]
         return "\n".join(lines + _stage_lines(self.stages))
 
     def _selected_text(self) -> str:
         parts = [
-            f"{count} {source}" for source, count in self.by_source.items() if count and source != "none"
+            f"{count} {origin}" for origin, count in self.by_origin.items() if count and origin != "none"
         ]
-        shown = len(self.frames) - self.by_source["none"]
+        shown = len(self.frames) - self.by_origin["none"]
         return f"{shown} of {len(self.frames)} frames" + (f" ({', '.join(parts)})" if parts else "")
-
-
-_COLUMNS = 78
 
 
 def _summarise(frames: Sequence[FrameRecord], stage: str) -> StageSummary | None:
@@ -179,21 +177,21 @@ def _summarise(frames: Sequence[FrameRecord], stage: str) -> StageSummary | None
 
 def _stage_json(summary: StageSummary) -> dict[str, int | float | None]:
     names = [entry.name for entry in fields(summary)]
-    return {name.removesuffix("_ms"): _plain(getattr(summary, name)) for name in names}
+    return {name.removesuffix("_ms"): _json_number(getattr(summary, name)) for name in names}
 
 
 def _frame_json(frame: FrameRecord) -> dict[str, Any]:
     return {
         "index": frame.index,
         "stem": frame.stem,
-        "source": frame.source,
+        "origin": frame.origin,
         "dropped": frame.dropped,
-        "score": _plain(frame.score),
-        "stages_ms": {name: _plain(time_ms) for name, time_ms in frame.stages_ms.items()},
+        "score": _json_number(frame.score),
+        "stages_ms": {name: _json_number(time_ms) for name, time_ms in frame.stages_ms.items()},
     }
 
 
-def _plain(value: float | None) -> int | float | None:
+def _json_number(value: float | None) -> int | float | None:
     """Return a number that JSON can hold, rounded to a thousandth of its unit; None when not finite."""
     if value is None or not math.isfinite(value):
         return None
@@ -214,9 +212,9 @@ def _stage_lines(stages: Mapping[str, StageSummary]) -> list[str]:
         if name == TOTAL and len(stages) > 1:
             lines.append(rule)
         times = "".join(f"{t:>9.1f}" for t in (stage.median_ms, stage.p95_ms, stage.p99_ms, stage.max_ms))
-        lines.append(f"{_shortened(name, 15):<16}{stage.frames:>8}{times}")
+        lines.append(f"{_shorten(name, 15):<16}{stage.frames:>8}{times}")
     return lines
 
 
-def _shortened(text: str, columns: int) -> str:
+def _shorten(text: str, columns: int) -> str:
     return text if len(text) <= columns else text[: columns - 3] + "..."

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sam_edge._track.report import ORIGINS, FrameRecord, TrackReport
 from sam_edge.errors import InputError, MediaError
-from sam_edge.media.environment import cpu_name, peak_memory_mb, usable_cores
-from sam_edge.media.report import SOURCES, Environment, FrameRecord, TrackReport
+from sam_edge.media.environment import Environment, cpu_name, peak_memory_mb, usable_cores
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def records(count: int = 101) -> list[FrameRecord]:
         FrameRecord(
             index=index,
             stem=f"{index:05d}",
-            source="none" if index < 10 else "encoded" if index % 4 == 0 else "propagated",
+            origin="none" if index < 10 else "encoded" if index % 4 == 0 else "propagated",
             dropped=index % 20 == 19,
             score=None if index < 10 else 0.9,
             stages_ms={"total": float(index), "encode": 10.0} if index % 4 == 0 else {"total": float(index)},
@@ -48,7 +48,7 @@ def report(
         "name": "clip.mp4",
         "size": (720, 1280),
         "fps": 25.0,
-        "realtime": True,
+        "mode": "live",
         "frames": records() if frames is None else frames,
         "environment": environment,
         "peak_memory_mb": 512.25,
@@ -63,21 +63,21 @@ def test_the_summary_counts_and_ranks(environment: Environment) -> None:
     assert found.stages["encode"].frames == 26
     assert found.stages["encode"].p99_ms == 10
     assert list(found.stages) == ["encode", "total"]
-    assert found.by_source == {"encoded": 23, "reused": 0, "propagated": 68, "none": 10}
+    assert found.by_origin == {"encoded": 23, "reused": 0, "propagated": 68, "none": 10}
     assert found.dropped == 5
     assert found.coverage == pytest.approx(91 / 101)
 
 
 def test_the_schema(environment: Environment) -> None:
     found = report(environment).to_json()
-    assert found["schema"] == 1
+    assert found["schema"] == 2
     assert list(found) == ["schema", "input", "realtime", "environment", "summary", "frames"]
     assert found["input"] == {"name": "clip.mp4", "width": 1280, "height": 720, "fps": 25.0}
     assert set(found["summary"]) == {
         "frames",
         "dropped",
         "coverage",
-        "by_source",
+        "by_origin",
         "stages_ms",
         "peak_memory_mb",
     }
@@ -85,7 +85,7 @@ def test_the_schema(environment: Environment) -> None:
     assert found["frames"][12] == {
         "index": 12,
         "stem": "00012",
-        "source": "encoded",
+        "origin": "encoded",
         "dropped": False,
         "score": 0.9,
         "stages_ms": {"total": 12.0, "encode": 10.0},
@@ -103,15 +103,15 @@ def test_what_is_written_can_be_read_and_says_the_same(environment: Environment,
     assert os.listdir(path.parent) == ["report.json"]
 
 
-@given(rows=st.lists(st.tuples(st.floats() | st.none(), st.floats(), st.sampled_from(SOURCES)), max_size=20))
+@given(rows=st.lists(st.tuples(st.floats() | st.none(), st.floats(), st.sampled_from(ORIGINS)), max_size=20))
 def test_nan_is_never_written(
     environment: Environment,
     rows: list[tuple[float | None, float, str]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     frames = [
-        FrameRecord(index=index, stem=str(index), source=source, score=score, stages_ms={"total": time_ms})
-        for index, (score, time_ms, source) in enumerate(rows)
+        FrameRecord(index=index, stem=str(index), origin=origin, score=score, stages_ms={"total": time_ms})
+        for index, (score, time_ms, origin) in enumerate(rows)
     ]
     path = tmp_path_factory.getbasetemp() / "any.json"
     report(environment, frames, peak_memory_mb=math.nan).write(path)
@@ -130,8 +130,8 @@ def test_numpy_numbers_are_written(environment: Environment, tmp_path: Path) -> 
     assert json.loads((tmp_path / "r.json").read_text())["frames"][0]["score"] == 0.5
 
 
-def test_an_unknown_source_is_refused() -> None:
-    with pytest.raises(InputError, match=r"source of frame 3 is 'guessed'; accepted: encoded, reused"):
+def test_an_unknown_origin_is_refused() -> None:
+    with pytest.raises(InputError, match=r"origin of frame 3 is 'guessed'; accepted: encoded, reused"):
         FrameRecord(3, "00003", "guessed")
 
 
@@ -167,7 +167,7 @@ def test_the_table_fits_a_terminal_and_is_aligned(environment: Environment, name
 
 
 def test_without_a_clock_the_table_says_nothing_of_lateness(environment: Environment) -> None:
-    assert "in time" not in report(environment, realtime=False).summary_table()
+    assert "in time" not in report(environment, mode="sequential").summary_table()
 
 
 def test_the_environment_is_this_one(environment: Environment) -> None:

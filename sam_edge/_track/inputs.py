@@ -1,0 +1,79 @@
+"""The inputs of `track`: gaze of any accepted kind, and checks that the input makes sense."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeAlias
+
+from sam_edge.errors import InputError
+from sam_edge.gaze.recordings import Recording, read
+from sam_edge.gaze.samples import SCENE_PX_PER_DEG, GazeSample
+
+GazeInput: TypeAlias = str | Path | Recording | Sequence[GazeSample]
+"""Gaze as `track` accepts it: a file or folder that `read_gaze` reads, a recording, or samples."""
+MAX_FRAMES_OUTSIDE = 10
+"""Gaze farther outside than this number of frame widths or heights is in a wrong unit."""
+
+
+def read_gaze_input(gaze: GazeInput) -> Recording:
+    """Return gaze as a recording.
+
+    Raises:
+        GazeDataError: a file cannot be read.
+        InputError: `gaze` is of another type, or its samples are none or not in order of time.
+    """
+    if isinstance(gaze, (str, Path)):
+        return read(gaze)
+    if isinstance(gaze, Recording):
+        return gaze
+    samples = (
+        [sample for sample in gaze if isinstance(sample, GazeSample)] if isinstance(gaze, Sequence) else []
+    )
+    if not isinstance(gaze, Sequence) or len(samples) < len(gaze):
+        raise InputError(
+            f"gaze: {type(gaze).__name__}; accepted: a path, a Recording, or a sequence of GazeSample"
+        )
+    if not samples:
+        raise InputError("gaze: no samples; give at least one")
+    for index, (previous, sample) in enumerate(pairwise(samples), start=1):
+        if sample.time_ns <= previous.time_ns:
+            raise InputError(
+                f"gaze: sample {index} at {sample.time_ns} ns does not come after the previous one at "
+                f"{previous.time_ns} ns; give samples with rising times"
+            )
+    return Recording(samples=tuple(samples), name="samples", format="samples")
+
+
+def choose_px_per_deg(px_per_deg: float | None, recording: Recording) -> float:
+    """Return the scale that is given, else the recording's, else the default.
+
+    Raises:
+        InputError: the given scale is not a positive number.
+    """
+    if px_per_deg is None:
+        return recording.px_per_deg or SCENE_PX_PER_DEG
+    if not (px_per_deg > 0 and math.isfinite(px_per_deg)):
+        raise InputError(f"px_per_deg: {px_per_deg} is not accepted; give a positive number, for example 15")
+    return px_per_deg
+
+
+def check_gaze_unit(recording: Recording, size: tuple[int, int]) -> None:
+    """Refuse gaze that cannot be in pixels of frames of `size` (height, width).
+
+    Gaze a little outside the frame is accepted: people look past the camera's field of view.
+
+    Raises:
+        InputError: a sample lies more than ten frames outside.
+    """
+    height, width = size
+    for sample in recording.samples:
+        if sample.valid and not (
+            abs(sample.x_px) <= MAX_FRAMES_OUTSIDE * width and abs(sample.y_px) <= MAX_FRAMES_OUTSIDE * height
+        ):
+            raise InputError(
+                f"gaze: {recording.name} at {sample.time_ns / 1e9:.3f} s lies at ({sample.x_px:g}, {sample.y_px:g}), "
+                f"far outside frames of {width}x{height}; give scene pixels"
+            )

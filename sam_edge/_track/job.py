@@ -1,0 +1,133 @@
+"""`track`: the main job as one function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args, overload
+
+from sam_edge._track.inputs import GazeInput, choose_px_per_deg, read_gaze_input
+from sam_edge._track.outputs import OutputPaths
+from sam_edge._track.report import Mode
+from sam_edge._track.result import CompressedFrame, TrackResult
+from sam_edge._track.stream import TrackOptions, TrackStream
+from sam_edge.errors import InputError
+from sam_edge.segmenter import Segmenter, check_size
+
+
+@overload
+def track(
+    video: str | Path,
+    gaze: GazeInput,
+    *,
+    model: Segmenter | None = ...,
+    mode: Mode = ...,
+    fps: float | None = ...,
+    px_per_deg: float | None = ...,
+    size: tuple[int, int] | None = ...,
+    out: str | Path | None = ...,
+    masks: str | Path | None = ...,
+    report: str | Path | None = ...,
+    record: str | Path | None = ...,
+    progress: bool = ...,
+    stream: Literal[False] = ...,
+) -> TrackResult: ...
+
+
+@overload
+def track(
+    video: str | Path,
+    gaze: GazeInput,
+    *,
+    model: Segmenter | None = ...,
+    mode: Mode = ...,
+    fps: float | None = ...,
+    px_per_deg: float | None = ...,
+    size: tuple[int, int] | None = ...,
+    out: str | Path | None = ...,
+    masks: str | Path | None = ...,
+    report: str | Path | None = ...,
+    record: str | Path | None = ...,
+    progress: bool = ...,
+    stream: Literal[True],
+) -> TrackStream: ...
+
+
+def track(
+    video: str | Path,
+    gaze: GazeInput,
+    *,
+    model: Segmenter | None = None,
+    mode: Mode = "sequential",
+    fps: float | None = None,
+    px_per_deg: float | None = None,
+    size: tuple[int, int] | None = None,
+    out: str | Path | None = None,
+    masks: str | Path | None = None,
+    report: str | Path | None = None,
+    record: str | Path | None = None,
+    progress: bool = False,
+    stream: bool = False,
+) -> TrackResult | TrackStream:
+    """Select the object that a person looks at, on every frame of a video.
+
+    Args:
+        video: a video file, or a folder of images.
+        gaze: a gaze CSV or another recording (a file or folder, see `read_gaze`), a `Recording`, or `GazeSample`s in
+            order of time. Positions are frame pixels; time 0 is the moment at which the first frame is shown.
+        model: from `load`; it stays open. None: the default model, closed at the end.
+        mode: `sequential` steps through every frame and waits for each, and two runs give the same masks. `live` plays
+            the frames on a clock and does not wait for late ones, to measure what a viewer would see; it reads the
+            whole video into memory first, and yields the frames when the clock has stopped.
+        fps: frames a second; None: the video's own rate, or 24 for a folder.
+        px_per_deg: frame pixels in a degree of visual angle; None: the recording's, else 15.
+        size: (height, width) of the encoder's input for whole frames; None: chosen by the frame.
+        out: annotated video to write; the ending chooses the format (.mp4, .webm, ...).
+        masks: folder to write, with an 8-bit PNG for each frame that has a selection: 255 on the object.
+        report: JSON file to write: times of every frame, and their summary.
+        record: folder to write a recording of the session to, for `sam-edge replay`; sequential only.
+        progress: show a progress bar on stderr.
+        stream: return an iterator that yields each frame as it is made, instead of the result of all.
+
+    Returns:
+        A `TrackResult`, a sequence of `TrackedFrame`; with `stream`, a `TrackStream`, which yields `StreamedFrame`s.
+
+    Raises:
+        InputError: an argument is not accepted, gaze cannot be in frame pixels, or an output is an input.
+        GazeDataError: the gaze file cannot be read.
+        MediaError: the video cannot be read, or an output cannot be written. No partly written output is left.
+        EngineError: the engine failed.
+
+    Example:
+        >>> import sam_edge
+        >>> result = sam_edge.track("video.mp4", "gaze.csv", out="annotated.mp4", masks="masks")
+        >>> for frame in result:
+        ...     print(frame.time_s, frame.selection.state.value, frame.selection.box)
+    """
+    if model is not None and not isinstance(model, Segmenter):
+        raise InputError(f"model: {model!r}; accepted: a Segmenter from `load`, or None")
+    if mode not in get_args(Mode):
+        raise InputError(f"mode: {mode!r}; accepted: {', '.join(get_args(Mode))}")
+    if record is not None and mode == "live":
+        raise InputError("record: not accepted with mode 'live', whose timing cannot be replayed")
+    paths = OutputPaths(*(None if path is None else Path(path) for path in (out, masks, report, record)))
+    inputs = {"video": Path(video)}
+    if isinstance(gaze, (str, Path)):
+        inputs["gaze"] = Path(gaze)
+    recording = read_gaze_input(gaze)
+    options = TrackOptions(
+        video=Path(video),
+        recording=recording,
+        mode=mode,
+        fps=fps,
+        px_per_deg=choose_px_per_deg(px_per_deg, recording),
+        size=None if size is None else check_size(size),
+        paths=paths,
+        progress=progress,
+    )
+    paths.check(inputs)
+    opened = TrackStream(options, model)
+    if stream:
+        return opened
+    with opened as frames:
+        compressed = tuple(CompressedFrame.compress(frame) for frame in frames)
+    return TrackResult(opened.report, compressed)

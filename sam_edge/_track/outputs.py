@@ -1,0 +1,125 @@
+"""The outputs of `track`: checked before the work starts, written frame by frame, published when all is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from sam_edge._track.annotate import GazeTrail, annotate_frame
+from sam_edge._track.result import StreamedFrame
+from sam_edge.errors import InputError, MediaError
+from sam_edge.media.atomic import make_parent, partial_path, write_error
+from sam_edge.media.frames import FrameReader
+from sam_edge.media.mask_folder import MaskFolderWriter
+from sam_edge.media.progress import ProgressBar
+from sam_edge.media.video_writer import VideoWriter
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPaths:
+    """Where `track` writes; None: nowhere."""
+
+    out: Path | None = None
+    """Annotated video."""
+    masks: Path | None = None
+    """Folder of masks, a PNG a frame."""
+    report: Path | None = None
+    """JSON report."""
+    record: Path | None = None
+    """Folder of the session's recording."""
+
+    def named(self) -> dict[str, Path]:
+        """Return the paths that are set, by the name of their argument."""
+        paths = {"out": self.out, "masks": self.masks, "report": self.report, "record": self.record}
+        return {name: path for name, path in paths.items() if path is not None}
+
+    def check(self, inputs: Mapping[str, Path]) -> None:
+        """Check that every output can be written, and make missing parent folders.
+
+        Args:
+            inputs: paths that are read, by the name of their argument.
+
+        Raises:
+            InputError: an output is an input or another output.
+            MediaError: an output cannot be written.
+        """
+        taken = {path.resolve(): name for name, path in inputs.items()}
+        for name, path in self.named().items():
+            other = taken.setdefault(path.resolve(), name)
+            if other != name:
+                raise InputError(f"{name}: {path} is also {other}; give another path")
+            with name_argument(name):
+                _check_writable(path, is_folder=name in ("masks", "record"))
+
+
+class TrackOutputs:
+    """Writes the masks and the annotated video, and shows the progress. A context manager.
+
+    The files appear under their names when the block ends without an error; otherwise they are discarded.
+    """
+
+    def __init__(
+        self, paths: OutputPaths, reader: FrameReader, trail: GazeTrail, *, progress: bool = False
+    ) -> None:
+        """Open everything that is written frame by frame.
+
+        Raises:
+            MediaError: an output cannot be written.
+        """
+        self._trail = trail
+        with ExitStack() as stack:
+            with name_argument("masks"):
+                self._masks = stack.enter_context(MaskFolderWriter(paths.masks)) if paths.masks else None
+            with name_argument("out"):
+                writer = VideoWriter(paths.out, reader.fps, reader.size) if paths.out else None
+                self._video = stack.enter_context(writer) if writer else None
+            bar = ProgressBar(reader.count, label="track", unit="frames", silent=not progress)
+            self._bar = stack.enter_context(bar)
+            self._open = stack.pop_all()
+
+    def write(self, frame: StreamedFrame) -> None:
+        """Write one frame."""
+        if self._masks is not None and frame.mask is not None:
+            self._masks.write(frame.stem, frame.mask)
+        if self._video is not None:
+            self._video.write(annotate_frame(frame, self._trail))
+        self._bar.advance()
+
+    def __enter__(self) -> TrackOutputs:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Publish the files; discard them after an error."""
+        self._open.__exit__(error_type, error, traceback)
+
+
+@contextmanager
+def name_argument(name: str) -> Iterator[None]:
+    """Begin the message of a `MediaError` or `InputError` in the block with the name of an argument."""
+    try:
+        yield
+    except (MediaError, InputError) as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
+def _check_writable(path: Path, *, is_folder: bool) -> None:
+    """Check that a file or folder can be made at `path`, and make its parent folder."""
+    if path.exists() and path.is_dir() != is_folder:
+        kinds = ("folder", "file") if is_folder else ("file", "folder")
+        raise MediaError(f"{path}: is a {kinds[1]}; give the name of a {kinds[0]}")
+    make_parent(path)
+    part = partial_path(path)
+    try:
+        part.touch()
+        part.unlink()
+    except OSError as error:
+        raise write_error(path, error) from error

@@ -1,0 +1,114 @@
+"""Frames with what was selected on them, and the result that keeps them with their masks compressed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam_edge._track.report import TrackReport
+from sam_edge.masks.rle import Rle
+from sam_edge.stream.selection import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedFrame:
+    """One frame of the video, with what was selected on it."""
+
+    index: int
+    """Number of the frame, from 0."""
+    stem: str
+    """Name of the frame: the image file's name without its ending, or the index in five digits for a video."""
+    time_ns: int
+    """Time at which the frame is first shown, nanoseconds after the first frame."""
+    selection: Selection
+    """The selection that a viewer saw on the frame. Where `dropped` is True, it was made for an earlier frame."""
+    dropped: bool
+    """Whether the frame's own selection came too late, or the frame was skipped. Always False when sequential."""
+    timing_ms: Mapping[str, float]
+    """Milliseconds of each stage of the frame's own step, and their `total`; empty when the frame was skipped."""
+
+    @property
+    def time_s(self) -> float:
+        """Time at which the frame is first shown, seconds after the first frame."""
+        return self.time_ns / 1e9
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """The mask of the selected object, bool (H, W) in frame pixels; None while nothing is selected."""
+        return self.selection.mask
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedFrame(TrackedFrame):
+    """A tracked frame with its image, as `TrackStream` yields it."""
+
+    image: NDArray[np.uint8]
+    """The frame, uint8 RGB (H, W, 3). Copy it before you draw on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedFrame:
+    """A tracked frame whose mask is run-length encoded."""
+
+    frame: TrackedFrame
+    """The frame without its mask."""
+    rle: Rle | None
+    """Its mask."""
+
+    @classmethod
+    def compress(cls, frame: TrackedFrame) -> CompressedFrame:
+        """Encode the mask of a frame, and leave out the image."""
+        selection = frame.selection
+        bare = TrackedFrame(
+            frame.index,
+            frame.stem,
+            frame.time_ns,
+            replace(selection, mask=None),
+            frame.dropped,
+            frame.timing_ms,
+        )
+        return cls(bare, None if selection.mask is None else Rle.from_mask(selection.mask))
+
+    def restore(self) -> TrackedFrame:
+        """Return the frame with its mask decoded, bit for bit."""
+        if self.rle is None:
+            return self.frame
+        return replace(self.frame, selection=replace(self.frame.selection, mask=self.rle.mask()))
+
+
+@dataclass(frozen=True)
+class TrackResult(Sequence[TrackedFrame]):
+    """What `track` returns: a sequence of every frame in order, and the report.
+
+    Masks are kept run-length encoded. Each access decodes the mask of its frame, so keep the frame rather than ask for
+    it twice.
+
+    Example:
+        >>> for frame in result:
+        ...     print(frame.time_s, frame.selection.state.value, frame.selection.box)
+    """
+
+    report: TrackReport
+    """Times of every frame, their summary, and the environment."""
+    compressed: tuple[CompressedFrame, ...] = field(repr=False)
+    """Every frame, with its mask encoded."""
+
+    @overload
+    def __getitem__(self, index: int) -> TrackedFrame: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[TrackedFrame]: ...
+
+    def __getitem__(self, index: int | slice) -> TrackedFrame | list[TrackedFrame]:
+        """Return one frame, or the frames of a slice, with masks decoded."""
+        if isinstance(index, slice):
+            return [frame.restore() for frame in self.compressed[index]]
+        return self.compressed[index].restore()
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.compressed)

@@ -1,0 +1,164 @@
+"""The job of `track` as an iterator: each frame is stepped, written and yielded."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from sam_edge._track.annotate import GazeTrail
+from sam_edge._track.inputs import check_gaze_unit
+from sam_edge._track.outputs import OutputPaths, TrackOutputs, name_argument
+from sam_edge._track.report import FrameRecord, Mode, TrackReport
+from sam_edge._track.result import StreamedFrame
+from sam_edge.closing import Closing
+from sam_edge.errors import SessionError
+from sam_edge.gaze.recordings import Recording
+from sam_edge.media.environment import Environment, peak_memory_mb
+from sam_edge.media.frames import open_frames
+from sam_edge.segmenter import Segmenter, load
+from sam_edge.stream.playback import Shown, every_frame, in_real_time
+from sam_edge.stream.recording import SessionRecorder
+from sam_edge.stream.selection import Selection, State
+from sam_edge.stream.session import GazeSession
+
+
+@dataclass(frozen=True, slots=True)
+class TrackOptions:
+    """The checked arguments of `track`."""
+
+    video: Path
+    recording: Recording
+    mode: Mode
+    fps: float | None
+    px_per_deg: float
+    size: tuple[int, int] | None
+    """(height, width) of the encoder's input for whole frames."""
+    paths: OutputPaths
+    progress: bool
+
+
+class TrackStream(Closing, Iterator[StreamedFrame]):
+    """Yields every frame with its image and its selection, and writes the outputs. `track(stream=True)` returns it.
+
+    A context manager and an iterator. The outputs appear under their names after the last frame. A stream that is
+    closed before discards them; only a recording of the session (`record`) keeps the frames so far.
+
+    Example:
+        >>> with sam_edge.track("video.mp4", "gaze.csv", stream=True) as stream:
+        ...     for frame in stream:
+        ...         print(frame.index, frame.selection.object_id, frame.image.shape)
+        >>> print(stream.report.summary_table())
+    """
+
+    def __init__(self, options: TrackOptions, model: Segmenter | None) -> None:
+        """Open the model (None: the default, closed at the end), the video, the session and the outputs."""
+        self._options = options
+        self._report: TrackReport | None = None
+        with ExitStack() as stack:
+            self._model = stack.enter_context(load()) if model is None else model
+            self._reader = stack.enter_context(open_frames(options.video, fps=options.fps))
+            check_gaze_unit(options.recording, self._reader.size)
+            self._session = stack.enter_context(_open_session(options, self._model))
+            trail = GazeTrail(options.recording.samples, self._reader.fps)
+            self._outputs = TrackOutputs(options.paths, self._reader, trail, progress=options.progress)
+            self._open = stack.pop_all()
+        self._frames = self._play()
+
+    @property
+    def report(self) -> TrackReport:
+        """Times of every frame, their summary, and the environment.
+
+        Raises:
+            SessionError: the last frame has not been yielded.
+        """
+        if self._report is None:
+            raise SessionError("track: the report is ready after the last frame; iterate to the end")
+        return self._report
+
+    def __next__(self) -> StreamedFrame:
+        """Step, write and return the next frame.
+
+        Raises:
+            MediaError: a frame cannot be read, or an output cannot be written.
+            EngineError: the engine failed.
+        """
+        return next(self._frames)
+
+    def close(self) -> None:
+        """Close everything that the stream opened. Before the last frame, outputs are discarded."""
+        self._frames.close()
+        # A generator that was never started has not entered its blocks.
+        with self._open:
+            self._outputs.__exit__(GeneratorExit, GeneratorExit(), None)
+
+    def _play(self) -> Generator[StreamedFrame, None, None]:
+        records: list[FrameRecord] = []
+        play = in_real_time if self._options.mode == "live" else every_frame
+        with self._open:
+            with self._outputs:
+                for shown in play(self._session, self._reader, self._options.recording.samples):
+                    frame = _to_streamed_frame(shown)
+                    records.append(_to_record(frame))
+                    self._outputs.write(frame)
+                    yield frame
+            report = self._make_report(records)
+        if self._options.paths.report is not None:
+            report.write(self._options.paths.report)
+        self._report = report
+
+    def _make_report(self, records: list[FrameRecord]) -> TrackReport:
+        runtime, bundle = self._model.runtime, self._model.bundle
+        environment = Environment.gather(
+            engine=runtime.name,
+            precision=runtime.precision,
+            threads=runtime.threads,
+            model=bundle.manifest.name if bundle else "checkpoint",
+        )
+        return TrackReport(
+            name=self._reader.name,
+            size=self._reader.size,
+            fps=self._reader.fps,
+            mode=self._options.mode,
+            frames=records,
+            environment=environment,
+            peak_memory_mb=peak_memory_mb(),
+        )
+
+
+def _open_session(options: TrackOptions, model: Segmenter) -> GazeSession:
+    px_per_deg, size, folder = options.px_per_deg, options.size, options.paths.record
+    with name_argument("record"):
+        recorded = {"px_per_deg": px_per_deg, "size": size}
+        recorder = SessionRecorder(folder, model=model, options=recorded) if folder else None
+    return GazeSession(model, px_per_deg=px_per_deg, size=size, mode=options.mode, recorder=recorder)
+
+
+def _to_streamed_frame(shown: Shown) -> StreamedFrame:
+    frame = shown.frame
+    return StreamedFrame(
+        index=frame.index,
+        stem=frame.stem,
+        time_ns=frame.time_ns,
+        selection=shown.selection or _empty_selection(frame.time_ns),
+        dropped=shown.dropped,
+        timing_ms=shown.timing_ms,
+        image=frame.image,
+    )
+
+
+def _empty_selection(time_ns: int) -> Selection:
+    """Return the selection of a frame that is shown before the session has returned one."""
+    return Selection(time_ns, State.NONE, mask=None, box=None, score=None, object_id=None, origin="none")
+
+
+def _to_record(frame: StreamedFrame) -> FrameRecord:
+    return FrameRecord(
+        index=frame.index,
+        stem=frame.stem,
+        origin=frame.selection.origin,
+        dropped=frame.dropped,
+        score=frame.selection.score,
+        stages_ms=frame.timing_ms,
+    )
