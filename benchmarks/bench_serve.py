@@ -31,14 +31,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import sam_edge
-from sam_edge.client.client import connect
+from sam_edge.client import connect
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.masks import iou
 from sam_edge.media.environment import cpu_name, usable_cores
 from sam_edge.serve.models.engines import Engines
 from sam_edge.serve.server import Server
 from sam_edge.stream.session import GazeSession
-from sam_edge.wire.messages import Selected
+from sam_edge.wire.messages import FrameSelection
 
 FRAME_NS = round(1e9 / 24)
 SAMPLE_NS = 5_000_000
@@ -172,22 +172,22 @@ def over_socket(url: str, data: Path, seconds: float) -> dict[str, list[float]]:
             samples = clip.gaze(index, now_ns)
             begun = time.perf_counter()
             client.send_gaze(samples)
-            if client.send_picture(clip.pictures[clip.at(index)], SIZE, now_ns) is None:
+            if client.send_encoded(clip.pictures[clip.at(index)], SIZE, now_ns) is None:
                 continue
             if client.receive(2.0) is not None:
                 took.append(1e3 * (time.perf_counter() - begun))
         for trial in range(TRIALS):
-            client.restart().result(5)
+            client.reset().result(5)
             began = None
             for index in ticks(2 + 0.01 * trial):
                 now_ns = time.monotonic_ns()
                 if index >= 6:
                     began = began or time.perf_counter()
                     client.send_gaze(clip.gaze(index, now_ns))
-                if client.send_picture(clip.pictures[clip.at(index)], SIZE, now_ns) is None:
+                if client.send_encoded(clip.pictures[clip.at(index)], SIZE, now_ns) is None:
                     continue
                 selected = client.receive(2.0)
-                if began is not None and selected is not None and selected.things:
+                if began is not None and selected is not None and selected.objects:
                     first.append(1e3 * (time.perf_counter() - began))
                     break
     return {"frame_ms": took, "first_ms": first}
@@ -205,8 +205,8 @@ def stream(url: str, data: Path, name: str, seconds: float) -> Streamed:
     clip = read_clip(data, name)
     height, width = clip.truth[0].shape
     sent: dict[int, tuple[int, float]] = {}
-    answers: list[tuple[int, Selected]] = []
-    shown: list[Selected | None] = []
+    answers: list[tuple[int, FrameSelection]] = []
+    shown: list[FrameSelection | None] = []
     ages: list[float] = []
     refused = 0
     with connect(url, name=name) as client:
@@ -215,7 +215,7 @@ def stream(url: str, data: Path, name: str, seconds: float) -> Streamed:
             shown.append(answers[-1][1] if answers else None)
             now_ns = time.monotonic_ns()
             client.send_gaze(clip.gaze(index, now_ns))
-            number = client.send_picture(clip.pictures[clip.at(index)], (height, width), now_ns)
+            number = client.send_encoded(clip.pictures[clip.at(index)], (height, width), now_ns)
             if number is None:
                 refused += 1
             else:
@@ -231,7 +231,10 @@ def stream(url: str, data: Path, name: str, seconds: float) -> Streamed:
     late = [(answer, age) for answer, age in zip(answers, ages, strict=True) if answer[0] >= first]
     answers, ages = [answer for answer, _ in late], [age for _, age in late]
     # Masks are looked at afterwards: clients share the two cores with the server.
-    found = {id(one): None if one.meant is None else one.meant.mask(one.frame_size) for _, one in answers}
+    found = {
+        id(one): None if one.gaze_target is None else one.gaze_target.mask(one.frame_size)
+        for _, one in answers
+    }
     seen = [None if one is None else found.get(id(one)) for one in shown]
     stages: dict[str, list[float]] = {}
     for _, selected in answers:

@@ -20,13 +20,13 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import sam_edge
-from sam_edge.client.client import Client, connect
+from sam_edge.client import Client, connect
 from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.adapters.ray_projection import Pose, RayCamera
 from sam_edge.gaze.recordings import Recording, read
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.frames import FrameReader, open_frames
-from sam_edge.wire.messages import Rays, RaySample, Selected
+from sam_edge.wire.messages import FrameSelection, Rays, RaySample
 
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
 CAMERA_ABOVE_EYES_M = 0.04
@@ -67,7 +67,7 @@ class Headset:
         self.sent: dict[int, int] = {}
         self.latencies_ms: list[float] = []
         self.told: tuple[object, ...] = ()
-        self.kept: Future[int] | None = None
+        self.pinned: Future[int] | None = None
 
     def receive_until(self, due_ns: int) -> None:
         """Take what comes back, until it is time for the next frame."""
@@ -79,7 +79,7 @@ class Headset:
                     return
                 continue
             self.latencies_ms.append((time.monotonic_ns() - self.sent.pop(selected.frame_id)) / 1e6)
-            # Here a headset draws the mask: selected.meant.mask(selected.frame_size).
+            # Here a headset draws the mask: selected.gaze_target.mask(selected.frame_size).
             if (now := summary(selected)) != self.told:
                 self.told = now
                 seconds = (selected.frame_time_ns - self.begun_ns) / 1e9
@@ -110,9 +110,9 @@ class Headset:
             if number is not None:
                 self.sent[number] = time.monotonic_ns()
             # The wearer pinches after a second and a half; one who gives no gaze says where.
-            if self.kept is None and frame.time_ns > 1.5e9 and place is not None:
+            if self.pinned is None and frame.time_ns > 1.5e9 and place is not None:
                 pinch = self.gaze == "pinch"
-                self.kept = self.client.select(point_px=place) if pinch else self.client.select(now_ns)
+                self.pinned = self.client.pin(point_px=place) if pinch else self.client.pin(now_ns)
 
     def report(self) -> None:
         """Say how it went."""
@@ -124,20 +124,21 @@ class Headset:
             )
         if (clock := self.client.clock) is not None:
             print(f"the clocks are related to within {clock.uncertainty_ns / 1e6:.2f} ms")
-        print(f"the pinch kept object {self.kept.result(5) if self.kept is not None else None}")
+        print(f"the pinch pinned object {self.pinned.result(5) if self.pinned is not None else None}")
 
 
-def summary(selected: Selected) -> tuple[object, ...]:
+def summary(selected: FrameSelection) -> tuple[object, ...]:
     """Return what is worth a line when it changes."""
-    meant = selected.meant
-    return selected.state, meant and meant.object_id, tuple(thing.object_id for thing in selected.kept)
+    target = selected.gaze_target
+    pinned = tuple(item.object_id for item in selected.pinned)
+    return selected.state, target and target.object_id, pinned
 
 
-def describe(selected: Selected) -> str:
+def describe(selected: FrameSelection) -> str:
     """Say what is selected."""
-    meant, kept = selected.meant, [thing.object_id for thing in selected.kept]
-    place = "" if meant is None else f"object {meant.object_id} at {[round(side) for side in meant.box]}"
-    return f"{selected.state.value:9} {place} {f'kept {kept}' if kept else ''}".rstrip()
+    target, pinned = selected.gaze_target, [item.object_id for item in selected.pinned]
+    place = "" if target is None else f"object {target.object_id} at {[round(side) for side in target.box]}"
+    return f"{selected.state.value:9} {place} {f'pinned {pinned}' if pinned else ''}".rstrip()
 
 
 def main() -> None:

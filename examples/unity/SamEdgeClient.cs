@@ -448,7 +448,7 @@ namespace SamEdge
         ArraySegment<byte> Greeting() => new ArraySegment<byte>(Message(Hello, 0, 0, to =>
         {
             to.Write(Encoding.ASCII.GetBytes("SEGE"));
-            to.Write((byte)1); to.Write((byte)1);
+            to.Write((byte)2); to.Write((byte)2);
             to.Write(MasksAsRuns); to.Write((byte)0);
             to.Write(1f); to.Write(0f);
             to.Write((ushort)0); to.Write((ushort)0);

@@ -1,12 +1,12 @@
-"""A client of `sam-edge serve`, in Python.
+"""A client of `sam-edge serve`.
 
     with connect("ws://127.0.0.1:8765/api/stream") as client:
         for image, time_ns in camera:
             client.send_gaze(samples_since_the_last_frame)
             client.send_frame(image, time_ns)
-            selected = client.receive(timeout_s=0)
+            selection = client.receive(timeout_s=0)
 
-One thread of its own listens and keeps the clocks related; every method may be called from any thread.
+A background thread receives and synchronizes the clocks. Every method may be called from any thread.
 """
 
 from __future__ import annotations
@@ -18,263 +18,256 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
-from types import TracebackType
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.client.clock import ClockOffset, RelatedClocks
-from sam_edge.client.credit_window import Room
-from sam_edge.client.transport import Connection, RefusedError
+from sam_edge.client.clock import ClockOffset, ClockSync
+from sam_edge.client.credit_window import CreditWindow
+from sam_edge.client.transport import RefusedError, Transport
+from sam_edge.closing import Closing
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.adapters.ray_projection import RayCamera
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.segmenter import check_frame
-from sam_edge.wire import protocol
+from sam_edge.wire.kinds import MAX_SAMPLES, MessageKind
 from sam_edge.wire.messages import (
-    Action,
-    Answer,
-    Camera,
-    EyeAnswer,
-    Fault,
-    Frame,
+    CameraSetup,
+    ClientMessage,
+    Command,
+    CommandAction,
+    CommandResult,
+    Configure,
+    ErrorReply,
+    FrameSelection,
     Gaze,
     Grant,
     Hello,
+    ImageFormat,
     Intrinsics,
-    PictureFormat,
+    MaskOptions,
     Pong,
     Rays,
     RaySample,
-    Request,
-    Selected,
-    Skipped,
-    Trigger,
-    Triggered,
-    Wanted,
+    SceneFrame,
+    ServerMessage,
+    SkippedFrame,
+    WebcamReply,
     Welcome,
 )
 
-__all__ = ["Client", "ClockOffset", "RefusedError", "connect", "jpeg_of"]
+__all__ = ["Client", "connect", "jpeg_of"]
 
-KEPT = 256
-"""Selections, and answers about eyes, that wait to be received, at most; the oldest go first."""
-LISTEN_S = 0.1
+WEBCAM_KINDS = range(MessageKind.FACE_FRAME, MessageKind.CLICK + 1)
+"""Kinds of the client's messages about webcam gaze."""
+MAX_WAITING = 256
+"""Most selections, and most webcam replies, that wait to be received; older ones are dropped."""
+RECEIVE_S = 0.1
 JPEG_QUALITY = 85
 
 
-class Client:
+class Client(Closing):
     """A connection to a server. A context manager."""
 
-    def __init__(self, connection: Connection, welcome: Welcome) -> None:
-        """Take over a connection over which the server has greeted; see `connect`."""
-        self._connection = connection
+    def __init__(self, transport: Transport, welcome: Welcome) -> None:
+        """Use a transport on which the server has sent its welcome; see `connect`."""
+        self._transport = transport
         self._lock = threading.Lock()
-        self._selections: queue.Queue[Selected | SessionError] = queue.Queue()
-        self._eye_answers: queue.Queue[EyeAnswer | SessionError] = queue.Queue()
-        self._triggers: dict[int, Future[int]] = {}
-        self._clocks = RelatedClocks()
-        self._room = Room(welcome.window, welcome.frames_per_s)
-        self._next_frame = self._next_trigger = 0
+        self._selections: queue.Queue[FrameSelection | SessionError] = queue.Queue()
+        self._webcam_replies: queue.Queue[WebcamReply | SessionError] = queue.Queue()
+        self._commands: dict[int, Future[int]] = {}
+        self._clock_sync = ClockSync()
+        self._credit = CreditWindow(welcome.window, welcome.frames_per_s)
+        self._last_frame_id = self._last_command_id = 0
         self._error: SessionError | None = None
         self._closed = False
         self.skipped = 0
-        """Frames that the server did not look at, because newer ones came."""
+        """Number of frames that the server skipped."""
         self.welcome = welcome
-        """What the server said first: limits, engine, sizes."""
-        self._thread = threading.Thread(target=self._listen, name="sam-edge-client", daemon=True)
+        """The server's first message: limits, engine, sizes."""
+        self._thread = threading.Thread(target=self._receive_all, name="sam-edge-client", daemon=True)
         self._thread.start()
 
     @property
     def window(self) -> int:
-        """Most frames unanswered, as the server wants it now."""
-        return self._room.window
+        """Most unanswered frames that the server accepts now."""
+        return self._credit.window
 
     @property
     def frames_per_s(self) -> float:
-        """Frames a second that make sense now; 0 while the server gives no advice."""
-        return self._room.frames_per_s
+        """Frame rate that the server asks for; 0: no limit."""
+        return self._credit.frames_per_s
 
     @property
     def in_flight(self) -> int:
-        """Frames sent and not answered yet."""
-        return self._room.in_flight
+        """Frames sent and not yet answered."""
+        return self._credit.in_flight
 
     @property
     def clock(self) -> ClockOffset | None:
-        """How the clocks relate, from the shortest of the last round trips; None before the first."""
-        return self._clocks.offset
+        """Offset of the server's clock, from the shortest of the last round trips; None before the first."""
+        return self._clock_sync.offset
 
     def send_frame(
         self,
         image: NDArray[np.uint8],
         time_ns: int,
         *,
-        picture: PictureFormat = PictureFormat.JPEG,
+        image_format: ImageFormat = ImageFormat.JPEG,
         quality: int = JPEG_QUALITY,
         intrinsics: Intrinsics | None = None,
     ) -> int | None:
-        """Send a frame, unless as many are on the way as the server wants.
+        """Send a frame, unless the server accepts none now.
 
         Args:
             image: RGB uint8 (H, W, 3).
-            time_ns: when it was taken, on the clock of the gaze; later than the frame before.
-            picture: `JPEG`, or `RGB`, which costs no time here and more on the way.
-            quality: of the JPEG, 1 to 100.
-            intrinsics: the camera's, where they change from frame to frame.
+            time_ns: capture time on the clock of the gaze; later than that of the previous frame.
+            image_format: `JPEG`, or `RGB`, which takes no time to encode and more bytes to send.
+            quality: quality of the JPEG, 1 to 100.
+            intrinsics: the camera's intrinsic parameters, if they change from frame to frame.
 
         Returns:
-            The frame's number; None when it was not sent: keep the newest one, and try again.
+            The frame's number; None if it was not sent: keep the newest frame and try again.
 
         Raises:
             InputError: the image or the format is not accepted.
-            SessionError: the connection has ended; `RefusedError` when the server ended it.
+            SessionError: the connection has ended; `RefusedError` if the server ended it.
         """
         check_frame(image)
         self._check()
-        if not self.has_room:
+        if not self.can_send:
             return None
-        if picture is PictureFormat.JPEG:
+        if image_format is ImageFormat.JPEG:
             data = jpeg_of(image, quality)
-        elif picture is PictureFormat.RGB:
+        elif image_format is ImageFormat.RGB:
             data = np.ascontiguousarray(image).tobytes()
         else:
             raise InputError(
-                f"picture: {picture.name}; accepted: JPEG and RGB; send_picture takes the others"
+                f"image_format: {image_format.name}; accepted: JPEG and RGB. Use send_encoded for the others"
             )
-        return self.send_picture(data, (image.shape[0], image.shape[1]), time_ns, picture, intrinsics)
+        return self.send_encoded(data, (image.shape[0], image.shape[1]), time_ns, image_format, intrinsics)
 
-    def send_picture(
+    def send_encoded(
         self,
         data: bytes,
         size: tuple[int, int],
         time_ns: int,
-        picture: PictureFormat = PictureFormat.JPEG,
+        image_format: ImageFormat = ImageFormat.JPEG,
         intrinsics: Intrinsics | None = None,
     ) -> int | None:
-        """Send a frame that is encoded already, of `size` (height, width). Otherwise as `send_frame`."""
+        """Send a frame of `size` (height, width) that is already encoded. Otherwise as `send_frame`."""
         self._check()
         with self._lock:
-            number = (self._next_frame + 1) % (1 << 32)
-            if not self._room.take(number):
+            frame_id = (self._last_frame_id + 1) % (1 << 32)
+            if not self._credit.take(frame_id):
                 return None
-            self._next_frame = number
-        self._send(Frame(number, time_ns, picture, size, data, intrinsics))
-        return number
+            self._last_frame_id = frame_id
+        self._send(SceneFrame(frame_id, time_ns, image_format, size, data, intrinsics))
+        return frame_id
 
     @property
-    def has_room(self) -> bool:
-        """Whether the server wants another frame now."""
-        return self._room.open
+    def can_send(self) -> bool:
+        """Whether the server accepts another frame now."""
+        return self._credit.open
 
-    def wait_for_room(self, timeout_s: float) -> bool:
-        """Wait until the server wants another frame; say whether that came true in time."""
-        return self._room.wait(timeout_s)
+    def wait_until_ready(self, timeout_s: float) -> bool:
+        """Wait until the server accepts another frame. Returns False after `timeout_s`."""
+        return self._credit.wait(timeout_s)
 
     def send_gaze(self, samples: Iterable[GazeSample]) -> None:
-        """Send gaze in pixels of the frames, in order of time, on the clock of the frames."""
-        for several in _parts(list(samples)):
-            self._send(Gaze(tuple(several)))
+        """Send gaze samples in frame pixels, in order of time, on the clock of the frames."""
+        for part in _split(list(samples)):
+            self._send(Gaze(tuple(part)))
 
     def send_rays(self, rays: Rays) -> None:
-        """Send lines of sight, in order of time. The camera must be known."""
-        for several in _parts(list(rays.samples)):
-            self._send(Rays(tuple(several), rays.axes, rays.space))
+        """Send gaze rays in order of time. Call `set_camera` first."""
+        for part in _split(list(rays.samples)):
+            self._send(Rays(tuple(part), rays.axes, rays.space))
 
     def set_camera(self, camera: RayCamera, *, distance_m: float = 2.0) -> None:
-        """Say what rays are projected into; `distance_m` is where those without a depth meet the picture."""
-        self._send(Camera(camera, distance_m))
+        """Set the camera into which rays are projected; `distance_m` is the depth of rays that have none."""
+        self._send(CameraSetup(camera, distance_m))
 
-    def configure(self, wanted: Wanted) -> None:
-        """Change what selections hold."""
-        self._send(wanted)
+    def configure(self, masks: MaskOptions) -> None:
+        """Change what selections contain."""
+        self._send(Configure(masks))
 
-    def select(
+    def pin(
         self,
         at_ns: int | None = None,
         *,
         point_px: tuple[float, float] | None = None,
         ray: RaySample | None = None,
     ) -> Future[int]:
-        """Keep what gaze means, or meant at a time, or what is at a point or on a ray (in head space).
+        """Pin the gaze target, that of an earlier time, or the object at a point or on a ray (in head space).
 
-        With a point or a ray, frames have to be sent on until the answer comes.
+        With a point or a ray, keep sending frames until the result comes.
 
         Returns:
-            The number of the thing that is kept from now on, in the future; 0 when there is none.
+            A future of the pinned object's number; 0 if there was no object.
         """
-        return self._trigger(Action.SELECT, at_ns=at_ns, point_px=point_px, ray=ray)
+        return self._command(CommandAction.PIN, at_ns=at_ns, point_px=point_px, ray=ray)
 
-    def release(self, object_id: int = 0) -> Future[int]:
-        """Let go of one thing that was kept, or of everything."""
-        return self._trigger(Action.RELEASE, object_id=object_id)
+    def unpin(self, object_id: int = 0) -> Future[int]:
+        """Unpin one object, or all of them (0)."""
+        return self._command(CommandAction.UNPIN, object_id=object_id)
 
-    def restart(self) -> Future[int]:
-        """Forget everything."""
-        return self._trigger(Action.RESTART)
+    def reset(self) -> Future[int]:
+        """Start a new session: forget all objects."""
+        return self._command(CommandAction.RESET)
 
-    def send(self, message: Request) -> None:
-        """Send any message of the protocol: `sam_edge.client.webcam` says those about a camera on the person.
+    def send(self, message: ClientMessage) -> None:
+        """Send any message of the protocol. `sam_edge.client.webcam` sends those about webcam gaze.
 
         Raises:
             SessionError: the connection has ended.
         """
         self._send(message)
 
-    def receive_eye(self, timeout_s: float = 0.0) -> EyeAnswer | None:
-        """Return the oldest answer about the person's eyes that was not received yet. Errors as `receive`."""
-        answer: EyeAnswer | None = self._next_of(self._eye_answers, timeout_s)
-        return answer
+    def receive_webcam(self, timeout_s: float = 0.0) -> WebcamReply | None:
+        """Return the oldest webcam reply that was not received yet; None after `timeout_s`. Raises as `receive`."""
+        reply: WebcamReply | None = self._next_of(self._webcam_replies, timeout_s)
+        return reply
 
-    def receive(self, timeout_s: float = 0.0) -> Selected | None:
-        """Return the oldest selection that was not received yet; None when none comes in time.
+    def receive(self, timeout_s: float = 0.0) -> FrameSelection | None:
+        """Return the oldest selection that was not received yet; None after `timeout_s`.
 
         Raises:
             RefusedError: the server could not use a frame, or ended the connection.
             SessionError: the connection was lost.
         """
-        selected: Selected | None = self._next_of(self._selections, timeout_s)
-        return selected
+        selection: FrameSelection | None = self._next_of(self._selections, timeout_s)
+        return selection
 
     def _next_of(self, waiting: queue.Queue[Any], timeout_s: float) -> Any:
         try:
-            found = waiting.get(timeout=timeout_s) if timeout_s > 0 else waiting.get_nowait()
+            item = waiting.get(timeout=timeout_s) if timeout_s > 0 else waiting.get_nowait()
         except queue.Empty:
             self._check()
             return None
-        if isinstance(found, SessionError):
-            raise found
-        return found
+        if isinstance(item, SessionError):
+            raise item
+        return item
 
-    def newest(self, timeout_s: float = 0.0) -> Selected | None:
-        """Return the newest selection and let go of older ones; None when none comes in time. Errors as `receive`."""
-        found = self.receive(timeout_s)
-        while (newer := self.receive() if found is not None else None) is not None:
-            found = newer
-        return found
+    def newest(self, timeout_s: float = 0.0) -> FrameSelection | None:
+        """Return the newest selection and drop older ones; None after `timeout_s`. Raises as `receive`."""
+        selection = self.receive(timeout_s)
+        while (newer := self.receive() if selection is not None else None) is not None:
+            selection = newer
+        return selection
 
     def close(self) -> None:
         """End the connection. Closing twice is allowed."""
         self._closed = True
-        self._connection.close()
+        self._transport.close()
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
-    def __enter__(self) -> Client:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
-
-    def _trigger(
+    def _command(
         self,
-        action: Action,
+        action: CommandAction,
         *,
         object_id: int = 0,
         at_ns: int | None = None,
@@ -283,19 +276,19 @@ class Client:
     ) -> Future[int]:
         if point_px is not None and ray is not None:
             raise InputError("point_px and ray: both were given; give one of them")
-        answer: Future[int] = Future()
+        result: Future[int] = Future()
         with self._lock:
-            number = self._next_trigger = (self._next_trigger + 1) % (1 << 32)
-            self._triggers[number] = answer
-        self._send(Trigger(number, action, object_id, at_ns, point_px, ray))
-        return answer
+            command_id = self._last_command_id = (self._last_command_id + 1) % (1 << 32)
+            self._commands[command_id] = result
+        self._send(Command(command_id, action, object_id, at_ns, point_px, ray))
+        return result
 
-    def _send(self, message: Request) -> None:
+    def _send(self, message: ClientMessage) -> None:
         self._check()
         try:
-            self._connection.send(message)
+            self._transport.send(message)
         except SessionError as error:
-            # Why it ended is known to the thread that listens, which is about to say so.
+            # The receiving thread knows the reason, and sets `_error` when it ends.
             self._wait_for_reason()
             raise self._error or error from error
 
@@ -309,69 +302,69 @@ class Client:
         if self._closed:
             raise SessionError("client: it is closed; connect again")
 
-    def _listen(self) -> None:
+    def _receive_all(self) -> None:
         try:
             while not self._closed:
-                ping = self._clocks.due()
+                ping = self._clock_sync.due()
                 if ping is not None:
                     self._send(ping)
-                answer = self._connection.receive(LISTEN_S)
-                if answer is not None:
-                    self._take(answer, time.monotonic_ns())
+                message = self._transport.receive(RECEIVE_S)
+                if message is not None:
+                    self._handle(message, time.monotonic_ns())
         except SessionError as error:
             self._fail(error)
 
-    def _take(self, answer: Answer, now_ns: int) -> None:
-        if isinstance(answer, Selected):
-            self._room.answered(answer.frame_id)
-            _put(self._selections, answer)
-        elif isinstance(answer, Skipped):
+    def _handle(self, message: ServerMessage, now_ns: int) -> None:
+        if isinstance(message, FrameSelection):
+            self._credit.answered(message.frame_id)
+            _put(self._selections, message)
+        elif isinstance(message, SkippedFrame):
             self.skipped += 1
-            self._room.answered(answer.frame_id)
-        elif isinstance(answer, Grant):
-            self._room.grant(answer.window, answer.frames_per_s)
-        elif isinstance(answer, Triggered):
-            waiting = self._triggers.pop(answer.trigger_id, None)
+            self._credit.answered(message.frame_id)
+        elif isinstance(message, Grant):
+            self._credit.grant(message.window, message.frames_per_s)
+        elif isinstance(message, CommandResult):
+            waiting = self._commands.pop(message.command_id, None)
             if waiting is not None:
-                waiting.set_result(answer.object_id)
-        elif isinstance(answer, Pong):
-            self._clocks.answered(answer, now_ns)
-        elif isinstance(answer, Fault):
-            self._refused(answer)
-        elif isinstance(answer, EyeAnswer):
-            _put(self._eye_answers, answer)
+                waiting.set_result(message.object_id)
+        elif isinstance(message, Pong):
+            self._clock_sync.answered(message, now_ns)
+        elif isinstance(message, ErrorReply):
+            self._handle_error(message)
+        elif isinstance(message, WebcamReply):
+            _put(self._webcam_replies, message)
 
-    def _refused(self, fault: Fault) -> None:
-        error = RefusedError(fault)
-        if fault.fatal:
+    def _handle_error(self, reply: ErrorReply) -> None:
+        error = RefusedError(reply)
+        if reply.fatal:
             raise error
-        waiting = self._triggers.pop(fault.related_id, None) if fault.about == protocol.TRIGGER else None
-        if waiting is not None:
-            waiting.set_exception(error)
-            return
-        if fault.about == protocol.FRAME:
-            self._room.answered(fault.related_id)
-        of_eye = protocol.FACE <= fault.about <= protocol.CLICKED
-        _put(self._eye_answers if of_eye else self._selections, error)
+        if reply.about_kind == MessageKind.COMMAND:
+            waiting = self._commands.pop(reply.about_id, None)
+            if waiting is not None:
+                waiting.set_exception(error)
+                return
+        if reply.about_kind == MessageKind.FRAME:
+            self._credit.answered(reply.about_id)
+        _put(self._webcam_replies if reply.about_kind in WEBCAM_KINDS else self._selections, error)
 
     def _fail(self, error: SessionError) -> None:
         with self._lock:
             if not self._closed:
                 self._error = error
-            waiting, self._triggers = self._triggers, {}
-        self._room.end()
-        # Wakes who waits for a selection, or for what the eyes do.
+            waiting, self._commands = self._commands, {}
+        self._credit.end()
+        # Wake every thread that waits in `receive` or `receive_webcam`.
         _put(self._selections, error)
-        _put(self._eye_answers, error)
-        for one in waiting.values():
-            one.set_exception(error)
+        _put(self._webcam_replies, error)
+        for result in waiting.values():
+            result.set_exception(error)
 
 
 def connect(
     url: str,
     *,
     token: str = "",
-    wanted: Wanted | None = None,
+    masks: MaskOptions | None = None,
     engine: str = "",
     size: tuple[int, int] | None = None,
     px_per_deg: float = 0.0,
@@ -382,53 +375,54 @@ def connect(
     """Connect to a server.
 
     Args:
-        url: `ws://HOST:PORT/api/stream`; the path may be left out.
-        token: what the server was started with.
-        wanted: what selections hold; run lengths of masks unless given.
-        engine: one of the server's; empty is its own choice.
-        size: the encoder's input (height, width) for whole frames; None is by the frame.
-        px_per_deg: frame pixels in a degree of visual angle; 0 leaves it to the server.
-        name: what this program calls itself, for people.
-        tls: trusts the server's certificate, for `wss://`; None is what this machine trusts.
-        timeout_s: longest time until the server greets.
+        url: `ws://HOST:PORT/api/stream`; the path may be omitted.
+        token: the server's access token.
+        masks: what selections contain; default: masks as run lengths.
+        engine: name of an engine of the server; empty: its default.
+        size: encoder input (height, width) for whole frames; None: the server decides.
+        px_per_deg: frame pixels per degree of visual angle; 0: the server decides.
+        name: the name of this program, for the server's logs.
+        tls: context that trusts the server's certificate, for `wss://`; None: the system's certificates.
+        timeout_s: longest time until the server's welcome.
 
     Raises:
-        InputError: the URL is none.
-        RefusedError: the server does not take this client; `fault.code` says why.
-        SessionError: nobody answers there, or no sam-edge server.
+        InputError: the URL is not valid.
+        RefusedError: the server refuses this client; `reply.code` has the reason. `VersionError` if it does not speak
+            this client's protocol version.
+        SessionError: no server answers, or it is not a sam-edge server.
         MissingExtraError: the library `websockets` is not installed.
     """
-    hello = Hello(wanted or Wanted(), token, engine, name, px_per_deg, size)
-    connection = Connection(url, tls=tls, timeout_s=timeout_s)
+    hello = Hello(masks or MaskOptions(), token, engine, name, px_per_deg, size)
+    transport = Transport(url, tls=tls, timeout_s=timeout_s)
     try:
-        welcome = connection.greet(hello, timeout_s)
+        welcome = transport.greet(hello, timeout_s)
     except BaseException:
-        connection.close()
+        transport.close()
         raise
-    return Client(connection, welcome)
+    return Client(transport, welcome)
 
 
 def jpeg_of(image: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> bytes:
-    """Write an RGB image (H, W, 3) as JPEG.
+    """Encode an RGB image, uint8 (H, W, 3), as JPEG.
 
     Raises:
-        InputError: OpenCV cannot write it.
+        InputError: OpenCV cannot encode it.
     """
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
-        raise InputError(f"image: {image.shape} cannot be written as JPEG")
+        raise InputError(f"image: shape {image.shape} cannot be encoded as JPEG")
     return data.tobytes()
 
 
-def _put(waiting: queue.Queue[Any], found: Answer | SessionError) -> None:
-    if waiting.qsize() >= KEPT:
-        # Somebody may take the last one meanwhile.
+def _put(waiting: queue.Queue[Any], item: ServerMessage | SessionError) -> None:
+    if waiting.qsize() >= MAX_WAITING:
+        # Another thread may take the last item meanwhile.
         with suppress(queue.Empty):
             waiting.get_nowait()
-    waiting.put(found)
+    waiting.put(item)
 
 
-def _parts(samples: list[Any]) -> Iterator[list[Any]]:
-    for begin in range(0, len(samples), protocol.SAMPLES_A_MESSAGE):
-        yield samples[begin : begin + protocol.SAMPLES_A_MESSAGE]
+def _split(samples: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(samples), MAX_SAMPLES):
+        yield samples[start : start + MAX_SAMPLES]

@@ -1,7 +1,7 @@
-"""The client's end of the WebSocket: opened, greeted, and what it receives as messages or as errors.
+"""The client's WebSocket: sends and receives messages, and raises what goes wrong.
 
-The socket lives in an event loop, in a thread of its own: two threads must not be inside one TLS socket of Python's at
-a time (https://github.com/python/cpython/issues/124984), and here one receives while others send.
+The socket belongs to an event loop in its own thread. Python's TLS sockets must not be used by two threads at a time
+(https://github.com/python/cpython/issues/124984), and a client receives in one thread and sends in others.
 """
 
 from __future__ import annotations
@@ -10,44 +10,59 @@ import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import sam_edge
 from sam_edge.errors import InputError, MissingExtraError, SessionError
 from sam_edge.wire import protocol
-from sam_edge.wire.binary import ProtocolError
-from sam_edge.wire.messages import Answer, Fault, Hello, Request, Welcome
+from sam_edge.wire.errors import ErrorCode, ProtocolError
+from sam_edge.wire.kinds import VERSION, MessageKind
+from sam_edge.wire.messages import ClientMessage, ErrorReply, Hello, ServerMessage, Welcome
 
 T = TypeVar("T")
 STREAM_PATH = "/api/stream"
-LONGEST_BYTES = 64 << 20
-"""Longest answer that is taken."""
+MAX_BYTES = 64 << 20
+"""Longest message that is accepted."""
 CLOSE_S = 2.0
 
 
 class RefusedError(SessionError):
     """The server refused something, or ended the connection."""
 
-    def __init__(self, fault: Fault) -> None:
-        """Say what it said."""
-        super().__init__(f"server: {fault.message} ({fault.code.name.lower()})")
-        self.fault = fault
+    def __init__(self, reply: ErrorReply) -> None:
+        """Store the server's error message."""
+        super().__init__(f"server: {reply.message} ({reply.code.name.lower()})")
+        self.reply = reply
 
 
-class Connection:
-    """An open WebSocket over which messages go. Several threads may send, one receives."""
+class VersionError(RefusedError):
+    """Server and client speak different versions of the protocol."""
+
+    def __init__(self, reply: ErrorReply) -> None:
+        """Name the version of this client and what to do."""
+        advice = (
+            f"This client is sam-edge {sam_edge.__version__} and speaks protocol version {VERSION}; "
+            "install the same release of sam-edge on both sides"
+        )
+        super().__init__(replace(reply, message=f"{reply.message}. {advice}"))
+
+
+class Transport:
+    """An open WebSocket. Several threads may send; one thread receives."""
 
     def __init__(self, url: str, *, tls: ssl.SSLContext | None, timeout_s: float) -> None:
         """Connect.
 
         Args:
-            url: `ws://HOST:PORT/api/stream`; the path may be left out.
-            tls: trusts the server's certificate, for `wss://`.
-            timeout_s: longest time until the server answers.
+            url: `ws://HOST:PORT/api/stream`; the path may be omitted.
+            tls: context that trusts the server's certificate, for `wss://`.
+            timeout_s: longest time until the connection is open.
 
         Raises:
-            InputError: the URL is none, or `tls` was given for one without TLS.
-            SessionError: nobody answers there.
+            InputError: the URL is not valid, or `tls` was given for a URL without TLS.
+            SessionError: no server answers.
             MissingExtraError: the library `websockets` is not installed.
         """
         try:
@@ -67,11 +82,11 @@ class Connection:
                 url = url.rstrip("/") + STREAM_PATH
             opening = connect(
                 url,
-                # Named, so that nobody sends us, and the token, to another host.
+                # The explicit host prevents redirects, which would send the token to another host.
                 host=urlsplit(url).hostname,
                 open_timeout=timeout_s,
                 close_timeout=CLOSE_S,
-                max_size=LONGEST_BYTES,
+                max_size=MAX_BYTES,
                 compression=None,
                 ping_interval=None,
                 proxy=None,
@@ -86,25 +101,30 @@ class Connection:
             try:
                 self._socket = stack.enter_context(self._portal.wrap_async_context_manager(opening))
             except (OSError, ValueError, WebSocketException) as error:
-                raise SessionError(f"server: {url} does not take the connection ({error})") from error
+                raise SessionError(f"server: {url} does not accept the connection ({error})") from error
             self._end = stack.pop_all()
 
     def greet(self, hello: Hello, timeout_s: float) -> Welcome:
-        """Say hello and return the server's answer.
+        """Send the hello and return the server's welcome.
 
         Raises:
-            RefusedError: the server does not take this client.
-            SessionError: it is no sam-edge server, or the connection was lost.
+            VersionError: the server does not speak this client's protocol version.
+            RefusedError: the server refuses this client.
+            SessionError: it is not a sam-edge server, or the connection was lost.
         """
         self.send(hello)
-        answer = self.receive(timeout_s)
-        if isinstance(answer, Fault):
-            raise RefusedError(answer)
-        if not isinstance(answer, Welcome):
-            raise SessionError("server: it did not greet within the time-out; is it a sam-edge server?")
-        return answer
+        message = self.receive(timeout_s)
+        if isinstance(message, ErrorReply):
+            unsupported = message.code is ErrorCode.UNSUPPORTED_VERSION
+            raise VersionError(message) if unsupported else RefusedError(message)
+        if not isinstance(message, Welcome):
+            raise SessionError("server: no welcome within the time-out; is it a sam-edge server?")
+        if message.version != VERSION:
+            text = f"welcome: {message.server} answers in protocol version {message.version}"
+            raise VersionError(ErrorReply(ErrorCode.UNSUPPORTED_VERSION, text, MessageKind.HELLO, fatal=True))
+        return message
 
-    def send(self, message: Request) -> None:
+    def send(self, message: ClientMessage) -> None:
         """Send a message.
 
         Raises:
@@ -112,11 +132,11 @@ class Connection:
         """
         self._run(self._socket.send, protocol.encode(message))
 
-    def receive(self, timeout_s: float) -> Answer | None:
-        """Return the next message; None when none comes in time.
+    def receive(self, timeout_s: float) -> ServerMessage | None:
+        """Return the next message; None after `timeout_s`.
 
         Raises:
-            SessionError: the connection was lost, or what came is none of the protocol.
+            SessionError: the connection was lost, or the message does not follow the protocol.
         """
         data = self._run(self._next, timeout_s)
         if data is None:
@@ -124,14 +144,14 @@ class Connection:
         if not isinstance(data, bytes):
             raise SessionError("server: it sent text; is it a sam-edge server?")
         try:
-            return protocol.decode_answer(data)
+            return protocol.decode_server_message(data)
         except ProtocolError as error:
             raise SessionError(f"server: {error}") from error
 
     def close(self) -> None:
         """End the connection. Closing twice is allowed."""
         with self._lock:
-            # From here on nobody starts anything in the loop, which is about to end.
+            # No thread starts new work in the event loop, which is about to end.
             self._closed = True
         self._end.close()
 

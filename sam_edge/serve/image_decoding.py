@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.media.integrity import is_truncated_jpeg
-from sam_edge.wire.binary import Code, ProtocolError
-from sam_edge.wire.messages import Frame, PictureFormat
+from sam_edge.wire.errors import ErrorCode, ProtocolError
+from sam_edge.wire.messages import ImageFormat, SceneFrame
 
 SCANS = 64
 """Most scans of a JPEG: a progressive one has about ten; thousands of them are a bomb of time."""
@@ -68,7 +68,7 @@ def read_picture(data: bytes, *, most_pixels: int) -> NDArray[np.uint8]:
     return image
 
 
-def read_frame(frame: Frame, *, most_pixels: int) -> NDArray[np.uint8]:
+def read_frame(frame: SceneFrame, *, most_pixels: int) -> NDArray[np.uint8]:
     """Unpack a frame as RGB uint8 (H, W, 3) that nobody else writes to.
 
     Raises:
@@ -76,7 +76,7 @@ def read_frame(frame: Frame, *, most_pixels: int) -> NDArray[np.uint8]:
     """
     height, width = frame.size
     _check_pixels(frame.size, most_pixels)
-    if frame.format is PictureFormat.JPEG:
+    if frame.format is ImageFormat.JPEG:
         header = header_of(frame.data)
         if header.kind != "jpeg" or header.size != frame.size:
             raise _refused(
@@ -90,10 +90,10 @@ def read_frame(frame: Frame, *, most_pixels: int) -> NDArray[np.uint8]:
             )
         return image
     values = np.frombuffer(frame.data, np.uint8)
-    if frame.format is PictureFormat.NV12:
+    if frame.format is ImageFormat.NV12:
         planes = values.reshape(height * 3 // 2, width)
         return np.asarray(cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_NV12), np.uint8)
-    channels = 3 if frame.format is PictureFormat.RGB else 4
+    channels = 3 if frame.format is ImageFormat.RGB else 4
     raw = values.reshape(height, width, channels)
     raw = raw[::-1] if frame.bottom_up else raw
     if channels == 4:
@@ -104,7 +104,8 @@ def read_frame(frame: Frame, *, most_pixels: int) -> NDArray[np.uint8]:
 def _check_pixels(size: tuple[int, int], most: int) -> None:
     if size[0] * size[1] > most:
         raise ProtocolError(
-            f"picture: {size[1]}x{size[0]} are {size[0] * size[1]} pixels; accepted: {most}", Code.TOO_LARGE
+            f"picture: {size[1]}x{size[0]} are {size[0] * size[1]} pixels; accepted: {most}",
+            ErrorCode.TOO_LARGE,
         )
 
 
@@ -183,4 +184,4 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 def _refused(message: str) -> ProtocolError:
-    return ProtocolError(f"picture: {message}", Code.PICTURE)
+    return ProtocolError(f"picture: {message}", ErrorCode.INVALID_IMAGE)

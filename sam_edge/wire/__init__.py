@@ -1,4 +1,4 @@
-"""The wire format: the messages between client and server, as values and as bytes. docs/protocol.md specifies it.
+"""The wire protocol between `sam-edge serve` and its clients: messages, and their bytes. docs/protocol.md specifies it.
 
-Needs no server libraries: `sam_edge.client` and `sam_edge.serve` both import it.
+Neither this package nor `sam_edge.client` needs a library of the server.
 """

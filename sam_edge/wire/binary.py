@@ -1,79 +1,50 @@
-"""Little-endian values out of untrusted bytes, and into them."""
+"""Reads little-endian values from untrusted bytes, and writes texts."""
 
 from __future__ import annotations
 
 import math
 import struct
 from collections.abc import Callable
-from enum import IntEnum
 from typing import TypeVar
 
 from sam_edge.errors import InputError
+from sam_edge.wire.errors import ProtocolError
 
 TEXT_LIMIT = 256
 """Longest text in a message, bytes."""
-FARTHEST = 1e7
-"""Largest number that a coordinate may have."""
-Made = TypeVar("Made")
-
-
-class Code(IntEnum):
-    """What was wrong: the codes of docs/protocol.md."""
-
-    UNKNOWN = 0
-    """A code that a later server knows, never sent."""
-    MALFORMED = 1
-    VERSION = 2
-    UNAUTHORIZED = 3
-    TOO_LARGE = 4
-    PICTURE = 5
-    ORDER = 6
-    SETTING = 7
-    RATE = 8
-    FULL = 9
-    SILENCE = 10
-    ENGINE = 11
-    CLOSING = 12
-    BUSY = 13
-
-
-class ProtocolError(InputError):
-    """A message is none of the protocol, or asks for something that is not accepted."""
-
-    def __init__(self, message: str, code: Code = Code.MALFORMED) -> None:
-        """Say what was wrong, in words and as a code."""
-        super().__init__(message)
-        self.code = code
+LARGEST_NUMBER = 1e7
+"""Largest absolute value of a coordinate."""
+T = TypeVar("T")
 
 
 class Reader:
-    """Reads values one after the other; nothing is read beyond the end."""
+    """Reads one value after the other, and never beyond the end."""
 
-    def __init__(self, data: bytes | memoryview, what: str) -> None:
-        """Begin at the first byte. `what` names the message in errors."""
+    def __init__(self, data: bytes | memoryview, name: str) -> None:
+        """Start at the first byte. `name` is the message's name in errors."""
         self._data = memoryview(data)
         self._at = 0
-        self.what = what
+        self.name = name
 
     def integers(self, layout: str) -> tuple[int, ...]:
-        """Read whole numbers, for example `"<qI"`."""
+        """Read integers, for example `"<qI"`."""
         return struct.unpack(layout, self.block(struct.calcsize(layout)))
 
     def numbers(self, count: int, name: str, *, nan: bool = False) -> tuple[float, ...]:
-        """Read f32 that are finite and of a sensible size, or NaN where that is accepted."""
+        """Read f32 values between plus and minus `LARGEST_NUMBER`; `nan` accepts NaN too."""
         values = struct.unpack(f"<{count}f", self.block(4 * count))
         for value in values:
-            if not (abs(value) <= FARTHEST or (nan and math.isnan(value))):
+            if not (abs(value) <= LARGEST_NUMBER or (nan and math.isnan(value))):
                 raise self.error(f"{name} is {value}; accepted: finite numbers{' or NaN' if nan else ''}")
         return values
 
     def block(self, size: int) -> memoryview:
-        """Read that many bytes."""
+        """Read `size` bytes."""
         if size > len(self._data) - self._at:
-            raise self.error(f"it is {len(self._data)} bytes long and was cut off")
-        found = self._data[self._at : self._at + size]
+            raise self.error(f"it has only {len(self._data)} bytes: it was cut off")
+        block = self._data[self._at : self._at + size]
         self._at += size
-        return found
+        return block
 
     def text(self, limit: int = TEXT_LIMIT) -> str:
         """Read a text of at most `limit` bytes."""
@@ -83,39 +54,39 @@ class Reader:
         try:
             return str(self.block(size), "utf-8")
         except UnicodeDecodeError as error:
-            raise self.error("a text is no UTF-8") from error
+            raise self.error("a text is not UTF-8") from error
 
     def zeros(self, size: int) -> None:
-        """Read unused bytes."""
+        """Read unused bytes, which must be zero."""
         if any(self.block(size)):
             raise self.error(f"the {size} unused bytes before byte {self._at} are not all zero")
 
-    def choice(self, value: int, accepted: Callable[[int], Made], name: str) -> Made:
-        """Return `accepted(value)`, or say that it is none."""
+    def choice(self, value: int, convert: Callable[[int], T], name: str) -> T:
+        """Return `convert(value)`; a `ValueError` of it becomes a `ProtocolError`."""
         try:
-            return accepted(value)
+            return convert(value)
         except ValueError as error:
-            raise self.error(f"{name} is {value}, which is none of the protocol's") from error
+            raise self.error(f"{name} is {value}, which the protocol does not define") from error
 
     def rest(self) -> memoryview:
-        """Read everything that is left."""
+        """Read all remaining bytes."""
         return self.block(len(self._data) - self._at)
 
     def end(self) -> None:
-        """Make sure that nothing is left."""
+        """Check that no bytes remain."""
         if self._at != len(self._data):
-            raise self.error(f"it is {len(self._data)} bytes long; accepted: {self._at}")
+            raise self.error(f"it has {len(self._data)} bytes; accepted: {self._at}")
 
     def error(self, message: str) -> ProtocolError:
-        """Build the error of this message."""
-        return ProtocolError(f"{self.what}: {message}")
+        """Return an error that names this message."""
+        return ProtocolError(f"{self.name}: {message}")
 
 
 def text_bytes(text: str, limit: int = TEXT_LIMIT) -> bytes:
-    """Write a text. What is too long is refused.
+    """Write a text as its length (u16) and its UTF-8 bytes.
 
     Raises:
-        InputError: it has more than `limit` bytes.
+        InputError: the text has more than `limit` bytes.
     """
     data = text.encode("utf-8")
     if len(data) > limit:
@@ -123,6 +94,6 @@ def text_bytes(text: str, limit: int = TEXT_LIMIT) -> bytes:
     return struct.pack("<H", len(data)) + data
 
 
-def clipped_text(text: str, limit: int) -> str:
+def clip_text(text: str, limit: int) -> str:
     """Shorten a text to at most `limit` bytes of UTF-8."""
     return text.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")

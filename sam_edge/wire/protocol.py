@@ -1,7 +1,7 @@
-"""The messages between client and server as bytes, version 1. docs/protocol.md is the specification.
+"""Encodes messages to bytes and decodes them, protocol version 2. docs/protocol.md is the specification.
 
-Nothing that comes in is trusted: every length and every number is checked, what is not used must be zero, and what does
-not fit is a `ProtocolError` with the code that the other side is told.
+Bytes from the network are not trusted: every length and every number is checked, and unused bytes must be zero.
+Anything else raises a `ProtocolError` with the code that the server sends back.
 """
 
 from __future__ import annotations
@@ -9,154 +9,96 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from sam_edge.wire import answers, gaze, requests, webcam
-from sam_edge.wire.binary import ProtocolError, Reader
+from sam_edge.wire import client_codec, gaze_codec, server_codec, webcam_codec
+from sam_edge.wire.binary import Reader
+from sam_edge.wire.errors import ProtocolError
 from sam_edge.wire.kinds import (
-    AIMED,
-    CALIBRATE,
-    CALIBRATED,
-    CALIBRATION_BYTES,
-    CAMERA,
-    CLICKED,
-    CLOSE_CODES_FROM,
-    CONFIGURE,
-    ERROR,
-    EYE,
-    FACE,
-    FRAME,
-    GAZE,
+    CLOSE_CODE_BASE,
     GAZE_SAMPLE_BYTES,
-    GRANT,
-    HELLO,
-    LARGEST_OTHER_BYTES,
-    LARGEST_SIDE_PX,
-    MAGIC,
-    MESSAGE_TEXT_LIMIT,
-    PING,
-    PONG,
+    MAX_SAMPLES,
     RAY_SAMPLE_BYTES,
-    RAYS,
-    SAMPLES_A_MESSAGE,
-    SELECTION,
-    SIGHT,
-    SKIPPED,
-    SMALLEST_SIDE_PX,
-    STAGE,
-    TARGET,
-    TARGETS,
-    TRIGGER,
-    TRIGGERED,
     VERSION,
-    WELCOME,
-    WINDOW_LIMIT,
+    MessageKind,
     Readers,
     Write,
 )
-from sam_edge.wire.messages import Answer, Request
+from sam_edge.wire.messages import ClientMessage, ServerMessage
 
 __all__ = [
-    "AIMED",
-    "CALIBRATE",
-    "CALIBRATED",
-    "CALIBRATION_BYTES",
-    "CAMERA",
-    "CLICKED",
-    "CLOSE_CODES_FROM",
-    "CONFIGURE",
-    "ERROR",
-    "EYE",
-    "FACE",
-    "FRAME",
-    "GAZE",
+    "CLOSE_CODE_BASE",
     "GAZE_SAMPLE_BYTES",
-    "GRANT",
-    "HELLO",
-    "LARGEST_OTHER_BYTES",
-    "LARGEST_SIDE_PX",
-    "MAGIC",
-    "MESSAGE_TEXT_LIMIT",
-    "PING",
-    "PONG",
-    "RAYS",
+    "MAX_SAMPLES",
     "RAY_SAMPLE_BYTES",
-    "SAMPLES_A_MESSAGE",
-    "SELECTION",
-    "SIGHT",
-    "SKIPPED",
-    "SMALLEST_SIDE_PX",
-    "STAGE",
-    "TARGET",
-    "TARGETS",
-    "TRIGGER",
-    "TRIGGERED",
     "VERSION",
-    "WELCOME",
-    "WINDOW_LIMIT",
-    "decode_answer",
-    "decode_request",
+    "MessageKind",
+    "decode_client_message",
+    "decode_server_message",
     "encode",
-    "head_of",
+    "header_of",
 ]
 
+HEADER = struct.Struct("<BBHI")
+"""Kind, flags, 0, number: the first bytes of every message."""
 _WRITERS: dict[type, Write] = {
-    **requests.WRITERS,
-    **gaze.WRITERS,
-    **answers.WRITERS,
-    **webcam.WRITERS,
+    **client_codec.WRITERS,
+    **gaze_codec.WRITERS,
+    **server_codec.WRITERS,
+    **webcam_codec.WRITERS,
 }
-_REQUESTS: Readers = {**requests.READERS, **gaze.READERS, **webcam.REQUESTS}
-_ANSWERS: Readers = {**answers.READERS, **webcam.ANSWERS}
+_CLIENT_READERS: Readers = {**client_codec.READERS, **gaze_codec.READERS, **webcam_codec.CLIENT_READERS}
+_SERVER_READERS: Readers = {**server_codec.READERS, **webcam_codec.SERVER_READERS}
 
 
-def encode(message: Request | Answer) -> bytes:
-    """Write a message.
+def encode(message: ClientMessage | ServerMessage) -> bytes:
+    """Encode a message.
 
     Raises:
         InputError: a text is too long.
-        struct.error: a number does not fit its field; what this package makes always does.
+        struct.error: a number does not fit its field.
     """
     kind, flags, number, body = _WRITERS[type(message)](message)
-    return struct.pack("<BBHI", kind, flags, 0, number) + body
+    return HEADER.pack(kind, flags, 0, number) + body
 
 
-def decode_request(data: bytes) -> Request:
-    """Read what a client says.
+def decode_client_message(data: bytes) -> ClientMessage:
+    """Decode a message of a client.
 
     Raises:
-        ProtocolError: it is no message of a client.
+        ProtocolError: the bytes are not a message of a client.
     """
-    message: Request = _decode(data, _REQUESTS, "a client")
+    message: ClientMessage = _decode(data, _CLIENT_READERS, "client")
     return message
 
 
-def decode_answer(data: bytes) -> Answer:
-    """Read what a server says.
+def decode_server_message(data: bytes) -> ServerMessage:
+    """Decode a message of a server.
 
     Raises:
-        ProtocolError: it is no message of a server.
+        ProtocolError: the bytes are not a message of a server.
     """
-    message: Answer = _decode(data, _ANSWERS, "a server")
+    message: ServerMessage = _decode(data, _SERVER_READERS, "server")
     return message
 
 
-def head_of(data: bytes) -> tuple[int, int]:
-    """Return kind and number of a message, as far as it goes: for errors about one that cannot be read."""
-    if len(data) < 8:
+def header_of(data: bytes) -> tuple[int, int]:
+    """Return kind and number of a message, 0 where bytes are missing: for errors about unreadable messages."""
+    if len(data) < HEADER.size:
         return (data[0] if data else 0), 0
     return data[0], int.from_bytes(data[4:8], "little")
 
 
-def _decode(data: bytes, readers: Readers, whose: str) -> Any:
-    if len(data) < 8:
-        raise ProtocolError(f"message: {len(data)} bytes; accepted: 8 or more")
-    kind, flags, unused, number = struct.unpack_from("<BBHI", data)
-    if kind not in readers:
-        raise ProtocolError(f"message: kind {kind:#04x} is none that {whose} sends")
-    name, known, read = readers[kind]
-    reader = Reader(data, name)
-    reader.block(8)
-    if flags & ~known or unused:
-        raise reader.error(f"flags {flags:#04x} and {unused}; accepted: those of {known:#04x}, and 0")
+def _decode(data: bytes, readers: Readers, sender: str) -> Any:
+    if len(data) < HEADER.size:
+        raise ProtocolError(f"message: {len(data)} bytes; accepted: {HEADER.size} or more")
+    number_of_kind, flags, unused, number = HEADER.unpack_from(data)
+    if number_of_kind not in readers:
+        raise ProtocolError(f"message: kind {number_of_kind:#04x}, which a {sender} does not send")
+    kind = MessageKind(number_of_kind)
+    known_flags, read = readers[kind]
+    reader = Reader(data, kind.name.lower())
+    reader.block(HEADER.size)
+    if flags & ~known_flags or unused:
+        raise reader.error(f"flags {flags:#04x} and {unused}; accepted: those of {known_flags:#04x}, and 0")
     message = read(reader, flags, number)
     reader.end()
     return message

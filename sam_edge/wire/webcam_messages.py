@@ -1,7 +1,8 @@
-"""What is said about a camera that looks at the person: faces, calibration and clicks in, where they look out."""
+"""Messages about webcam gaze: face frames, calibration and clicks to the server, gaze estimates from it."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -12,184 +13,174 @@ Point = tuple[float, float]
 
 
 class CalibrationAction(IntEnum):
-    """What is asked about the calibration."""
+    """Steps of a calibration."""
 
-    BEGIN = 1
-    """Give gaze as it is, without a calibration, and collect it at targets."""
+    START = 1
+    """Start: gaze is not calibrated until the calibration ends."""
     FINISH = 2
-    """Fit a calibration to what was collected, and use it."""
-    ABANDON = 3
-    """Forget what was collected, and use the calibration from before."""
+    """Fit a calibration to the gaze collected at targets, and use it."""
+    CANCEL = 3
+    """Discard the collected gaze, and use the previous calibration."""
     RESTORE = 4
-    """Use a calibration that the client kept."""
+    """Use a calibration that the client has stored."""
 
 
-class Aiming(IntEnum):
-    """How far the gaze at one target has come."""
+class TargetState(IntEnum):
+    """State of the collection at one target."""
 
     COLLECTING = 0
-    """More is needed."""
-    SEEN = 1
-    """Enough was seen."""
+    """More gaze is needed."""
+    COLLECTED = 1
     UNSTEADY = 2
-    """It was not steady, or the eyes were not seen: show the target again."""
+    """The gaze was not steady, or the eyes were not visible: show the target again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Eye:
-    """What the person looks at: begins webcam gaze anew, or ends it."""
+class Webcam:
+    """Starts webcam gaze on a screen, or stops it."""
 
     screen: Screen | None
-    """The screen, and where the camera is above it; None ends webcam gaze."""
+    """The screen that the person looks at, and the camera's place; None stops webcam gaze."""
     fov_deg: float = 78.0
-    """How wide the camera sees, along the diagonal of its picture."""
+    """The camera's diagonal field of view."""
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
-    """A picture of the person who looks."""
+class FaceFrame:
+    """A webcam image of the person."""
 
-    face_id: int
-    """The client's number of it."""
+    face_frame_id: int
+    """Chosen by the client; the answer repeats it."""
     time_ns: int
-    """When it was taken, on the client's clock."""
+    """Capture time on the client's clock."""
     size: tuple[int, int]
     """(height, width), pixels."""
     data: bytes | memoryview
-    """The JPEG."""
+    """A JPEG."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """Where the frames are shown on the screen."""
+class Viewport:
+    """Where frames are shown on the screen."""
 
     origin_px: Point
-    """Where the frames' top left corner is, pixels of the screen."""
+    """Top left corner of the frames, screen pixels."""
     scale: Point
-    """Pixels of the screen in one pixel of the frames, across and down."""
+    """Screen pixels per frame pixel, x and y."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibrate:
-    """Something about the calibration."""
+    """One step of a calibration."""
 
     action: CalibrationAction
-    """What is asked for."""
-    kept: bytes = b""
-    """Restore: what `Calibrated.kept` was."""
+    calibration: bytes = b""
+    """Restore: `CalibrationResult.calibration` of an earlier calibration."""
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """The person looks at a target from a moment on."""
+class CalibrationTarget:
+    """A target at which gaze is collected."""
 
-    number: int
-    """The client's number of it, echoed."""
-    from_ns: int
-    """From when on, on the client's clock: when the eyes have come to rest there."""
-    place_px: Point
-    """Where it is, pixels of the screen."""
-    check: bool = False
-    """Whether it is there to tell how good the calibration is, instead of being fitted to."""
+    target_id: int
+    """Chosen by the client; the answers repeat it."""
+    start_ns: int
+    """The person looks at the target from this time on, on the client's clock."""
+    position_px: Point
+    """Screen pixels."""
+    validation: bool = False
+    """The target measures the calibration's accuracy; the calibration is not fitted to it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Clicked:
-    """Something was clicked or selected: it was looked at."""
+class Click:
+    """A click on something that the person looked at."""
 
     time_ns: int
-    """When, on the client's clock."""
-    place_px: Point
-    """Where: the click, or the middle of the thing; pixels of the screen."""
+    """Time of the click on the client's clock."""
+    position_px: Point
+    """The click, or the centre of the clicked object; screen pixels."""
     size_px: float = 0.0
-    """How large the thing is: a look at it may be anywhere on it; pixels of the screen."""
+    """Size of the clicked object, screen pixels; 0: a point."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """How a face is seen."""
+class FaceObservation:
+    """A face in a face frame."""
 
     box_px: tuple[float, float, float, float]
-    """Left, top, right, bottom of the landmarks, pixels of the face's picture."""
+    """Left, top, right, bottom of the landmarks, pixels of the face frame."""
     irises_px: tuple[float, float, float, float]
-    """x, y of the irises on the picture's left and right; pixels of the face's picture."""
+    """x, y of the left and of the right iris in the image, pixels of the face frame."""
     distance_mm: float
-    """From the camera to the face."""
+    """Distance from the camera."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """Where the person looked in one picture of their face, and how the face was seen."""
+class GazeEstimate:
+    """Where the person looks, estimated from one face frame."""
 
-    face_id: int
-    """The picture's number. Pictures before it were looked at, or skipped for newer ones."""
+    face_frame_id: int
+    """Number of the face frame. Earlier face frames were processed or skipped."""
     sample: GazeSample
-    """The gaze, pixels of the screen; NaN in a blink, without a face, and while the face's shape is learned."""
-    seen: Seen | None
-    """The face; None when there was none."""
+    """Gaze in screen pixels; NaN during blinks, without a face, and before the face's shape is known."""
+    face: FaceObservation | None
+    """None: no face was found."""
     blinking: bool = False
-    """Whether the eyes were shut."""
     calibrated: bool = False
     """Whether a calibration was applied."""
-    learned: float = 0.0
-    """How much of the face's shape is known, 0..1; there is no gaze before it is."""
-    took_ms: float = 0.0
-    """From the picture's arrival to this."""
+    face_model_progress: float = 0.0
+    """How much of the face's shape is known, 0..1. There is no gaze before 1."""
+    latency_ms: float = 0.0
+    """From the face frame's arrival to this message."""
 
 
 @dataclass(frozen=True, slots=True)
-class Aimed:
-    """How the gaze at a target comes along."""
+class TargetProgress:
+    """Progress of the collection at a target."""
 
-    number: int
-    """The target's."""
-    state: Aiming
-    """Whether more is needed."""
+    target_id: int
+    state: TargetState
     progress: float
-    """How much of the steady gaze that is needed was seen, 0..1."""
-    samples: int
-    """Valid samples so far."""
+    """Share of the steady gaze that is needed, 0..1."""
+    valid_samples: int
 
 
 @dataclass(frozen=True, slots=True)
 class TargetError:
-    """How far calibrated gaze is from one target."""
+    """Error of the calibrated gaze at one target."""
 
-    number: int
-    """The target's."""
-    check: bool
+    target_id: int
+    validation: bool
     """Whether the calibration was not fitted to it."""
     rejected: bool
-    """Whether it did not agree with the others and was left out."""
+    """Whether the fit left it out as an outlier."""
     target_px: Point
-    """Where it was, pixels of the screen."""
+    """Position of the target, screen pixels."""
     gaze_px: Point
-    """Where the calibrated gaze was, the middle of most samples; pixels of the screen."""
+    """Robust mean of the calibrated gaze, screen pixels."""
 
     @property
     def error_px(self) -> float:
-        """The distance, pixels."""
-        across, down = self.gaze_px[0] - self.target_px[0], self.gaze_px[1] - self.target_px[1]
-        return float((across**2 + down**2) ** 0.5)
+        """Distance between target and gaze, screen pixels."""
+        return math.hypot(self.gaze_px[0] - self.target_px[0], self.gaze_px[1] - self.target_px[1])
 
 
 @dataclass(frozen=True, slots=True)
-class Calibrated:
-    """What came of something about the calibration."""
+class CalibrationResult:
+    """The result of a calibration step. Only `FINISH` fills more than the action."""
 
     action: CalibrationAction
-    """What was asked for. Only `FINISH` says more than this."""
     accuracy_px: float = 0.0
-    """Mean distance from targets that the map has not seen: those for checking, or each left out in turn."""
+    """Mean error at validation targets, or at the others by leave-one-out; screen pixels."""
     accuracy_deg: float = 0.0
     """The same in degrees of visual angle, at the distance of the face."""
     worst_deg: float = 0.0
-    """The largest of these distances, degrees."""
+    """The largest of these errors, degrees."""
     noise_deg: float = 0.0
     """Standard deviation of single samples, both axes together, degrees."""
     px_per_deg: float = 0.0
-    """Pixels of the screen in a degree, at the distance of the face."""
+    """Screen pixels per degree, at the distance of the face."""
     targets: tuple[TargetError, ...] = ()
-    """Each target."""
-    kept: bytes = b""
-    """The calibration, for the client to keep and to restore."""
+    calibration: bytes = b""
+    """The calibration, for the client to store and to restore later."""

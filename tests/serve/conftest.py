@@ -93,6 +93,6 @@ def scene() -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def jpeg(scene: NDArray[np.uint8]) -> bytes:
     """The scene as JPEG."""
-    from sam_edge.client.client import jpeg_of
+    from sam_edge.client import jpeg_of
 
     return jpeg_of(scene)

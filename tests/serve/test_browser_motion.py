@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 import sam_edge
-from sam_edge.client.client import jpeg_of
+from sam_edge.client import jpeg_of
 from sam_edge.media.frames import open_frames
 from sam_edge.serve.http.routes import CLIP
 from sam_edge.serve.server import Server

@@ -23,36 +23,37 @@ from sam_edge.serve.models.engines import Engines
 from sam_edge.serve.server import Server
 from sam_edge.stream.selection import State
 from sam_edge.wire import protocol
+from sam_edge.wire.mask_codec import runs_of
 from sam_edge.wire.messages import (
-    Action,
-    Camera,
-    Frame,
+    CameraSetup,
+    Command,
+    CommandAction,
+    Configure,
+    FrameSelection,
     Gaze,
     Hello,
+    ImageFormat,
     MaskFormat,
-    PictureFormat,
+    MaskOptions,
     Ping,
     Rays,
-    Selected,
-    Thing,
-    Trigger,
-    Wanted,
-    runs_of,
+    SceneFrame,
+    SelectedObject,
 )
 from sam_edge.wire.webcam_messages import (
-    Aimed,
-    Aiming,
     Calibrate,
-    Calibrated,
     CalibrationAction,
-    Clicked,
-    Eye,
-    Face,
-    Seen,
-    Sight,
-    Stage,
-    Target,
+    CalibrationResult,
+    CalibrationTarget,
+    Click,
+    FaceFrame,
+    FaceObservation,
+    GazeEstimate,
     TargetError,
+    TargetProgress,
+    TargetState,
+    Viewport,
+    Webcam,
 )
 
 playwright = pytest.importorskip(
@@ -438,54 +439,54 @@ READ = """async (text) => {
 
 def test_javascript_writes_what_python_reads(open_page: Callable[..., Any]) -> None:
     page = open_page()
-    read = [protocol.decode_request(base64.b64decode(text)) for text in page.evaluate(WRITE)]
+    read = [protocol.decode_client_message(base64.b64decode(text)) for text in page.evaluate(WRITE)]
     hello, frame, gaze, rays, camera, pinch, release, select, ping, configure = read
-    wanted = Wanted(mask=MaskFormat.PNG, polygons=True, tolerance_px=2)
-    assert hello == Hello(wanted=wanted, token="t", engine="e", name="näme", size=(448, 672))
-    assert isinstance(frame, Frame)
-    assert (frame.frame_id, frame.time_ns, frame.format) == (9, 2**60, PictureFormat.RGBA)
+    masks = MaskOptions(MaskFormat.PNG, polygons=True, tolerance_px=2)
+    assert hello == Hello(masks=masks, token="t", engine="e", name="näme", size=(448, 672))
+    assert isinstance(frame, SceneFrame)
+    assert (frame.frame_id, frame.time_ns, frame.format) == (9, 2**60, ImageFormat.RGBA)
     assert bytes(frame.data) == bytes([3]) * 4096
     assert isinstance(gaze, Gaze)
     assert [(one.time_ns, one.x_px, one.y_px) for one in gaze.samples[:1]] == [(5, 1.5, -2.0)]
     assert not gaze.samples[1].valid
     assert isinstance(rays, Rays)
     assert len(rays.samples) == 1
-    assert isinstance(camera, Camera)
-    assert isinstance(pinch, Trigger)
-    assert (pinch.trigger_id, pinch.action, pinch.point_px) == (4, Action.SELECT, (10.0, 20.0))
-    assert isinstance(release, Trigger)
-    assert (release.action, release.object_id) == (Action.RELEASE, 3)
-    assert isinstance(select, Trigger)
+    assert isinstance(camera, CameraSetup)
+    assert isinstance(pinch, Command)
+    assert (pinch.command_id, pinch.action, pinch.point_px) == (4, CommandAction.PIN, (10.0, 20.0))
+    assert isinstance(release, Command)
+    assert (release.action, release.object_id) == (CommandAction.UNPIN, 3)
+    assert isinstance(select, Command)
     assert select.at_ns == 123
     assert isinstance(ping, Ping)
     assert (ping.offset_ns, ping.uncertainty_ns) == (-5, 2)
-    assert configure == Wanted(mask=MaskFormat.COCO)
+    assert configure == Configure(MaskOptions(MaskFormat.COCO))
 
 
 def test_javascript_writes_about_eyes_what_python_reads(open_page: Callable[..., Any]) -> None:
     page = open_page()
-    read = [protocol.decode_request(base64.b64decode(text)) for text in page.evaluate(WRITE_EYE)]
+    read = [protocol.decode_client_message(base64.b64decode(text)) for text in page.evaluate(WRITE_EYE)]
     assert read == [
-        Eye(Screen((1080, 1920), 530.0, 9.0, -3.0), 64.0),
-        Eye(None),
-        Face(7, 2**60, (480, 640), b"\xff\xd8\x01"),
-        Stage((12.5, -4.0), (1.5, 1.25)),
-        Calibrate(CalibrationAction.BEGIN),
+        Webcam(Screen((1080, 1920), 530.0, 9.0, -3.0), 64.0),
+        Webcam(None),
+        FaceFrame(7, 2**60, (480, 640), b"\xff\xd8\x01"),
+        Viewport((12.5, -4.0), (1.5, 1.25)),
+        Calibrate(CalibrationAction.START),
         Calibrate(CalibrationAction.RESTORE, '{"size": "groß"}'.encode()),
-        Target(9, 5, (1.5, 2.5), check=True),
-        Clicked(6, (3.5, 4.5), 20.0),
+        CalibrationTarget(9, 5, (1.5, 2.5), validation=True),
+        Click(6, (3.5, 4.5), 20.0),
     ]
 
 
 EYE_ANSWERS = (
     (
-        Sight(
+        GazeEstimate(
             6,
             GazeSample(5, 100.5, 200.5, 1.0, covariance_px2=(400.0, 10.0, 900.0)),
-            Seen((1.0, 2.0, 3.0, 4.0), (5.0, 6.0, 7.0, 8.0), 600.0),
+            FaceObservation((1.0, 2.0, 3.0, 4.0), (5.0, 6.0, 7.0, 8.0), 600.0),
             calibrated=True,
-            learned=1.0,
-            took_ms=12.5,
+            face_model_progress=1.0,
+            latency_ms=12.5,
         ),
         {
             "kind": "sight",
@@ -500,7 +501,9 @@ EYE_ANSWERS = (
         },
     ),
     (
-        Sight(7, GazeSample(5, float("nan"), float("nan"), 0.0), None, blinking=True, learned=0.5),
+        GazeEstimate(
+            7, GazeSample(5, float("nan"), float("nan"), 0.0), None, blinking=True, face_model_progress=0.5
+        ),
         {
             "kind": "sight",
             "faceId": 7,
@@ -514,11 +517,11 @@ EYE_ANSWERS = (
         },
     ),
     (
-        Aimed(3, Aiming.UNSTEADY, 0.25, 12),
+        TargetProgress(3, TargetState.UNSTEADY, 0.25, 12),
         {"kind": "aimed", "target": 3, "state": "unsteady", "samples": 12, "progress": 0.25},
     ),
     (
-        Calibrated(
+        CalibrationResult(
             CalibrationAction.FINISH,
             60.0,
             1.5,
@@ -555,10 +558,10 @@ def test_javascript_reads_what_python_writes(open_page: Callable[..., Any]) -> N
     mask = np.zeros((5, 7), np.bool_)
     mask[1:4, 2:6] = mask[0, 0] = True
     polygon = np.array([[1, 2], [3, 4], [5, 6.5]], np.float32)
-    thing = Thing(
+    thing = SelectedObject(
         object_id=3,
-        meant=True,
-        kept=True,
+        gaze_target=True,
+        pinned=True,
         score=0.5,
         box=(10.0, 20.0, 17.0, 25.0),
         area_px=int(mask.sum()),
@@ -567,7 +570,7 @@ def test_javascript_reads_what_python_writes(open_page: Callable[..., Any]) -> N
         mask_data=runs_of(mask),
         polygons=(polygon,),
     )
-    selected = Selected(
+    selected = FrameSelection(
         frame_id=4,
         frame_time_ns=100,
         received_ns=200,
@@ -575,10 +578,10 @@ def test_javascript_reads_what_python_writes(open_page: Callable[..., Any]) -> N
         session=2,
         frame_size=(48, 64),
         state=State.HELD,
-        source="propagated",
+        origin="propagated",
         age_ms=33.5,
         fixation=(1.0, 2.0, 3.0),
-        things=(thing,),
+        objects=(thing,),
         stages_ms={"wait": 1.5, "closeup": 2.25},
     )
     text = base64.b64encode(protocol.encode(selected)).decode()

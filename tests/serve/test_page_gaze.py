@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sam_edge.client.client import connect, jpeg_of
-from sam_edge.client.webcam import RemoteEye
+from sam_edge.client import connect, jpeg_of
+from sam_edge.client.webcam import RemoteWebcam
 from sam_edge.gaze.calibration import calibrate as calibrate_gaze
 from sam_edge.gaze.calibration.targets import TargetSamples
 from sam_edge.gaze.webcam.head import Camera
@@ -30,8 +30,8 @@ from sam_edge.serve.http.routes import PAGE
 from sam_edge.serve.limits import Limits
 from sam_edge.serve.models.engines import Engines
 from sam_edge.serve.server import Server
-from sam_edge.wire.messages import EyeRequest
-from sam_edge.wire.webcam_messages import Clicked
+from sam_edge.wire.messages import WebcamRequest
+from sam_edge.wire.webcam_messages import Click
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="needs playwright: pip install 'sam-edge[test]'"
@@ -282,13 +282,13 @@ def test_eyes_are_calibrated_and_select_a_thing(open_page: Callable[..., Any]) -
 
 
 @pytest.fixture
-def told_clicks(monkeypatch: pytest.MonkeyPatch) -> list[Clicked]:
+def told_clicks(monkeypatch: pytest.MonkeyPatch) -> list[Click]:
     """Clicks that the server was told of."""
-    told: list[Clicked] = []
+    told: list[Click] = []
     tell = WebcamWorker.tell
 
-    def noting(self: WebcamWorker, message: EyeRequest, at_ns: int) -> None:
-        told.extend([message] if isinstance(message, Clicked) else [])
+    def noting(self: WebcamWorker, message: WebcamRequest, at_ns: int) -> None:
+        told.extend([message] if isinstance(message, Click) else [])
         tell(self, message, at_ns)
 
     monkeypatch.setattr(WebcamWorker, "tell", noting)
@@ -296,7 +296,7 @@ def told_clicks(monkeypatch: pytest.MonkeyPatch) -> list[Clicked]:
 
 
 def test_the_last_calibration_is_offered_and_clicks_are_told(
-    open_page: Callable[..., Any], kept: str, told_clicks: list[Clicked]
+    open_page: Callable[..., Any], kept: str, told_clicks: list[Click]
 ) -> None:
     page = open_page(kept=kept)
     agree(page)
@@ -310,7 +310,7 @@ def test_the_last_calibration_is_offered_and_clicks_are_told(
     x, y = THING[0] * WIDTH + 30, THING[1] * HEIGHT + 20
     page.mouse.click(x, y)
     wait_for(lambda: told_clicks, "the click to be told")
-    assert told_clicks[0].place_px == pytest.approx((x, y), abs=1.5)
+    assert told_clicks[0].position_px == pytest.approx((x, y), abs=1.5)
     assert told_clicks[0].size_px == 0.0
 
     def clicked_again() -> str | None:
@@ -404,13 +404,13 @@ def test_who_is_not_seen_is_told(open_page: Callable[..., Any]) -> None:
 
 def test_a_server_that_watches_enough_faces_says_so(open_page: Callable[..., Any], engines: Engines) -> None:
     with Server(engines, port=0, limits=Limits(eyes=1)) as small, connect(small.stream_url) as other:
-        eye = RemoteEye(other, Screen((HEIGHT, WIDTH), 500.0))
-        eye.begin()
+        eye = RemoteWebcam(other, Screen((HEIGHT, WIDTH), 500.0))
+        eye.start_calibration()
         assert eye.receive(10) is not None
         page = open_page(small.url)
         page.select_option("#eye", "webcam")
         page.click("#consent button[value=yes]")
-        wait_for(lambda: "watches 1 faces" in page.inner_text("#gaze-note"), "the refusal to be told")
+        wait_for(lambda: "gaze for 1 clients" in page.inner_text("#gaze-note"), "the refusal to be told")
         assert page.input_value("#eye") == "pointer"
         page.context.close()
 
@@ -498,5 +498,5 @@ def test_gaze_is_brought_to_the_frames_and_steadied(browser: Any, server: Server
 def without_eye(route: Any) -> None:
     """Answer as a server of before."""
     told = route.fetch().json()
-    del told["eye"]
+    del told["webcam"]
     route.fulfill(json=told)

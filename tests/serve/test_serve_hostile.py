@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as open_socket
 
-from sam_edge.client.client import RefusedError, connect
+from sam_edge.client import RefusedError, connect
 from sam_edge.errors import InputError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.serve.limits import Limits, RateLimit
@@ -25,18 +25,19 @@ from sam_edge.serve.models.engines import Engines
 from sam_edge.serve.server import Server
 from sam_edge.web.access import AccessPolicy
 from sam_edge.wire import protocol
-from sam_edge.wire.binary import Code
+from sam_edge.wire.errors import ErrorCode
+from sam_edge.wire.kinds import MessageKind
 from sam_edge.wire.messages import (
-    Action,
-    Fault,
-    Frame,
+    ClientMessage,
+    Command,
+    CommandAction,
+    ErrorReply,
     Gaze,
     Hello,
-    PictureFormat,
+    ImageFormat,
     Ping,
     Pong,
-    Request,
-    Trigger,
+    SceneFrame,
     Welcome,
 )
 
@@ -49,17 +50,17 @@ def raw(server: Server, *, greet: bool = True, **options: Any) -> Iterator[Any]:
     with open_socket(server.stream_url, compression=None, proxy=None, **options) as opened:
         if greet:
             opened.send(protocol.encode(Hello()))
-            assert isinstance(protocol.decode_answer(opened.recv(timeout=10)), Welcome)
+            assert isinstance(protocol.decode_server_message(opened.recv(timeout=10)), Welcome)
         yield opened
 
 
-def end_of(opened: Any) -> tuple[Fault, int]:
+def end_of(opened: Any) -> tuple[ErrorReply, int]:
     """Read until the connection ends: the last error, and the close code."""
-    fault: Fault | None = None
+    fault: ErrorReply | None = None
     try:
         while True:
-            answer = protocol.decode_answer(opened.recv(timeout=10))
-            fault = answer if isinstance(answer, Fault) and answer.fatal else fault
+            answer = protocol.decode_server_message(opened.recv(timeout=10))
+            fault = answer if isinstance(answer, ErrorReply) and answer.fatal else fault
     except ConnectionClosed as closed:
         if closed.rcvd is None or fault is None:
             raise
@@ -70,23 +71,26 @@ def is_well(server: Server) -> bool:
     """Ask whether the server greets and answers."""
     with raw(server) as opened:
         opened.send(protocol.encode(Ping(7, 8)))
-        answer = protocol.decode_answer(opened.recv(timeout=10))
-        return isinstance(answer, Pong) and answer.asked_ns == 8
+        answer = protocol.decode_server_message(opened.recv(timeout=10))
+        return isinstance(answer, Pong) and answer.client_sent_ns == 8
 
 
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        (b"", Code.MALFORMED),
-        (b"\x01", Code.MALFORMED),
-        ("text", Code.MALFORMED),
-        (protocol.encode(Ping(1, 1)), Code.MALFORMED),
-        (protocol.encode(Hello())[:12] + b"\x02\x07" + protocol.encode(Hello())[14:], Code.VERSION),
-        (protocol.encode(Hello(engine="abacus")), Code.SETTING),
-        (protocol.encode(Hello(size=(100, 100))), Code.SETTING),
+        (b"", ErrorCode.MALFORMED),
+        (b"\x01", ErrorCode.MALFORMED),
+        ("text", ErrorCode.MALFORMED),
+        (protocol.encode(Ping(1, 1)), ErrorCode.MALFORMED),
+        (
+            protocol.encode(Hello())[:12] + b"\x03\x07" + protocol.encode(Hello())[14:],
+            ErrorCode.UNSUPPORTED_VERSION,
+        ),
+        (protocol.encode(Hello(engine="abacus")), ErrorCode.INVALID_OPTION),
+        (protocol.encode(Hello(size=(100, 100))), ErrorCode.INVALID_OPTION),
     ],
 )
-def test_a_bad_hello_ends_the_connection(server: Server, data: bytes | str, code: Code) -> None:
+def test_a_bad_hello_ends_the_connection(server: Server, data: bytes | str, code: ErrorCode) -> None:
     with raw(server, greet=False) as opened:
         opened.send(data)
         fault, closed = end_of(opened)
@@ -99,16 +103,16 @@ def test_a_bad_hello_ends_the_connection(server: Server, data: bytes | str, code
     ("data", "kind"),
     [
         (b"\x99" + bytes(7), 0x99),
-        (protocol.encode(Ping(1, 1)) + b"!", protocol.PING),
-        (protocol.encode(Hello()), protocol.HELLO),
-        (struct.pack("<BBHI", protocol.GAZE, 0, 0, 99), protocol.GAZE),
+        (protocol.encode(Ping(1, 1)) + b"!", MessageKind.PING),
+        (protocol.encode(Hello()), MessageKind.HELLO),
+        (struct.pack("<BBHI", MessageKind.GAZE, 0, 0, 99), MessageKind.GAZE),
     ],
 )
 def test_a_bad_message_ends_the_connection(server: Server, data: bytes, kind: int) -> None:
     with raw(server) as opened:
         opened.send(data)
         fault, closed = end_of(opened)
-    assert (fault.code, fault.about, closed) == (Code.MALFORMED, kind, 4001)
+    assert (fault.code, fault.about_kind, closed) == (ErrorCode.MALFORMED, kind, 4001)
     assert is_well(server)
 
 
@@ -117,7 +121,7 @@ def test_the_token_is_asked_for(serve: Callable[..., Server]) -> None:
     for token in ("", TOKEN + "x", TOKEN[:-1], "ключ"):
         with pytest.raises(RefusedError, match="token") as caught:
             connect(running.stream_url, token=token)
-        assert caught.value.fault.code is Code.UNAUTHORIZED
+        assert caught.value.reply.code is ErrorCode.UNAUTHORIZED
     with connect(running.stream_url, token=TOKEN) as client:
         assert client.welcome.client_id == 1
 
@@ -130,7 +134,7 @@ def test_foreign_pages_do_not_get_a_socket(server: Server) -> None:
         pass
     with raw(server, additional_headers={"Origin": f"http://127.0.0.1:{server.port}"}) as opened:
         opened.send(protocol.encode(Ping(1, 2)))
-        assert isinstance(protocol.decode_answer(opened.recv(timeout=10)), Pong)
+        assert isinstance(protocol.decode_server_message(opened.recv(timeout=10)), Pong)
 
 
 def test_one_client_too_many_is_told_so(serve: Callable[..., Server]) -> None:
@@ -138,7 +142,7 @@ def test_one_client_too_many_is_told_so(serve: Callable[..., Server]) -> None:
     with connect(running.stream_url), connect(running.stream_url) as second:
         with pytest.raises(RefusedError) as caught:
             connect(running.stream_url)
-        assert caught.value.fault.code is Code.FULL
+        assert caught.value.reply.code is ErrorCode.TOO_MANY_CLIENTS
         second.close()
         until = time.monotonic() + 10
         while time.monotonic() < until:
@@ -151,10 +155,10 @@ def test_one_client_too_many_is_told_so(serve: Callable[..., Server]) -> None:
 def test_who_says_nothing_is_let_go(serve: Callable[..., Server]) -> None:
     running = serve(limits={"hello_s": 0.2, "idle_s": 0.4})
     with raw(running, greet=False) as opened:
-        assert end_of(opened)[0].code is Code.SILENCE
+        assert end_of(opened)[0].code is ErrorCode.TIMEOUT
     with raw(running) as opened:
         fault, closed = end_of(opened)
-        assert (fault.code, closed) == (Code.SILENCE, 4010)
+        assert (fault.code, closed) == (ErrorCode.TIMEOUT, 4010)
     with socket.create_connection(("127.0.0.1", running.port), timeout=10) as silent:
         assert silent.recv(1) == b""
     with socket.create_connection(("127.0.0.1", running.port), timeout=10) as slow:
@@ -212,18 +216,20 @@ def test_too_many_connections_are_closed(serve: Callable[..., Server]) -> None:
     ("limit", "message"),
     [
         ("messages_per_s", Ping(1, 1)),
-        ("frames_per_s", Frame(1, 1, PictureFormat.RGB, (32, 32), bytes(3072))),
+        ("frames_per_s", SceneFrame(1, 1, ImageFormat.RGB, (32, 32), bytes(3072))),
         ("samples_per_s", Gaze((GazeSample(1, 1.0, 1.0),) * 1000)),
     ],
 )
-def test_who_sends_too_much_is_let_go(serve: Callable[..., Server], limit: str, message: Request) -> None:
+def test_who_sends_too_much_is_let_go(
+    serve: Callable[..., Server], limit: str, message: ClientMessage
+) -> None:
     running = serve(limits={limit: 20})
     data = protocol.encode(message)
     with raw(running) as opened:
         with contextlib.suppress(ConnectionClosed):
             for _ in range(40):
                 opened.send(data)
-        assert end_of(opened)[0].code is Code.RATE
+        assert end_of(opened)[0].code is ErrorCode.RATE_LIMIT
     assert is_well(running)
 
 
@@ -231,22 +237,24 @@ def test_too_many_triggers_are_refused(server: Server) -> None:
     with raw(server) as opened:
         with contextlib.suppress(ConnectionClosed):
             for number in range(900):
-                opened.send(protocol.encode(Trigger(number, Action.RESTART)))
+                opened.send(protocol.encode(Command(number, CommandAction.RESET)))
         answers = []
         with contextlib.suppress(ConnectionClosed, TimeoutError):
             while len(answers) < 900:
-                answers.append(protocol.decode_answer(opened.recv(timeout=10)))
+                answers.append(protocol.decode_server_message(opened.recv(timeout=10)))
     # Every one was answered, or the connection ended with the reason.
-    assert len(answers) == 900 or (isinstance(answers[-1], Fault) and answers[-1].code is Code.RATE)
+    assert len(answers) == 900 or (
+        isinstance(answers[-1], ErrorReply) and answers[-1].code is ErrorCode.RATE_LIMIT
+    )
     assert is_well(server)
 
 
 def test_a_message_that_is_too_long_ends_the_connection(serve: Callable[..., Server]) -> None:
     running = serve(limits={"frame_bytes": 5000})
     with raw(running) as opened:
-        opened.send(protocol.encode(Frame(1, 1, PictureFormat.JPEG, (64, 64), bytes(5500))))
+        opened.send(protocol.encode(SceneFrame(1, 1, ImageFormat.JPEG, (64, 64), bytes(5500))))
         fault, closed = end_of(opened)
-        assert (fault.code, closed) == (Code.TOO_LARGE, 4004)
+        assert (fault.code, closed) == (ErrorCode.TOO_LARGE, 4004)
     with raw(running) as opened, contextlib.suppress(ConnectionClosed):
         opened.send(bytes(1 << 20))
         with pytest.raises(ConnectionClosed) as caught:
@@ -261,11 +269,13 @@ def test_a_frame_of_too_many_pixels_is_not_unpacked(server: Server, jpeg: bytes)
     at = bomb.index(b"\xff\xc0") + 5
     bomb[at : at + 4] = (16000).to_bytes(2, "big") * 2
     with raw(server) as opened:
-        for number, (size, code) in enumerate([((16000, 16000), Code.TOO_LARGE), ((240, 320), Code.PICTURE)]):
-            opened.send(protocol.encode(Frame(number, number, PictureFormat.JPEG, size, bytes(bomb))))
-            fault = protocol.decode_answer(opened.recv(timeout=10))
-            assert isinstance(fault, Fault)
-            assert (fault.code, fault.related_id, fault.fatal) == (code, number, False)
+        for number, (size, code) in enumerate(
+            [((16000, 16000), ErrorCode.TOO_LARGE), ((240, 320), ErrorCode.INVALID_IMAGE)]
+        ):
+            opened.send(protocol.encode(SceneFrame(number, number, ImageFormat.JPEG, size, bytes(bomb))))
+            fault = protocol.decode_server_message(opened.recv(timeout=10))
+            assert isinstance(fault, ErrorReply)
+            assert (fault.code, fault.about_id, fault.fatal) == (code, number, False)
 
 
 def test_who_does_not_read_is_let_go(serve: Callable[..., Server]) -> None:
@@ -280,11 +290,11 @@ def test_who_does_not_read_is_let_go(serve: Callable[..., Server]) -> None:
         ping = masked(protocol.encode(Ping(1, 1))) * 500
         until = time.monotonic() + 20
         while time.monotonic() < until and not running.metrics.value(
-            "sam_edge_refused_total", reason="silence"
+            "sam_edge_refused_total", reason="timeout"
         ):
             with contextlib.suppress(OSError):
                 stream.sendall(ping)
-    assert running.metrics.value("sam_edge_refused_total", reason="silence") == 1
+    assert running.metrics.value("sam_edge_refused_total", reason="timeout") == 1
     assert is_well(running)
 
 
@@ -299,11 +309,11 @@ def masked(data: bytes) -> bytes:
 MESSAGES = [
     protocol.encode(Hello()),
     protocol.encode(Ping(1, 2**62, -(2**62), 5)),
-    protocol.encode(Frame(1, 2**62, PictureFormat.RGB, (32, 32), bytes(3072))),
+    protocol.encode(SceneFrame(1, 2**62, ImageFormat.RGB, (32, 32), bytes(3072))),
     protocol.encode(Gaze((GazeSample(-(2**63), 1.0, 1.0), GazeSample(2**63 - 1, 1.0, 1.0)))),
-    protocol.encode(Trigger(1, Action.SELECT, at_ns=2**63 - 1)),
-    protocol.encode(Trigger(1, Action.SELECT, point_px=(-1e6, 1e6))),
-    protocol.encode(Trigger(1, Action.RELEASE, 2**32 - 1)),
+    protocol.encode(Command(1, CommandAction.PIN, at_ns=2**63 - 1)),
+    protocol.encode(Command(1, CommandAction.PIN, point_px=(-1e6, 1e6))),
+    protocol.encode(Command(1, CommandAction.UNPIN, 2**32 - 1)),
 ]
 
 
@@ -315,9 +325,9 @@ def test_any_messages_leave_the_server_well(server: Server, messages: list[bytes
             opened.send(data)
         opened.send(protocol.encode(Ping(77, 1)))
         while True:
-            answer = protocol.decode_answer(opened.recv(timeout=10))
-            assert not (isinstance(answer, Fault) and "internal" in answer.message), answer
-            if isinstance(answer, Pong) and answer.number == 77:
+            answer = protocol.decode_server_message(opened.recv(timeout=10))
+            assert not (isinstance(answer, ErrorReply) and "internal" in answer.message), answer
+            if isinstance(answer, Pong) and answer.ping_id == 77:
                 break
     assert server.metrics.value("sam_edge_clients_total") > 0
 
@@ -333,9 +343,9 @@ def test_times_at_the_end_of_time_do_not_stop_a_session(server: Server, jpeg: by
             samples = tuple(GazeSample(time_ns - 50_000_000 + step, 100.0, 100.0) for step in range(0, 50, 5))
             with contextlib.suppress(struct.error):
                 opened.send(protocol.encode(Gaze(samples)))
-            opened.send(protocol.encode(Frame(number, time_ns, PictureFormat.JPEG, (240, 320), jpeg)))
-            answer = protocol.decode_answer(opened.recv(timeout=10))
-            assert not (isinstance(answer, Fault) and answer.fatal), answer
+            opened.send(protocol.encode(SceneFrame(number, time_ns, ImageFormat.JPEG, (240, 320), jpeg)))
+            answer = protocol.decode_server_message(opened.recv(timeout=10))
+            assert not (isinstance(answer, ErrorReply) and answer.fatal), answer
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "example.org"])

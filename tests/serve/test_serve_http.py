@@ -51,7 +51,7 @@ def test_every_answer_isolates_the_page_and_lets_nothing_in(server: Server, ask:
 
 def test_info_says_what_there_is(server: Server, ask: Ask) -> None:
     info = json.loads(ask(server, "/api/info").body)
-    assert info["protocol"] == {"lowest": 1, "highest": 1, "stream": "/api/stream"}
+    assert info["protocol"] == {"lowest": 2, "highest": 2, "stream": "/api/stream"}
     assert info["engine"] == "fake"
     assert info["engines"][0] == {
         "name": "fake", "precision": "none", "device": "CPU", "threads": 1, "open": True,
@@ -149,7 +149,7 @@ def test_what_is_not_accepted_is_said(server: Server, ask: Ask, jpeg: bytes, que
     answer = ask(server, f"/segment?{query}", method="POST", body=jpeg, headers=PICTURE)
     assert answer.status == 400
     error = json.loads(answer.body)["error"]
-    assert error["code"] == "setting"
+    assert error["code"] == "invalid_option"
     assert words in error["message"]
 
 
@@ -258,7 +258,7 @@ def test_what_is_not_there_is_refused_like_everything_else(
 ) -> None:
     answered = ask(server, path, method=method)
     assert answered.status == status
-    assert json.loads(answered.body)["error"]["code"] == "setting"
+    assert json.loads(answered.body)["error"]["code"] == "invalid_option"
 
 
 @pytest.mark.parametrize("make", [bomb, png_bomb])
@@ -287,7 +287,7 @@ def test_many_scans_are_not_unpacked(server: Server, ask: Ask, jpeg: bytes) -> N
 def test_what_is_no_picture_is_refused(server: Server, ask: Ask, body: bytes, status: int) -> None:
     answer = ask(server, "/api/encode", method="POST", body=body)
     assert answer.status == status
-    assert json.loads(answer.body)["error"]["code"] == "picture"
+    assert json.loads(answer.body)["error"]["code"] == "invalid_image"
 
 
 def test_a_body_that_is_too_long_is_not_read(serve: Callable[..., Server], ask: Ask) -> None:

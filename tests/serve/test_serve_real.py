@@ -17,11 +17,11 @@ import pytest
 from numpy.typing import NDArray
 
 from sam_edge.cli import main
-from sam_edge.client.client import RefusedError, connect, jpeg_of
+from sam_edge.client import RefusedError, connect, jpeg_of
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.masks import Rle
 from sam_edge.stream.selection import State
-from sam_edge.wire.binary import Code
+from sam_edge.wire.errors import ErrorCode
 
 MS = 1_000_000
 RABBIT = (200.0, 215.0)
@@ -61,15 +61,15 @@ def test_the_command_selects_with_the_real_model_and_ends_when_told(clip_frame: 
                 client.send_gaze(
                     [GazeSample(time_ns - (35 - step) * MS, *RABBIT) for step in range(0, 36, 5)]
                 )
-                assert client.wait_for_room(60)
+                assert client.wait_until_ready(60)
                 client.send_frame(frame, time_ns)
                 selected = client.receive(60)
                 assert selected is not None
-                if selected.state is State.FOCUSED and selected.meant is not None:
+                if selected.state is State.FOCUSED and selected.gaze_target is not None:
                     break
             assert selected is not None
-            assert selected.meant is not None
-            mask = selected.meant.mask(selected.frame_size)
+            assert selected.gaze_target is not None
+            mask = selected.gaze_target.mask(selected.frame_size)
             assert mask[int(RABBIT[1]), int(RABBIT[0])]
             assert 0.02 < mask.mean() < 0.5
             port = url.split(":")[2].split("/")[0]
@@ -83,7 +83,7 @@ def test_the_command_selects_with_the_real_model_and_ends_when_told(clip_frame: 
             running.send_signal(signal.SIGTERM)
             with pytest.raises(RefusedError) as caught:
                 client.receive(20)
-            assert caught.value.fault.code is Code.CLOSING
+            assert caught.value.reply.code is ErrorCode.SHUTTING_DOWN
         out, err = running.communicate(timeout=20)
         assert running.returncode == 0, err
         assert "closed" in out

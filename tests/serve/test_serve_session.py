@@ -10,13 +10,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sam_edge.client.client import Client, RefusedError, connect
+from sam_edge.client import Client, RefusedError, connect
 from sam_edge.gaze.adapters.ray_projection import RayCamera
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.serve.server import Server
 from sam_edge.stream.selection import State
-from sam_edge.wire.binary import Code
-from sam_edge.wire.messages import Intrinsics, MaskFormat, PictureFormat, Rays, RaySample, Selected, Wanted
+from sam_edge.wire.errors import ErrorCode
+from sam_edge.wire.messages import (
+    FrameSelection,
+    ImageFormat,
+    Intrinsics,
+    MaskFormat,
+    MaskOptions,
+    Rays,
+    RaySample,
+)
 
 MS = 1_000_000
 STEP_NS = 40 * MS
@@ -31,13 +39,13 @@ class Headset:
         self.image = image
         self.now_ns = 1_000 * MS
 
-    def frame(self, place: tuple[float, float] | None = None, **options: object) -> Selected:
+    def frame(self, place: tuple[float, float] | None = None, **options: object) -> FrameSelection:
         """Send gaze at a place and the next frame; return its selection."""
         before, self.now_ns = self.now_ns, self.now_ns + STEP_NS
         if place is not None:
             times = range(before + 5 * MS, self.now_ns + 1, 5 * MS)
             self.client.send_gaze([GazeSample(one, *place) for one in times])
-        assert self.client.wait_for_room(10)
+        assert self.client.wait_until_ready(10)
         number = self.client.send_frame(self.image, self.now_ns, **options)  # type: ignore[arg-type]
         selected = self.client.receive(10)
         assert selected is not None
@@ -45,7 +53,9 @@ class Headset:
         assert selected.frame_time_ns == self.now_ns
         return selected
 
-    def until(self, wanted: Callable[[Selected], bool], place: tuple[float, float] | None = None) -> Selected:
+    def until(
+        self, wanted: Callable[[FrameSelection], bool], place: tuple[float, float] | None = None
+    ) -> FrameSelection:
         """Go on until a selection is as wanted."""
         for _ in range(150):
             selected = self.frame(place)
@@ -54,8 +64,8 @@ class Headset:
         raise AssertionError(f"it never came: {selected}")
 
 
-def is_selected(selected: Selected) -> bool:
-    return selected.state is State.FOCUSED and selected.meant is not None
+def is_selected(selected: FrameSelection) -> bool:
+    return selected.state is State.FOCUSED and selected.gaze_target is not None
 
 
 @pytest.fixture
@@ -67,7 +77,7 @@ def headset(server: Server, scene: NDArray[np.uint8]) -> Iterator[Headset]:
 def test_without_gaze_nothing_is_selected(headset: Headset) -> None:
     selected = headset.frame()
     assert selected.state is State.NONE
-    assert selected.things == ()
+    assert selected.objects == ()
     assert selected.frame_size == (240, 320)
     assert {"wait", "picture", "total", "pack"} <= set(selected.stages_ms)
     assert selected.sent_ns > selected.received_ns > 0
@@ -75,7 +85,7 @@ def test_without_gaze_nothing_is_selected(headset: Headset) -> None:
 
 def test_gaze_selects_what_it_rests_on(headset: Headset) -> None:
     selected = headset.until(is_selected, (100.0, 120.0))
-    thing = selected.meant
+    thing = selected.gaze_target
     assert thing is not None
     mask = thing.mask(selected.frame_size)
     assert mask[120, 100]
@@ -88,41 +98,41 @@ def test_gaze_selects_what_it_rests_on(headset: Headset) -> None:
 
 def test_a_thing_is_kept_until_it_is_released(headset: Headset) -> None:
     headset.until(is_selected, (100.0, 120.0))
-    number = headset.client.select(headset.now_ns).result(10)
+    number = headset.client.pin(headset.now_ns).result(10)
     assert number > 0
-    kept = headset.until(lambda one: bool(one.kept), (100.0, 120.0))
-    assert [thing.object_id for thing in kept.kept] == [number]
-    assert headset.client.release(number).result(10) == number
-    assert headset.until(lambda one: not one.kept).kept == ()
+    kept = headset.until(lambda one: bool(one.pinned), (100.0, 120.0))
+    assert [thing.object_id for thing in kept.pinned] == [number]
+    assert headset.client.unpin(number).result(10) == number
+    assert headset.until(lambda one: not one.pinned).pinned == ()
 
 
 def test_select_with_nothing_there_says_so(headset: Headset) -> None:
-    assert headset.client.select().result(10) == 0
+    assert headset.client.pin().result(10) == 0
     headset.frame()
-    assert headset.client.select().result(10) == 0
+    assert headset.client.pin().result(10) == 0
 
 
 def test_a_pinch_selects_what_is_at_its_point(headset: Headset) -> None:
     headset.frame()
-    pinch = headset.client.select(point_px=(220.0, 90.0))
+    pinch = headset.client.pin(point_px=(220.0, 90.0))
     seen = headset.until(lambda _: pinch.done())
     number = pinch.result(0)
     assert number > 0
-    seen = headset.until(lambda one: bool(one.kept))
-    assert seen.kept[0].object_id == number
-    assert seen.kept[0].mask(seen.frame_size)[90, 220]
+    seen = headset.until(lambda one: bool(one.pinned))
+    assert seen.pinned[0].object_id == number
+    assert seen.pinned[0].mask(seen.frame_size)[90, 220]
 
 
 def test_a_pinch_whose_frames_stop_is_answered_all_the_same(headset: Headset) -> None:
     headset.frame()
-    assert headset.client.select(point_px=(220.0, 90.0)).result(10) == 0
+    assert headset.client.pin(point_px=(220.0, 90.0)).result(10) == 0
 
 
 def test_a_second_pinch_takes_the_place_of_the_first(headset: Headset) -> None:
     headset.frame()
     first, second = (
-        headset.client.select(point_px=(50.0, 50.0)),
-        headset.client.select(point_px=(220.0, 90.0)),
+        headset.client.pin(point_px=(50.0, 50.0)),
+        headset.client.pin(point_px=(220.0, 90.0)),
     )
     headset.until(lambda _: second.done())
     assert first.result(0) == 0
@@ -149,15 +159,15 @@ def test_rays_are_gaze_in_the_picture(headset: Headset) -> None:
 def test_frames_may_be_smaller_than_the_cameras_image(headset: Headset) -> None:
     headset.client.set_camera(RayCamera(640, 480, 600, 600, 320, 240))
     headset.frame()
-    pinch = headset.client.select(ray=RaySample(headset.now_ns, (0.0, 0.0, 0.0), (0.2, 0.1, -1.0)))
+    pinch = headset.client.pin(ray=RaySample(headset.now_ns, (0.0, 0.0, 0.0), (0.2, 0.1, -1.0)))
     headset.until(lambda _: pinch.done())
-    seen = headset.until(lambda one: bool(one.kept))
-    assert seen.kept[0].mask(seen.frame_size)[90, 220]
+    seen = headset.until(lambda one: bool(one.pinned))
+    assert seen.pinned[0].mask(seen.frame_size)[90, 220]
 
 
 def test_intrinsics_come_with_frames_too(headset: Headset) -> None:
     headset.frame(intrinsics=Intrinsics((300.0, 300.0), (160.0, 120.0)))
-    pinch = headset.client.select(ray=RaySample(headset.now_ns, (0.0, 0.0, 0.0), (0.2, 0.1, -1.0)))
+    pinch = headset.client.pin(ray=RaySample(headset.now_ns, (0.0, 0.0, 0.0), (0.2, 0.1, -1.0)))
     headset.until(lambda _: pinch.done())
     assert pinch.result(0) > 0
 
@@ -166,26 +176,26 @@ def test_rays_without_a_camera_are_refused_and_the_session_goes_on(headset: Head
     headset.client.send_rays(Rays((RaySample(1, (0.0, 0.0, 0.0), (0.0, 0.0, -1.0)),)))
     with pytest.raises(RefusedError, match="no camera") as caught:
         headset.client.receive(10)
-    assert caught.value.fault.code is Code.ORDER
+    assert caught.value.reply.code is ErrorCode.OUT_OF_ORDER
     assert headset.frame().state is State.NONE
 
 
 def test_a_damaged_picture_is_refused_and_the_session_goes_on(headset: Headset) -> None:
-    assert headset.client.send_picture(b"\xff\xd8 nothing", (240, 320), 5) == 1
+    assert headset.client.send_encoded(b"\xff\xd8 nothing", (240, 320), 5) == 1
     with pytest.raises(RefusedError, match="picture") as caught:
         headset.client.receive(10)
-    assert caught.value.fault.code is Code.PICTURE
-    assert caught.value.fault.related_id == 1
+    assert caught.value.reply.code is ErrorCode.INVALID_IMAGE
+    assert caught.value.reply.about_id == 1
     assert headset.client.in_flight == 0
     assert headset.frame().state is State.NONE
 
 
 def test_time_has_to_advance(headset: Headset, jpeg: bytes) -> None:
     headset.frame()
-    headset.client.send_picture(jpeg, (240, 320), headset.now_ns)
+    headset.client.send_encoded(jpeg, (240, 320), headset.now_ns)
     with pytest.raises(RefusedError, match="does not come after") as caught:
         headset.client.receive(10)
-    assert caught.value.fault.code is Code.ORDER
+    assert caught.value.reply.code is ErrorCode.OUT_OF_ORDER
 
 
 def test_another_size_and_a_restart_begin_new_sessions(headset: Headset) -> None:
@@ -194,7 +204,7 @@ def test_another_size_and_a_restart_begin_new_sessions(headset: Headset) -> None
     second = headset.frame()
     assert second.session == first.session + 1
     assert second.state is State.NONE
-    assert headset.client.restart().result(10) == 0
+    assert headset.client.reset().result(10) == 0
     assert headset.frame().session == second.session + 1
 
 
@@ -202,10 +212,10 @@ def test_another_size_and_a_restart_begin_new_sessions(headset: Headset) -> None
 def test_masks_come_as_they_were_asked_for(
     server: Server, scene: NDArray[np.uint8], form: MaskFormat
 ) -> None:
-    with connect(server.stream_url, wanted=Wanted(form, polygons=True)) as client:
+    with connect(server.stream_url, masks=MaskOptions(form, polygons=True)) as client:
         headset = Headset(client, scene)
         selected = headset.until(is_selected, (100.0, 120.0))
-        thing = selected.meant
+        thing = selected.gaze_target
         assert thing is not None
         assert thing.format is form
         if form is not MaskFormat.NONE:
@@ -213,9 +223,9 @@ def test_masks_come_as_they_were_asked_for(
         outline = np.concatenate(thing.polygons)
         assert outline.min(axis=0) == pytest.approx(thing.box[:2], abs=1)
         assert outline.max(axis=0) == pytest.approx(thing.box[2:], abs=1)
-        client.configure(Wanted(MaskFormat.NONE))
+        client.configure(MaskOptions(MaskFormat.NONE))
         headset.frame()
-        last = headset.frame((100.0, 120.0)).meant
+        last = headset.frame((100.0, 120.0)).gaze_target
         assert last is not None
         assert last.mask_data == b""
         assert last.polygons == ()
@@ -229,23 +239,23 @@ def nv12_of(image: NDArray[np.uint8]) -> bytes:
 
 
 def test_raw_pictures_are_what_their_jpeg_is(scene: NDArray[np.uint8]) -> None:
-    from sam_edge.client.client import jpeg_of
+    from sam_edge.client import jpeg_of
     from sam_edge.serve.image_decoding import read_frame
-    from sam_edge.wire.messages import Frame
+    from sam_edge.wire.messages import SceneFrame
 
     rgba = np.dstack([scene, np.full(scene.shape[:2], 77, np.uint8)])
     made = {
-        PictureFormat.RGB: scene.tobytes(),
-        PictureFormat.RGBA: rgba.tobytes(),
-        PictureFormat.NV12: nv12_of(scene),
-        PictureFormat.JPEG: jpeg_of(scene, 100),
+        ImageFormat.RGB: scene.tobytes(),
+        ImageFormat.RGBA: rgba.tobytes(),
+        ImageFormat.NV12: nv12_of(scene),
+        ImageFormat.JPEG: jpeg_of(scene, 100),
     }
     for form, data in made.items():
-        image = read_frame(Frame(1, 1, form, (240, 320), data), most_pixels=1 << 20)
+        image = read_frame(SceneFrame(1, 1, form, (240, 320), data), most_pixels=1 << 20)
         assert image.shape == scene.shape
         off = np.abs(image.astype(int) - scene.astype(int)).mean()
-        assert off <= {PictureFormat.RGB: 0, PictureFormat.RGBA: 0}.get(form, 4)
-    upside_down = Frame(1, 1, PictureFormat.RGBA, (240, 320), rgba.tobytes(), bottom_up=True)
+        assert off <= {ImageFormat.RGB: 0, ImageFormat.RGBA: 0}.get(form, 4)
+    upside_down = SceneFrame(1, 1, ImageFormat.RGBA, (240, 320), rgba.tobytes(), bottom_up=True)
     assert np.array_equal(read_frame(upside_down, most_pixels=1 << 20), scene[::-1])
 
 
@@ -263,18 +273,18 @@ def test_the_newest_frame_wins(server: Server, scene: NDArray[np.uint8], jpeg: b
     from websockets.sync.client import connect as open_socket
 
     from sam_edge.wire import protocol
-    from sam_edge.wire.messages import Frame, Hello, Skipped, Welcome
+    from sam_edge.wire.messages import Hello, SceneFrame, SkippedFrame, Welcome
 
     with open_socket(server.stream_url, compression=None, proxy=None) as socket:
         socket.send(protocol.encode(Hello()))
-        assert isinstance(protocol.decode_answer(socket.recv(timeout=10)), Welcome)
+        assert isinstance(protocol.decode_server_message(socket.recv(timeout=10)), Welcome)
         for number in range(20):
-            socket.send(protocol.encode(Frame(number, number, PictureFormat.JPEG, (240, 320), jpeg)))
-        answers = [protocol.decode_answer(socket.recv(timeout=10)) for _ in range(20)]
-    seen = [one.frame_id for one in answers if isinstance(one, (Selected, Skipped))]
+            socket.send(protocol.encode(SceneFrame(number, number, ImageFormat.JPEG, (240, 320), jpeg)))
+        answers = [protocol.decode_server_message(socket.recv(timeout=10)) for _ in range(20)]
+    seen = [one.frame_id for one in answers if isinstance(one, (FrameSelection, SkippedFrame))]
     assert sorted(seen) == list(range(20))
-    assert any(isinstance(one, Skipped) for one in answers)
-    looked_at = [one.frame_id for one in answers if isinstance(one, Selected)]
+    assert any(isinstance(one, SkippedFrame) for one in answers)
+    looked_at = [one.frame_id for one in answers if isinstance(one, FrameSelection)]
     assert looked_at == sorted(looked_at)
     assert looked_at[-1] == 19
 
@@ -289,7 +299,7 @@ def test_a_lost_server_is_an_error_and_not_a_hang(
     running.stop()
     with pytest.raises(RefusedError, match="shuts down") as caught:
         client.receive(10)
-    assert caught.value.fault.code is Code.CLOSING
+    assert caught.value.reply.code is ErrorCode.SHUTTING_DOWN
     client.close()
     client.close()
 
@@ -297,7 +307,7 @@ def test_a_lost_server_is_an_error_and_not_a_hang(
 def test_two_clients_do_not_see_each_other(server: Server, scene: NDArray[np.uint8]) -> None:
     with connect(server.stream_url) as one, connect(server.stream_url) as two:
         left, right = Headset(one, scene), Headset(two, np.ascontiguousarray(scene[:, ::-1]))
-        found: list[Selected | None] = [None, None]
+        found: list[FrameSelection | None] = [None, None]
         until = time.monotonic() + 20
         while not all(found) and time.monotonic() < until:
             for index, (headset, place) in enumerate(((left, (60.0, 120.0)), (right, (260.0, 120.0)))):
@@ -305,8 +315,8 @@ def test_two_clients_do_not_see_each_other(server: Server, scene: NDArray[np.uin
                 found[index] = found[index] or (selected if is_selected(selected) else None)
         for selected, column in zip(found, (60, 260), strict=True):
             assert selected is not None
-            assert selected.meant is not None
-            mask = selected.meant.mask(selected.frame_size)
+            assert selected.gaze_target is not None
+            mask = selected.gaze_target.mask(selected.frame_size)
             assert mask[120, column]
             middle = np.nonzero(mask)[1].mean()
             assert abs(middle - column) < abs(middle - (320 - column))

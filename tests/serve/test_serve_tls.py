@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from sam_edge.client.client import Client, connect
+from sam_edge.client import Client, connect
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.serve.server import Server
@@ -80,7 +80,7 @@ def test_a_client_comes_in_over_tls(secured: Server, trust: ssl.SSLContext) -> N
 
 
 def test_whom_the_client_does_not_trust_it_does_not_talk_to(secured: Server) -> None:
-    with pytest.raises(SessionError, match="does not take the connection"):
+    with pytest.raises(SessionError, match="does not accept the connection"):
         connect(secured.stream_url)
 
 
@@ -100,7 +100,7 @@ def test_the_time_for_a_first_request_ends_with_it(
     with caplog.at_level(logging.ERROR), connect(url, tls=trust) as stays:
         connect(url, tls=trust).close()
         time.sleep(1.5 * FIRST_REQUEST_S)
-        assert stays.restart().result(10) == 0
+        assert stays.reset().result(10) == 0
     assert [record.getMessage() for record in caplog.records] == []
 
 
@@ -111,7 +111,7 @@ def test_several_threads_may_send_over_tls_while_one_receives(secured: Server, t
         def talk(number: int) -> None:
             for index in range(20):
                 client.send_gaze([GazeSample(1 + number + 10 * index, 5.0, 5.0)])
-                assert client.restart().result(10) == 0
+                assert client.reset().result(10) == 0
 
         for done in [threads.submit(talk, number) for number in range(4)]:
             done.result(30)
@@ -120,7 +120,7 @@ def test_several_threads_may_send_over_tls_while_one_receives(secured: Server, t
 def test_nobody_is_sent_to_another_host_with_a_token(server: Server) -> None:
     with (
         redirecting(server.stream_url) as port,
-        pytest.raises(SessionError, match="does not take the connection"),
+        pytest.raises(SessionError, match="does not accept the connection"),
     ):
         connect(f"ws://127.0.0.1:{port}", token="secret")
 

@@ -6,12 +6,12 @@ from sam_edge.gaze.calibration import Calibration, CalibrationRoutine, calibrate
 from sam_edge.gaze.calibration.targets import TargetSamples, robust_centre, valid_positions
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.wire.webcam_messages import (
-    Aimed,
-    Aiming,
-    Calibrated,
     CalibrationAction,
-    Target,
+    CalibrationResult,
+    CalibrationTarget,
     TargetError,
+    TargetProgress,
+    TargetState,
 )
 
 STEADY_DEG = 4.0
@@ -30,17 +30,17 @@ class CalibrationRun:
     def __init__(self, px_per_deg: float) -> None:
         """Begin without a target. `px_per_deg` is pixels of the screen in a degree."""
         self._px_per_deg = px_per_deg
-        self._seen: dict[int, tuple[Target, TargetSamples]] = {}
-        self._target: Target | None = None
+        self._seen: dict[int, tuple[CalibrationTarget, TargetSamples]] = {}
+        self._target: CalibrationTarget | None = None
         self._routine: CalibrationRoutine | None = None
 
-    def aim(self, target: Target, interval_ms: float) -> None:
+    def aim(self, target: CalibrationTarget, interval_ms: float) -> None:
         """Collect at a target from its moment on; `interval_ms` is the time from one sample to the next."""
         collect_ms = min(MOST_COLLECT_MS, max(COLLECT_MS, SAMPLES * interval_ms))
-        self._seen.pop(target.number, None)
+        self._seen.pop(target.target_id, None)
         self._target = target
         self._routine = CalibrationRoutine(
-            [target.place_px],
+            [target.position_px],
             max_spread_px=STEADY_DEG * self._px_per_deg,
             settle_ms=0.0,
             collect_ms=collect_ms,
@@ -48,25 +48,25 @@ class CalibrationRun:
             min_samples=LEAST_SAMPLES,
             retries=0,
         )
-        self._routine.update(target.from_ns)
+        self._routine.update(target.start_ns)
         self._valid = 0
 
-    def take(self, sample: GazeSample) -> Aimed | None:
+    def take(self, sample: GazeSample) -> TargetProgress | None:
         """Take a sample and say how the target comes along; None when nothing is collected."""
         target, routine = self._target, self._routine
-        if target is None or routine is None or sample.time_ns < target.from_ns:
+        if target is None or routine is None or sample.time_ns < target.start_ns:
             return None
         self._valid = min(self._valid + sample.valid, 0xFFFF)
         step = routine.update(sample.time_ns, [sample])
         if not routine.finished:
-            return Aimed(target.number, Aiming.COLLECTING, step.progress, self._valid)
+            return TargetProgress(target.target_id, TargetState.COLLECTING, step.progress, self._valid)
         self._target = self._routine = None
         if not routine.collected:
-            return Aimed(target.number, Aiming.UNSTEADY, 0.0, self._valid)
-        self._seen[target.number] = (target, routine.collected[0])
-        return Aimed(target.number, Aiming.SEEN, 1.0, self._valid)
+            return TargetProgress(target.target_id, TargetState.UNSTEADY, 0.0, self._valid)
+        self._seen[target.target_id] = (target, routine.collected[0])
+        return TargetProgress(target.target_id, TargetState.COLLECTED, 1.0, self._valid)
 
-    def finish(self, size: tuple[int, int], px_per_deg: float) -> tuple[Calibration, Calibrated]:
+    def finish(self, size: tuple[int, int], px_per_deg: float) -> tuple[Calibration, CalibrationResult]:
         """Fit a calibration for a screen of (height, width) to what was collected.
 
         Its accuracy is that at the targets for checking, or where there are none, at each of the others as if the map
@@ -75,12 +75,12 @@ class CalibrationRun:
         Raises:
             InputError: too few targets were seen.
         """
-        fitted = [both for both in self._seen.values() if not both[0].check]
-        checked = [both for both in self._seen.values() if both[0].check]
+        fitted = [both for both in self._seen.values() if not both[0].validation]
+        checked = [both for both in self._seen.values() if both[0].validation]
         calibration = calibrate([seen for _, seen in fitted], size=size)
-        rejected = {fitted[index][0].number for index in calibration.rejected}
+        rejected = {fitted[index][0].target_id for index in calibration.rejected}
         targets = tuple(
-            _error(target, seen, calibration, target.number in rejected)
+            _error(target, seen, calibration, target.target_id in rejected)
             for target, seen in (*fitted, *checked)
         )
         if checked:
@@ -89,7 +89,7 @@ class CalibrationRun:
         else:
             accuracy_deg = _deviation(calibration.error_px2) / px_per_deg
             worst_deg = max(accuracy_deg, *(one.error_px / px_per_deg for one in targets if not one.rejected))
-        return calibration, Calibrated(
+        return calibration, CalibrationResult(
             CalibrationAction.FINISH,
             accuracy_deg * px_per_deg,
             accuracy_deg,
@@ -101,10 +101,12 @@ class CalibrationRun:
         )
 
 
-def _error(target: Target, seen: TargetSamples, calibration: Calibration, rejected: bool) -> TargetError:
+def _error(
+    target: CalibrationTarget, seen: TargetSamples, calibration: Calibration, rejected: bool
+) -> TargetError:
     mapped = valid_positions(tuple(map(calibration.apply, seen.samples)))
     x, y = (float(value) for value in robust_centre(mapped)[0])
-    return TargetError(target.number, target.check, rejected, target.place_px, (x, y))
+    return TargetError(target.target_id, target.validation, rejected, target.position_px, (x, y))
 
 
 def _deviation(covariance_px2: tuple[float, float, float]) -> float:

@@ -21,28 +21,34 @@ from sam_edge.version import __version__
 from sam_edge.web.access import AccessPolicy
 from sam_edge.web.metrics import Metrics
 from sam_edge.wire import protocol
-from sam_edge.wire.binary import Code, ProtocolError
+from sam_edge.wire.errors import ErrorCode, ProtocolError
+from sam_edge.wire.kinds import MessageKind
 from sam_edge.wire.messages import (
-    Answer,
-    Camera,
-    EyeRequest,
-    Fault,
-    Frame,
+    CameraSetup,
+    Command,
+    Configure,
+    ErrorReply,
+    FrameSelection,
     Gaze,
     Hello,
     Ping,
     Pong,
     Rays,
-    Selected,
-    Trigger,
-    Wanted,
+    SceneFrame,
+    ServerMessage,
+    WebcamRequest,
     Welcome,
 )
-from sam_edge.wire.webcam_messages import Eye, Face
+from sam_edge.wire.webcam_messages import FaceFrame, Webcam
 
 TEXT_CLOSES_WITH = 1003
 """The close code of a text message where only binary ones are accepted (RFC 6455, 7.4.1)."""
-GOES_ON = {Code.ORDER, Code.PICTURE, Code.ENGINE, Code.BUSY}
+GOES_ON = {
+    ErrorCode.OUT_OF_ORDER,
+    ErrorCode.INVALID_IMAGE,
+    ErrorCode.ENGINE_FAILED,
+    ErrorCode.TOO_MANY_WEBCAMS,
+}
 """Errors that do not end a connection."""
 WATCH_S = 0.5
 """Silence is looked for this often."""
@@ -90,7 +96,7 @@ class ConnectionRegistry:
     async def end(self, patience_s: float = 3.0) -> None:
         """Tell every client that the server closes, and wait a while until they are gone."""
         self.closing = True
-        fault = Fault(Code.CLOSING, "server: it shuts down; connect again later", fatal=True)
+        fault = ErrorReply(ErrorCode.SHUTTING_DOWN, "server: it shuts down; connect again later", fatal=True)
         for stream in list(self._all):
             stream.outbox.end(fault)
         until = time.monotonic() + patience_s
@@ -105,8 +111,8 @@ class ConnectionRegistry:
         """
         if self._welcomed >= self.limits.clients:
             raise ProtocolError(
-                f"server: {self._welcomed} clients are connected, the most it takes; try again later",
-                Code.FULL,
+                f"server: {self._welcomed} clients are connected, its limit; try again later",
+                ErrorCode.TOO_MANY_CLIENTS,
             )
         self._welcomed += 1
         self.crowd.enter()
@@ -136,7 +142,7 @@ class Connection:
         self._faces = RateLimit(self._limits.faces_per_s)
         self._eye: WebcamWorker | None = None
         self._watching = False
-        self._samples = RateLimit(self._limits.samples_per_s, burst=2 * protocol.SAMPLES_A_MESSAGE)
+        self._samples = RateLimit(self._limits.samples_per_s, burst=2 * protocol.MAX_SAMPLES)
 
     async def serve(self) -> None:
         """Greet, serve, and close."""
@@ -149,11 +155,11 @@ class Connection:
         except (WebSocketDisconnect, asyncio.TimeoutError):
             self.outbox.end()
         except ProtocolError as error:
-            self._refuse(error, protocol.HELLO)
+            self._refuse(error, MessageKind.HELLO)
         except InputError as error:
-            self._refuse(ProtocolError(str(error), Code.SETTING), protocol.HELLO)
+            self._refuse(ProtocolError(str(error), ErrorCode.INVALID_OPTION), MessageKind.HELLO)
         except SamEdgeError as error:
-            self._refuse(ProtocolError(str(error), Code.ENGINE), protocol.HELLO)
+            self._refuse(ProtocolError(str(error), ErrorCode.ENGINE_FAILED), MessageKind.HELLO)
         finally:
             self.outbox.end()
             with suppress(asyncio.CancelledError):
@@ -162,22 +168,22 @@ class Connection:
     async def _hello(self) -> Hello | None:
         """Wait for the client's first words; None when they were none."""
         if self._all.closing:
-            raise ProtocolError("server: it shuts down; connect again later", Code.CLOSING)
+            raise ProtocolError("server: it shuts down; connect again later", ErrorCode.SHUTTING_DOWN)
         try:
             data = await asyncio.wait_for(self._receive(), self._limits.hello_s)
         except asyncio.TimeoutError as error:
             raise ProtocolError(
-                f"hello: none came within {self._limits.hello_s:g} s", Code.SILENCE
+                f"hello: none arrived within {self._limits.hello_s:g} s", ErrorCode.TIMEOUT
             ) from error
         if data is None:
             return None
-        hello = protocol.decode_request(data)
+        hello = protocol.decode_client_message(data)
         if not isinstance(hello, Hello):
-            raise ProtocolError("hello: the first message is another one; say hello first")
+            raise ProtocolError("hello: the first message has another kind; send hello first")
         if not self._all.access.knows(hello.token):
             raise ProtocolError(
                 "token: it is missing or wrong; give the one that the server was started with",
-                Code.UNAUTHORIZED,
+                ErrorCode.UNAUTHORIZED,
             )
         return hello
 
@@ -245,13 +251,15 @@ class Connection:
             return None
         data = event.get("bytes")
         if data is None:
-            self.outbox.end(Fault(Code.MALFORMED, "message: a text one; accepted: binary ones", fatal=True))
+            self.outbox.end(
+                ErrorReply(ErrorCode.MALFORMED, "message: a text one; accepted: binary ones", fatal=True)
+            )
             return None
         self._heard_s = time.monotonic()
         self._metrics.add("sam_edge_received_bytes_total", len(data))
         if len(data) > self._limits.frame_bytes:
             raise ProtocolError(
-                f"message: {len(data)} bytes; accepted: {self._limits.frame_bytes}", Code.TOO_LARGE
+                f"message: {len(data)} bytes; accepted: {self._limits.frame_bytes}", ErrorCode.TOO_LARGE
             )
         return bytes(data)
 
@@ -260,16 +268,16 @@ class Connection:
         try:
             while (data := await self._receive()) is not None:
                 at_ns = time.monotonic_ns()
-                kind, number = protocol.head_of(data)
+                kind, number = protocol.header_of(data)
                 self._count(self._messages, 1, "messages")
                 try:
-                    self._take(protocol.decode_request(data), viewer, at_ns)
+                    self._take(protocol.decode_client_message(data), viewer, at_ns)
                 except ProtocolError as error:
                     if error.code not in GOES_ON:
                         raise
-                    self.outbox.put(Fault(error.code, str(error), kind, number))
+                    self.outbox.put(ErrorReply(error.code, str(error), kind, number))
                 if self.outbox.overfull:
-                    raise ProtocolError("client: it does not read what is sent", Code.SILENCE)
+                    raise ProtocolError("client: it does not read what is sent", ErrorCode.TIMEOUT)
         except ProtocolError as error:
             self._refuse(error, kind, number)
 
@@ -280,7 +288,7 @@ class Connection:
             await asyncio.to_thread(self._eye.join)
 
     def _take(self, message: object, viewer: SessionWorker, at_ns: int) -> None:
-        if isinstance(message, Frame):
+        if isinstance(message, SceneFrame):
             self._count(self._frames, 1, "frames")
             viewer.frame(message, at_ns)
         elif isinstance(message, Gaze):
@@ -289,31 +297,34 @@ class Connection:
         elif isinstance(message, Rays):
             self._count_samples(len(message.samples))
             viewer.sight.rays(message)
-        elif isinstance(message, Camera):
+        elif isinstance(message, CameraSetup):
             viewer.sight.camera(message)
-        elif isinstance(message, Trigger):
+        elif isinstance(message, Command):
             viewer.trigger(message)
         elif isinstance(message, Ping):
             viewer.ping(message)
-            self.outbox.put(Pong(message.number, message.sent_ns, at_ns, 0))
-        elif isinstance(message, Wanted):
-            viewer.configure(message)
-        elif isinstance(message, EyeRequest):
+            self.outbox.put(Pong(message.ping_id, message.sent_ns, at_ns, 0))
+        elif isinstance(message, Configure):
+            viewer.configure(message.masks)
+        elif isinstance(message, WebcamRequest):
             self._take_eye(message, viewer, at_ns)
         else:
-            raise ProtocolError("hello: it was said already")
+            raise ProtocolError("hello: it was already sent")
 
-    def _take_eye(self, message: EyeRequest, viewer: SessionWorker, at_ns: int) -> None:
-        if isinstance(message, Eye):
+    def _take_eye(self, message: WebcamRequest, viewer: SessionWorker, at_ns: int) -> None:
+        if isinstance(message, Webcam):
             self._watch_eye(message.screen is not None)
-        elif isinstance(message, Face):
+        elif isinstance(message, FaceFrame):
             self._count(self._faces, 1, "faces")
             if len(message.data) > self._limits.face_bytes:
                 raise ProtocolError(
-                    f"face: {len(message.data)} bytes; accepted: {self._limits.face_bytes}", Code.TOO_LARGE
+                    f"face_frame: {len(message.data)} bytes; accepted: {self._limits.face_bytes}",
+                    ErrorCode.TOO_LARGE,
                 )
         if self._eye is None and not self._watching:
-            raise ProtocolError("eye: none is watched; send eye first", Code.ORDER)
+            raise ProtocolError(
+                "webcam: gaze is not active; send a webcam message first", ErrorCode.OUT_OF_ORDER
+            )
         if self._eye is None:
             self._eye = WebcamWorker(
                 viewer.sight,
@@ -331,8 +342,8 @@ class Connection:
         """
         if watching and not self._watching and self._all.eyes >= self._limits.eyes:
             raise ProtocolError(
-                f"eye: the server watches {self._all.eyes} faces, the most it takes; try again later",
-                Code.BUSY,
+                f"webcam: the server runs webcam gaze for {self._all.eyes} clients, its limit; try again later",
+                ErrorCode.TOO_MANY_WEBCAMS,
             )
         self._all.eyes += watching - self._watching
         self._watching = watching
@@ -343,17 +354,21 @@ class Connection:
 
     def _count(self, limit: RateLimit, amount: int, what: str) -> None:
         if not limit.allows(amount):
-            raise ProtocolError(f"client: more {what} a second than are accepted; send fewer", Code.RATE)
+            raise ProtocolError(
+                f"client: more {what} a second than are accepted; send fewer", ErrorCode.RATE_LIMIT
+            )
 
     async def _watch(self) -> None:
         """Return when nothing has come for too long."""
         while time.monotonic() - self._heard_s < self._limits.idle_s:
             await asyncio.sleep(min(WATCH_S, self._limits.idle_s / 4))
-        self._refuse(ProtocolError(f"client: nothing came for {self._limits.idle_s:g} s", Code.SILENCE), 0, 0)
+        self._refuse(
+            ProtocolError(f"client: nothing came for {self._limits.idle_s:g} s", ErrorCode.TIMEOUT), 0, 0
+        )
 
     def _refuse(self, error: ProtocolError, kind: int = 0, number: int = 0) -> None:
         self._metrics.add("sam_edge_refused_total", reason=error.code.name.lower())
-        self.outbox.end(Fault(error.code, str(error), kind, number, fatal=True))
+        self.outbox.end(ErrorReply(error.code, str(error), kind, number, fatal=True))
 
     async def _send(self) -> None:
         """Send what the outbox holds until it ends, then close the connection."""
@@ -363,21 +378,23 @@ class Connection:
                 data = protocol.encode(_stamped(answer))
                 self._metrics.add("sam_edge_sent_bytes_total", len(data))
                 await asyncio.wait_for(self._socket.send_bytes(data), self._limits.send_s)
-                if isinstance(answer, Fault) and answer.fatal:
-                    code = protocol.CLOSE_CODES_FROM + answer.code
+                if isinstance(answer, ErrorReply) and answer.fatal:
+                    code = protocol.CLOSE_CODE_BASE + answer.code
                     break
             self.outbox.end()
             if self._socket.client_state is WebSocketState.CONNECTED:
                 await asyncio.wait_for(self._socket.close(code), self._limits.send_s)
         except asyncio.TimeoutError:
             # The client does not read: there is nobody to tell.
-            self._metrics.add("sam_edge_refused_total", reason=Code.SILENCE.name.lower())
+            self._metrics.add("sam_edge_refused_total", reason=ErrorCode.TIMEOUT.name.lower())
             self.outbox.end()
         except (WebSocketDisconnect, RuntimeError, OSError):
             # The client is gone.
             self.outbox.end()
 
 
-def _stamped(answer: Answer) -> Answer:
+def _stamped(answer: ServerMessage) -> ServerMessage:
     """Note the time at which an answer that tells it is sent."""
-    return replace(answer, sent_ns=time.monotonic_ns()) if isinstance(answer, (Selected, Pong)) else answer
+    return (
+        replace(answer, sent_ns=time.monotonic_ns()) if isinstance(answer, (FrameSelection, Pong)) else answer
+    )

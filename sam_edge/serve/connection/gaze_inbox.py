@@ -11,8 +11,8 @@ from sam_edge.gaze.adapters.ray_projection import Axes, RayCamera, Space
 from sam_edge.gaze.buffer import SampleBuffer
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import SourceStats
-from sam_edge.wire.binary import Code, ProtocolError
-from sam_edge.wire.messages import Camera, Frame, Gaze, Rays, RaySample
+from sam_edge.wire.errors import ErrorCode, ProtocolError
+from sam_edge.wire.messages import CameraSetup, Gaze, Rays, RaySample, SceneFrame
 
 SAMPLES_KEPT = 4096
 """Samples that wait for a frame, at most; the oldest go first."""
@@ -26,23 +26,23 @@ class GazeInbox:
         """Begin without gaze and without a camera."""
         self._buffer = SampleBuffer(SAMPLES_KEPT)
         self._lock = threading.Lock()
-        self._camera: Camera | None = None
+        self._camera: CameraSetup | None = None
         self._frame_size: tuple[int, int] | None = None
         self._watched_px_per_deg: float | None = None
 
-    def camera(self, camera: Camera) -> None:
+    def camera(self, camera: CameraSetup) -> None:
         """Project rays into this camera from here on."""
         with self._lock:
             self._camera = camera
 
-    def frame(self, frame: Frame) -> None:
+    def frame(self, frame: SceneFrame) -> None:
         """Take a frame's size, and its intrinsics where it has some."""
         with self._lock:
             self._frame_size = frame.size
             lens = frame.intrinsics
             if lens is None:
                 return
-            known = self._camera or Camera(RayCamera(frame.size[1], frame.size[0], 1, 1, 0, 0))
+            known = self._camera or CameraSetup(RayCamera(frame.size[1], frame.size[0], 1, 1, 0, 0))
             self._camera = replace(
                 known,
                 camera=replace(
@@ -101,7 +101,7 @@ class GazeInbox:
             if known is None:
                 raise ProtocolError(
                     "rays: no camera is known; send a camera message, or frames with intrinsics, first",
-                    Code.ORDER,
+                    ErrorCode.OUT_OF_ORDER,
                 )
             lost = GazeSample(ray.time_ns, math.nan, math.nan, 0.0)
             if ray.confidence == 0:
@@ -109,7 +109,7 @@ class GazeInbox:
             try:
                 sight = known.camera.ray(ray.origin_m, ray.direction, space=space, axes=axes, head=ray.head)
             except GazeDataError as error:
-                raise ProtocolError(f"rays: {error}", Code.ORDER) from error
+                raise ProtocolError(f"rays: {error}", ErrorCode.OUT_OF_ORDER) from error
             distance_m = ray.depth_m if ray.depth_m is not None else known.distance_m
             pixel = known.camera.project(sight, distance_m)
             if pixel is None:

@@ -1,4 +1,4 @@
-"""From a session's selection to the message that tells of it."""
+"""Builds the selection message of a frame from a session's selection."""
 
 from __future__ import annotations
 
@@ -11,51 +11,50 @@ from numpy.typing import NDArray
 from sam_edge.masks import Rle, mask_to_box, mask_to_polygons
 from sam_edge.media.png import encode_png
 from sam_edge.stream.selection import Selection
-from sam_edge.wire.messages import Box, Frame, MaskFormat, Selected, Thing, Wanted, runs_of
+from sam_edge.wire.mask_codec import runs_of
+from sam_edge.wire.messages import FrameSelection, MaskFormat, MaskOptions, SceneFrame, SelectedObject
 
-THINGS_TOLD = 32
-"""Most things in a message: what was selected on purpose is never let go by itself."""
+MAX_OBJECTS = 32
+"""Most objects in a message. The number of pinned objects has no limit of its own."""
 
 
 def pack(
     selection: Selection,
-    frame: Frame,
-    wanted: Wanted,
+    frame: SceneFrame,
+    options: MaskOptions,
     *,
     session: int,
     received_ns: int,
     stages_ms: Mapping[str, float],
-) -> Selected:
-    """Tell what is selected on a frame.
+) -> FrameSelection:
+    """Build the message about a frame.
 
     Args:
-        selection: what the session said of it.
-        frame: as it came.
-        wanted: what the client wants of each thing.
-        session: the session's number.
-        received_ns: when the frame had arrived, on the server's clock.
-        stages_ms: milliseconds of each stage.
+        selection: the session's selection in the frame.
+        frame: the frame.
+        options: what the client wants for each object.
+        session: number of the session.
+        received_ns: arrival of the frame, on the server's clock.
+        stages_ms: duration of each processing stage.
 
     Returns:
-        The message, with 0 for the time at which it is sent.
+        The message, with `sent_ns` 0.
     """
-    kept = {one.object_id: one for one in selection.pinned}
-    things = []
+    pinned = {item.object_id: item for item in selection.pinned}
+    objects = []
     if selection.mask is not None and selection.object_id is not None and selection.box is not None:
-        things.append(
-            thing_of(
-                selection.object_id,
-                selection.mask,
-                math.nan if selection.score is None else selection.score,
-                wanted,
-                meant=True,
-                kept=kept.pop(selection.object_id, None) is not None,
+        score = math.nan if selection.score is None else selection.score
+        is_pinned = pinned.pop(selection.object_id, None) is not None
+        objects.append(
+            pack_object(
+                selection.object_id, selection.mask, score, options, gaze_target=True, pinned=is_pinned
             )
         )
-    things += [
-        thing_of(one.object_id, one.mask, one.score, wanted, meant=False, kept=True) for one in kept.values()
+    objects += [
+        pack_object(item.object_id, item.mask, item.score, options, gaze_target=False, pinned=True)
+        for item in pinned.values()
     ]
-    return Selected(
+    return FrameSelection(
         frame_id=frame.frame_id,
         frame_time_ns=frame.time_ns,
         received_ns=received_ns,
@@ -63,48 +62,48 @@ def pack(
         session=session,
         frame_size=frame.size,
         state=selection.state,
-        source=selection.origin,
+        origin=selection.origin,
         age_ms=selection.age_ms,
         fixation=selection.fixation,
-        things=tuple(thing for thing in things if thing is not None)[:THINGS_TOLD],
+        objects=tuple(item for item in objects if item is not None)[:MAX_OBJECTS],
         stages_ms=stages_ms,
     )
 
 
-def thing_of(
-    object_id: int, mask: NDArray[np.bool_], score: float, wanted: Wanted, *, meant: bool, kept: bool
-) -> Thing | None:
-    """Tell of one thing; None when its mask is empty."""
+def pack_object(
+    object_id: int,
+    mask: NDArray[np.bool_],
+    score: float,
+    options: MaskOptions,
+    *,
+    gaze_target: bool,
+    pinned: bool,
+) -> SelectedObject | None:
+    """Build the part of the message about one object; None if its mask is empty."""
     box = mask_to_box(mask)
     if box is None:
         return None
     x0, y0, x1, y1 = (int(side) for side in box)
     part = mask[y0:y1, x0:x1]
-    polygons = mask_to_polygons(part, tolerance_px=wanted.tolerance_px) if wanted.polygons else []
-    return Thing(
+    polygons = mask_to_polygons(part, tolerance_px=options.tolerance_px) if options.polygons else []
+    return SelectedObject(
         object_id=object_id,
-        meant=meant,
-        kept=kept,
+        gaze_target=gaze_target,
+        pinned=pinned,
         score=0.0 if math.isnan(score) else score,
-        box=tuple_of(box),
+        box=(float(x0), float(y0), float(x1), float(y1)),
         area_px=int(np.count_nonzero(part)),
         rectangle=(x0, y0, x1 - x0, y1 - y0),
-        format=wanted.mask,
-        mask_data=mask_bytes(mask, part, wanted.mask),
+        format=options.format,
+        mask_data=encode_mask(mask, part, options.format),
         polygons=tuple((polygon + np.array([x0, y0])).astype(np.float32) for polygon in polygons),
     )
 
 
-def mask_bytes(mask: NDArray[np.bool_], part: NDArray[np.bool_], form: MaskFormat) -> bytes:
-    """Write a mask: `mask` is the whole frame's, `part` what its box holds."""
-    if form is MaskFormat.NONE:
+def encode_mask(mask: NDArray[np.bool_], part: NDArray[np.bool_], mask_format: MaskFormat) -> bytes:
+    """Encode the mask of a whole frame, bool (H, W); `part` is what its bounding rectangle contains."""
+    if mask_format is MaskFormat.NONE:
         return b""
-    if form is MaskFormat.RUNS:
+    if mask_format is MaskFormat.RUNS:
         return runs_of(part)
-    return encode_png(part) if form is MaskFormat.PNG else Rle.from_mask(mask).text.encode("ascii")
-
-
-def tuple_of(box: Box) -> Box:
-    """Return a box as plain numbers."""
-    x0, y0, x1, y1 = (float(side) for side in box)
-    return x0, y0, x1, y1
+    return encode_png(part) if mask_format is MaskFormat.PNG else Rle.from_mask(mask).text.encode("ascii")

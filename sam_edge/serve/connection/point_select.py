@@ -9,7 +9,7 @@ import numpy as np
 
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.stream.selection import Selection, State
-from sam_edge.wire.messages import Trigger
+from sam_edge.wire.messages import Command
 
 INTERVAL_NS = 5_000_000
 """Time between the samples that stand for the point: 200 a second."""
@@ -28,7 +28,7 @@ class PointSelect:
 
     def __init__(
         self,
-        trigger: Trigger,
+        trigger: Command,
         place_px: tuple[float, float],
         *,
         after_ns: int | None,

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections import deque
 
-from sam_edge.wire.messages import Answer, Fault, Selected
+from sam_edge.wire.messages import ErrorReply, FrameSelection, ServerMessage
 
 MOST = 512
 """Answers that wait to be sent, at most: who does not read is let go."""
@@ -21,16 +21,16 @@ class SendQueue:
         """Begin empty. `loop` takes the answers out."""
         self._loop = loop
         self._changed = threading.Condition()
-        self._answers: deque[Answer] = deque()
+        self._answers: deque[ServerMessage] = deque()
         self._selections = 0
-        self._last: Fault | None = None
+        self._last: ErrorReply | None = None
         self._ended = False
         self._there = asyncio.Event()
 
-    def put(self, answer: Answer) -> None:
+    def put(self, answer: ServerMessage) -> None:
         """Put in an answer, from any thread but the loop's when it is a selection."""
         with self._changed:
-            if isinstance(answer, Selected):
+            if isinstance(answer, FrameSelection):
                 self._changed.wait_for(lambda: self._selections < SELECTIONS or self._ended)
                 self._selections += 1
             if self._ended:
@@ -44,7 +44,7 @@ class SendQueue:
         with self._changed:
             return len(self._answers) > MOST
 
-    def end(self, last: Fault | None = None) -> None:
+    def end(self, last: ErrorReply | None = None) -> None:
         """Let go of what waits, and say `last` as the last thing. The first call counts."""
         with self._changed:
             if self._ended:
@@ -54,14 +54,14 @@ class SendQueue:
             self._changed.notify_all()
         self._wake()
 
-    async def take(self) -> Answer | None:
+    async def take(self) -> ServerMessage | None:
         """Wait for the next answer; None when nothing more will come."""
         while True:
             with self._changed:
                 self._there.clear()
                 if self._answers:
                     answer = self._answers.popleft()
-                    if isinstance(answer, Selected):
+                    if isinstance(answer, FrameSelection):
                         self._selections -= 1
                         self._changed.notify_all()
                     return answer

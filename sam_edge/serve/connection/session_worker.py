@@ -21,22 +21,22 @@ from sam_edge.serve.image_decoding import read_frame
 from sam_edge.serve.models.engine_pool import SessionModels
 from sam_edge.stream.session import GazeSession
 from sam_edge.web.metrics import Metrics
-from sam_edge.wire import protocol
-from sam_edge.wire.binary import Code, ProtocolError
+from sam_edge.wire.errors import ErrorCode, ProtocolError
+from sam_edge.wire.kinds import MessageKind
 from sam_edge.wire.messages import (
-    Action,
-    Answer,
-    Fault,
-    Frame,
+    Command,
+    CommandAction,
+    CommandResult,
+    ErrorReply,
+    FrameSelection,
     Grant,
     Hello,
+    MaskOptions,
     Ping,
-    Selected,
-    Skipped,
+    SceneFrame,
+    ServerMessage,
+    SkippedFrame,
     SkipReason,
-    Trigger,
-    Triggered,
-    Wanted,
 )
 
 PX_PER_DEG = 15.0
@@ -53,7 +53,7 @@ TRIGGERS_KEPT = 64
 class Arrived:
     """A frame and when it came."""
 
-    frame: Frame
+    frame: SceneFrame
     """The frame."""
     at_ns: int
     """The server's clock."""
@@ -67,7 +67,7 @@ class SessionWorker(ConnectionThread):
         models: SessionModels,
         hello: Hello,
         *,
-        say: Callable[[Answer], None],
+        say: Callable[[ServerMessage], None],
         warm_up: Callable[[Segmenter, tuple[int, int], tuple[int, int] | None], None],
         most_pixels: int,
         metrics: Metrics,
@@ -89,7 +89,7 @@ class SessionWorker(ConnectionThread):
         super().__init__(say, name)
         self.sight = GazeInbox()
         self._models = models
-        self._wanted = hello.wanted
+        self._wanted = hello.masks
         self._px_per_deg = hello.px_per_deg
         self._size = hello.size
         self._warm_up = warm_up
@@ -107,10 +107,10 @@ class SessionWorker(ConnectionThread):
         self._fed_ns: int | None = None
         self._pinch: PointSelect | None = None
         self._frame: Arrived | None = None
-        self._triggers: deque[Trigger] = deque()
+        self._triggers: deque[Command] = deque()
         self._begin()
 
-    def frame(self, frame: Frame, at_ns: int) -> None:
+    def frame(self, frame: SceneFrame, at_ns: int) -> None:
         """Take a frame; one that waits is skipped for it, and it is skipped itself when it comes too soon."""
         rate = self._granted.frames_per_s
         if rate and self._taken_ns is not None and at_ns - self._taken_ns < EARLIEST * 1e9 / rate:
@@ -123,7 +123,7 @@ class SessionWorker(ConnectionThread):
         if before is not None:
             self._skip(before.frame)
 
-    def trigger(self, trigger: Trigger) -> None:
+    def trigger(self, trigger: Command) -> None:
         """Take a trigger.
 
         Raises:
@@ -132,13 +132,13 @@ class SessionWorker(ConnectionThread):
         with self._changed:
             if len(self._triggers) >= TRIGGERS_KEPT:
                 raise ProtocolError(
-                    f"trigger: {TRIGGERS_KEPT} wait already; send fewer, and wait for their answers",
-                    Code.RATE,
+                    f"command: {TRIGGERS_KEPT} wait already; send fewer, and wait for their results",
+                    ErrorCode.RATE_LIMIT,
                 )
             self._triggers.append(trigger)
             self._changed.notify_all()
 
-    def configure(self, wanted: Wanted) -> None:
+    def configure(self, wanted: MaskOptions) -> None:
         """Change what selections hold, from the next one on."""
         self._wanted = wanted
 
@@ -174,7 +174,7 @@ class SessionWorker(ConnectionThread):
         except ProtocolError as error:
             code, message = error.code, str(error)
         except SamEdgeError as error:
-            code, message = Code.ENGINE, str(error)
+            code, message = ErrorCode.ENGINE_FAILED, str(error)
         else:
             took_ms = (time.monotonic_ns() - arrived.at_ns) / 1e6
             self._metrics.frame(took_ms, selected.stages_ms)
@@ -190,13 +190,14 @@ class SessionWorker(ConnectionThread):
                 self._say(grant)
             return
         self._metrics.add("sam_edge_frames_total", outcome="error")
-        self._say(Fault(code, message, protocol.FRAME, frame.frame_id))
+        self._say(ErrorReply(code, message, MessageKind.FRAME, frame.frame_id))
 
-    def _selected(self, arrived: Arrived) -> Selected:
+    def _selected(self, arrived: Arrived) -> FrameSelection:
         frame = arrived.frame
         if self._newest_ns is not None and frame.time_ns <= self._newest_ns:
             raise ProtocolError(
-                f"frame: its time {frame.time_ns} ns does not come after {self._newest_ns} ns", Code.ORDER
+                f"frame: its time {frame.time_ns} ns does not come after {self._newest_ns} ns",
+                ErrorCode.OUT_OF_ORDER,
             )
         begun = time.perf_counter()
         stages = {"wait": (time.monotonic_ns() - arrived.at_ns) / 1e6}
@@ -253,27 +254,27 @@ class SessionWorker(ConnectionThread):
         """Pixels in a degree of visual angle: told, or from the camera, or guessed."""
         return self._px_per_deg or min(max(self.sight.px_per_deg or PX_PER_DEG, 1.0), 1000.0)
 
-    def _act(self, trigger: Trigger) -> None:
+    def _act(self, trigger: Command) -> None:
         try:
             answer = self._acted(trigger)
         except ProtocolError as error:
-            answer = Fault(error.code, str(error), protocol.TRIGGER, trigger.trigger_id)
+            answer = ErrorReply(error.code, str(error), MessageKind.COMMAND, trigger.command_id)
         if answer is not None:
             self._say(answer)
 
-    def _acted(self, trigger: Trigger) -> Answer | None:
-        if trigger.action is Action.RESTART:
+    def _acted(self, trigger: Command) -> ServerMessage | None:
+        if trigger.action is CommandAction.RESET:
             self._begin_anew()
-            return Triggered(trigger.trigger_id, trigger.action, 0)
-        if trigger.action is Action.RELEASE:
+            return CommandResult(trigger.command_id, trigger.action, 0)
+        if trigger.action is CommandAction.UNPIN:
             if self._session is not None:
                 self._session.unpin(trigger.object_id or None)
-            return Triggered(trigger.trigger_id, trigger.action, trigger.object_id)
+            return CommandResult(trigger.command_id, trigger.action, trigger.object_id)
         place = trigger.point_px
         if trigger.ray is not None:
             sample = self.sight.sample(trigger.ray, trigger.axes, trigger.space)
             if not sample.valid:
-                return Triggered(trigger.trigger_id, trigger.action, 0)
+                return CommandResult(trigger.command_id, trigger.action, 0)
             place = (sample.x_px, sample.y_px)
         if place is not None:
             self._answer_pinch(0)
@@ -286,19 +287,19 @@ class SessionWorker(ConnectionThread):
             )
             return None
         kept = self._session.pin(trigger.at_ns) if self._session is not None else None
-        return Triggered(trigger.trigger_id, trigger.action, kept or 0)
+        return CommandResult(trigger.command_id, trigger.action, kept or 0)
 
     def _answer_pinch(self, object_id: int) -> None:
         pinch, self._pinch = self._pinch, None
         if pinch is not None:
-            self._say(Triggered(pinch.trigger.trigger_id, pinch.trigger.action, object_id))
+            self._say(CommandResult(pinch.trigger.command_id, pinch.trigger.action, object_id))
 
     def _begin_anew(self) -> None:
         self._answer_pinch(0)
         with self._changed:
             waiting, self._frame = self._frame, None
         if waiting is not None:
-            self._skip(waiting.frame, SkipReason.RESTARTED)
+            self._skip(waiting.frame, SkipReason.RESET)
         self._end()
         self._session_number += 1
         self._fed_ns = None
@@ -308,6 +309,6 @@ class SessionWorker(ConnectionThread):
             self._session.close()
             self._session = None
 
-    def _skip(self, frame: Frame, reason: SkipReason = SkipReason.REPLACED) -> None:
+    def _skip(self, frame: SceneFrame, reason: SkipReason = SkipReason.REPLACED) -> None:
         self._metrics.add("sam_edge_frames_total", outcome="skipped")
-        self._say(Skipped(frame.frame_id, reason))
+        self._say(SkippedFrame(frame.frame_id, reason))

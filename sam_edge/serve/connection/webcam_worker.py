@@ -19,27 +19,28 @@ from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.drift import DriftCorrector
 from sam_edge.gaze.webcam.sight import Screen
 from sam_edge.gaze.webcam.source import CLICK_DEG, WANDER_DEG_PER_S, Gazer
-from sam_edge.gaze.webcam.tracker import Face as FoundFace
+from sam_edge.gaze.webcam.tracker import Face
 from sam_edge.serve.connection.calibration_run import CalibrationRun
 from sam_edge.serve.connection.gaze_inbox import GazeInbox
 from sam_edge.serve.connection.worker import ConnectionThread
 from sam_edge.serve.image_decoding import read_frame
 from sam_edge.web.metrics import Metrics
-from sam_edge.wire import protocol
-from sam_edge.wire.binary import FARTHEST, Code, ProtocolError
-from sam_edge.wire.messages import Answer, EyeRequest, Fault, Frame, PictureFormat
+from sam_edge.wire.binary import LARGEST_NUMBER
+from sam_edge.wire.errors import ErrorCode, ProtocolError
+from sam_edge.wire.kinds import MessageKind
+from sam_edge.wire.messages import ErrorReply, ImageFormat, SceneFrame, ServerMessage, WebcamRequest
 from sam_edge.wire.webcam_messages import (
     Calibrate,
-    Calibrated,
     CalibrationAction,
-    Clicked,
-    Eye,
-    Face,
-    Seen,
-    Stage,
-    Target,
+    CalibrationResult,
+    CalibrationTarget,
+    Click,
+    FaceFrame,
+    FaceObservation,
+    GazeEstimate,
+    Viewport,
+    Webcam,
 )
-from sam_edge.wire.webcam_messages import Sight as Seeing
 
 LEARNING_FACES = 40
 """About so many faces until the gazer knows a face's shape."""
@@ -61,7 +62,7 @@ class WebcamWorker(ConnectionThread):
         self,
         sight: GazeInbox,
         *,
-        say: Callable[[Answer], None],
+        say: Callable[[ServerMessage], None],
         most_pixels: int,
         metrics: Metrics,
         name: str = "sam-edge-eye",
@@ -82,29 +83,29 @@ class WebcamWorker(ConnectionThread):
         self._gazer: Gazer | None = None
         self._sitting: CalibrationRun | None = None
         self._before: tuple[Calibration | None, DriftCorrector] | None = None
-        self._stage: Stage | None = None
+        self._stage: Viewport | None = None
         self._times_ns: deque[int] = deque(maxlen=REMEMBERED)
         self._distances_mm: deque[float] = deque(maxlen=REMEMBERED)
         self._faces = 0
         self._learned = False
         self._rested_s = 0.0
-        self._face: tuple[Face, int] | None = None
-        self._told: deque[EyeRequest] = deque()
+        self._face: tuple[FaceFrame, int] | None = None
+        self._told: deque[WebcamRequest] = deque()
         self._begin()
 
-    def tell(self, message: EyeRequest, at_ns: int) -> None:
+    def tell(self, message: WebcamRequest, at_ns: int) -> None:
         """Take a message that came at a time of the server's clock; a face that waits is let go for a newer one.
 
         Raises:
             ProtocolError: too many wait.
         """
         with self._changed:
-            if isinstance(message, Face):
+            if isinstance(message, FaceFrame):
                 if self._face is not None:
                     self._metrics.add("sam_edge_faces_total", outcome="skipped")
                 self._face = (message, at_ns)
             elif len(self._told) >= TOLD:
-                raise ProtocolError(f"eye: {TOLD} messages wait already; send fewer", Code.RATE)
+                raise ProtocolError(f"webcam: {TOLD} messages wait already; send fewer", ErrorCode.RATE_LIMIT)
             else:
                 self._told.append(message)
             self._changed.notify_all()
@@ -124,7 +125,7 @@ class WebcamWorker(ConnectionThread):
                 self._changed.wait(None if self._face is None else self._rest_s)
             if self._stop:
                 return False
-            message: EyeRequest | None = self._told.popleft() if self._told else None
+            message: WebcamRequest | None = self._told.popleft() if self._told else None
             arrived = None
             if message is None:
                 arrived, self._face = self._face, None
@@ -144,39 +145,40 @@ class WebcamWorker(ConnectionThread):
         """How long the thread rests from now on, seconds; 0 or less: not at all."""
         return self._rested_s - time.monotonic()
 
-    def _answered(self, message: EyeRequest) -> None:
+    def _answered(self, message: WebcamRequest) -> None:
         try:
             self._act(message)
         except ProtocolError as error:
             self._refuse(error.code, error, message)
         except InputError as error:
-            self._refuse(Code.SETTING, error, message)
+            self._refuse(ErrorCode.INVALID_OPTION, error, message)
         except SamEdgeError as error:
-            self._refuse(Code.ENGINE, error, message)
+            self._refuse(ErrorCode.ENGINE_FAILED, error, message)
 
-    def _refuse(self, code: Code, error: SamEdgeError, message: EyeRequest) -> None:
-        number = message.number if isinstance(message, Target) else 0
-        self._say(Fault(code, str(error), KINDS[type(message)], number))
+    def _refuse(self, code: ErrorCode, error: SamEdgeError, message: WebcamRequest) -> None:
+        number = message.target_id if isinstance(message, CalibrationTarget) else 0
+        self._say(ErrorReply(code, str(error), KINDS[type(message)], number))
 
-    def _act(self, message: EyeRequest) -> None:
-        if isinstance(message, Eye):
+    def _act(self, message: WebcamRequest) -> None:
+        if isinstance(message, Webcam):
             self._watch(message)
-        elif isinstance(message, Stage):
+        elif isinstance(message, Viewport):
             self._stage = message
             self._tell_degree()
         elif isinstance(message, Calibrate):
             self._calibrate(message)
-        elif isinstance(message, Target):
+        elif isinstance(message, CalibrationTarget):
             if self._sitting is None:
                 raise ProtocolError(
-                    "target: no calibration has begun; send calibrate, begin, first", Code.ORDER
+                    "target: no calibration was started; send calibrate with start first",
+                    ErrorCode.OUT_OF_ORDER,
                 )
             self._sitting.aim(message, self._interval_ms)
-        elif isinstance(message, Clicked) and self._sitting is None:
+        elif isinstance(message, Click) and self._sitting is None:
             # While targets are shown nobody looks at what is clicked.
-            self._open.drift.clicked(message.place_px, message.time_ns, size_px=message.size_px)
+            self._open.drift.clicked(message.position_px, message.time_ns, size_px=message.size_px)
 
-    def _watch(self, eye: Eye) -> None:
+    def _watch(self, eye: Webcam) -> None:
         self._sitting = self._before = self._gazer = None
         self._times_ns.clear()
         self._distances_mm.clear()
@@ -188,21 +190,23 @@ class WebcamWorker(ConnectionThread):
     @property
     def _open(self) -> Gazer:
         if self._gazer is None:
-            raise ProtocolError("eye: none is watched; send eye first", Code.ORDER)
+            raise ProtocolError(
+                "webcam: gaze is not active; send a webcam message first", ErrorCode.OUT_OF_ORDER
+            )
         return self._gazer
 
     def _calibrate(self, message: Calibrate) -> None:
         gazer, action = self._open, message.action
-        if action is CalibrationAction.BEGIN:
+        if action is CalibrationAction.START:
             self._begin_sitting(gazer)
-            self._say(Calibrated(action))
+            self._say(CalibrationResult(action))
         elif action is CalibrationAction.RESTORE:
-            gazer.calibration = _restored(message.kept, gazer.screen)
+            gazer.calibration = _restored(message.calibration, gazer.screen)
             gazer.drift = _fresh_drift(gazer.screen)
             self._sitting = self._before = None
-            self._say(Calibrated(action))
+            self._say(CalibrationResult(action))
         elif self._sitting is None:
-            raise ProtocolError(f"calibrate: {action.name.lower()} without begin", Code.ORDER)
+            raise ProtocolError(f"calibrate: {action.name.lower()} without start", ErrorCode.OUT_OF_ORDER)
         elif action is CalibrationAction.FINISH:
             sitting, self._sitting = self._sitting, None
             try:
@@ -214,7 +218,7 @@ class WebcamWorker(ConnectionThread):
             self._say(told)
         else:
             self._go_back(gazer)
-            self._say(Calibrated(action))
+            self._say(CalibrationResult(action))
 
     def _begin_sitting(self, gazer: Gazer) -> None:
         if self._before is None:
@@ -229,15 +233,15 @@ class WebcamWorker(ConnectionThread):
             gazer.calibration, gazer.drift = self._before
         self._before = None
 
-    def _looked(self, face: Face, at_ns: int) -> None:
+    def _looked(self, face: FaceFrame, at_ns: int) -> None:
         try:
             seeing = self._seeing(face, at_ns)
         except SamEdgeError as error:
-            code = error.code if isinstance(error, ProtocolError) else Code.ENGINE
+            code = error.code if isinstance(error, ProtocolError) else ErrorCode.ENGINE_FAILED
             self._metrics.add("sam_edge_faces_total", outcome="error")
-            self._say(Fault(code, str(error), protocol.FACE, face.face_id))
+            self._say(ErrorReply(code, str(error), MessageKind.FACE_FRAME, face.face_frame_id))
             return
-        self._metrics.add("sam_edge_faces_total", outcome="seen" if seeing.seen else "none")
+        self._metrics.add("sam_edge_faces_total", outcome="seen" if seeing.face else "none")
         self._say(seeing)
         if self._sitting is not None:
             aimed = self._sitting.take(seeing.sample)
@@ -246,13 +250,14 @@ class WebcamWorker(ConnectionThread):
         elif self._stage is not None:
             self._sight.look(_in_frame(seeing.sample, self._stage))
 
-    def _seeing(self, face: Face, at_ns: int) -> Seeing:
+    def _seeing(self, face: FaceFrame, at_ns: int) -> GazeEstimate:
         gazer = self._open
         if self._times_ns and face.time_ns <= self._times_ns[-1]:
             raise ProtocolError(
-                f"face: its time {face.time_ns} ns does not come after {self._times_ns[-1]} ns", Code.ORDER
+                f"face_frame: its time {face.time_ns} ns does not come after {self._times_ns[-1]} ns",
+                ErrorCode.OUT_OF_ORDER,
             )
-        picture = Frame(face.face_id, face.time_ns, PictureFormat.JPEG, face.size, face.data)
+        picture = SceneFrame(face.face_frame_id, face.time_ns, ImageFormat.JPEG, face.size, face.data)
         sample = gazer.look(read_frame(picture, most_pixels=self._most_pixels), face.time_ns)
         self._times_ns.append(face.time_ns)
         found = gazer.face
@@ -261,14 +266,14 @@ class WebcamWorker(ConnectionThread):
             self._distances_mm.append(found.pose.distance_mm)
         sample = _sensible(sample)
         self._learned |= sample.valid
-        return Seeing(
-            face.face_id,
+        return GazeEstimate(
+            face.face_frame_id,
             sample,
             None if found is None else _seen(found),
             blinking=gazer.blinking,
             calibrated=gazer.calibration is not None,
-            learned=1.0 if self._learned else min(0.99, self._faces / LEARNING_FACES),
-            took_ms=(time.monotonic_ns() - at_ns) / 1e6,
+            face_model_progress=1.0 if self._learned else min(0.99, self._faces / LEARNING_FACES),
+            latency_ms=(time.monotonic_ns() - at_ns) / 1e6,
         )
 
     @property
@@ -294,12 +299,12 @@ class WebcamWorker(ConnectionThread):
 
 
 KINDS: dict[type, int] = {
-    Eye: protocol.EYE,
-    Face: protocol.FACE,
-    Stage: protocol.STAGE,
-    Calibrate: protocol.CALIBRATE,
-    Target: protocol.TARGET,
-    Clicked: protocol.CLICKED,
+    Webcam: MessageKind.WEBCAM,
+    FaceFrame: MessageKind.FACE_FRAME,
+    Viewport: MessageKind.VIEWPORT,
+    Calibrate: MessageKind.CALIBRATE,
+    CalibrationTarget: MessageKind.TARGET,
+    Click: MessageKind.CLICK,
 }
 
 
@@ -313,13 +318,13 @@ def _restored(kept: bytes, screen: Screen) -> Calibration:
     try:
         calibration = Calibration.from_json(kept.decode("ascii"))
     except (UnicodeDecodeError, SamEdgeError) as error:
-        raise ProtocolError(f"{error}; calibrate again", Code.SETTING) from error
+        raise ProtocolError(f"{error}; calibrate again", ErrorCode.INVALID_OPTION) from error
     if calibration.size != screen.size:
         height, width = calibration.size
         raise ProtocolError(
             f"calibration: it is for a screen of {width}x{height}, this one has {screen.size[1]}x{screen.size[0]}; "
             "calibrate again",
-            Code.SETTING,
+            ErrorCode.INVALID_OPTION,
         )
     return calibration
 
@@ -327,24 +332,24 @@ def _restored(kept: bytes, screen: Screen) -> Calibration:
 def _sensible(sample: GazeSample) -> GazeSample:
     """Return the sample, or one that is not valid where its numbers are none that can be said."""
     spread = sample.covariance_px2 or (0.0, 0.0, 0.0)
-    said = all(abs(number) <= FARTHEST for number in (sample.x_px, sample.y_px, *spread))
+    said = all(abs(number) <= LARGEST_NUMBER for number in (sample.x_px, sample.y_px, *spread))
     if not sample.valid or (said and spread[0] >= 0.0 and spread[2] >= 0.0):
         return sample
     return GazeSample(sample.time_ns, math.nan, math.nan, 0.0)
 
 
-def _seen(found: FoundFace) -> Seen:
+def _seen(found: Face) -> FaceObservation:
     left, top = found.landmarks[:, :2].min(axis=0)
     right, bottom = found.landmarks[:, :2].max(axis=0)
     (ax, ay), (bx, by) = found.iris_centres_px
-    return Seen(
+    return FaceObservation(
         (float(left), float(top), float(right), float(bottom)),
         (float(ax), float(ay), float(bx), float(by)),
         found.pose.distance_mm,
     )
 
 
-def _in_frame(sample: GazeSample, stage: Stage) -> GazeSample:
+def _in_frame(sample: GazeSample, stage: Viewport) -> GazeSample:
     """Take a sample from pixels of the screen to those of the frames."""
     (left, top), (across, down) = stage.origin_px, stage.scale
     spread = sample.covariance_px2

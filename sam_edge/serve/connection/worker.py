@@ -7,8 +7,8 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from sam_edge.wire.binary import Code
-from sam_edge.wire.messages import Answer, Fault
+from sam_edge.wire.errors import ErrorCode
+from sam_edge.wire.messages import ErrorReply, ServerMessage
 
 LOG = logging.getLogger("sam_edge.serve")
 
@@ -16,7 +16,7 @@ LOG = logging.getLogger("sam_edge.serve")
 class ConnectionThread(ABC):
     """A thread for one client. What waits for it is changed with `_changed` held, and told by it."""
 
-    def __init__(self, say: Callable[[Answer], None], name: str) -> None:
+    def __init__(self, say: Callable[[ServerMessage], None], name: str) -> None:
         """Prepare; `_begin` starts the thread when all that it needs is there."""
         self._say = say
         self._changed = threading.Condition()
@@ -50,6 +50,10 @@ class ConnectionThread(ABC):
                 pass
         except Exception:  # a fault of the server's own: the client is told, and the others go on
             LOG.exception("%s failed", self._thread.name)
-            self._say(Fault(Code.ENGINE, "server: an internal error; its log says more", fatal=True))
+            self._say(
+                ErrorReply(
+                    ErrorCode.ENGINE_FAILED, "server: an internal error; its log says more", fatal=True
+                )
+            )
         finally:
             self._end()

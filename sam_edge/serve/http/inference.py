@@ -17,7 +17,7 @@ from sam_edge.parsing import parse_numbers, parse_size
 from sam_edge.segmenter import Embedding, Segmenter
 from sam_edge.serve.image_decoding import read_picture
 from sam_edge.serve.models.engines import Engines
-from sam_edge.wire.binary import Code, ProtocolError
+from sam_edge.wire.errors import ErrorCode, ProtocolError
 
 PROMPTS = 64
 """Most points of a request."""
@@ -77,10 +77,13 @@ def segment(engines: Engines, picture: bytes, query: Query, *, most_pixels: int)
     size = engines.check_size(parse_size(one(query, "size"), "size"))
     if not inside and corners is None:
         raise ProtocolError(
-            "prompt: nothing is prompted; give point=x,y or box=x0,y0,x1,y1 in the query", Code.SETTING
+            "prompt: nothing is prompted; give point=x,y or box=x0,y0,x1,y1 in the query",
+            ErrorCode.INVALID_OPTION,
         )
     if len(inside) + len(outside) > PROMPTS:
-        raise ProtocolError(f"prompt: {len(inside) + len(outside)} points; accepted: {PROMPTS}", Code.SETTING)
+        raise ProtocolError(
+            f"prompt: {len(inside) + len(outside)} points; accepted: {PROMPTS}", ErrorCode.INVALID_OPTION
+        )
     several = one_of(query, "multimask", ("", "true", "false"))
     form = one_of(query, "masks", MASK_FORMATS)
     model = engines.request_segmenter(one(query, "engine") or "")
@@ -162,7 +165,8 @@ def known(query: Query, names: Sequence[str]) -> None:
     unknown = sorted(set(query) - set(names))
     if unknown:
         raise ProtocolError(
-            f"option: {unknown[0][:40]!r} is not known; accepted: {', '.join(names)}", Code.SETTING
+            f"option: {unknown[0][:40]!r} is not known; accepted: {', '.join(names)}",
+            ErrorCode.INVALID_OPTION,
         )
 
 
@@ -174,7 +178,9 @@ def one(query: Query, name: str) -> str | None:
     """
     values = query.get(name, ())
     if len(values) > 1:
-        raise ProtocolError(f"{name}: it is given {len(values)} times; accepted: once", Code.SETTING)
+        raise ProtocolError(
+            f"{name}: it is given {len(values)} times; accepted: once", ErrorCode.INVALID_OPTION
+        )
     return values[0] if values else None
 
 
@@ -189,7 +195,9 @@ def one_of(query: Query, name: str, accepted: Sequence[str]) -> str:
         return accepted[0]
     if value not in accepted:
         words = ", ".join(word for word in accepted if word)
-        raise ProtocolError(f"{name}: {value[:40]!r} is not accepted; accepted: {words}", Code.SETTING)
+        raise ProtocolError(
+            f"{name}: {value[:40]!r} is not accepted; accepted: {words}", ErrorCode.INVALID_OPTION
+        )
     return value
 
 

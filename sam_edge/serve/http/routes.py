@@ -28,8 +28,8 @@ from sam_edge.web.static_files import (
     file_response,
 )
 from sam_edge.wire import protocol
-from sam_edge.wire.binary import Code, ProtocolError
-from sam_edge.wire.messages import MaskFormat, PictureFormat
+from sam_edge.wire.errors import ErrorCode, ProtocolError
+from sam_edge.wire.messages import ImageFormat, MaskFormat
 
 PAGE = Path(__file__).parent.parent / "page"
 """The page's files."""
@@ -40,11 +40,11 @@ DECODER_FILES = ("decoder.onnx", "decoder_points.onnx", "decoder_browser.onnx", 
 BROWSER_DECODER = "decoder_browser"
 """Role of a graph for WebAssembly; a bundle may leave it out."""
 STATUS = {
-    Code.UNAUTHORIZED: 401,
-    Code.TOO_LARGE: 413,
-    Code.FULL: 503,
-    Code.CLOSING: 503,
-    Code.ENGINE: 500,
+    ErrorCode.UNAUTHORIZED: 401,
+    ErrorCode.TOO_LARGE: 413,
+    ErrorCode.TOO_MANY_CLIENTS: 503,
+    ErrorCode.SHUTTING_DOWN: 503,
+    ErrorCode.ENGINE_FAILED: 500,
 }
 """HTTP's word for each code; 400 for the others."""
 RETRY_S = "1"
@@ -106,7 +106,7 @@ class Http:
         try:
             if secured and not self._streams.access.knows_header(request.headers.get("authorization", "")):
                 raise ProtocolError(
-                    "token: it is missing or wrong; send Authorization: Bearer TOKEN", Code.UNAUTHORIZED
+                    "token: it is missing or wrong; send Authorization: Bearer TOKEN", ErrorCode.UNAUTHORIZED
                 )
             return await endpoint(request)
         except UnknownKindError as error:
@@ -114,13 +114,13 @@ class Http:
         except ProtocolError as error:
             return self._refused(error.code, str(error))
         except ClientDisconnect:
-            return self._refused(Code.MALFORMED, "body: it was cut off")
+            return self._refused(ErrorCode.MALFORMED, "body: it was cut off")
         except InputError as error:
-            return self._refused(Code.SETTING, str(error))
+            return self._refused(ErrorCode.INVALID_OPTION, str(error))
         except SamEdgeError as error:
-            return self._refused(Code.ENGINE, str(error))
+            return self._refused(ErrorCode.ENGINE_FAILED, str(error))
 
-    def _refused(self, code: Code, message: str, status: int | None = None) -> Response:
+    def _refused(self, code: ErrorCode, message: str, status: int | None = None) -> Response:
         status = status or STATUS.get(code, 400)
         self._metrics.add("sam_edge_refused_total", reason=code.name.lower())
         headers = {503: {"retry-after": RETRY_S}, 401: {"www-authenticate": "Bearer"}}.get(status, {})
@@ -199,10 +199,10 @@ class Http:
                 "picture_pixels": limits.picture_pixels,
             },
             "formats": {
-                "frame": [one.name.lower() for one in PictureFormat],
+                "frame": [one.name.lower() for one in ImageFormat],
                 "mask": [one.name.lower() for one in MaskFormat],
             },
-            "eye": {
+            "webcam": {
                 "face_bytes": limits.face_bytes,
                 "face_pixels": limits.face_pixels,
                 "faces_per_s": limits.faces_per_s,
@@ -239,7 +239,9 @@ class Http:
         name = request.path_params["file"]
         entries = {entry.path: entry for entry in self._engines.bundle.manifest.files}
         if name not in (*DECODERS, "decoder.weights") or name not in entries:
-            return self._refused(Code.SETTING, "no such file; /api/info says which there are", 404)
+            return self._refused(
+                ErrorCode.INVALID_OPTION, "no such file; /api/info says which there are", 404
+            )
         headers = {**REVALIDATE, "etag": f'"{entries[name].sha256}"'}
         if headers["etag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
@@ -268,20 +270,23 @@ class Http:
     async def _worked(self, request: Request, work: Callable[[bytes], Made]) -> Made:
         """Read the picture and work on it in a thread, unless too many are worked on already."""
         if self._streams.closing:
-            raise ProtocolError("server: it shuts down", Code.CLOSING)
+            raise ProtocolError("server: it shuts down", ErrorCode.SHUTTING_DOWN)
         if self._pictures >= self._limits.pictures:
             raise ProtocolError(
-                f"server: {self._pictures} pictures are worked on; try again in a second", Code.FULL
+                f"server: {self._pictures} pictures are worked on; try again in a second",
+                ErrorCode.TOO_MANY_CLIENTS,
             )
         self._pictures += 1
         try:
             picture = await asyncio.wait_for(self._body(request), self._limits.idle_s)
             if not picture.startswith(SIGNATURES):
-                raise UnknownKindError("body: neither a JPEG nor a PNG; accepted: those two", Code.PICTURE)
+                raise UnknownKindError(
+                    "body: neither a JPEG nor a PNG; accepted: those two", ErrorCode.INVALID_IMAGE
+                )
             return await asyncio.to_thread(work, picture)
         except asyncio.TimeoutError as error:
             raise ProtocolError(
-                f"body: it did not come in within {self._limits.idle_s:g} s", Code.SILENCE
+                f"body: it did not come in within {self._limits.idle_s:g} s", ErrorCode.TIMEOUT
             ) from error
         finally:
             self._pictures -= 1
@@ -298,7 +303,7 @@ class Http:
                     break
                 parts.append(part)
         if size > most:
-            raise ProtocolError(f"body: more than {most} bytes; send a smaller picture", Code.TOO_LARGE)
+            raise ProtocolError(f"body: more than {most} bytes; send a smaller picture", ErrorCode.TOO_LARGE)
         return b"".join(parts)
 
 
@@ -306,7 +311,7 @@ async def refused(request: Request, error: Exception) -> Response:
     """Answer a request for what is not there, or by a method that is not accepted, as every other one is refused."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     message = {404: "no such path; /openapi.json lists them", 405: "not by this method; see Allow"}
-    content = {"error": {"code": "setting", "message": message.get(status, str(error))}}
+    content = {"error": {"code": "invalid_option", "message": message.get(status, str(error))}}
     headers = error.headers if isinstance(error, HTTPException) else None
     return JSONResponse(content, status, headers=headers)
 

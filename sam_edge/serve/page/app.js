@@ -377,8 +377,8 @@ function offerSettings() {
   const sizes = info.sizes.map((size) => [size.join("x"), size.join(" × ")]);
   offer($("size"), [["", "by the picture"], ...sizes], info.default_size?.join("x") ?? "");
   const webcam = document.querySelector('#eye option[value="webcam"]');
-  webcam.disabled = !info.eye;
-  if (!info.eye) webcam.textContent += " (not on this server)";
+  webcam.disabled = !info.webcam;
+  if (!info.webcam) webcam.textContent += " (not on this server)";
   const browser = document.querySelector('input[value="browser"]');
   browser.disabled = !info.decoder;
   $("mode-hint").textContent = info.decoder

@@ -6,7 +6,7 @@ import { EYE_READERS } from "./protocol-eye.js";
 export { msOf, nsOf } from "./bytes.js";
 export * from "./protocol-eye.js";
 
-export const VERSION = 1;
+export const VERSION = 2;
 export const MASKS = { none: 0, runs: 1, png: 2, coco: 3 };
 export const FORMATS = { jpeg: 1, rgb: 2, nv12: 3, rgba: 4 };
 export const ACTIONS = { select: 1, release: 2, restart: 3 };

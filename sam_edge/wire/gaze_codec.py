@@ -1,4 +1,4 @@
-"""Where the eyes look, as bytes: samples, rays, and the camera that rays are projected into."""
+"""Encodes and decodes gaze samples, gaze rays, and the camera into which rays are projected."""
 
 from __future__ import annotations
 
@@ -9,36 +9,42 @@ from sam_edge.errors import GazeDataError
 from sam_edge.gaze.adapters.ray_projection import Axes, Pose, RayCamera, Space
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.wire.binary import Reader
+from sam_edge.wire.client_messages import CameraSetup, Gaze, Rays, RaySample
 from sam_edge.wire.kinds import (
-    CAMERA,
-    GAZE,
     GAZE_SAMPLE_BYTES,
+    MAX_SAMPLES,
     RAY_SAMPLE_BYTES,
-    RAYS,
-    SAMPLES_A_MESSAGE,
+    Encoded,
+    MessageKind,
     Readers,
     Write,
-    Written,
-    unnumbered,
+    require_no_number,
 )
-from sam_edge.wire.messages import Camera, Gaze, Rays, RaySample
 
 CAMERA_AXES, SPACE = 0x01, 0x06
 _SPACE_SHIFT = 1
 _SPACES: tuple[Space, ...] = ("head", "world", "camera")
 
 
-def _write_gaze(gaze: Gaze) -> Written:
-    nothing = (math.nan, math.nan, math.nan)
+def _write_gaze(gaze: Gaze) -> Encoded:
+    unknown = (math.nan, math.nan, math.nan)
     body = b"".join(
-        struct.pack("<q6f", one.time_ns, one.x_px, one.y_px, one.confidence, *(one.covariance_px2 or nothing))
-        for one in gaze.samples
+        struct.pack(
+            "<q6f",
+            sample.time_ns,
+            sample.x_px,
+            sample.y_px,
+            sample.confidence,
+            *(sample.covariance_px2 or unknown),
+        )
+        for sample in gaze.samples
     )
-    return GAZE, 0, len(gaze.samples), body
+    return MessageKind.GAZE, 0, len(gaze.samples), body
 
 
 def _read_gaze(reader: Reader, flags: int, number: int) -> Gaze:
-    return Gaze(tuple(_read_gaze_sample(reader) for _ in range(_samples(reader, number, GAZE_SAMPLE_BYTES))))
+    count = _sample_count(reader, number, GAZE_SAMPLE_BYTES)
+    return Gaze(tuple(_read_gaze_sample(reader) for _ in range(count)))
 
 
 def _read_gaze_sample(reader: Reader) -> GazeSample:
@@ -46,22 +52,22 @@ def _read_gaze_sample(reader: Reader) -> GazeSample:
     x_px, y_px = reader.numbers(2, "gaze", nan=True)
     confidence = _confidence(reader)
     xx, xy, yy = reader.numbers(3, "covariance", nan=True)
-    told = not (math.isnan(xx) or math.isnan(xy) or math.isnan(yy))
-    if told and (xx < 0 or yy < 0):
+    known = not (math.isnan(xx) or math.isnan(xy) or math.isnan(yy))
+    if known and (xx < 0 or yy < 0):
         raise reader.error(f"covariance is {xx}, {xy}, {yy}; accepted: xx and yy of 0 or more")
     if math.isnan(x_px) or math.isnan(y_px):
         return GazeSample(time_ns, math.nan, math.nan, 0.0)
-    return GazeSample(time_ns, x_px, y_px, confidence, covariance_px2=(xx, xy, yy) if told else None)
+    return GazeSample(time_ns, x_px, y_px, confidence, covariance_px2=(xx, xy, yy) if known else None)
 
 
-def _write_rays(rays: Rays) -> Written:
+def _write_rays(rays: Rays) -> Encoded:
     flags = ray_flags(rays.axes, rays.space)
-    return RAYS, flags, len(rays.samples), b"".join(map(ray_bytes, rays.samples))
+    return MessageKind.RAYS, flags, len(rays.samples), b"".join(map(ray_bytes, rays.samples))
 
 
 def _read_rays(reader: Reader, flags: int, number: int) -> Rays:
     axes, space = ray_space(reader, flags)
-    count = _samples(reader, number, RAY_SAMPLE_BYTES)
+    count = _sample_count(reader, number, RAY_SAMPLE_BYTES)
     return Rays(tuple(read_ray(reader, space) for _ in range(count)), axes, space)
 
 
@@ -93,7 +99,7 @@ def read_ray(reader: Reader, space: Space) -> RaySample:
         raise reader.error(f"depth is {depth_m} m; accepted: more than 0, or NaN")
     x, y, z, dx, dy, dz = reader.numbers(6, "ray", nan=confidence == 0)
     pose = reader.block(28)
-    head = _pose(Reader(pose, reader.what)) if space == "world" else None
+    head = _pose(Reader(pose, reader.name)) if space == "world" else None
     reader.zeros(4)
     return RaySample(
         time_ns, (x, y, z), (dx, dy, dz), confidence, None if math.isnan(depth_m) else depth_m, head
@@ -108,17 +114,17 @@ def _pose(reader: Reader) -> Pose:
         raise reader.error(str(error)) from error
 
 
-def _write_camera(message: Camera) -> Written:
+def _write_camera(message: CameraSetup) -> Encoded:
     camera = message.camera
     body = struct.pack("<HH", camera.width_px, camera.height_px)
     body += struct.pack("<4f", camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px)
     body += struct.pack("<5f", *camera.distortion)
     body += struct.pack("<8f", *camera.pose.position_m, *camera.pose.orientation_xyzw, message.distance_m)
-    return CAMERA, CAMERA_AXES if camera.axes == "camera" else 0, 0, body
+    return MessageKind.CAMERA, CAMERA_AXES if camera.axes == "camera" else 0, 0, body
 
 
-def _read_camera(reader: Reader, flags: int, number: int) -> Camera:
-    unnumbered(reader, number)
+def _read_camera(reader: Reader, flags: int, number: int) -> CameraSetup:
+    require_no_number(reader, number)
     width, height = reader.integers("<HH")
     fx, fy, cx, cy = reader.numbers(4, "intrinsics")
     k1, k2, p1, p2, k3 = reader.numbers(5, "distortion")
@@ -131,12 +137,12 @@ def _read_camera(reader: Reader, flags: int, number: int) -> Camera:
         camera = RayCamera(width, height, fx, fy, cx, cy, (k1, k2, p1, p2, k3), pose, axes)
     except GazeDataError as error:
         raise reader.error(str(error)) from error
-    return Camera(camera, distance_m)
+    return CameraSetup(camera, distance_m)
 
 
-def _samples(reader: Reader, number: int, size: int) -> int:
-    if not 1 <= number <= SAMPLES_A_MESSAGE:
-        raise reader.error(f"{number} samples; accepted: 1 to {SAMPLES_A_MESSAGE}, of {size} bytes each")
+def _sample_count(reader: Reader, number: int, size: int) -> int:
+    if not 1 <= number <= MAX_SAMPLES:
+        raise reader.error(f"{number} samples; accepted: 1 to {MAX_SAMPLES}, of {size} bytes each")
     return number
 
 
@@ -147,9 +153,9 @@ def _confidence(reader: Reader) -> float:
     return value
 
 
-WRITERS: dict[type, Write] = {Gaze: _write_gaze, Rays: _write_rays, Camera: _write_camera}
+WRITERS: dict[type, Write] = {Gaze: _write_gaze, Rays: _write_rays, CameraSetup: _write_camera}
 READERS: Readers = {
-    GAZE: ("gaze", 0, _read_gaze),
-    RAYS: ("rays", CAMERA_AXES | SPACE, _read_rays),
-    CAMERA: ("camera", CAMERA_AXES, _read_camera),
+    MessageKind.GAZE: (0, _read_gaze),
+    MessageKind.RAYS: (CAMERA_AXES | SPACE, _read_rays),
+    MessageKind.CAMERA: (CAMERA_AXES, _read_camera),
 }
