@@ -112,7 +112,9 @@ class FrameMotion:
             self._asked = {**dict(list(self._asked.items())[-3:]), older_ns: (total, newer_ns)}
         return total
 
-    def bring(self, samples: Iterable[tuple[float, float, int]], newer_ns: int) -> tuple[float, float] | None:
+    def carry_samples(
+        self, samples: Iterable[tuple[float, float, int]], newer_ns: int
+    ) -> tuple[float, float] | None:
         """Return the mean of places on a frame, each carried there from the frame that was on the screen at its time.
 
         Args:
@@ -134,7 +136,7 @@ class FrameMotion:
             count += len(places_px)
         return (float(total[0] / count), float(total[1] / count)) if count else None
 
-    def still(self, older_ns: int, newer_ns: int) -> bool:
+    def is_still(self, older_ns: int, newer_ns: int) -> bool:
         """Say whether the picture has not changed from one frame to a later one, also not little by little."""
         with self._lock:
             greys = dict(self._greys)

@@ -76,7 +76,7 @@ def in_real_time(session: GazeSession, frames: FrameReader, samples: Sequence[Ga
     # OpenCV's own threads would compete with the encoder's: the slowest steps take twice as long with them.
     cv2.setNumThreads(1)
     session.warm_up(clip[0].image)
-    clock = Clock(session, samples)
+    clock = PlaybackClock(session, samples)
     newest: Selection | None = None
     seen: list[Shown] = []
     for frame in clip:
@@ -91,7 +91,7 @@ def in_real_time(session: GazeSession, frames: FrameReader, samples: Sequence[Ga
     yield from seen
 
 
-class Clock:
+class PlaybackClock:
     """The clock that a clip is played on; hands the gaze over as its time comes. Starts when it is made."""
 
     def __init__(self, session: GazeSession, samples: Sequence[GazeSample]) -> None:

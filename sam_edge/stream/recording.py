@@ -26,9 +26,9 @@ from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.atomic import write_atomically, write_error
 from sam_edge.precision import current_name
 from sam_edge.segmenter import Segmenter
-from sam_edge.stream.plain import from_plain, to_plain
 from sam_edge.stream.recording_schema import READABLE, SCHEMA, upgrade_entry, upgrade_options
 from sam_edge.stream.selection import Selection
+from sam_edge.stream.serialization import from_json, to_json
 from sam_edge.version import __version__
 
 HEADER, LOG = "session.json", "log.jsonl"
@@ -134,8 +134,8 @@ class SessionRecorder:
         header = {
             "schema": SCHEMA,
             "sam_edge": __version__,
-            "model": to_plain(ModelRecord.of(model)),
-            "options": to_plain(dict(options or {})),
+            "model": to_json(ModelRecord.of(model)),
+            "options": to_json(dict(options or {})),
         }
         self._log = self._open(header)
 
@@ -207,7 +207,7 @@ class SessionRecorder:
     def _write(self, kind: str, entry: Entry) -> None:
         if self._log.closed:
             raise SessionError(f"recording {self._folder}: it is closed; begin a new one in another folder")
-        self._put({"kind": kind, **to_plain(entry)})
+        self._put({"kind": kind, **to_json(entry)})
 
     def _put(self, entry: Mapping[str, object]) -> None:
         line = json.dumps(entry, separators=(",", ":"), allow_nan=False).encode() + b"\n"
@@ -220,7 +220,7 @@ class SessionRecorder:
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class SessionRecording:
     """A recording that is read back. Its entries are read from the file each time they are asked for."""
 
     folder: Path
@@ -254,7 +254,7 @@ class Recording:
             kind = content.pop("kind")
             if kind in _KINDS:
                 try:
-                    yield from_plain(_KINDS[kind], content)
+                    yield from_json(_KINDS[kind], content)
                 except InputError as error:
                     raise InputError(f"{self.folder / LOG}: line {number}: {error}") from error
             elif kind != "end":
@@ -275,7 +275,7 @@ class Recording:
             raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def read_recording(folder: str | Path) -> Recording:
+def read_recording(folder: str | Path) -> SessionRecording:
     """Open a recording.
 
     Raises:
@@ -299,8 +299,8 @@ def read_recording(folder: str | Path) -> Recording:
     options = header.get("options")
     if not isinstance(options, dict):
         raise InputError(f"{path}: options is {options!r}; accepted: an object")
-    model = from_plain(ModelRecord, header.get("model"))
-    return Recording(
+    model = from_json(ModelRecord, header.get("model"))
+    return SessionRecording(
         folder=Path(folder),
         version=str(header.get("sam_edge")),
         model=replace(model, precision=current_name(model.precision)),

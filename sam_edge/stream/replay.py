@@ -15,7 +15,6 @@ from sam_edge.errors import InputError
 from sam_edge.masks import iou
 from sam_edge.media.frames import VideoFrame
 from sam_edge.segmenter import Segmenter
-from sam_edge.stream.plain import to_plain
 from sam_edge.stream.recording import (
     COMMANDS,
     ModelRecord,
@@ -26,6 +25,7 @@ from sam_edge.stream.recording import (
     read_recording,
 )
 from sam_edge.stream.selection import Selection
+from sam_edge.stream.serialization import to_json
 from sam_edge.stream.session import GazeSession
 
 MEASURED = ("timing_ms",)
@@ -98,7 +98,7 @@ def compare(recorded: Selection, again: Selection) -> tuple[Difference, ...]:
 
 
 def _plain_text(value: object) -> str:
-    return json.dumps(_without_measured(to_plain(value)), sort_keys=True)
+    return json.dumps(_without_measured(to_json(value)), sort_keys=True)
 
 
 def _without_measured(plain: Any) -> Any:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -16,7 +17,7 @@ from sam_edge.errors import SessionError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.stream.selection import Selection
 from sam_edge.stream.trace_file import write_trace
-from sam_edge.stream.traced import Sink, Span, TracedFrame, without_masks
+from sam_edge.stream.trace_types import Sink, Span, TracedFrame, without_masks
 
 DRAINED_EVERY_S = 0.05
 """How often sinks are given what was noted."""
@@ -35,7 +36,7 @@ class Tracer:
         self.px_per_deg = px_per_deg
         self.active = False
         self._entries: deque[Entry] = deque(maxlen=KEPT)
-        self._listening: list[Listening] = []
+        self._listening: list[Subscription] = []
         self._lock = threading.Lock()
         self._draining = threading.Lock()
         self._stop = threading.Event()
@@ -58,9 +59,9 @@ class Tracer:
         if self.active and samples:
             self._entries.append(tuple(samples))
 
-    def add(self, sink: Sink) -> Listening:
+    def add(self, sink: Sink) -> Subscription:
         """Begin to give a sink everything that is noted from now on."""
-        listening = Listening(sink)
+        listening = Subscription(sink)
         # What was noted before is for those who listened then.
         self._drain()
         with self._lock:
@@ -72,7 +73,7 @@ class Tracer:
                 self._thread.start()
         return listening
 
-    def remove(self, gone: Sequence[Listening]) -> None:
+    def remove(self, gone: Sequence[Subscription]) -> None:
         """Give sinks what is left for them, all the same, and stop. Removing twice is allowed."""
         self._drain()
         with self._lock:
@@ -104,7 +105,7 @@ class Tracer:
                     one.take(entry, self._names)
 
 
-class Listening:
+class Subscription:
     """A sink, and what it raised."""
 
     def __init__(self, sink: Sink) -> None:
@@ -197,3 +198,15 @@ class Trace:
         except SessionError:
             if error is None:
                 raise
+
+
+@contextmanager
+def time_stage(stages_ms: dict[str, float], name: str, tracer: Tracer) -> Iterator[None]:
+    """Note how long the block takes, milliseconds, and when it ran; also when it raises."""
+    begin_ns = time.perf_counter_ns()
+    try:
+        yield
+    finally:
+        end_ns = time.perf_counter_ns()
+        stages_ms[name] = (end_ns - begin_ns) / 1e6
+        tracer.span(name, begin_ns, end_ns)

@@ -15,7 +15,7 @@ from typing import Any
 from sam_edge.gaze.events import EventDetector, EventKind
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.atomic import write_atomically
-from sam_edge.stream.traced import Span, TracedFrame
+from sam_edge.stream.trace_types import Span, TracedFrame
 
 PROCESS = 1
 """Number of the process in the file."""
@@ -45,13 +45,13 @@ def write_trace(
     Raises:
         MediaError: the file cannot be written.
     """
-    events = list(events_of(spans, frames, samples, px_per_deg=px_per_deg))
+    events = list(trace_events(spans, frames, samples, px_per_deg=px_per_deg))
     text = json.dumps({"traceEvents": events, "displayTimeUnit": "ms"}, allow_nan=False)
     with write_atomically(path) as part:
         part.write_text(text + "\n", encoding="utf-8")
 
 
-def events_of(
+def trace_events(
     spans: Sequence[Span],
     frames: Sequence[TracedFrame],
     samples: Sequence[GazeSample],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import types
 from collections.abc import Callable
 
 import cv2
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.runtimes.fake import Fake
-from sam_edge.stream.looking import Look
+from sam_edge.stream.dwell_tracker import DwellSegment
 from sam_edge.stream.motion import Motion
 
 FRAME = (112, 160)
@@ -99,12 +101,12 @@ def world() -> Callable[..., World]:
 
 
 @pytest.fixture(scope="session")
-def make_look() -> Callable[..., Look]:
+def make_look() -> Callable[..., DwellSegment]:
     """Make a look of one rest: number, place in frame pixels, from when to when in ms."""
 
-    def make(rest: int, x: float, y: float, begin_ms: float, end_ms: float) -> Look:
+    def make(rest: int, x: float, y: float, begin_ms: float, end_ms: float) -> DwellSegment:
         begin, end = round(begin_ms * MS), round(end_ms * MS)
-        return Look(rest, begin, end, x, y, 1.0)
+        return DwellSegment(rest, begin, end, x, y, 1.0)
 
     return make
 
@@ -151,3 +153,22 @@ def texture() -> Callable[..., NDArray[np.uint8]]:
         return np.ascontiguousarray(wide[:, left : left + FRAME[1]])
 
     return make
+
+
+@pytest.fixture(scope="session")
+def count_reachable() -> Callable[[object], int]:
+    """Count the objects that one holds on to, but for types, modules and functions."""
+    passed = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+
+    def count(root: object) -> int:
+        seen: dict[int, object] = {}
+        waiting = [root]
+        while waiting:
+            item = waiting.pop()
+            if id(item) in seen or (isinstance(item, passed) and item is not root):
+                continue
+            seen[id(item)] = item
+            waiting.extend(gc.get_referents(item))
+        return len(seen)
+
+    return count

@@ -12,19 +12,17 @@ from hypothesis import strategies as st
 from sam_edge.geometry import Placement
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Embedding, Segmenter
-from sam_edge.stream.candidate import box_on_frame, overlap
+from sam_edge.stream.candidate import box_on_frame, grid_iou
 from sam_edge.stream.closeup import (
-    LEAST_PX,
-    POINTS_BESIDE,
-    POINTS_ON,
     SIDE,
     Track,
     look_closer,
-    lowered,
-    prompts_from,
-    view_round,
+    points_from_mask,
+    to_lowres,
+    view_around,
 )
 from sam_edge.stream.motion import grid_of
+from sam_edge.stream.tuning import DEFAULT_TUNING
 
 MS = 1_000_000
 
@@ -41,12 +39,12 @@ def test_the_view_lies_on_the_frame_and_holds_the_thing(
     given_: tuple[tuple[int, int], tuple[float, float, float, float]],
 ) -> None:
     (height, width), box = given_
-    view = view_round(box, (height, width))
+    view = view_around(box, (height, width))
     assert view.x0 >= 0
     assert view.y0 >= 0
     assert view.x0 + view.width <= width
     assert view.y0 + view.height <= height
-    assert view.width >= min(LEAST_PX, width) - 1
+    assert view.width >= min(DEFAULT_TUNING.min_closeup_px, width) - 1
     # Whole pixels may cost a thing at the edge of the frame one of its own.
     assert view.x0 <= box[0] + 1
     assert view.y0 <= box[1] + 1
@@ -56,10 +54,10 @@ def test_the_view_lies_on_the_frame_and_holds_the_thing(
 
 def track_of(size: tuple[int, int], box: tuple[int, int, int, int]) -> Track:
     """A thing that fills a box of the grid."""
-    soft = np.full(grid_of(size), -5, np.float32)
+    grid_logits = np.full(grid_of(size), -5, np.float32)
     x0, y0, x1, y1 = box
-    soft[y0:y1, x0:x1] = 5
-    return Track(object_id=3, time_ns=40 * MS, soft=soft, score=0.5, decoded_ns=0)
+    grid_logits[y0:y1, x0:x1] = 5
+    return Track(object_id=3, time_ns=40 * MS, grid_logits=grid_logits, score=0.5, decoded_ns=0)
 
 
 def picture(size: tuple[int, int]) -> np.ndarray:
@@ -76,9 +74,9 @@ def test_a_thing_is_decoded_on_its_close_up() -> None:
     assert (found.object_id, found.time_ns, found.decoded_ns) == (3, 40 * MS, 40 * MS)
     assert found.embedding is not None
     assert found.embedding.data.shape[2:] == (SIDE // 16, SIDE // 16)
-    assert found.low is not None
-    assert overlap(found.soft > 0, carried.soft > 0) > 0.7
-    assert np.isfinite(found.soft).all()
+    assert found.lowres_logits is not None
+    assert grid_iou(found.grid_logits > 0, carried.grid_logits > 0) > 0.7
+    assert np.isfinite(found.grid_logits).all()
     assert runtime.encoded == 1
 
 
@@ -87,10 +85,10 @@ def test_points_lie_all_over_the_thing_and_beside_it() -> None:
     expected = np.full((56, 56), -8, np.float32)
     expected[10:50, 8:18] = 8
     expected[40:50, 8:48] = 8
-    points, labels = prompts_from(expected)
+    points, labels = points_from_mask(expected)
     on, off = points[labels == 1].astype(int), points[labels == 0].astype(int)
-    assert 3 <= len(on) <= POINTS_ON
-    assert 1 <= len(off) <= POINTS_BESIDE
+    assert 3 <= len(on) <= DEFAULT_TUNING.positive_points
+    assert 1 <= len(off) <= DEFAULT_TUNING.negative_points
     assert all(expected[row, column] > 0 for column, row in on)
     assert all(expected[row, column] < 0 for column, row in off)
     assert all(8 <= column < 48 and 10 <= row < 50 for column, row in off)
@@ -101,7 +99,7 @@ def test_a_full_box_and_a_speck_have_no_points_beside_them() -> None:
     for box in (np.s_[10:50, 8:48], np.s_[3:4, 5:6]):
         expected = np.full((56, 56), -8, np.float32)
         expected[box] = 8
-        points, labels = prompts_from(expected)
+        points, labels = points_from_mask(expected)
         assert (labels == 1).all()
         assert len(points) >= 1
 
@@ -166,7 +164,7 @@ def test_strips_at_the_edge_are_no_error(
     carried = track_of(size, box)
     found = look_closer(Segmenter(Fake()), picture(size), carried, lambda: carried)
     assert found is not None
-    assert found.soft.shape == (rows, columns)
+    assert found.grid_logits.shape == (rows, columns)
 
 
 @settings(max_examples=20, deadline=None)
@@ -174,13 +172,13 @@ def test_strips_at_the_edge_are_no_error(
 def test_lowered_and_pasted_again_is_the_same_thing(x0: int, y0: int, width: int, height: int) -> None:
     size = (120, 160)
     track = track_of(size, (x0, y0, min(160, x0 + width), min(120, y0 + height)))
-    view = view_round(box_on_frame(track.soft, size), size)
+    view = view_around(box_on_frame(track.grid_logits, size), size)
     placement = Placement(view, (SIDE, SIDE))
     embedding = Embedding(np.zeros((1, 256, SIDE // 16, SIDE // 16), np.float32), placement, size)
-    low = lowered(track.soft, embedding, size)
-    assert low.shape == (SIDE // 4, SIDE // 4)
-    again = placement.paste_on_grid(low, size, grid_of(size))
-    assert box_on_frame(again, size) == pytest.approx(box_on_frame(track.soft, size), abs=2.5)
+    lowres_logits = to_lowres(track.grid_logits, embedding, size)
+    assert lowres_logits.shape == (SIDE // 4, SIDE // 4)
+    again = placement.paste_on_grid(lowres_logits, size, grid_of(size))
+    assert box_on_frame(again, size) == pytest.approx(box_on_frame(track.grid_logits, size), abs=2.5)
 
 
 def test_a_carried_track_says_which_frame_it_was_decoded_on() -> None:

@@ -20,7 +20,7 @@ def disc(x: int, y: int, radius: int, shape: tuple[int, int] = (240, 320)) -> np
     return canvas
 
 
-def overlap(one: np.ndarray, other: np.ndarray) -> float:
+def grid_iou(one: np.ndarray, other: np.ndarray) -> float:
     return float(((one > 0) & (other > 0)).sum() / ((one > 0) | (other > 0)).sum())
 
 
@@ -33,7 +33,7 @@ def test_a_shift_of_the_picture_shifts_what_is_carried(dx: int, dy: int) -> None
     motion = frames.between(10, 20)
     x_px, y_px = motion.carry_point(160.0, 120.0)
     assert np.hypot(x_px - 160 - dx, y_px - 120 - dy) < 1.0
-    assert overlap(motion.carry(disc(160, 120, 40)), disc(160 + dx, 120 + dy, 40)) > 0.93
+    assert grid_iou(motion.carry(disc(160, 120, 40)), disc(160 + dx, 120 + dy, 40)) > 0.93
 
 
 def test_several_steps_add_up_however_they_are_asked_for() -> None:
@@ -41,12 +41,12 @@ def test_several_steps_add_up_however_they_are_asked_for() -> None:
     frames = FrameMotion()
     for step in range(5):
         frames.advance(np.roll(image, 3 * step, axis=1), step)
-    assert overlap(frames.between(0, 4).carry(disc(160, 120, 40)), disc(172, 120, 40)) > 0.9
+    assert grid_iou(frames.between(0, 4).carry(disc(160, 120, 40)), disc(172, 120, 40)) > 0.9
     # Asked step by step from the same frame, as a camera does.
     for step in range(1, 5):
         stepwise = frames.between(0, step)
     np.testing.assert_allclose(stepwise.back, frames.between(0, 4).back)
-    assert overlap(frames.between(2, 4).carry(disc(160, 120, 40)), disc(166, 120, 40)) > 0.9
+    assert grid_iou(frames.between(2, 4).carry(disc(160, 120, 40)), disc(166, 120, 40)) > 0.9
 
 
 def test_samples_are_brought_from_the_frames_that_were_on_the_screen() -> None:
@@ -57,9 +57,9 @@ def test_samples_are_brought_from_the_frames_that_were_on_the_screen() -> None:
     samples = [(160.0 + 4 * (at // 10), 120.0, at) for at in range(5, 40)]
     for newer in (20, 30, 40):
         seen = [sample for sample in samples if sample[2] <= newer]
-        assert frames.bring(seen, newer) == pytest.approx((160 + 0.4 * newer, 120), abs=0.7)
-    assert frames.bring([(50.0, 60.0, 90)], 40) == (50.0, 60.0)
-    assert frames.bring([], 40) is None
+        assert frames.carry_samples(seen, newer) == pytest.approx((160 + 0.4 * newer, 120), abs=0.7)
+    assert frames.carry_samples([(50.0, 60.0, 90)], 40) == (50.0, 60.0)
+    assert frames.carry_samples([], 40) is None
 
 
 def test_motion_that_is_not_remembered_is_none() -> None:
@@ -78,10 +78,10 @@ def test_still_says_whether_the_picture_changed() -> None:
     frames = FrameMotion()
     for time_ns, shift in enumerate((0, 0, 0, 6, 6)):
         frames.advance(np.roll(image, shift, axis=1), time_ns)
-    assert frames.still(0, 2)
-    assert not frames.still(1, 3)
-    assert frames.still(3, 4)
-    assert not frames.still(3, 9)
+    assert frames.is_still(0, 2)
+    assert not frames.is_still(1, 3)
+    assert frames.is_still(3, 4)
+    assert not frames.is_still(3, 9)
 
 
 def test_the_grid_has_the_frames_shape() -> None:

@@ -22,8 +22,8 @@ from sam_edge.segmenter import Segmenter
 from sam_edge.stream.selection import Selection, State
 from sam_edge.stream.session import GazeSession
 from sam_edge.stream.trace import Tracer
-from sam_edge.stream.trace_file import events_of
-from sam_edge.stream.traced import Span, TracedFrame
+from sam_edge.stream.trace_file import trace_events
+from sam_edge.stream.trace_types import Span, TracedFrame
 
 STEP_NS = 40_000_000
 
@@ -195,7 +195,7 @@ def test_threads_frames_and_gaze_on_one_line_of_time() -> None:
         Span("encode", "sam-edge-encoder", 5_001_000_000, 5_031_000_000),
     ]
     samples = [GazeSample(part * 5_000_000, 60.0, 40.0, 1.0) for part in range(80)]
-    events = list(events_of(spans, [traced(0, 60), traced(1, 60)], samples, px_per_deg=15.0))
+    events = list(trace_events(spans, [traced(0, 60), traced(1, 60)], samples, px_per_deg=15.0))
     named = {event["tid"]: event["args"]["name"] for event in events if event["name"] == "thread_name"}
     assert sorted(named.values()) == ["MainThread", "gaze", "sam-edge-encoder"]
     encode = next(event for event in events if event["name"] == "encode")

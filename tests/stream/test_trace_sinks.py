@@ -15,7 +15,7 @@ from sam_edge.gaze.samples import GazeSample
 from sam_edge.stream.selection import Selection, State
 from sam_edge.stream.sinks.opentelemetry import OpenTelemetrySink
 from sam_edge.stream.sinks.rerun import RerunSink
-from sam_edge.stream.traced import Span, TracedFrame
+from sam_edge.stream.trace_types import Span, TracedFrame
 
 
 def frame(time_ns: int, mask: bool = True) -> TracedFrame:

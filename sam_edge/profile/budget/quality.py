@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sam_edge.exporters.pictures import LabelledPicture
 from sam_edge.masks import iou
 from sam_edge.segmenter import Segmenter
-from sam_edge.stream.candidate import on_grid
+from sam_edge.stream.candidate import to_grid
 from sam_edge.stream.closeup import Track, look_closer
 
 
@@ -52,10 +52,10 @@ def measure_quality(
             track = Track(
                 object_id=0,
                 time_ns=0,
-                soft=on_grid(low, embedding),
+                grid_logits=to_grid(low, embedding),
                 score=float(masks.scores[number, 0]),
                 decoded_ns=0,
-                low=low,
+                lowres_logits=low,
                 embedding=embedding,
             )
             closer.append(iou(closed_up(model, picture.image, track), thing))
@@ -73,6 +73,6 @@ def closed_up(model: Segmenter, image: NDArray[np.uint8], track: Track) -> NDArr
     """Return the mask of a thing after a close-up: bool (H, W) in frame pixels."""
     size = (image.shape[0], image.shape[1])
     found = look_closer(model, image, track, lambda: track)
-    if found is None or found.low is None or found.embedding is None:
+    if found is None or found.lowres_logits is None or found.embedding is None:
         return np.zeros(size, bool)
-    return np.asarray(found.embedding.placement.paste(found.low, size) > 0)
+    return np.asarray(found.embedding.placement.paste(found.lowres_logits, size) > 0)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sam_edge.errors import MissingExtraError
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.stream.traced import Span, TracedFrame
+from sam_edge.stream.trace_types import Span, TracedFrame
 
 
 class OpenTelemetrySink:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sam_edge.errors import MissingExtraError
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.stream.traced import Span, TracedFrame
+from sam_edge.stream.trace_types import Span, TracedFrame
 
 TIMELINE = "frame_time"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from sam_edge.errors import EngineError
-from sam_edge.stream.encoding import NewestFirst
+from sam_edge.stream.latest_only_worker import LatestOnlyWorker
 
 LONG_S = 20.0
 
@@ -39,20 +39,20 @@ def gate() -> Gate:
 
 
 @pytest.fixture
-def thread(gate: Gate) -> Iterator[NewestFirst[int, int]]:
-    made = NewestFirst(gate, name="test-newest")
+def thread(gate: Gate) -> Iterator[LatestOnlyWorker[int, int]]:
+    made = LatestOnlyWorker(gate, name="test-newest")
     yield made
     gate.let.release(100)
     made.close()
 
 
-def test_nothing_is_there_before_the_first_result(thread: NewestFirst[int, int]) -> None:
+def test_nothing_is_there_before_the_first_result(thread: LatestOnlyWorker[int, int]) -> None:
     assert thread.newest() is None
     assert not thread.busy
     assert thread.wait_idle(0.0)
 
 
-def test_the_newest_job_replaces_those_that_wait(thread: NewestFirst[int, int], gate: Gate) -> None:
+def test_the_newest_job_replaces_those_that_wait(thread: LatestOnlyWorker[int, int], gate: Gate) -> None:
     thread.offer(1)
     gate.wait_begun()
     for job in (2, 3, 4):
@@ -66,7 +66,7 @@ def test_the_newest_job_replaces_those_that_wait(thread: NewestFirst[int, int], 
 
 
 def test_the_last_result_stays_while_another_job_is_worked_on(
-    thread: NewestFirst[int, int], gate: Gate
+    thread: LatestOnlyWorker[int, int], gate: Gate
 ) -> None:
     gate.let.release()
     thread.offer(1)
@@ -81,7 +81,9 @@ def test_the_last_result_stays_while_another_job_is_worked_on(
     assert thread.finished(LONG_S) == 20
 
 
-def test_an_error_surfaces_once_and_the_thread_goes_on(thread: NewestFirst[int, int], gate: Gate) -> None:
+def test_an_error_surfaces_once_and_the_thread_goes_on(
+    thread: LatestOnlyWorker[int, int], gate: Gate
+) -> None:
     gate.let.release(3)
     thread.offer(1)
     assert thread.finished(LONG_S) == 10
@@ -93,7 +95,7 @@ def test_an_error_surfaces_once_and_the_thread_goes_on(thread: NewestFirst[int, 
     assert thread.finished(LONG_S) == 30
 
 
-def test_a_result_that_is_none_is_a_result(thread: NewestFirst[int, int], gate: Gate) -> None:
+def test_a_result_that_is_none_is_a_result(thread: LatestOnlyWorker[int, int], gate: Gate) -> None:
     gate.let.release(2)
     thread.offer(1)
     assert thread.finished(LONG_S) == 10
@@ -101,7 +103,7 @@ def test_a_result_that_is_none_is_a_result(thread: NewestFirst[int, int], gate: 
     assert thread.finished(LONG_S) is None
 
 
-def test_what_is_forgotten_is_neither_given_nor_begun(thread: NewestFirst[int, int], gate: Gate) -> None:
+def test_what_is_forgotten_is_neither_given_nor_begun(thread: LatestOnlyWorker[int, int], gate: Gate) -> None:
     gate.let.release()
     thread.offer(1)
     assert thread.finished(LONG_S) == 10
@@ -117,7 +119,7 @@ def test_what_is_forgotten_is_neither_given_nor_begun(thread: NewestFirst[int, i
 
 
 def test_a_job_that_was_begun_before_forgetting_gives_nothing(
-    thread: NewestFirst[int, int], gate: Gate
+    thread: LatestOnlyWorker[int, int], gate: Gate
 ) -> None:
     """Otherwise what a person released would come back for a moment."""
     thread.offer(1)
@@ -131,7 +133,7 @@ def test_a_job_that_was_begun_before_forgetting_gives_nothing(
 
 
 def test_closing_waits_for_the_job_at_work_and_drops_the_one_that_waits(gate: Gate) -> None:
-    thread = NewestFirst(gate, name="test-close")
+    thread = LatestOnlyWorker(gate, name="test-close")
     thread.offer(1)
     gate.wait_begun()
     thread.offer(2)
@@ -145,7 +147,7 @@ def test_closing_waits_for_the_job_at_work_and_drops_the_one_that_waits(gate: Ga
 
 
 def test_closing_does_not_hang_on_a_job_that_never_ends(gate: Gate) -> None:
-    thread = NewestFirst(gate, name="test-stuck")
+    thread = LatestOnlyWorker(gate, name="test-stuck")
     thread.offer(1)
     gate.wait_begun()
     thread.close(timeout_s=0.0)
@@ -153,7 +155,7 @@ def test_closing_does_not_hang_on_a_job_that_never_ends(gate: Gate) -> None:
 
 
 def test_the_work_may_close_its_own_thread() -> None:
-    made: list[NewestFirst[int, int]] = []
+    made: list[LatestOnlyWorker[int, int]] = []
     done = threading.Event()
 
     def work(job: int) -> int:
@@ -161,7 +163,7 @@ def test_the_work_may_close_its_own_thread() -> None:
         done.set()
         return job
 
-    made.append(NewestFirst(work, name="test-own"))
+    made.append(LatestOnlyWorker(work, name="test-own"))
     made[0].offer(1)
     assert done.wait(LONG_S)
     made[0].close()

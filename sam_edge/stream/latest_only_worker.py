@@ -10,7 +10,7 @@ Job = TypeVar("Job")
 Done = TypeVar("Done")
 
 
-class NewestFirst(Generic[Job, Done]):
+class LatestOnlyWorker(Generic[Job, Done]):
     """Works on the newest job in a thread of its own; a job that was not begun is replaced by a newer one."""
 
     def __init__(self, work: Callable[[Job], Done | None], *, name: str) -> None:

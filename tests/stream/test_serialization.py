@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sam_edge.errors import InputError
 from sam_edge.gaze.events import EventKind, Fixation, Phase
 from sam_edge.gaze.samples import GazeRay, GazeSample
-from sam_edge.stream.plain import from_plain, to_plain
+from sam_edge.stream.serialization import from_json, to_json
 
 
 class Colour(str, Enum):
@@ -44,13 +44,13 @@ class Everything:
 
 
 def through_json(value: Any) -> Any:
-    return json.loads(json.dumps(to_plain(value), allow_nan=False))
+    return json.loads(json.dumps(to_json(value), allow_nan=False))
 
 
 @given(number=st.floats(), whole=st.integers(), key=st.text())
 def test_numbers_come_back_bit_for_bit(number: float, whole: int, key: str) -> None:
     value = Everything(number, whole, Colour.BLUE, times={key: number})
-    again = from_plain(Everything, through_json(value))
+    again = from_json(Everything, through_json(value))
     assert np.array(again.number).tobytes() == np.array(number).tobytes() or np.isnan(number)
     assert (again.whole, again.colour) == (whole, Colour.BLUE)
     assert repr(again.times) == repr(value.times)
@@ -69,7 +69,7 @@ def test_masks_arrays_and_dataclasses_inside_come_back() -> None:
         (Inner(), Inner((3,))),
         (0.25, 2),
     )
-    again = from_plain(Everything, through_json(value))
+    again = from_json(Everything, through_json(value))
     np.testing.assert_array_equal(again.mask, mask)
     np.testing.assert_array_equal(again.logits, logits)
     assert again.logits.dtype == np.float32
@@ -78,15 +78,15 @@ def test_masks_arrays_and_dataclasses_inside_come_back() -> None:
 
 def test_gaze_comes_back() -> None:
     sample = GazeSample(5, np.nan, 2.5, 0.5, ray=GazeRay((0.0, 0.0, 0.0), (0.0, 0.0, 1.0)), left_valid=False)
-    again = from_plain(GazeSample, through_json(sample))
+    again = from_json(GazeSample, through_json(sample))
     assert repr(again) == repr(sample)
     fixation = Fixation(1, EventKind.PURSUIT, Phase.END, 2, 3, 4.5, 5.5, (1.0, 0.0, 2.0), 9)
-    assert from_plain(Fixation, through_json(fixation)) == fixation
+    assert from_json(Fixation, through_json(fixation)) == fixation
 
 
 def test_fields_that_came_or_went_are_no_harm() -> None:
     plain = {"number": 1, "whole": 2, "colour": "red", "gone": [1, 2]}
-    assert from_plain(Everything, plain) == Everything(1.0, 2, Colour.RED)
+    assert from_json(Everything, plain) == Everything(1.0, 2, Colour.RED)
 
 
 @pytest.mark.parametrize(
@@ -110,16 +110,16 @@ def test_fields_that_came_or_went_are_no_harm() -> None:
 def test_what_a_field_cannot_hold_is_refused(change: dict[str, Any], said: str) -> None:
     plain = {"number": 1, "whole": 2, "colour": "red", **change}
     with pytest.raises(InputError, match=said):
-        from_plain(Everything, plain)
+        from_json(Everything, plain)
 
 
 def test_a_missing_field_is_named() -> None:
     with pytest.raises(InputError, match="whole is missing"):
-        from_plain(Everything, {"number": 1})
+        from_json(Everything, {"number": 1})
     with pytest.raises(InputError, match="an object with the fields"):
-        from_plain(Everything, [])
+        from_json(Everything, [])
 
 
 def test_what_has_no_form_is_refused() -> None:
     with pytest.raises(InputError, match="object cannot be recorded"):
-        to_plain({"x": object()})
+        to_json({"x": object()})

@@ -26,7 +26,7 @@ T = TypeVar("T")
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-def to_plain(value: object) -> Any:
+def to_json(value: object) -> Any:
     """Return a value as JSON holds it.
 
     Raises:
@@ -37,7 +37,7 @@ def to_plain(value: object) -> Any:
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, (np.bool_, np.integer, np.floating)):
-        return to_plain(value.item())
+        return to_json(value.item())
     if isinstance(value, int):
         return value
     if isinstance(value, float):
@@ -46,17 +46,17 @@ def to_plain(value: object) -> Any:
     if isinstance(value, np.ndarray):
         return _plain_array(value)
     if dataclasses.is_dataclass(value):
-        return {one.name: to_plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+        return {one.name: to_json(getattr(value, one.name)) for one in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): to_plain(one) for key, one in value.items()}
+        return {str(key): to_json(one) for key, one in value.items()}
     if isinstance(value, (Sequence, set, frozenset)):
-        return [to_plain(one) for one in value]
+        return [to_json(one) for one in value]
     raise InputError(
         f"a {type(value).__name__} cannot be recorded; accepted: numbers, text, masks, dataclasses"
     )
 
 
-def from_plain(kind: type[T], plain: object) -> T:
+def from_json(kind: type[T], plain: object) -> T:
     """Return the dataclass that `to_plain` was given.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sam_edge.gaze.events import EventKind, Fixation, Phase
-from sam_edge.stream.rest import RestMerger
+from sam_edge.stream.dwell import DwellMerger
 
 MS = 1_000_000
 
@@ -25,7 +25,7 @@ def piece(
 
 
 def test_pieces_of_a_pursuit_are_one_rest() -> None:
-    merger = RestMerger(px_per_deg=15)
+    merger = DwellMerger(px_per_deg=15)
     rests = [merger.update(piece(2 * i, 40 * i, 40 * i + 25, 100 + 12 * i)) for i in range(6)]
     assert {rest.event_id for rest in rests} == {0}
     assert rests[-1].onset_ns == 0
@@ -34,13 +34,13 @@ def test_pieces_of_a_pursuit_are_one_rest() -> None:
 
 
 def test_a_jump_begins_a_new_rest() -> None:
-    merger = RestMerger(px_per_deg=15)
+    merger = DwellMerger(px_per_deg=15)
     merger.update(piece(0, 0, 200, 100))
     assert merger.update(piece(2, 240, 260, 131)).event_id == 1
 
 
 def test_a_long_gap_begins_a_new_rest() -> None:
-    merger = RestMerger(px_per_deg=15)
+    merger = DwellMerger(px_per_deg=15)
     merger.update(piece(0, 0, 200, 100))
     after = merger.update(piece(2, 301, 320, 100))
     assert after.event_id == 1
@@ -48,7 +48,7 @@ def test_a_long_gap_begins_a_new_rest() -> None:
 
 
 def test_reports_of_one_piece_keep_its_onset_and_count_once() -> None:
-    merger = RestMerger(px_per_deg=15)
+    merger = DwellMerger(px_per_deg=15)
     first = merger.update(piece(0, 0, 20, 100, Phase.ONSET))
     later = merger.update(piece(0, 0, 90, 101))
     assert (first.onset_ns, later.onset_ns) == (0, 0)
@@ -57,6 +57,6 @@ def test_reports_of_one_piece_keep_its_onset_and_count_once() -> None:
 
 
 def test_time_that_runs_backwards_begins_a_new_rest() -> None:
-    merger = RestMerger(px_per_deg=15)
+    merger = DwellMerger(px_per_deg=15)
     merger.update(piece(0, 500, 600, 100))
     assert merger.update(piece(1, 100, 120, 100)).event_id == 1

@@ -1,0 +1,149 @@
+"""The constants of a selection that were tuned by measurement, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionTuning:
+    """How a session decides and follows. `docs/selection.md` has the formulas, and what each part is worth.
+
+    The defaults were tuned on DAVIS sequences with a simulated observer (`make bench-stream`). Another camera, tracker
+    or task may want others; a recording replays to the same masks with the same tuning only.
+    """
+
+    # Dwells: when gaze counts, and which samples belong together.
+    min_dwell_ms: float = 60.0
+    """Gaze must rest this long before it counts: the first samples after a saccade still move."""
+    onset_ms: float = 20.0
+    """Samples this soon after a dwell's onset are left out of its place: the eye still settles."""
+    stray_deg: float = 3.0
+    """Samples farther than this from their fixation, degrees along x or y, do not belong to it."""
+    now_ms: float = 60.0
+    """The samples of this last stretch say where gaze is now."""
+    merge_deg: float = 2.0
+    """Fixations no farther apart than this are one dwell. Another place of the same object usually is farther."""
+    merge_ms: float = 100.0
+    """Fixations with no longer gap than this are one dwell."""
+    lag_ms: float = 60.0
+    """Gaze answers what the screen showed this long before: the delay of eye and display."""
+    last_dwell_shown_ms: float = 300.0
+    """`Selection.fixation` stays for this long after the last sample: over a blink, and until the next dwell."""
+
+    # Evidence: how well a candidate explains where gaze has rested.
+    noise_deg: float = 0.6
+    """Standard deviation of a tracker's error, degrees: half a degree of accuracy, and some precision."""
+    glance_probability: float = 0.10
+    """Share of dwells that go elsewhere though the same object is the target."""
+    glance_ms: float = 250.0
+    """A dwell longer than this is hardly a glance."""
+    glance_fade_ms: float = 60.0
+    """Time constant by which the probability of a glance falls after `glance_ms`."""
+    change_stable: float = 0.05
+    """Probability that a dwell turns to another object while the target is stable."""
+    change_scanning: float = 0.5
+    """Probability that a dwell turns to another object before that."""
+    stable_dwells: int = 2
+    """The target is stable after this number of dwells on it."""
+    stable_dwell_ms: float = 600.0
+    """The target is stable after one dwell of this length."""
+    max_fit: float = 8.0
+    """Cap of one dwell's likelihood ratio. Without it a speck under the gaze would beat the object that it is on."""
+    past_weight: float = 0.5
+    """Exponent of a past dwell's evidence for a later candidate: motion carried the place, which may be off."""
+    fit_gain: float = 0.3
+    """Weight of the newest segment in the fit of a dwell that goes on."""
+    hypothesis_slack: float = 0.1
+    """Hypotheses whose predicted IoU is within this of the best one's are equal."""
+    hypothesis_sharpness: float = 40.0
+    """Below the slack, the log-probability of a hypothesis falls by this per unit of predicted IoU."""
+    max_area_share: float = 0.5
+    """What fills more of the frame than this is background more often than not."""
+    max_joint_area_share: float = 0.3
+    """A mask of several anchors may fill this much of the frame: anchors on two objects are read as their scene."""
+    support_weight: float = 3.0
+    """Weight of the log-frequency with which single segments reproduce a candidate."""
+    initial_support: float = 0.45
+    """Support that a new candidate starts with."""
+    initial_trials: float = 3.0
+    """Trials that a new candidate starts with."""
+    max_trials: float = 24.0
+    """Segments that the support remembers; older ones fade."""
+    hysteresis: float = 0.5
+    """Another candidate becomes the target when its log-posterior is higher by this: a tie does not flicker."""
+
+    # Candidates and anchors: what is kept, and what is the same.
+    candidates_sequential: int = 5
+    """Candidates that are followed in the sequential mode; each costs one prompt of a batch."""
+    candidates_live: int = 3
+    """Candidates that are followed in the live mode."""
+    same_candidate_iou: float = 0.85
+    """Candidates that overlap more than this are one."""
+    min_probability: float = 0.03
+    """Hypotheses less likely than this are not followed."""
+    anchors_kept: int = 8
+    """Dwells that are remembered."""
+    anchors_prompted: int = 5
+    """Anchors that prompt together. Five points select as well as a box does on DAVIS; more add nothing."""
+    anchor_gain: float = 0.3
+    """Least weight of a new segment in the place of its anchor: places are averaged as they move."""
+    min_area_cells: int = 6
+    """Cells of the motion grid below which an object is lost."""
+    identity_share: float = 0.5
+    """A new target keeps the number of an old one when this share of the smaller lies in the larger."""
+    hover_ms: float = 250.0
+    """A first dwell on an object focuses it after this time; before, the object is only outlined."""
+
+    # The live schedule: what runs when.
+    small_side_px: int = 224
+    """Shorter side of the encoder's input for whole frames in the live mode, a quarter of the pixels that give the best
+    masks: it fits in the time between two close-ups."""
+    small_long_side_px: int = 336
+    """Longer side of that input, for oblong frames."""
+    oblong_ratio: float = 1.2
+    """Frames whose sides differ by more than this ratio are oblong."""
+    refresh_ms: float = 250.0
+    """While gaze stays on the target, the whole frame is encoded this often."""
+    step_budget_ms: float = 19.5
+    """A step ends at this time, with its frame's close-up or with the last one carried on by motion."""
+    slow_closeup_ms: float = 50.0
+    """A step does not wait for its close-up where close-ups take longer than this on average."""
+    closeup_gain: float = 0.2
+    """Weight of the newest close-up in that average."""
+    gap_s: float = 0.05
+    """Whole frames start between two steps, when the CPU is idle; they wait no longer than this for that."""
+    carry_timeout_s: float = 5.0
+    """A close-up waits this long for the motion of its frame, which takes milliseconds."""
+
+    # Close-ups: how the target is followed.
+    same_track_iou: float = 0.75
+    """A track goes on when it overlaps a new assessment's target this much on that frame: it is finer and fresher."""
+    stale_ms: float = 1000.0
+    """A mask that motion carried for longer than this is lost rather than shown."""
+    track_frames: int = 48
+    """Frames for which the track is remembered."""
+    closeup_margin: float = 1.4
+    """A close-up shows the object's longer side times this, so that its surroundings are seen too."""
+    min_closeup_px: int = 112
+    """A close-up shows at least this many frame pixels: magnifying more than twice gains nothing."""
+    positive_points: int = 8
+    """Most points on the object that prompt a close-up."""
+    negative_points: int = 4
+    """Most points off the object, within its box, that prompt a close-up."""
+    point_spacing: float = 1.5
+    """Points are apart by this many times their depth in the mask."""
+    min_point_spacing: float = 2.0
+    """Points are apart by at least this, cells of the low-resolution logits."""
+    unsure_logit: float = 2.0
+    """Cells with logits this close to 0 may be on the object: no negative point is put there."""
+    min_closeup_iou: float = 0.5
+    """A close-up's mask that overlaps the carried one less than this is not believed: the carried one stays."""
+    min_late_closeup_iou: float = 0.25
+    """The same after motion had to carry the mask for longer than `late_ms`, and is likely to be off."""
+    late_ms: float = 100.0
+    """See `min_late_closeup_iou`."""
+
+
+DEFAULT_TUNING = SelectionTuning()
+"""The tuning that sessions use unless another one is given."""
