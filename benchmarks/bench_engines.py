@@ -22,6 +22,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -169,9 +170,9 @@ def set_up(given: argparse.Namespace, image: np.ndarray) -> Ours:
                 one, many = prompts(1, *data.shape[2:]), prompts(AT_ONCE, *data.shape[2:])
                 check_at_once(name, model.runtime, data, one, many)
                 label, key = f"{name} {size[1]}x{size[0]}", (name, size)
-                ours.encode[key] = Timed(label, lambda m=model, p=pixels: m.runtime.encode(p))
-                ours.decode[key] = Timed(label, lambda m=model, d=data, p=one: m.runtime.decode(d, *p))
-                ours.batch[key] = Timed(label, lambda m=model, d=data, p=many: m.runtime.decode(d, *p))
+                ours.encode[key] = Timed(label, partial(model.runtime.encode, pixels))
+                ours.decode[key] = Timed(label, partial(model.runtime.decode, data, *one))
+                ours.batch[key] = Timed(label, partial(model.runtime.decode, data, *many))
     return ours
 
 

@@ -43,7 +43,7 @@ Chooser = Callable[[sam_edge.Segmenter, sam_edge.Embedding, Points], NDArray[np.
 
 def choose(model: sam_edge.Segmenter, embedding: sam_edge.Embedding, points: Points) -> NDArray[np.bool_]:
     """Return the mask (H, W) that is meant by fixations at `points`, frame pixels: the project's own choice."""
-    return model.decode(embedding, points=points).masks[0]
+    return np.asarray(model.decode(embedding, points=points).masks[0])
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,10 @@ class Prompted:
 
 def prompted(folder: Path, name: str) -> Iterator[Prompted]:
     """Give every viewer's fixations on every instance of a picture, in order."""
-    instances = cv2.imread(str(folder / "instances" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+    path = folder / "instances" / f"{name}.png"
+    instances = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if instances is None:
+        raise SystemExit(f"{path} cannot be read")
     found: dict[tuple[int, int], Points] = defaultdict(list)
     with (folder / "fixations" / f"{name}.csv").open(newline="") as handle:
         rows = sorted(csv.DictReader(handle), key=lambda row: (int(row["subject"]), int(row["index"])))
@@ -68,7 +71,7 @@ def prompted(folder: Path, name: str) -> Iterator[Prompted]:
     areas = np.bincount(instances.ravel())
     for (_, instance), points in sorted(found.items()):
         if instance > 0 and areas[instance] >= LEAST_PX:
-            yield Prompted(name, instances == instance, points)
+            yield Prompted(name, np.asarray(instances == instance), points)
 
 
 def chooser_of(text: str | None) -> Chooser:

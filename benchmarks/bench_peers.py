@@ -187,9 +187,9 @@ def opened(path: Path, threads: int) -> Any:
     return onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
 
 
-def normalised(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+def normalised(image: NDArray[Any]) -> NDArray[np.float32]:
     """Bring RGB (H, W, 3) to what SAM's encoders take: (1, 3, H, W)."""
-    scaled = (image.astype(np.float32) - np.float32(SAM_MEAN)) / np.float32(SAM_STD)
+    scaled = (image.astype(np.float32) - np.array(SAM_MEAN, np.float32)) / np.array(SAM_STD, np.float32)
     return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None])
 
 

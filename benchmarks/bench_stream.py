@@ -33,6 +33,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from sam_edge.media.environment import Environment
 
@@ -118,6 +119,14 @@ def run(*arguments: object) -> str:
     return done.stdout
 
 
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """Read a mask PNG as bool (H, W); raises `SystemExit` if it cannot be read."""
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise SystemExit(f"{path} cannot be read")
+    return np.asarray(image > 0)
+
+
 def first_right_ms(case: Case, masks: Path, frames: Sequence[dict[str, Any]], fps: float) -> float | None:
     """Return the time from the gaze's landing to the first mask with IoU > 0.5, milliseconds.
 
@@ -128,8 +137,7 @@ def first_right_ms(case: Case, masks: Path, frames: Sequence[dict[str, Any]], fp
         shown = masks / path.name
         if end_s <= case.onset_s or not shown.is_file():
             continue
-        true = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0
-        pred = cv2.imread(str(shown), cv2.IMREAD_GRAYSCALE) > 0
+        true, pred = read_mask(path), read_mask(shown)
         union = np.count_nonzero(true | pred)
         if not true.any() or np.count_nonzero(true & pred) <= RIGHT * union:
             continue

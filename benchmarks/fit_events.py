@@ -12,18 +12,23 @@ images (fixation) and dots (pursuit), because real scenes hold both; else it wou
 from __future__ import annotations
 
 import argparse
+import importlib
 import itertools
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lund
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.gaze.events import EventDetector, EventKind, model
+from sam_edge.gaze.events import EventDetector, EventKind
 from sam_edge.gaze.events import detector as detector_module
 
 Array = NDArray[np.float64]
+model: Any = importlib.import_module("sam_edge.gaze.events.model")
+"""The module whose functions and tables are replaced while the benchmark runs."""
 RATES_HZ = (500.0, 200.0, 120.0, 60.0, 30.0)
 PHASES = {500.0: (0.0,), 200.0: (0.0, 0.35, 0.7), 120.0: (0.0, 0.33, 0.67), 60.0: (0.0, 0.25, 0.5, 0.75)}
 PHASES[30.0] = tuple(k / 6 for k in range(6))
@@ -142,7 +147,7 @@ def multinomial(x: Array, y: NDArray[np.int64], weight: Array, classes: int) -> 
             break
     raw = beta / scale
     raw[:, 0] = beta[:, 0] - (beta[:, 1:] / scale[1:] * centre[1:]).sum(axis=1)
-    return raw
+    return np.asarray(raw)
 
 
 def splices(recordings: list[lund.Recording], seed: int) -> list[lund.Recording]:
@@ -232,9 +237,9 @@ def pursuit_fit(band: int, recordings: list[lund.Recording], stage: str) -> Arra
     return multinomial(np.concatenate(x), np.concatenate(y), np.concatenate(w), 2)[0]
 
 
-def put(table: object, band: int, value: object) -> None:
+def put(table: list[Any], band: int, value: object) -> None:
     """Replace one band's row in a table of coefficients."""
-    table[band] = value  # type: ignore[index]
+    table[band] = value
 
 
 def training(recordings: list[lund.Recording], rate: float) -> list[lund.Recording]:
@@ -301,8 +306,8 @@ def main() -> None:
 def module_text() -> str:
     """The module of coefficients."""
 
-    def row(values: object, indent: str) -> str:
-        numbers = [f"{v:.4g}" for v in values]  # type: ignore[attr-defined]
+    def row(values: Iterable[float], indent: str) -> str:
+        numbers = [f"{v:.4g}" for v in values]
         return f"{indent}({', '.join(numbers)}),"
 
     lines = [

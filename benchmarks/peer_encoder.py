@@ -80,6 +80,7 @@ def export(models: Path) -> Path:
             opset_version=20,
             dynamo=True,
         )
+        assert program is not None
         program.save(str(made), external_data=False)
     session = onnxruntime.InferenceSession(str(made), providers=["CPUExecutionProvider"])
     difference = float(np.abs(session.run(None, {"image": image.numpy()})[0] - expected).max())

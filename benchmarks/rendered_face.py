@@ -109,7 +109,7 @@ class RenderedFace:
     def _centre(self, side: int) -> np.ndarray:
         out = (-1.0, 1.0)[side] * self.eyes.shift_mm[0]
         middle = self._mesh[list(RINGS[side])].mean(axis=0)
-        return middle + np.array([out, self.eyes.shift_mm[1], self.eyes.depth_mm])
+        return np.asarray(middle + np.array([out, self.eyes.shift_mm[1], self.eyes.depth_mm]))
 
     def axes(self, scene: Scene) -> np.ndarray:
         """Return the directions of the eyes' axes (2, 3): towards the target, then off by the angle kappa."""
@@ -152,11 +152,11 @@ class RenderedFace:
         # One field of noise, laid on anew for each picture: drawing it each time would take longer than all the rest.
         left, top = self._random.integers(0, _SPARE, 2)
         noise = self._noise[top : top + height, left : left + width] * np.float32(scene.noise)
-        return np.clip(np.round(picture + noise), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(np.round(picture + noise), 0, 255), np.uint8)
 
     def _project(self, points: np.ndarray) -> np.ndarray:
         middle = np.array([self.camera.size[1] / 2, self.camera.size[0] / 2])
-        return points[:, :2] / points[:, 2:] * self.camera.focal_px + middle
+        return np.asarray(points[:, :2] / points[:, 2:] * self.camera.focal_px + middle)
 
     def _with_lids(self, scene: Scene, axes: np.ndarray) -> np.ndarray:
         mesh = self._mesh.copy()
@@ -231,12 +231,12 @@ class RenderedFace:
         colours = _mix(colours, np.full_like(iris, 14.0), (0.42 * edge - off) / 0.03)
         lamp = np.array([0.25, -0.45, -1.0]) / np.linalg.norm([0.25, -0.45, -1.0])
         glint = np.exp(-((np.arccos(np.clip(normal @ lamp, -1.0, 1.0)) / 0.06) ** 2))
-        return colours + 190.0 * glint[:, None]
+        return np.asarray(colours + 190.0 * glint[:, None])
 
 
 def _mix(under: np.ndarray, over: np.ndarray, share: np.ndarray) -> np.ndarray:
     part = np.clip(share + 0.5, 0.0, 1.0)[:, None]
-    return under * (1.0 - part) + over * part
+    return np.asarray(under * (1.0 - part) + over * part)
 
 
 def _rotation(turn_deg: tuple[float, float, float]) -> np.ndarray:
@@ -245,4 +245,4 @@ def _rotation(turn_deg: tuple[float, float, float]) -> np.ndarray:
     about_y = cv2.Rodrigues(np.array([0.0, -yaw, 0.0]))[0]
     about_x = cv2.Rodrigues(np.array([pitch, 0.0, 0.0]))[0]
     about_z = cv2.Rodrigues(np.array([0.0, 0.0, roll]))[0]
-    return about_y @ about_x @ about_z
+    return np.asarray(about_y @ about_x @ about_z)

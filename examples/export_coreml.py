@@ -32,9 +32,7 @@ def main() -> None:
     given = parser.parse_args()
     width, _, height = given.size.partition("x")
     model = load_mobile_sam(given.checkpoint)
-    manifest = export_coreml(
-        model, given.checkpoint, given.out, precision=given.precision, sizes=[(int(height), int(width))]
-    )
+    manifest = export_coreml(model, given.out, precision=given.precision, sizes=[(int(height), int(width))])
     for path in sorted(given.out.iterdir()):
         size = sum(part.stat().st_size for part in path.rglob("*") if part.is_file()) or path.stat().st_size
         print(f"{size / 1e6:7.1f} MB  {path.name}")

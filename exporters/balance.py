@@ -1,4 +1,4 @@
-"""Channels of what a layer is given, made alike in size where that costs nothing.
+"""Equalizes the channels of layer inputs where that costs nothing.
 
 A layer's input is rounded in one step size for all channels. Dividing a channel by a factor and multiplying the
 layer's weights by it changes nothing but what rounding loses (Xiao et al., "SmoothQuant", 2023). In a transformer block
@@ -14,15 +14,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from sam_edge.exporters.rounding import Rounding, layers_of
+from sam_edge.exporters.rounding import Rounding, encoder_layers
 from sam_edge.nn import Sam
 from sam_edge.nn.tiny_vit import Attention, TinyViTBlock
 
 Divide = Callable[[Tensor], None]
 
 
-def dividers(model: Sam) -> Iterator[tuple[str, Divide]]:
-    """Yield the layers whose input can be divided for nothing, by the name of their weight, and what divides it."""
+def find_dividers(model: Sam) -> Iterator[tuple[str, Divide]]:
+    """Yield the layers whose input can be divided at no cost: the name of their weight, and what divides."""
     for name, block in model.image_encoder.named_modules():
         if isinstance(block, TinyViTBlock):
             stem = f"sam.image_encoder.{name}"
@@ -32,7 +32,7 @@ def dividers(model: Sam) -> Iterator[tuple[str, Divide]]:
 
 
 def divide_normal(norm: nn.LayerNorm) -> Divide:
-    """Let a normalisation divide what it gives."""
+    """Return a function that divides the outputs of a normalisation by factors."""
 
     def divide(factors: Tensor) -> None:
         norm.weight.data /= factors
@@ -42,7 +42,7 @@ def divide_normal(norm: nn.LayerNorm) -> Divide:
 
 
 def divide_values(attention: Attention) -> Divide:
-    """Let the projection of the values divide what attention mixes; what mixes them are weights that sum to one."""
+    """Return a function that divides the projected values of attention by factors; attention weights sum to one."""
     heads, width = attention.heads, attention.head_width
 
     def divide(factors: Tensor) -> None:
@@ -55,15 +55,15 @@ def divide_values(attention: Attention) -> Divide:
 
 
 @torch.no_grad()
-def absorbed(model: Sam, plan: Mapping[str, Rounding]) -> tuple[Sam, dict[str, Rounding]]:
+def absorb_factors(model: Sam, plan: Mapping[str, Rounding]) -> tuple[Sam, dict[str, Rounding]]:
     """Move the factors of a plan into the model where that is free.
 
     Returns:
         A copy of the model that computes the same, and the plan without those factors.
     """
     model = copy.deepcopy(model)
-    layers, left = layers_of(model), dict(plan)
-    for name, divide in dividers(model):
+    layers, left = encoder_layers(model), dict(plan)
+    for name, divide in find_dividers(model):
         rounding = plan.get(name)
         if rounding is not None and rounding.factors:
             factors = torch.tensor(rounding.factors)

@@ -30,7 +30,7 @@ from onnx.external_data_helper import load_external_data_for_tensor
 
 from sam_edge.bundle import MANIFEST, POINT_DECODER, Bundle, describe_file, open_bundle
 from sam_edge.errors import ExportError
-from sam_edge.exporters.onnx_weights import channel_scale, drop_unused, rounded
+from sam_edge.exporters.onnx_weights import channel_scale, drop_unused, round_channels
 from sam_edge.exporters.onnx_writer import GraphWriter
 
 BROWSER_DECODER = "decoder_browser"
@@ -50,23 +50,23 @@ PROMPTS = "sam.prompt_encoder"
 Array = NDArray[np.float32]
 
 
-def norm(to: GraphWriter, x: str, layer: str) -> str:
+def write_layer_norm(to: GraphWriter, x: str, layer: str) -> str:
     """Normalise tokens."""
     gain, bias = to.weight(f"{layer}.weight"), to.weight(f"{layer}.bias")
     return to.op("LayerNormalization", x, gain, bias, axis=-1, epsilon=BLOCK_EPS)
 
 
-def heads(to: GraphWriter, x: str, inside: int) -> str:
+def split_heads(to: GraphWriter, x: str, inside: int) -> str:
     """(P, N, inside) to (P, heads, N, inside / heads)."""
     return to.op("Transpose", to.shape(x, 0, 0, HEADS, inside // HEADS), perm=[0, 2, 1, 3])
 
 
-def merged(to: GraphWriter, x: str, inside: int) -> str:
-    """Undo `heads`."""
+def merge_heads(to: GraphWriter, x: str, inside: int) -> str:
+    """Undo `split_heads`."""
     return to.shape(to.op("Transpose", x, perm=[0, 2, 1, 3]), 0, 0, inside)
 
 
-def by_head(to: GraphWriter, name: str) -> str:
+def split_weight_by_head(to: GraphWriter, name: str) -> str:
     """The weight of a projection (C, inside), head by head: (heads, inside / heads, C)."""
     return to.op("Transpose", to.shape(name, WIDTH, HEADS, INSIDE // HEADS), perm=[1, 2, 0])
 
@@ -110,35 +110,39 @@ def write_positions(to: GraphWriter) -> str:
 def write_self_attention(to: GraphWriter, query: str, value: str, layer: str) -> str:
     """Tokens attend to one another."""
     parts = [
-        heads(to, to.linear(x, f"{layer}.{part}_proj"), WIDTH)
+        split_heads(to, to.linear(x, f"{layer}.{part}_proj"), WIDTH)
         for part, x in (("q", query), ("k", query), ("v", value))
     ]
     keys = to.op("Transpose", parts[1], perm=[0, 1, 3, 2])
     scores = to.op("Mul", to.op("MatMul", parts[0], keys), to.const((WIDTH // HEADS) ** -0.5))
     mixed = to.op("MatMul", to.op("Softmax", scores, axis=-1), parts[2])
-    return to.linear(merged(to, mixed, WIDTH), f"{layer}.out_proj")
+    return to.linear(merge_heads(to, mixed, WIDTH), f"{layer}.out_proj")
 
 
-def write_look(to: GraphWriter, query: str, keys: str, values: str, added: str, layer: str) -> str:
+def write_token_to_image_attention(
+    to: GraphWriter, query: str, keys: str, values: str, added: str, layer: str
+) -> str:
     """Tokens attend to the image. `added` is what every value lacks: attention's shares sum to one."""
-    asked = heads(to, to.linear(query, f"{layer}.q_proj"), INSIDE)
+    asked = split_heads(to, to.linear(query, f"{layer}.q_proj"), INSIDE)
     asked = to.op("Mul", asked, to.const((INSIDE // HEADS) ** -0.5))
-    at_keys = to.op("MatMul", asked, by_head(to, to.weight(f"{layer}.k_proj.weight")))
+    at_keys = to.op("MatMul", asked, split_weight_by_head(to, to.weight(f"{layer}.k_proj.weight")))
     at_keys = to.shape(at_keys, 0, -1, WIDTH)
     scores = to.op("MatMul", at_keys, to.op("Transpose", keys, perm=[0, 2, 1]))
     seen = to.op("MatMul", to.op("Softmax", scores, axis=-1), values)
     seen = to.shape(to.op("Add", seen, added), 0, HEADS, -1, WIDTH)
-    inside = to.op("Transpose", by_head(to, to.weight(f"{layer}.v_proj.weight")), perm=[0, 2, 1])
-    mixed = merged(to, to.op("MatMul", seen, inside), INSIDE)
+    inside = to.op("Transpose", split_weight_by_head(to, to.weight(f"{layer}.v_proj.weight")), perm=[0, 2, 1])
+    mixed = merge_heads(to, to.op("MatMul", seen, inside), INSIDE)
     mixed = to.op("Add", mixed, to.weight(f"{layer}.v_proj.bias"))
     return to.linear(mixed, f"{layer}.out_proj")
 
 
-def write_answer(to: GraphWriter, keys: str, tokens: str, tokens_placed: str, bias: str, layer: str) -> str:
+def write_image_to_token_attention(
+    to: GraphWriter, keys: str, tokens: str, tokens_placed: str, bias: str, layer: str
+) -> str:
     """The image attends to the tokens: (P, places, 256), with `bias` added to every place."""
-    asked = heads(to, to.linear(tokens_placed, f"{layer}.k_proj"), INSIDE)
+    asked = split_heads(to, to.linear(tokens_placed, f"{layer}.k_proj"), INSIDE)
     asked = to.op("Mul", asked, to.const((INSIDE // HEADS) ** -0.5))
-    at_places = to.op("MatMul", asked, by_head(to, to.weight(f"{layer}.q_proj.weight")))
+    at_places = to.op("MatMul", asked, split_weight_by_head(to, to.weight(f"{layer}.q_proj.weight")))
     at_places = to.shape(at_places, 0, -1, WIDTH)
     asked_of = to.shape(to.weight(f"{layer}.q_proj.bias"), HEADS, INSIDE // HEADS, 1)
     offset = to.shape(to.op("MatMul", asked, asked_of), 0, 1, -1)
@@ -146,23 +150,23 @@ def write_answer(to: GraphWriter, keys: str, tokens: str, tokens_placed: str, bi
     scores = to.op("Add", scores, offset)
     of_heads = to.shape(scores, 0, 0, HEADS, -1)
     shares = to.op("Reshape", to.op("Softmax", of_heads, axis=-1), to.op("Shape", scores))
-    # What a token says is brought to the image's channels, so that a place is mixed of it in one product. The shares
-    # of every head sum to one, so that a bias may be said by all tokens of one head, or in parts by all.
-    said = heads(to, to.linear(tokens, f"{layer}.v_proj"), INSIDE)
+    # Token values are projected to the image's channels first, so that one product mixes them for a place. The shares
+    # of every head sum to one, so a bias may be added to the values of all tokens, an equal part for each head.
+    values = split_heads(to, to.linear(tokens, f"{layer}.v_proj"), INSIDE)
     out = to.shape(to.weight(f"{layer}.out_proj.weight"), HEADS, INSIDE // HEADS, WIDTH)
-    said_wide = to.shape(to.op("MatMul", said, out), 0, -1, WIDTH)
-    said_wide = to.op("Add", said_wide, to.op("Mul", bias, to.const(1 / HEADS)))
-    return to.op("MatMul", shares, said_wide)
+    values_wide = to.shape(to.op("MatMul", values, out), 0, -1, WIDTH)
+    values_wide = to.op("Add", values_wide, to.op("Mul", bias, to.const(1 / HEADS)))
+    return to.op("MatMul", shares, values_wide)
 
 
-def write_normal(to: GraphWriter, x: str) -> str:
+def write_normalization(to: GraphWriter, x: str) -> str:
     """Bring every place to a mean of 0 and a variance of 1."""
     last = to.ints(-1)
     centred = to.op("Sub", x, to.op("ReduceMean", x, last, keepdims=1))
-    return scaled_to_one(to, centred, WIDTH, BLOCK_EPS)
+    return scale_to_unit_variance(to, centred, WIDTH, BLOCK_EPS)
 
 
-def scaled_to_one(to: GraphWriter, centred: str, channels: int, eps: float) -> str:
+def scale_to_unit_variance(to: GraphWriter, centred: str, channels: int, eps: float) -> str:
     """Bring places whose mean is 0 to a variance of 1."""
     power = to.op("ReduceSumSquare", centred, to.ints(-1), keepdims=1)
     # sqrt(sum / n + eps), with n taken out of the root
@@ -180,26 +184,30 @@ def write_transformer(to: GraphWriter) -> tuple[str, str]:
         layer = f"{TRANSFORMER}.layers.{depth}"
         placed = tokens if depth == 0 else to.op("Add", tokens, tokens_at)
         own = write_self_attention(to, placed, tokens, f"{layer}.self_attn")
-        tokens = norm(to, own if depth == 0 else to.op("Add", tokens, own), f"{layer}.norm1")
+        tokens = write_layer_norm(to, own if depth == 0 else to.op("Add", tokens, own), f"{layer}.norm1")
         keys = to.op("Add", image, to.op("Add", positions, added))
         look = f"{layer}.cross_attn_token_to_image"
-        seen = write_look(to, to.op("Add", tokens, tokens_at), keys, image, added, look)
-        tokens = norm(to, to.op("Add", tokens, seen), f"{layer}.norm2")
+        seen = write_token_to_image_attention(to, to.op("Add", tokens, tokens_at), keys, image, added, look)
+        tokens = write_layer_norm(to, to.op("Add", tokens, seen), f"{layer}.norm2")
         hidden = to.op("Relu", to.linear(tokens, f"{layer}.mlp.lin1"))
-        tokens = norm(to, to.op("Add", tokens, to.linear(hidden, f"{layer}.mlp.lin2")), f"{layer}.norm3")
+        tokens = write_layer_norm(
+            to, to.op("Add", tokens, to.linear(hidden, f"{layer}.mlp.lin2")), f"{layer}.norm3"
+        )
         answer = f"{layer}.cross_attn_image_to_token"
         bias = to.op("Add", to.weight(f"{answer}.out_proj.bias"), added)
-        said = write_answer(to, keys, tokens, to.op("Add", tokens, tokens_at), bias, answer)
-        normal = write_normal(to, to.op("Add", image, said))
+        update = write_image_to_token_attention(
+            to, keys, tokens, to.op("Add", tokens, tokens_at), bias, answer
+        )
+        normal = write_normalization(to, to.op("Add", image, update))
         image = to.op("Mul", normal, to.weight(f"{layer}.norm4.weight"))
         added = to.weight(f"{layer}.norm4.bias")
-    # Nobody asks what becomes of the prompt's own tokens.
+    # Only the output tokens are read from here on, not the prompt's own.
     ends = (to.ints(0), to.ints(1 + MASKS), to.ints(1))
     tokens, tokens_at = (to.op("Slice", x, *ends) for x in (tokens, tokens_at))
     last = f"{TRANSFORMER}.final_attn_token_to_image"
     keys = to.op("Add", image, to.op("Add", positions, added))
-    seen = write_look(to, to.op("Add", tokens, tokens_at), keys, image, added, last)
-    return norm(to, to.op("Add", tokens, seen), f"{TRANSFORMER}.norm_final_attn"), normal
+    seen = write_token_to_image_attention(to, to.op("Add", tokens, tokens_at), keys, image, added, last)
+    return write_layer_norm(to, to.op("Add", tokens, seen), f"{TRANSFORMER}.norm_final_attn"), normal
 
 
 def write_mlp(to: GraphWriter, x: str, layer: str) -> str:
@@ -214,7 +222,10 @@ def write_product(to: GraphWriter, x: str, weight: Array, bias: Array, *, in_8_b
     if not in_8_bits:
         return to.op("Add", to.op("MatMul", x, to.const(weight)), to.const(bias))
     scale = channel_scale(weight, 1)
-    stored, zero = to.const(rounded(weight, scale, 1), np.int8), to.const(np.zeros(len(scale)), np.int8)
+    stored, zero = (
+        to.const(round_channels(weight, scale, 1), np.int8),
+        to.const(np.zeros(len(scale)), np.int8),
+    )
     inputs = (x, stored, to.const(scale), zero, to.const(bias))
     return to.op("DynamicQuantizeMatMul", *inputs, domain="com.microsoft")
 
@@ -238,7 +249,7 @@ def write_masks(
     )
     first = gain[:, None] * first.reshape(WIDTH, -1)
     x = write_product(to, normal, first, first_bias, in_8_bits=in_8_bits)
-    x = scaled_to_one(to, to.shape(x, 0, -1, FEWER), FEWER, CHANNEL_EPS)
+    x = scale_to_unit_variance(to, to.shape(x, 0, -1, FEWER), FEWER, CHANNEL_EPS)
     x = to.op("Add", to.op("Mul", x, to.const(weights["norm"])), to.const(weights["norm_bias"]))
     x = to.op("Gelu", x, approximate="tanh")
     second, second_bias = weights["second"].reshape(FEWER, -1), np.tile(weights["second_bias"], 4)
@@ -256,7 +267,7 @@ def write_masks(
     to.op("Identity", write_mlp(to, head, f"{DECODER}.iou_prediction_head"), out="scores")
 
 
-def first_reader(graph: onnx.GraphProto, name: str, kind: str) -> onnx.NodeProto:
+def find_reader(graph: onnx.GraphProto, name: str, kind: str) -> onnx.NodeProto:
     """Return the node of `kind` that reads `name`, past the shapes in between.
 
     Raises:
@@ -272,7 +283,7 @@ def first_reader(graph: onnx.GraphProto, name: str, kind: str) -> onnx.NodeProto
     raise ExportError(f"decoder: nothing of {kind} reads {name}, so it is none that this version exported")
 
 
-def doubled_weights(graph: onnx.GraphProto, tensors: dict[str, TensorProto]) -> dict[str, Array]:
+def find_upscaling_weights(graph: onnx.GraphProto, tensors: dict[str, TensorProto]) -> dict[str, Array]:
     """Find weights and biases of the two transposed convolutions, which lost their names.
 
     Raises:
@@ -287,16 +298,16 @@ def doubled_weights(graph: onnx.GraphProto, tensors: dict[str, TensorProto]) -> 
                 f"decoder: it has no weight of {shape}, so it is none that this version exported"
             )
         stored = weight.name.removesuffix("_f16")
-        product = first_reader(graph, stored, "MatMul")
-        added = first_reader(graph, product.output[0], "Add")
+        product = find_reader(graph, stored, "MatMul")
+        added = find_reader(graph, product.output[0], "Add")
         tile = next(node for node in graph.node if node.op_type == "Tile" and node.output[0] in added.input)
         found[part] = numpy_helper.to_array(weight).astype(np.float32).reshape(channels, -1)
         found[f"{part}_bias"] = numpy_helper.to_array(tensors[tile.input[0]]).astype(np.float32)
     return found
 
 
-def browser_decoder(model: onnx.ModelProto, folder: Path, *, in_8_bits: bool = True) -> onnx.ModelProto:
-    """Write a point decoder anew for onnxruntime-web.
+def build_browser_decoder(model: onnx.ModelProto, folder: Path, *, in_8_bits: bool = True) -> onnx.ModelProto:
+    """Rewrite a point decoder for onnxruntime-web.
 
     Args:
         model: `decoder_points` of a bundle, loaded without its weights.
@@ -322,7 +333,7 @@ def browser_decoder(model: onnx.ModelProto, folder: Path, *, in_8_bits: bool = T
         if node.op_type in ("Cast", "DequantizeLinear") and all(name in wide for name in node.input):
             widening.append(node)
             wide.add(node.output[0])
-    weights = doubled_weights(graph, loaded)
+    weights = find_upscaling_weights(graph, loaded)
     names = (
         ("norm", f"{DECODER}.output_upscaling.1.weight"),
         ("norm_bias", f"{DECODER}.output_upscaling.1.bias"),
@@ -345,7 +356,7 @@ def browser_decoder(model: onnx.ModelProto, folder: Path, *, in_8_bits: bool = T
 
 
 def add_browser_decoder(folder: str | Path) -> Bundle:
-    """Put the graph into a bundle of ONNX files, beside the decoder that it is made from.
+    """Add the graph to a bundle of ONNX files, next to the decoder that it is made from.
 
     Args:
         folder: the bundle's; a graph that is there already is replaced.
@@ -362,7 +373,7 @@ def add_browser_decoder(folder: str | Path) -> Bundle:
             f"{POINT_DECODER}"
         )
     source = manifest.graphs_of(POINT_DECODER)[0]
-    made = browser_decoder(onnx.load(bundle.path_of(source), load_external_data=False), bundle.folder)
+    made = build_browser_decoder(onnx.load(bundle.path_of(source), load_external_data=False), bundle.folder)
     path = bundle.folder / f"{BROWSER_DECODER}.onnx"
     onnx.save(made, path)
     entry = replace(source, role=BROWSER_DECODER, file=path.name, engine=ENGINE)

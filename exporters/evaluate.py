@@ -1,4 +1,4 @@
-"""What an artifact lost: its masks beside those of fp32 torch, and beside the truth."""
+"""Accuracy of an exported model: its masks compared with those of fp32 torch, and with ground truth."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GRID = 4
 
 @dataclass(frozen=True, slots=True)
 class PlainPicture:
-    """A picture of which nobody has said what is in it."""
+    """A picture without labels."""
 
     name: str
     """Its file's stem."""
@@ -102,7 +102,7 @@ class Agreement:
     token_iou: Four
     """IoU of each of the four masks with the reference's, mean over prompts."""
     refined_iou: float
-    """IoU of the masks put first when the reference's own mask is given back as a mask prompt beside the point, once a
+    """IoU of the masks put first when the reference's own mask is the mask prompt, together with the point, once a
     picture; mean over pictures."""
     truth_iou: float | None
     """IoU of the mask put first with the truth, mean over prompts; None without labels."""
@@ -124,7 +124,7 @@ class Agreement:
         What was not measured is left out; what is not a number, which JSON cannot hold, is written as text.
         """
         values = {**asdict(self), "truth_loss": self.truth_loss}
-        return {key: worth(value) for key, value in values.items() if value is not None}
+        return {key: round_figure(value) for key, value in values.items() if value is not None}
 
 
 class Tally:
@@ -173,9 +173,9 @@ class Tally:
             cosine=float(np.mean(self.cosines)),
             worst_cosine=min(self.cosines),
             relative_error=float(np.mean(self.errors)),
-            logit_error=four(np.mean(self.logits, axis=0)),
+            logit_error=as_four(np.mean(self.logits, axis=0)),
             chosen_iou=float(np.mean(self.chosen)),
-            token_iou=four(np.mean(self.tokens, axis=0)),
+            token_iou=as_four(np.mean(self.tokens, axis=0)),
             refined_iou=float(np.mean(self.refined)),
             truth_iou=None if truth is None else float(truth[0]),
             reference_truth_iou=None if truth is None else float(truth[1]),
@@ -231,13 +231,13 @@ def by_token(masks: Masks, values: NDArray[Number]) -> NDArray[Number]:
     return np.take_along_axis(values, order.reshape(*order.shape, 1, 1), axis=1)
 
 
-def four(values: NDArray[np.float64]) -> Four:
+def as_four(values: NDArray[np.float64]) -> Four:
     """Return four numbers as a tuple."""
     single, first, second, third = (float(value) for value in values)
     return single, first, second, third
 
 
-def worth(value: float | int | Four) -> float | int | list[float] | str:
+def round_figure(value: float | int | Four) -> float | int | list[float] | str:
     """Round a figure."""
     if isinstance(value, tuple):
         return [round(item, 5) for item in value] if np.isfinite(value).all() else str(list(value))
@@ -254,7 +254,7 @@ def table(found: Mapping[tuple[int, int], Agreement], engine: str, reference: st
         engine: what ran, for the head line.
         reference: what it was compared with, for the head line.
     """
-    head = [f"{engine} beside {reference}", *(f"{width}x{height}" for height, width in found)]
+    head = [f"{engine} compared with {reference}", *(f"{width}x{height}" for height, width in found)]
     rows = [[name, *(show(one) for one in found.values())] for name, show in ROWS]
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     lines = [
@@ -265,26 +265,32 @@ def table(found: Mapping[tuple[int, int], Agreement], engine: str, reference: st
     return "\n".join(lines)
 
 
-def known(value: float | None, digits: int) -> str:
+def format_figure(value: float | None, digits: int) -> str:
     """Write a figure, or a dash."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 
 ROWS: tuple[tuple[str, Callable[[Agreement], str]], ...] = (
     ("pictures / prompts", lambda one: f"{one.pictures} / {one.prompts}"),
-    ("embedding: cosine, mean", lambda one: known(one.cosine, 5)),
-    ("embedding: cosine, worst", lambda one: known(one.worst_cosine, 5)),
-    ("embedding: relative error", lambda one: known(one.relative_error, 4)),
+    ("embedding: cosine, mean", lambda one: format_figure(one.cosine, 5)),
+    ("embedding: cosine, worst", lambda one: format_figure(one.worst_cosine, 5)),
+    ("embedding: relative error", lambda one: format_figure(one.relative_error, 4)),
     *(
-        (f"logits of mask {token}: mean error", lambda one, token=token: known(one.logit_error[token], 3))
+        (
+            f"logits of mask {token}: mean error",
+            lambda one, token=token: format_figure(one.logit_error[token], 3),
+        )
         for token in range(4)
     ),
-    ("chosen mask: IoU", lambda one: known(one.chosen_iou, 4)),
-    *((f"mask {token}: IoU", lambda one, token=token: known(one.token_iou[token], 4)) for token in range(4)),
-    ("with a mask prompt: IoU", lambda one: known(one.refined_iou, 4)),
-    ("truth: IoU", lambda one: known(one.truth_iou, 4)),
-    ("truth: IoU of the reference", lambda one: known(one.reference_truth_iou, 4)),
-    ("truth: loss", lambda one: known(one.truth_loss, 4)),
-    ("truth: standard error of the loss", lambda one: known(one.truth_loss_error, 4)),
+    ("chosen mask: IoU", lambda one: format_figure(one.chosen_iou, 4)),
+    *(
+        (f"mask {token}: IoU", lambda one, token=token: format_figure(one.token_iou[token], 4))
+        for token in range(4)
+    ),
+    ("with a mask prompt: IoU", lambda one: format_figure(one.refined_iou, 4)),
+    ("truth: IoU", lambda one: format_figure(one.truth_iou, 4)),
+    ("truth: IoU of the reference", lambda one: format_figure(one.reference_truth_iou, 4)),
+    ("truth: loss", lambda one: format_figure(one.truth_loss, 4)),
+    ("truth: standard error of the loss", lambda one: format_figure(one.truth_loss_error, 4)),
 )
 """Rows of the table: name, and how to show the figure."""

@@ -1,6 +1,6 @@
 """The gate of every export: what an artifact lost is measured before it gets its name, and too much stops it.
 
-The artifact is opened as users will open it, on its own engine, and prompted beside fp32 torch on a labelled set. The
+The artifact is opened as users will open it, on its own engine, and compared with fp32 torch on a labelled set. The
 first input size is measured on the whole set; two pictures at each further one show that the artifact works there.
 """
 
@@ -31,7 +31,7 @@ ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "coreml": "coreml"}
 """The engine that a bundle of each target is measured on."""
 
 OpenModel = Callable[[Path], Segmenter]
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Thresholds:
         ]
 
     def missed_quickly_by(self, found: Agreement) -> list[str]:
-        """Name what shows on two pictures already: the embedding, and masks far beside those of fp32 torch."""
+        """Name faults that two pictures show: in the embedding, and masks far from those of fp32 torch."""
         loose = dataclasses.replace(
             self,
             relative_error=1.5 * self.relative_error,
@@ -108,8 +108,8 @@ OF_TARGET = {
 """By target and precision, where a precision means something else there: Core ML computes in half precision."""
 
 
-def thresholds_of(manifest: Manifest) -> Thresholds:
-    """Return what is asked of a bundle.
+def thresholds_for(manifest: Manifest) -> Thresholds:
+    """Return the thresholds that a bundle must reach.
 
     Raises:
         InputError: nothing is known of its precision.
@@ -126,22 +126,22 @@ def thresholds_of(manifest: Manifest) -> Thresholds:
 def open_measured(
     folder: Path, *, runtime: str = "auto", threads: int | None = None, precision: str | None = None
 ) -> Segmenter:
-    """Open a bundle to measure it: on the engine that it was compiled for, in the precision that it is meant to run in.
+    """Open a bundle to measure it: on the engine and in the precision that it was compiled for.
 
-    Packages for Core ML are executed by the project's own evaluator where Core ML is not to be had.
+    Without Core ML, its packages are executed by the project's own evaluator.
 
     Args:
         folder: the bundle's folder.
         runtime: an engine's name; `auto` takes the one of the bundle's target.
         threads: threads of one inference; None is every core.
-        precision: what the model leaves in floating point; None is what the bundle is meant for.
+        precision: what the model leaves in floating point; None is the bundle's own.
     """
     bundle = open_bundle(folder)
     manifest = bundle.manifest
     if runtime == "auto" and manifest.target == "coreml" and sys.platform != "darwin":
-        from sam_edge.exporters.coreml.evaluated import EvaluatedCoreML
+        from sam_edge.exporters.coreml.mil_runtime import MilRuntime
 
-        return Segmenter(EvaluatedCoreML(bundle), bundle)
+        return Segmenter(MilRuntime(bundle), bundle)
     if manifest.target == "openvino" and manifest.precision == "bf16":
         precision = precision or "bf16"
     engine = ENGINES.get(manifest.target, "auto") if runtime == "auto" else runtime
@@ -150,7 +150,7 @@ def open_measured(
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What an export has to pass."""
+    """The accuracy check of an export."""
 
     reference: Segmenter
     """Fp32 torch, with the checkpoint that is exported."""
@@ -161,11 +161,11 @@ class Gate:
     force: bool = False
     """Let an artifact pass whatever it lost; the manifest then says so."""
     thresholds: Thresholds | None = None
-    """What to ask for; None is what `THRESHOLDS` holds for the artifact's precision."""
+    """Limits; None takes those in `THRESHOLDS` for the precision of the artifact."""
     open_model: OpenModel = open_measured
     """How to open the artifact."""
-    tell: Tell | None = None
-    """Is given the table of figures."""
+    report: Report | None = None
+    """Receives each table of figures as text."""
 
     def __post_init__(self) -> None:
         """Refuse impossible sizes and a missing set before anything is exported.
@@ -191,7 +191,7 @@ class Gate:
             InputError: the labelled set holds nothing to prompt.
         """
         manifest = open_bundle(folder).manifest
-        wanted = self.thresholds or thresholds_of(manifest)
+        wanted = self.thresholds or thresholds_for(manifest)
         first, *others = dict.fromkeys(self.sizes)
         with self.open_model(folder) as model:
             found = compare(model, self.reference, labelled_pictures(self.labelled), size=first)
@@ -200,16 +200,18 @@ class Gate:
             for size in others:
                 few = islice(labelled_pictures(self.labelled), QUICK_PICTURES)
                 quick[size] = compare(model, self.reference, few, size=size)
-                missed += [f"at {text(size)}: {fault}" for fault in wanted.missed_quickly_by(quick[size])]
+                missed += [
+                    f"at {format_size(size)}: {fault}" for fault in wanted.missed_quickly_by(quick[size])
+                ]
             engine, reference = (
                 f"{one.runtime.name} {one.runtime.precision}" for one in (model, self.reference)
             )
-        others_too, faults = self.on_engines_of_their_own(folder, manifest, wanted, first)
+        others_too, faults = self.measure_on_dedicated_engines(folder, manifest, wanted, first)
         missed += faults
-        if self.tell is not None:
-            self.tell(table({first: found, **quick}, engine, reference))
+        if self.report is not None:
+            self.report(table({first: found, **quick}, engine, reference))
             for name, one in others_too.items():
-                self.tell(table({first: one}, name, reference))
+                self.report(table({first: one}, name, reference))
         if missed and not self.force:
             raise GateError(
                 f"gate: {manifest.name} for {manifest.target} lost too much: {'; '.join(missed)}. Nothing was written; "
@@ -230,7 +232,7 @@ class Gate:
         (folder / MANIFEST).write_text(passed.to_json(), encoding="utf-8")
         return passed
 
-    def on_engines_of_their_own(
+    def measure_on_dedicated_engines(
         self, folder: Path, manifest: Manifest, wanted: Thresholds, size: tuple[int, int]
     ) -> tuple[dict[str, Agreement], list[str]]:
         """Measure the graphs that are made for one engine alone on that engine, as `runtime="auto"` runs it.
@@ -253,6 +255,6 @@ class Gate:
         return found, missed
 
 
-def text(size: tuple[int, int]) -> str:
+def format_size(size: tuple[int, int]) -> str:
     """Write a size (height, width) as people do: WIDTHxHEIGHT."""
     return f"{size[1]}x{size[0]}"

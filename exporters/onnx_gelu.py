@@ -1,4 +1,4 @@
-"""GELU as a polynomial, for engines whose own costs a quarter of the encoder's time.
+"""GELU as a polynomial, for engines on which their own GELU takes a quarter of the encoder's time.
 
 GELU (Hendrycks and Gimpel, 2016) is x times the normal distribution's share below x. Between two bounds the share is
 1/2 plus an odd polynomial, beyond them 0 or 1: two comparisons and a dozen products and sums, which OpenVINO fuses with
@@ -18,11 +18,11 @@ from onnx import helper, numpy_helper
 TERMS = 5
 """Coefficients of the polynomial; the result is off by 0.003 at most, and by 0.0003 as a rule."""
 REACH, STEPS = 8.0, 2001
-"""The fit looks at so many values up to this."""
+"""The fit samples `STEPS` values from -`REACH` to `REACH`."""
 COMMON = 1.2
-"""Standard deviation of the values that the fit cares for most."""
+"""Standard deviation of the values with the largest weight in the fit."""
 EVEN = 0.03
-"""How much it cares for all others."""
+"""Weight of all other values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def gelu(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([value * 0.5 * (1 + math.erf(value / math.sqrt(2))) for value in x])
 
 
-def fitted_polynomial(terms: int = TERMS) -> Polynomial:
+def fit_polynomial(terms: int = TERMS) -> Polynomial:
     """Find the polynomial with the least squared error of GELU, common values counting most; no jump at the bound."""
     x = np.linspace(-REACH, REACH, STEPS)
     exact, weight = gelu(x), np.sqrt(np.exp(-(x**2) / (2 * COMMON**2)) + EVEN)
@@ -71,14 +71,16 @@ def fitted_polynomial(terms: int = TERMS) -> Polynomial:
 
 def use_polynomial(model: onnx.ModelProto, polynomial: Polynomial | None = None) -> None:
     """Replace every Gelu of a graph, in place."""
-    polynomial = polynomial or fitted_polynomial()
+    polynomial = polynomial or fit_polynomial()
     graph = model.graph
     constants = {"low": -polynomial.bound, "high": polynomial.bound, "half": 0.5}
     constants |= {f"c{k}": value for k, value in enumerate(polynomial.coefficients)}
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         copied = onnx.NodeProto.FromString(node.SerializeToString())
-        nodes += [copied] if node.op_type != "Gelu" else steps(copied.input[0], copied.output[0], polynomial)
+        nodes += (
+            [copied] if node.op_type != "Gelu" else write_gelu(copied.input[0], copied.output[0], polynomial)
+        )
     if len(nodes) == len(graph.node):
         return
     del graph.node[:]
@@ -88,20 +90,20 @@ def use_polynomial(model: onnx.ModelProto, polynomial: Polynomial | None = None)
     )
 
 
-def steps(given: str, made: str, polynomial: Polynomial) -> list[onnx.NodeProto]:
-    """Write one GELU of `given` as the nodes that compute `made`."""
+def write_gelu(source: str, output: str, polynomial: Polynomial) -> list[onnx.NodeProto]:
+    """Return the nodes that compute `output` as the GELU of `source`."""
     nodes: list[onnx.NodeProto] = []
 
-    def node(operator: str, inputs: list[str], output: str) -> str:
-        nodes.append(helper.make_node(operator, inputs, [output], name=output))
-        return output
+    def node(operator: str, inputs: list[str], name: str) -> str:
+        nodes.append(helper.make_node(operator, inputs, [name], name=name))
+        return name
 
-    near = node("Clip", [given, "gelu_low", "gelu_high"], f"{made}_near")
-    squared = node("Mul", [near, near], f"{made}_squared")
+    near = node("Clip", [source, "gelu_low", "gelu_high"], f"{output}_near")
+    squared = node("Mul", [near, near], f"{output}_squared")
     total = f"gelu_c{len(polynomial.coefficients) - 1}"
     for k in range(len(polynomial.coefficients) - 2, -1, -1):
-        product = node("Mul", [total, squared], f"{made}_times{k}")
-        total = node("Add", [product, f"gelu_c{k}"], f"{made}_plus{k}")
-    share = node("Add", [node("Mul", [total, near], f"{made}_odd"), "gelu_half"], f"{made}_share")
-    node("Mul", [given, share], made)
+        product = node("Mul", [total, squared], f"{output}_times{k}")
+        total = node("Add", [product, f"gelu_c{k}"], f"{output}_plus{k}")
+    share = node("Add", [node("Mul", [total, near], f"{output}_odd"), "gelu_half"], f"{output}_share")
+    node("Mul", [source, share], output)
     return nodes

@@ -3,10 +3,11 @@
 QuantizeLinear and DequantizeLinear stand round what enters a layer, DequantizeLinear behind its stored weights; engines
 take the pattern for a product of whole numbers. Two forms of one plan share their stored weights:
 
-* `insert`, for ONNX Runtime: matrix products alone. A convolution costs it more in 8 bits than it saves, because the
-  normalisations and additions around it stay in floating point; its weights are stored in 8 bits all the same.
-* `insert_shifted`, for OpenVINO: convolutions too. Activations are shifted so that their smallest value is step 0, and
-  biases make up for it: a zero point would cost OpenVINO a pass of its own over every result.
+* `insert_rounding`, for ONNX Runtime: matrix products alone. A convolution costs it more in 8 bits than it saves,
+  because the normalisations and additions around it stay in floating point; its weights are stored in 8 bits all the
+  same.
+* `insert_shifted_rounding`, for OpenVINO: convolutions too. Activations are shifted so that their smallest value is
+  step 0, and biases make up for it: a zero point would cost OpenVINO a pass of its own over every result.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from sam_edge.errors import ExportError
-from sam_edge.exporters.onnx_weights import channel_scale, initializers, prepend, rounded
+from sam_edge.exporters.onnx_weights import channel_scale, initializers, prepend, round_channels
 from sam_edge.exporters.rounding import Rounding
 from sam_edge.exporters.trace import PARTS
 
@@ -47,7 +48,7 @@ class Target:
         return 1 if self.node.op_type == "MatMul" else 0
 
 
-def targets(graph: onnx.GraphProto, plan: Mapping[str, Rounding]) -> Iterator[Target]:
+def find_targets(graph: onnx.GraphProto, plan: Mapping[str, Rounding]) -> Iterator[Target]:
     """Find the nodes of a plan.
 
     Raises:
@@ -64,17 +65,17 @@ def targets(graph: onnx.GraphProto, plan: Mapping[str, Rounding]) -> Iterator[Ta
             yield Target(traced, nodes[traced], rounding)
 
 
-def insert(model: onnx.ModelProto, plan: Mapping[str, Rounding]) -> None:
+def insert_rounding(model: onnx.ModelProto, plan: Mapping[str, Rounding]) -> None:
     """Write a plan into a traced encoder: matrix products take 8 bits, convolutions have their weights stored so.
 
     Raises:
         ExportError: a layer of the plan is not in the graph.
     """
     graph = model.graph
-    found = list(targets(graph, plan))
+    found = list(find_targets(graph, plan))
     before = []
     for target in found:
-        before += round_weight(graph, target, undo_factors=target.node.op_type == "Conv")
+        before += store_rounded_weight(graph, target, undo_factors=target.node.op_type == "Conv")
     activations = Activations(graph)
     for target in found:
         if target.node.op_type == "MatMul":
@@ -83,18 +84,18 @@ def insert(model: onnx.ModelProto, plan: Mapping[str, Rounding]) -> None:
     activations.write()
 
 
-def insert_shifted(model: onnx.ModelProto, plan: Mapping[str, Rounding]) -> None:
+def insert_shifted_rounding(model: onnx.ModelProto, plan: Mapping[str, Rounding]) -> None:
     """Write a plan into a traced encoder: matrix products and convolutions take 8 bits, without a zero point.
 
     Raises:
         ExportError: a layer of the plan is not in the graph, or has no bias to make up for the shift.
     """
     graph = model.graph
-    found = list(targets(graph, plan))
+    found = list(find_targets(graph, plan))
     before = []
     for target in found:
         sums = weight_sums(graph, target)
-        before += round_weight(graph, target, undo_factors=False)
+        before += store_rounded_weight(graph, target, undo_factors=False)
         if target.rounding.zero_point:
             add_to_bias(graph, target, -target.rounding.zero_point * target.rounding.scale * sums)
     activations = Activations(graph)
@@ -104,7 +105,7 @@ def insert_shifted(model: onnx.ModelProto, plan: Mapping[str, Rounding]) -> None
     activations.write()
 
 
-def rounded_weight(
+def round_weight(
     graph: onnx.GraphProto, target: Target
 ) -> tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.float32]]:
     """Round a weight, multiplied by the factors of its inputs: steps, their scale for every output, and the factors."""
@@ -113,17 +114,19 @@ def rounded_weight(
     if target.node.op_type == "Conv":
         values = values * factors.reshape(1, -1, *[1] * (values.ndim - 2))
     scale = channel_scale(values, target.outputs_axis)
-    return rounded(values, scale, target.outputs_axis), scale, factors
+    return round_channels(values, scale, target.outputs_axis), scale, factors
 
 
 def weight_sums(graph: onnx.GraphProto, target: Target) -> NDArray[np.float64]:
     """Sum a rounded weight over its inputs, for every output."""
-    steps, scale, _ = rounded_weight(graph, target)
+    steps, scale, _ = round_weight(graph, target)
     others = tuple(axis for axis in range(steps.ndim) if axis != target.outputs_axis)
     return np.asarray(steps.sum(axis=others, dtype=np.int64) * scale.astype(np.float64))
 
 
-def round_weight(graph: onnx.GraphProto, target: Target, *, undo_factors: bool) -> list[onnx.NodeProto]:
+def store_rounded_weight(
+    graph: onnx.GraphProto, target: Target, *, undo_factors: bool
+) -> list[onnx.NodeProto]:
     """Replace a weight by 8 bits and a scale for every output; return the nodes that widen it.
 
     Args:
@@ -131,7 +134,7 @@ def round_weight(graph: onnx.GraphProto, target: Target, *, undo_factors: bool) 
         target: whose weight.
         undo_factors: whether what goes in is not divided by the factors, so that the weight has to be.
     """
-    steps, scale, factors = rounded_weight(graph, target)
+    steps, scale, factors = round_weight(graph, target)
     tensor = initializers(graph)[target.weight]
     wide, stored, scales, zeros = (f"{target.weight}{end}" for end in ("", "_i8", "_scale", "_zero"))
     tensor.CopyFrom(numpy_helper.from_array(steps, stored))

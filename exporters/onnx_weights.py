@@ -1,4 +1,4 @@
-"""How weights lie in ONNX files: which graph they belong to, in what numbers, and beside which graphs."""
+"""Storage of weights in ONNX files: number formats, and one file of weights that several graphs share."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def replace_input(graph: onnx.GraphProto, old: str, new: str, *, keep: Iterable[
             raise ValueError(f"{old} is an output of the graph and cannot be replaced")
 
 
-def without_padding(model: onnx.ModelProto) -> onnx.ModelProto:
+def remove_padding(model: onnx.ModelProto) -> onnx.ModelProto:
     """Copy an encoder for inputs that are multiples of 224, where no window reaches over an edge.
 
     The padding of a window and the cutting that undoes it change nothing at such sizes, but every engine copies the
@@ -146,7 +146,7 @@ def store_int8(graph: onnx.GraphProto, names: Iterable[str], *, axis_of: dict[st
         scale = channel_scale(values, axis)
         wide = tensor.name
         stored, scales = f"{wide}_i8", f"{wide}_scale"
-        tensor.CopyFrom(numpy_helper.from_array(rounded(values, scale, axis), stored))
+        tensor.CopyFrom(numpy_helper.from_array(round_channels(values, scale, axis), stored))
         added.append(numpy_helper.from_array(scale, scales))
         nodes.append(
             helper.make_node(
@@ -181,7 +181,7 @@ def channel_scale(values: NDArray[np.float32], axis: int, steps: int = 21) -> ND
     return np.asarray(best, np.float32)
 
 
-def rounded(values: NDArray[np.float32], scale: NDArray[np.float32], axis: int) -> NDArray[np.int8]:
+def round_channels(values: NDArray[np.float32], scale: NDArray[np.float32], axis: int) -> NDArray[np.int8]:
     """Round to symmetric 8 bits with a scale for every channel of `axis`."""
     shape = [1] * values.ndim
     shape[axis] = -1

@@ -12,24 +12,22 @@ from typing import Any
 
 import onnx
 
-from sam_edge.bundle import MANIFEST, GraphEntry, Manifest, describe_file, hash_file
+from sam_edge.bundle import GraphEntry, Manifest
 from sam_edge.errors import ExportError, InputError, MissingExtraError
+from sam_edge.exporters.bundle_writer import new_folder, tool_versions, write_manifest
 from sam_edge.exporters.gate import Gate
-from sam_edge.exporters.onnx_bundle import (
+from sam_edge.exporters.onnx_graphs import (
     DECODER_MEANING,
-    ENCODER_INPUT,
-    ENCODER_OUTPUT,
+    ENCODER_MEANING,
     FOR_OPENVINO,
-    UNKNOWN_ORIGIN,
+    TOOLS,
     check_traceable,
-    new_folder,
-    tensor_entries,
-    traced,
-    versions,
+    describe_tensors,
+    trace_graphs,
 )
 from sam_edge.exporters.pictures import CalibrationSet
 from sam_edge.exporters.quantize_nncf import nncf_version, quantize_with_nncf
-from sam_edge.nn import ORIGINS, Sam
+from sam_edge.nn import Sam
 from sam_edge.precision import CALIBRATED, replace_former_name
 
 try:
@@ -44,7 +42,6 @@ STEP = 16
 
 def export_openvino(
     model: Sam,
-    checkpoint: Path,
     out: Path,
     *,
     precision: str = "int8",
@@ -55,7 +52,6 @@ def export_openvino(
 
     Args:
         model: the model in torch; not changed.
-        checkpoint: the file it was loaded from, for the manifest.
         out: the bundle's folder; must not exist, or be a bundle, which is replaced.
         precision: `fp32`; `fp16`: weights stored in half precision, arithmetic in fp32; `bf16`: stored like that, and
             the runtime asks OpenVINO for bf16 arithmetic; `int8`: the encoder's matrix products in 8 bits, other
@@ -81,7 +77,7 @@ def export_openvino(
     if precision == "int8-nncf":
         tools["nncf"] = nncf_version()
     with new_folder(out) as folder:
-        protos = traced(model, precision, calibration)
+        protos = trace_graphs(model, precision, calibration)
         if FOR_OPENVINO in protos:
             protos["encoder"] = protos.pop(FOR_OPENVINO)
         graphs = {role: to_openvino(proto) for role, proto in protos.items()}
@@ -89,9 +85,17 @@ def export_openvino(
             graphs["encoder"] = quantize_with_nncf(graphs["encoder"], calibration)
         for role, graph in graphs.items():
             save(graph, folder / f"{role}.xml", half=precision != "fp32")
-        manifest = describe(model.name, protos, folder, checkpoint, precision, calibration, tools)
-        (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-        return manifest if gate is None else gate.check(folder)
+        return write_manifest(
+            folder,
+            model,
+            name=f"{model.name}-{precision}",
+            target="openvino",
+            precision=precision,
+            graphs=describe_graphs(protos),
+            tools={**tool_versions(TOOLS), **tools},
+            calibration=calibration,
+            gate=gate,
+        )
 
 
 def to_openvino(graph: onnx.ModelProto) -> Any:
@@ -107,7 +111,7 @@ def to_openvino(graph: onnx.ModelProto) -> Any:
 
 
 def save(graph: Any, path: Path, *, half: bool) -> None:
-    """Write a graph as IR: `path` and a file of weights beside it. What is 8 bits stays 8 bits.
+    """Write a graph as IR: `path`, and a file of weights next to it. 8-bit weights stay in 8 bits.
 
     Args:
         graph: OpenVINO's model.
@@ -123,37 +127,17 @@ def save(graph: Any, path: Path, *, half: bool) -> None:
         raise ExportError(f"out: {path.name} cannot be written: {error}") from error
 
 
-def describe(
-    model: str,
-    graphs: Mapping[str, onnx.ModelProto],
-    folder: Path,
-    checkpoint: Path,
-    precision: str,
-    calibration: CalibrationSet | None,
-    tools: Mapping[str, str],
-) -> Manifest:
-    """Write the manifest of what lies in `folder`: the graphs of `model`, by role, as they were traced."""
-    meaning = {**DECODER_MEANING, "image": ENCODER_INPUT}
-    entries = tuple(
+def describe_graphs(traced: Mapping[str, onnx.ModelProto]) -> tuple[GraphEntry, ...]:
+    """Describe the files of a bundle for its manifest, by the graphs, by role, that they were made from."""
+    meaning = {**DECODER_MEANING, "image": ENCODER_MEANING["image"]}
+    output_meaning = {**DECODER_MEANING, "embedding": ENCODER_MEANING["embedding"]}
+    return tuple(
         GraphEntry(
             role=role,
             file=f"{role}.xml",
             multiple_of=STEP,
-            inputs=tensor_entries(proto.graph.input, meaning),
-            outputs=tensor_entries(proto.graph.output, {**meaning, "embedding": ENCODER_OUTPUT}),
+            inputs=describe_tensors(proto.graph.input, meaning),
+            outputs=describe_tensors(proto.graph.output, output_meaning),
         )
-        for role, proto in graphs.items()
-    )
-    return Manifest(
-        name=f"{model}-{precision}",
-        model=model,
-        target="openvino",
-        precision=precision,
-        checkpoint_sha256=hash_file(checkpoint),
-        files=tuple(describe_file(path) for path in sorted(folder.iterdir())),
-        graphs=entries,
-        sizes=(),
-        licence=ORIGINS.get(model, UNKNOWN_ORIGIN),
-        calibration=calibration.summary() if calibration and precision in CALIBRATED else {},
-        tools={**versions(), **tools},
+        for role, proto in traced.items()
     )

@@ -91,10 +91,10 @@ class LabelledPicture:
     @property
     def points(self) -> NDArray[np.float64]:
         """The deepest place inside each thing, (N, 2) frame pixels: the centre of the pixel farthest from its edge."""
-        return np.array([deepest(mask) for mask in self.objects])
+        return np.array([deepest_point(mask) for mask in self.objects])
 
 
-def deepest(mask: NDArray[np.bool_]) -> tuple[float, float]:
+def deepest_point(mask: NDArray[np.bool_]) -> tuple[float, float]:
     """Return the centre of the pixel of a mask (H, W) that lies farthest from its edge; the frame's edge counts."""
     depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)

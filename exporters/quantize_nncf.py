@@ -1,4 +1,4 @@
-"""8 bits as NNCF, OpenVINO's own quantizer, fits them: the whole encoder but for what does not bear it."""
+"""Quantization by NNCF, OpenVINO's own quantizer: the whole encoder except its most sensitive layers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def quantize_with_nncf(encoder: Any, calibration: CalibrationSet) -> Any:
 
 @contextmanager
 def quiet_nncf() -> Iterator[None]:
-    """Keep NNCF from telling of every layer that it was told to leave alone, and its progress off stdout."""
+    """Silence NNCF's log of ignored layers, and send its progress to stderr."""
     logger = logging.getLogger("nncf")
     level = logger.level
     logger.setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""What 8 bits are to a layer: the step of what goes in, what its channels are divided by."""
+"""Quantization parameters of one layer: input scale and per-channel divisors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Floats = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Rounding:
-    """How what goes into one layer is rounded to 8 bits."""
+    """8-bit quantization of the input of one layer."""
 
     scale: float
     """Value of one step."""
@@ -29,17 +29,17 @@ class Rounding:
     signed: bool = False
     """Whether steps are -127..127 instead of 0..255."""
     factors: tuple[float, ...] = ()
-    """What each channel is divided by before; none where channels are left as they are."""
+    """Per-channel divisors applied before rounding; empty for none."""
 
     def of(self, values: Tensor, axis: int) -> Tensor:
-        """Round and widen again; channels lie on `axis`."""
+        """Quantize and dequantize `values`; channels lie on `axis`."""
         factors = self.factors_along(values.ndim, axis)
         steps = (values / factors / self.scale).round() + self.zero_point
         low, high = (-127, 127) if self.signed else (0, LEVELS)
         return (steps.clamp(low, high) - self.zero_point) * self.scale * factors
 
     def factors_along(self, axes: int, axis: int) -> Tensor:
-        """Return the factors shaped to multiply a tensor of so many `axes`, channels on `axis`."""
+        """Return the factors shaped to multiply a tensor with `axes` axes, channels on `axis`."""
         if not self.factors:
             return torch.ones(())
         shape = [1] * axes
@@ -47,7 +47,7 @@ class Rounding:
         return torch.tensor(self.factors).view(shape)
 
 
-def layers_of(model: Sam) -> dict[str, Layer]:
+def encoder_layers(model: Sam) -> dict[str, Layer]:
     """Return the encoder's linear layers and full convolutions by the name of their weight in the traced graph."""
     return {
         f"sam.image_encoder.{name}.weight": module
@@ -56,9 +56,9 @@ def layers_of(model: Sam) -> dict[str, Layer]:
     }
 
 
-def linears(model: Sam) -> dict[str, nn.Linear]:
-    """Return the linear layers among `layers_of`."""
-    return {name: layer for name, layer in layers_of(model).items() if isinstance(layer, nn.Linear)}
+def linear_layers(model: Sam) -> dict[str, nn.Linear]:
+    """Return the linear layers among `encoder_layers`."""
+    return {name: layer for name, layer in encoder_layers(model).items() if isinstance(layer, nn.Linear)}
 
 
 def channels_axis(layer: Layer) -> int:
@@ -66,13 +66,13 @@ def channels_axis(layer: Layer) -> int:
     return 1 if isinstance(layer, nn.Conv2d) else -1
 
 
-def rounding_of(low: float, high: float) -> Rounding:
+def asymmetric_rounding(low: float, high: float) -> Rounding:
     """Spread 256 steps over a range that holds 0."""
     scale = max(max(high, 0.0) - min(low, 0.0), 1e-9) / LEVELS
     return Rounding(scale=float(np.float32(scale)), zero_point=round(-min(low, 0.0) / scale))
 
 
-def signed_rounding_of(largest: float) -> Rounding:
+def symmetric_rounding(largest: float) -> Rounding:
     """Spread 255 steps evenly about 0."""
     return Rounding(scale=float(np.float32(max(largest, 1e-9) / 127)), zero_point=0, signed=True)
 

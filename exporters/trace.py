@@ -38,7 +38,7 @@ FOLD_AT_MOST = 64
 PARTS = ("q", "k", "v")
 """What `SplitAttention` calls its layers for queries, keys and values."""
 
-DECODED: dict[str, tuple[int | str, ...]] = {
+DECODER_OUTPUTS: dict[str, tuple[int | str, ...]] = {
     "logits": ("prompts", 4, "4*rows", "4*columns"),
     "scores": ("prompts", 4),
 }
@@ -129,7 +129,7 @@ def split_attentions(module: nn.Module) -> None:
             split_attentions(child)
 
 
-def prepared(model: Sam) -> Sam:
+def prepare_for_tracing(model: Sam) -> Sam:
     """Copy `model` with normalisation folded into its convolutions and its weights laid out for ONNX."""
     model = copy.deepcopy(model).eval()
     fold_batch_norms(model)
@@ -238,7 +238,7 @@ def trace_encoder(model: Sam) -> onnx.ModelProto:
     )
     example = torch.zeros(2, 16 * 30, 16 * 46, 3, dtype=torch.uint8)
     return to_onnx(
-        EncoderHalf(prepared(model)),
+        EncoderHalf(prepare_for_tracing(model)),
         (example,),
         {"image": {0: batch, 1: 16 * rows, 2: 16 * columns}},
         {
@@ -260,7 +260,7 @@ def trace_decoder(model: Sam) -> onnx.ModelProto:
         torch.zeros(3),
     )
     return to_onnx(
-        DecoderHalf(prepared(model)),
+        DecoderHalf(prepare_for_tracing(model)),
         example,
         {
             "embedding": {2: rows, 3: columns},
@@ -275,7 +275,7 @@ def trace_decoder(model: Sam) -> onnx.ModelProto:
             "labels": ("prompts", "points"),
             "mask": ("prompts", 1, "4*rows", "4*columns"),
             "has_mask": ("prompts",),
-            **DECODED,
+            **DECODER_OUTPUTS,
         },
     )
 
@@ -285,7 +285,7 @@ def trace_point_decoder(model: Sam) -> onnx.ModelProto:
     rows, columns = Dim("rows", min=4, max=512), Dim("columns", min=4, max=512)
     prompts, points = Dim("prompts", min=1, max=4096), Dim("points", min=1, max=256)
     return to_onnx(
-        PointDecoderHalf(prepared(model)),
+        PointDecoderHalf(prepare_for_tracing(model)),
         (torch.zeros(1, 256, 30, 46), torch.zeros(3, 5, 2), torch.ones(3, 5, dtype=torch.int32)),
         {
             "embedding": {2: rows, 3: columns},
@@ -296,6 +296,6 @@ def trace_point_decoder(model: Sam) -> onnx.ModelProto:
             "embedding": (1, 256, "rows", "columns"),
             "points": ("prompts", "points", 2),
             "labels": ("prompts", "points"),
-            **DECODED,
+            **DECODER_OUTPUTS,
         },
     )

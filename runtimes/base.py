@@ -57,7 +57,7 @@ class RuntimeOptions:
 
     @property
     def thread_count(self) -> int:
-        """The number of threads meant."""
+        """The number of threads, with None resolved."""
         return self.threads or available_cores()
 
 
@@ -79,7 +79,7 @@ class Runtime(ABC):
     name: str
     """The engine, as `sam_edge.load(runtime=...)` names it."""
     precision: str
-    """What really runs: the model's precision, and the engine's for the rest."""
+    """The precision in use: the model's, and after a `+` the engine's for what the model leaves in floating point."""
     device: str
     """Where it runs."""
     threads: int
@@ -134,7 +134,7 @@ def check_image(image: NDArray[np.uint8]) -> None:
     """Refuse what no encoder takes.
 
     Raises:
-        InputError: names what was given and what is accepted.
+        InputError: names the value and what is accepted.
     """
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         kind = getattr(image, "dtype", type(image).__name__)
@@ -159,7 +159,7 @@ def check_prompts(
     """Refuse prompts that do not fit together or do not fit the embedding.
 
     Raises:
-        InputError: names what was given and what is accepted.
+        InputError: names the value and what is accepted.
     """
     if embedding.ndim != 4 or embedding.shape[:2] != (1, 256):
         raise InputError(f"embedding: shape {embedding.shape}; accepted: (1, 256, h, w)")

@@ -35,7 +35,7 @@ Execute = Callable[[Feed], Mapping[str, NDArray[Any]]]
 
 
 class PackageRuntime(Runtime):
-    """A bundle of Core ML packages, whoever executes them."""
+    """A bundle of Core ML packages; a subclass executes them."""
 
     def __init__(self, bundle: Bundle, options: RuntimeOptions) -> None:
         """Read nothing yet; packages open when their size is first used.

@@ -114,7 +114,7 @@ class OnnxRuntime(Runtime):
     def _run(self, session: onnxruntime.InferenceSession, feed: Mapping[str, NDArray[Any]]) -> list[Float]:
         try:
             outputs: list[Float] = session.run(None, feed)
-        except Exception as error:  # as above
+        except Exception as error:  # see _open
             raise EngineError(f"onnxruntime failed: {error}") from error
         return outputs
 

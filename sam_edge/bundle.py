@@ -1,6 +1,6 @@
-"""Bundles: a model on disk, with everything that is known of it.
+"""Bundles: a model on disk, with everything that is known about it.
 
-A bundle is a folder with `manifest.json` beside the files it names. Opening one checks the schema, that every file is
+A bundle is a folder with `manifest.json` and the files that it names. Opening one checks the schema, that every file is
 there, its size and its sha256. Nothing in a bundle is ever executed or unpickled.
 """
 
@@ -84,7 +84,7 @@ class Manifest:
     files: tuple[FileEntry, ...]
     """Every file but the manifest."""
     graphs: tuple[GraphEntry, ...]
-    """The graphs among them; where two serve, the one with the largest `multiple_of` is meant."""
+    """The graphs among them; where two fit an input, the one with the largest `multiple_of` is used."""
     sizes: tuple[tuple[int, int], ...]
     """Input sizes (height, width) that it was checked at."""
     licence: str
@@ -125,7 +125,7 @@ class Bundle:
     folder: Path
     """Where it lies."""
     manifest: Manifest
-    """What it says of itself."""
+    """Its manifest, parsed."""
 
     def path_of(self, graph: GraphEntry) -> Path:
         """Return where the file of `graph` lies."""

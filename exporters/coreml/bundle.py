@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sam_edge.bundle import MANIFEST, FileEntry, GraphEntry, Manifest, TensorEntry, describe_file, hash_file
+from sam_edge.bundle import GraphEntry, Manifest, TensorEntry
 from sam_edge.errors import ExportError, InputError
+from sam_edge.exporters.bundle_writer import UNKNOWN_ORIGIN, new_folder, tool_versions, write_manifest
 from sam_edge.exporters.coreml.compress import Compression, compress
 from sam_edge.exporters.coreml.convert import (
     DEEPEST_RANK,
     check_size,
     convert_decoder,
     convert_encoder,
-    save,
+    save_package,
 )
 from sam_edge.exporters.coreml.evaluate_mil import Program, read_package
 from sam_edge.exporters.gate import Gate
-from sam_edge.exporters.onnx_bundle import UNKNOWN_ORIGIN, new_folder
 from sam_edge.exporters.pictures import CalibrationSet
 from sam_edge.exporters.quantize import plan_quantization
-from sam_edge.exporters.rounding import Rounding, linears
+from sam_edge.exporters.rounding import Rounding, linear_layers
 from sam_edge.nn import ORIGINS, Sam
 from sam_edge.precision import replace_former_name
 from sam_edge.version import __version__
@@ -75,7 +73,6 @@ RECIPES = {
 
 def export_coreml(
     model: Sam,
-    checkpoint: Path,
     out: Path,
     *,
     precision: str = "fp16",
@@ -87,7 +84,6 @@ def export_coreml(
 
     Args:
         model: the model in torch; not changed.
-        checkpoint: the file it was loaded from, for the manifest.
         out: the bundle's folder; must not exist, or be a bundle, which is replaced.
         precision: `fp32`; `fp16`; `int8_weights`: fp16 with weights in 8 bits; `palette6`, `palette4`: with weights as
             indices into tables of 64 or 16 values; `int8`: `int8_weights` with 8-bit inputs of the encoder's matrix
@@ -121,7 +117,7 @@ def export_coreml(
             )
         planned = plan_quantization(model, calibration.images)
         rounded = planned.model
-        plan = {name: planned.layers[name] for name in linears(model) if name in planned.layers}
+        plan = {name: planned.layers[name] for name in linear_layers(model) if name in planned.layers}
     origin = ORIGINS.get(model.name, UNKNOWN_ORIGIN)
     with new_folder(out) as folder:
         graphs = []
@@ -131,27 +127,24 @@ def export_coreml(
             for role, converted in (("encoder", encoder), ("decoder", decoder)):
                 name = f"{role}_{size[1]}x{size[0]}.mlpackage"
                 small = compress(converted, recipe.weights) if recipe.weights else converted
-                label(small, f"{model.name} {role} {size[1]}x{size[0]} {precision}", origin)
-                save(small, folder / name)
+                describe_model(small, f"{model.name} {role} {size[1]}x{size[0]} {precision}", origin)
+                save_package(small, folder / name)
                 graphs.append(describe_graph(role, name, read_package(folder / name)))
-        manifest = Manifest(
+        return write_manifest(
+            folder,
+            model,
             name=f"{model.name}-coreml-{precision}",
-            model=model.name,
             target="coreml",
             precision=precision,
-            checkpoint_sha256=hash_file(checkpoint),
-            files=tuple(describe_files(folder)),
-            graphs=tuple(graphs),
-            sizes=tuple(wanted),
-            licence=origin,
-            calibration=calibration.summary() if calibration and recipe.activations else {},
-            tools=versions(),
+            graphs=graphs,
+            tools=tool_versions(TOOLS),
+            sizes=wanted,
+            calibration=calibration,
+            gate=gate,
         )
-        (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-        return manifest if gate is None else gate.check(folder)
 
 
-def label(model: Any, title: str, licence: str) -> None:
+def describe_model(model: Any, title: str, licence: str) -> None:
     """Write into a model what Xcode shows of it."""
     model.short_description, model.license, model.author = title, licence, "sam-edge"
     model.version = __version__
@@ -192,15 +185,3 @@ def describe_graph(role: str, name: str, program: Program) -> GraphEntry:
         for key in program.outputs
     )
     return GraphEntry(role=role, file=name, multiple_of=16, inputs=tuple(inputs), outputs=outputs)
-
-
-def describe_files(folder: Path) -> list[FileEntry]:
-    """Measure every file in `folder` and below; a package is a folder, so paths have slashes."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [replace(describe_file(path), path=path.relative_to(folder).as_posix()) for path in files]
-
-
-def versions() -> dict[str, str]:
-    """Name the versions of what made an export."""
-    found = {name: importlib.metadata.version(name) for name in TOOLS}
-    return {"sam_edge": __version__, "python": platform.python_version(), **found}

@@ -44,12 +44,12 @@ def compress(model: Any, how: Compression) -> Any:
     products = ("linear", "add") if "embedding" in outputs else ("linear",)
     convolutions = ("conv",) if how.convolution_bits == 8 else ()
     if how.linear_bits == 8:
-        return in_8_bits(model, products + convolutions)
-    model = with_tables(model, products, how)
-    return in_8_bits(model, convolutions) if convolutions else model
+        return store_int8_weights(model, products + convolutions)
+    model = store_palettes(model, products, how)
+    return store_int8_weights(model, convolutions) if convolutions else model
 
 
-def in_8_bits(model: Any, users: tuple[str, ...]) -> Any:
+def store_int8_weights(model: Any, users: tuple[str, ...]) -> Any:
     """Store the weights of some types of operation in 8 bits with one scale an output channel."""
     tools = coremltools.optimize.coreml
     one = tools.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=SMALLEST)
@@ -58,7 +58,7 @@ def in_8_bits(model: Any, users: tuple[str, ...]) -> Any:
         return tools.linear_quantize_weights(model, config=how)
 
 
-def with_tables(model: Any, users: tuple[str, ...], how: Compression) -> Any:
+def store_palettes(model: Any, users: tuple[str, ...], how: Compression) -> Any:
     """Store the weights of some types of operation as indices into tables of k-means centres."""
     tools = coremltools.optimize.coreml
     whole = tools.OpPalettizerConfig(mode="kmeans", nbits=how.linear_bits, weight_threshold=SMALLEST)

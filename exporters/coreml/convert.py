@@ -143,7 +143,7 @@ def check_size(size: tuple[int, int]) -> tuple[int, int]:
     return size
 
 
-def save(model: Any, package: Path) -> None:
+def save_package(model: Any, package: Path) -> None:
     """Write a model as a package, without the notes that coremltools leaves for its own debugger.
 
     Raises:

@@ -20,7 +20,7 @@ from sam_edge.nn.tiny_vit import AttentionStage, TinyViT, TinyViTBlock
 from sam_edge.nn.two_way import ReducedAttention, TwoWayBlock
 
 EMPTY = -2
-"""Label of a point slot that holds nothing: nobody attends to it, so the result is that of a prompt without it."""
+"""Label of an empty point slot: no token attends to it, so the result is that of a prompt without it."""
 BLOCKED = -1e4
 """Added to the attention score of an empty slot. Its exponential is 0 even in half precision, which it fits in."""
 NORM_SHRINK = 1 / 16
@@ -163,19 +163,21 @@ class CoreMLDecoder(nn.Module):
         transformer = self.decoder.transformer
         tokens_at = tokens
         for layer in transformer.layers:
-            tokens, image = two_way(
+            tokens, image = apply_two_way_block(
                 cast(TwoWayBlock, layer), tokens, image, tokens_at, self.positions, blocked
             )
         keys = image + self.positions
-        seen = attention(transformer.final_attn_token_to_image, tokens + tokens_at, keys, image)
+        seen = apply_attention(transformer.final_attn_token_to_image, tokens + tokens_at, keys, image)
         return transformer.norm_final_attn(tokens + seen), image
 
     def upscale(self, image: Tensor) -> Tensor:
         """(1, places, 256) to (1, places * 16, 32): each place becomes 4x4 logits, coarse block first."""
         first, norm, _, second, _ = self.decoder.output_upscaling
-        wide = doubled(image, cast(nn.ConvTranspose2d, first))
+        wide = upscale_twofold(image, cast(nn.ConvTranspose2d, first))
         return F.gelu(
-            doubled(F.gelu(cast(ChannelNorm, norm).channels_last(wide)), cast(nn.ConvTranspose2d, second))
+            upscale_twofold(
+                F.gelu(cast(ChannelNorm, norm).channels_last(wide)), cast(nn.ConvTranspose2d, second)
+            )
         )
 
     def in_order(self, logits: Tensor) -> Tensor:
@@ -191,7 +193,7 @@ class CoreMLDecoder(nn.Module):
         return F.pixel_shuffle(channels, PATCH)
 
 
-def attention(
+def apply_attention(
     layer: ReducedAttention, query: Tensor, key: Tensor, value: Tensor, blocked: Tensor | None = None
 ) -> Tensor:
     """Apply `layer` with something added to the scores of the keys."""
@@ -204,25 +206,25 @@ def attention(
     return cast(Tensor, layer.out_proj((scores.softmax(dim=3) @ v).transpose(1, 2).flatten(2)))
 
 
-def two_way(
+def apply_two_way_block(
     block: TwoWayBlock, tokens: Tensor, image: Tensor, tokens_at: Tensor, image_at: Tensor, blocked: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Apply one block of the two-way transformer with some tokens blocked."""
     if block.first:
-        tokens = attention(block.self_attn, tokens, tokens, tokens, blocked)
+        tokens = apply_attention(block.self_attn, tokens, tokens, tokens, blocked)
     else:
         placed = tokens + tokens_at
-        tokens = tokens + attention(block.self_attn, placed, placed, tokens, blocked)
+        tokens = tokens + apply_attention(block.self_attn, placed, placed, tokens, blocked)
     tokens = block.norm1(tokens)
     keys = image + image_at
-    seen = attention(block.cross_attn_token_to_image, tokens + tokens_at, keys, image)
+    seen = apply_attention(block.cross_attn_token_to_image, tokens + tokens_at, keys, image)
     tokens = block.norm2(tokens + seen)
     tokens = block.norm3(tokens + block.mlp(tokens))
-    told = attention(block.cross_attn_image_to_token, keys, tokens + tokens_at, tokens, blocked)
-    return tokens, block.norm4(image + told)
+    answer = apply_attention(block.cross_attn_image_to_token, keys, tokens + tokens_at, tokens, blocked)
+    return tokens, block.norm4(image + answer)
 
 
-def doubled(x: Tensor, layer: nn.ConvTranspose2d) -> Tensor:
+def upscale_twofold(x: Tensor, layer: nn.ConvTranspose2d) -> Tensor:
     """Apply a 2x2 transposed convolution of stride 2 at every place: (1, M, C) to (1, 4 * M, outputs)."""
     weight = layer.weight.permute(2, 3, 1, 0).reshape(-1, layer.in_channels)
     bias = layer.bias.repeat(4) if layer.bias is not None else None

@@ -42,7 +42,6 @@ class Exporter(Protocol):
     def __call__(
         self,
         model: Sam,
-        checkpoint: Path,
         out: Path,
         *,
         precision: str,
@@ -125,13 +124,12 @@ def run(args: argparse.Namespace) -> int:
         labelled=args.dataset or LABELLED,
         sizes=sizes or (SIZES[:2] if args.target == "coreml" else SIZES),
         force=args.force,
-        tell=tables.append,
+        report=tables.append,
     )
     try:
         with ProgressBar(1, label="export", unit="bundle") as bar:
             manifest = export(
                 model,
-                args.checkpoint,
                 args.out,
                 precision=precision,
                 calibration=calibration,

@@ -107,7 +107,7 @@ def measure(
         The agreement, the figures that are below their thresholds, the engine of the bundle, and that of the reference.
     """
     from sam_edge.exporters.evaluate import compare, plain_pictures
-    from sam_edge.exporters.gate import LABELLED, open_measured, thresholds_of
+    from sam_edge.exporters.gate import LABELLED, open_measured, thresholds_for
     from sam_edge.exporters.pictures import labelled_pictures
 
     if args.limit is not None and args.limit < 1:
@@ -117,7 +117,7 @@ def measure(
         if args.images
         else labelled_pictures(args.dataset or LABELLED, at_most=args.limit)
     )
-    thresholds = thresholds_of(bundle.manifest)
+    thresholds = thresholds_for(bundle.manifest)
     with (
         open_reference(args, bundle) as reference,
         open_measured(

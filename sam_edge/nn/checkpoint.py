@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from sam_edge.bundle import hash_file
 from sam_edge.errors import CheckpointError, InputError, MissingExtraError
 from sam_edge.nn.sam import MODELS, Sam
 
@@ -16,15 +16,6 @@ UNUSED = ("image_encoder.norm_head.", "image_encoder.head.")
 """TinyViT's classification head: in the official file, not in the model."""
 ENCODER = "image_encoder."
 """Where the models of the family differ; what follows the encoder is the same in all."""
-
-
-def sha256_of(path: Path) -> str:
-    """Hash a file without holding it in memory."""
-    digest = hashlib.sha256()
-    with path.open("rb") as handle:
-        for block in iter(lambda: handle.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -140,6 +131,7 @@ def load_model(name: str | None, path: str | Path) -> Sam:
         raise CheckpointError(
             f"checkpoint: {path} holds {held}, not {name}; give the name {held}, or none to have it recognised"
         ) from error
+    model.checkpoint_sha256 = hash_file(Path(path))
     return model.eval()
 
 

@@ -23,11 +23,14 @@ class Sam(nn.Module):
 
     pixel_mean: Tensor
     pixel_std: Tensor
+    checkpoint_sha256: str
+    """Hash of the file that the weights were loaded from, hexadecimal; empty for random weights."""
 
     def __init__(self, image_encoder: nn.Module, *, name: str = "sam") -> None:
         """Join `image_encoder`, which gives (B, 256, H / 16, W / 16), with SAM's decoder; call the whole `name`."""
         super().__init__()
         self.name = name
+        self.checkpoint_sha256 = ""
         self.image_encoder = image_encoder
         self.prompt_encoder = PromptEncoder()
         self.mask_decoder = MaskDecoder()

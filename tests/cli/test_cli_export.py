@@ -50,11 +50,9 @@ def labelled(tmp_path: Path) -> Path:
     return folder
 
 
-def copy_of_the_package(
-    model: Any, checkpoint: Path, out: Path, *, precision: str, calibration: Any, gate: Any
-) -> Manifest:
+def copy_of_the_package(model: Any, out: Path, *, precision: str, calibration: Any, gate: Any) -> Manifest:
     """Stand in for an exporter: the package's own bundle instead of a new one."""
-    from sam_edge.exporters.onnx_bundle import new_folder
+    from sam_edge.exporters.bundle_writer import new_folder
 
     with new_folder(out) as folder:
         shutil.copytree(DEFAULT_BUNDLE, folder, dirs_exist_ok=True)

@@ -96,10 +96,10 @@ class TestFiles:
 
     def test_the_gate_knows_its_thresholds(self) -> None:
         pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[export]'")
-        from sam_edge.exporters.gate import OF_TARGET, thresholds_of
+        from sam_edge.exporters.gate import OF_TARGET, thresholds_for
 
         manifest: Manifest = open_bundle(BUNDLE_OF_0_1).manifest
-        assert thresholds_of(manifest) is OF_TARGET["coreml", "palette6"]
+        assert thresholds_for(manifest) is OF_TARGET["coreml", "palette6"]
 
     def test_the_bundle_in_the_package_has_todays_name(self) -> None:
         written = json.loads((DEFAULT_BUNDLE / "manifest.json").read_text())

@@ -171,8 +171,8 @@ def test_export_coreml_asks_for_what_it_is_told(
     example = load_script(repo_dir / "examples" / "export_coreml.py")
     asked: dict[str, object] = {}
 
-    def export(model: object, checkpoint: Path, out: Path, **options: object) -> SimpleNamespace:
-        asked.update(options, model=model, checkpoint=checkpoint)
+    def export(model: object, out: Path, **options: object) -> SimpleNamespace:
+        asked.update(options, model=model)
         (out / "encoder_448x224.mlpackage").mkdir(parents=True)
         (out / "encoder_448x224.mlpackage" / "weight.bin").write_bytes(bytes(2_500_000))
         return SimpleNamespace(precision=options["precision"])
@@ -184,6 +184,5 @@ def test_export_coreml_asks_for_what_it_is_told(
     example.main()
     assert asked["sizes"] == [(224, 448)]
     assert asked["precision"] == "palette6"
-    assert asked["checkpoint"] == Path("mobile_sam.pt")
     assert asked["model"] == "weights of mobile_sam.pt"
     assert "2.5 MB  encoder_448x224.mlpackage" in capsys.readouterr().out

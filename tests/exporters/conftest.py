@@ -33,23 +33,21 @@ def traced_once() -> Iterator[None]:
     """Tracing takes half a minute, so that all exports of one model in a run share its traces."""
     pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[export]'")
     pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'sam-edge[export]'")
-    from sam_edge.exporters import onnx_bundle
+    from sam_edge.exporters import onnx_graphs
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in vars(onnx_bundle) if name.startswith("trace_")]:
-            patch.setattr(onnx_bundle, name, remembered(getattr(onnx_bundle, name)))
+        for name in ("trace_encoder", "trace_decoder", "trace_point_decoder"):
+            patch.setattr(onnx_graphs, name, remembered(getattr(onnx_graphs, name)))
         yield
 
 
 @pytest.fixture(scope="session")
-def fp32_bundle(
-    traced_once: None, torch_model: Sam, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def fp32_bundle(traced_once: None, torch_model: Sam, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The official model exported in fp32."""
     from sam_edge.exporters.onnx_bundle import export_onnx
 
     out = tmp_path_factory.mktemp("export") / "fp32"
-    export_onnx(torch_model, checkpoint, out, precision="fp32")
+    export_onnx(torch_model, out, precision="fp32")
     return out
 
 

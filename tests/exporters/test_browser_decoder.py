@@ -20,7 +20,7 @@ import onnxruntime  # noqa: E402
 from sam_edge.exporters.browser_decoder import (  # noqa: E402
     BROWSER_DECODER,
     add_browser_decoder,
-    browser_decoder,
+    build_browser_decoder,
 )
 
 Float = NDArray[np.float32]
@@ -64,7 +64,7 @@ def test_it_decodes_as_the_decoder_it_is_made_from(
 ) -> None:
     shutil.copy(DEFAULT_BUNDLE / "decoder.weights", tmp_path)
     source = onnx.load(DEFAULT_BUNDLE / "decoder_points.onnx", load_external_data=False)
-    made = browser_decoder(source, DEFAULT_BUNDLE, in_8_bits=in_8_bits)
+    made = build_browser_decoder(source, DEFAULT_BUNDLE, in_8_bits=in_8_bits)
     (tmp_path / "made.onnx").write_bytes(made.SerializeToString())
     points, labels = prompts()
     feed = {"embedding": embedding.data, "points": points, "labels": labels}
@@ -90,7 +90,7 @@ def test_one_graph_serves_every_size(model: Segmenter, clip_frame: NDArray[np.ui
 
 def test_the_bundle_in_the_package_holds_the_graph_as_it_is_made_today(tmp_path: Path) -> None:
     source = onnx.load(DEFAULT_BUNDLE / "decoder_points.onnx", load_external_data=False)
-    made = browser_decoder(source, DEFAULT_BUNDLE)
+    made = build_browser_decoder(source, DEFAULT_BUNDLE)
     shipped = onnx.load(DEFAULT_BUNDLE / f"{BROWSER_DECODER}.onnx", load_external_data=False)
     assert [node.op_type for node in shipped.graph.node] == [node.op_type for node in made.graph.node]
     assert {one.name for one in shipped.graph.initializer} == {one.name for one in made.graph.initializer}
@@ -114,4 +114,4 @@ def test_adding_it_twice_leaves_one(tmp_path: Path) -> None:
 def test_another_graph_is_refused() -> None:
     encoder = onnx.load(DEFAULT_BUNDLE / "encoder.onnx", load_external_data=False)
     with pytest.raises(ExportError, match="none that this version exported"):
-        browser_decoder(encoder, DEFAULT_BUNDLE)
+        build_browser_decoder(encoder, DEFAULT_BUNDLE)

@@ -22,7 +22,7 @@ from sam_edge.bundle import (
 )
 from sam_edge.errors import GateError, InputError, MediaError
 from sam_edge.exporters.evaluate import Agreement, compare, fingerprint, plain_pictures, table
-from sam_edge.exporters.gate import LABELLED, THRESHOLDS, Gate, Thresholds, thresholds_of
+from sam_edge.exporters.gate import LABELLED, THRESHOLDS, Gate, Thresholds, thresholds_for
 from sam_edge.exporters.pictures import labelled_pictures
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Segmenter
@@ -117,7 +117,7 @@ def gate(labelled: Path, runtime: Callable[[], Fake] = Fake, **changed: object) 
 
 def test_what_agrees_passes_and_is_written_down(bundle: Path, labelled: Path) -> None:
     tables: list[str] = []
-    made = gate(labelled, tell=tables.append).check(bundle)
+    made = gate(labelled, report=tables.append).check(bundle)
     assert made == open_bundle(bundle).manifest
     assert made.sizes == (SIZE, (96, 96))
     parity = made.parity
@@ -224,13 +224,13 @@ def test_a_loss_of_truth_within_chance_is_no_fault() -> None:
 
 def test_thresholds_follow_precision_and_target(bundle: Path) -> None:
     manifest = open_bundle(bundle).manifest
-    assert thresholds_of(manifest) == THRESHOLDS["int8"]
+    assert thresholds_for(manifest) == THRESHOLDS["int8"]
     # Half precision is how ONNX weights are stored, and how Core ML computes.
-    stored = thresholds_of(dataclasses.replace(manifest, precision="fp16"))
-    computed = thresholds_of(dataclasses.replace(manifest, precision="fp16", target="coreml"))
+    stored = thresholds_for(dataclasses.replace(manifest, precision="fp16"))
+    computed = thresholds_for(dataclasses.replace(manifest, precision="fp16", target="coreml"))
     assert computed.relative_error > stored.relative_error
     with pytest.raises(InputError, match="'int3' for onnx has no thresholds; known: fp32"):
-        thresholds_of(dataclasses.replace(manifest, precision="int3"))
+        thresholds_for(dataclasses.replace(manifest, precision="int3"))
 
 
 @pytest.mark.parametrize("sizes", [(), ((450, 448),), ((448, 448), (448, 20)), ((448, 448, 3),)])

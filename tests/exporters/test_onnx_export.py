@@ -28,11 +28,12 @@ torch = pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'sam-edge[export]'")
 pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'sam-edge[export]'")
 
-from sam_edge.exporters import onnx_bundle, quantize  # noqa: E402
-from sam_edge.exporters.onnx_bundle import export_onnx, new_folder  # noqa: E402
-from sam_edge.exporters.onnx_rounding import insert, insert_shifted  # noqa: E402
-from sam_edge.exporters.quantize import Plan, plan_quantization, simulated  # noqa: E402
-from sam_edge.exporters.rounding import Rounding, linears  # noqa: E402
+from sam_edge.exporters import onnx_bundle, onnx_graphs, quantize  # noqa: E402
+from sam_edge.exporters.bundle_writer import new_folder  # noqa: E402
+from sam_edge.exporters.onnx_bundle import export_onnx  # noqa: E402
+from sam_edge.exporters.onnx_rounding import insert_rounding, insert_shifted_rounding  # noqa: E402
+from sam_edge.exporters.quantize import QuantizationPlan, plan_quantization, simulate_rounding  # noqa: E402
+from sam_edge.exporters.rounding import Rounding, linear_layers  # noqa: E402
 
 Float = NDArray[np.float32]
 SIZES = [(448, 672), (1024, 1024), (480, 640)]
@@ -172,23 +173,23 @@ def calibration(shared_dir: Path) -> CalibrationSet:
 
 
 @pytest.fixture(scope="module")
-def plan(torch_model: Sam, calibration: CalibrationSet) -> Plan:
+def plan(torch_model: Sam, calibration: CalibrationSet) -> QuantizationPlan:
     """How to round the encoder's layers, fitted on four of the photographs; some convolutions among them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quantize, "TOLERATED_FOR_WORK", 7.5e-8)
+        patch.setattr(quantize, "DISTURBANCE_PER_WORK", 7.5e-8)
         return plan_quantization(torch_model, calibration.images[:4], checked_on=1)
 
 
 @pytest.fixture
-def planned_graph(traced_once: None, plan: Plan) -> Any:
+def planned_graph(traced_once: None, plan: QuantizationPlan) -> Any:
     """The plan's encoder as ONNX, nothing rounded yet."""
-    return vars(onnx_bundle)["trace_encoder"](plan.model)
+    return vars(onnx_graphs)["trace_encoder"](plan.model)
 
 
 @pytest.fixture
-def quick_plan(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_plan(plan: QuantizationPlan, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let exports use the plan that is there already."""
-    monkeypatch.setattr(onnx_bundle, "plan_quantization", lambda model, images: plan)
+    monkeypatch.setattr(onnx_graphs, "plan_quantization", lambda model, images: plan)
 
 
 class TestFewerBits:
@@ -200,7 +201,6 @@ class TestFewerBits:
         self,
         fp32_bundle: Path,
         torch_model: Sam,
-        checkpoint: Path,
         calibration: CalibrationSet,
         clip_frame: NDArray[np.uint8],
         tmp_path: Path,
@@ -210,7 +210,7 @@ class TestFewerBits:
         masks: float,
     ) -> None:
         out = tmp_path / "out"
-        made = export_onnx(torch_model, checkpoint, out, precision=precision, calibration=calibration)
+        made = export_onnx(torch_model, out, precision=precision, calibration=calibration)
         manifest = open_bundle(out).manifest
         assert manifest == made
         assert (manifest.precision, manifest.name) == (precision, f"mobile_sam-{precision}")
@@ -229,11 +229,11 @@ class TestFewerBits:
         same = np.count_nonzero(ours.best & theirs.best) / np.count_nonzero(ours.best | theirs.best)
         assert same > masks
 
-    @pytest.mark.parametrize("form", [insert, insert_shifted])
+    @pytest.mark.parametrize("form", [insert_rounding, insert_shifted_rounding])
     def test_the_rounded_graph_computes_what_was_simulated(
         self,
         planned_graph: Any,
-        plan: Plan,
+        plan: QuantizationPlan,
         clip_frame: NDArray[np.uint8],
         form: Callable[..., None],
     ) -> None:
@@ -243,12 +243,14 @@ class TestFewerBits:
         image = picture(clip_frame, (224, 448))
         with torch.inference_mode():
             exact = torch_model.encode(torch.from_numpy(image)).numpy()
-            # Without activations of convolutions, `insert` loses less than the whole plan.
-            products = linears(torch_model)
+            # Without activations of convolutions, `insert_rounding` loses less than the whole plan.
+            products = linear_layers(torch_model)
             played = {
-                name: one for name, one in plan.layers.items() if form is insert_shifted or name in products
+                name: one
+                for name, one in plan.layers.items()
+                if form is insert_shifted_rounding or name in products
             }
-            with simulated(torch_model, played):
+            with simulate_rounding(torch_model, played):
                 expected = torch_model.encode(torch.from_numpy(image)).numpy()
             after = torch_model.encode(torch.from_numpy(image)).numpy()
         np.testing.assert_array_equal(after, exact)
@@ -266,12 +268,12 @@ class TestFewerBits:
         # with each other would lie 1.4 times as far apart as they are long.
         assert relative_error(got, expected) < 0.85 * lost
 
-    @pytest.mark.parametrize("form", [insert, insert_shifted])
+    @pytest.mark.parametrize("form", [insert_rounding, insert_shifted_rounding])
     def test_both_factors_of_every_planned_product_are_rounded(
-        self, planned_graph: Any, plan: Plan, form: Callable[..., None]
+        self, planned_graph: Any, plan: QuantizationPlan, form: Callable[..., None]
     ) -> None:
         packed = [name for name in plan.layers if name.endswith("qkv.weight")]
-        convolutions = set(plan.layers) - set(linears(plan.model))
+        convolutions = set(plan.layers) - set(linear_layers(plan.model))
         assert len(plan.layers) >= 20
         assert packed
         assert convolutions
@@ -279,7 +281,7 @@ class TestFewerBits:
         form(graph, plan.layers)
         onnx.checker.check_model(graph)
         kinds = [node.op_type for node in graph.graph.node]
-        given = len(plan.layers) - (0 if form is insert_shifted else len(convolutions))
+        given = len(plan.layers) - (0 if form is insert_shifted_rounding else len(convolutions))
         assert kinds.count("QuantizeLinear") == given
         assert kinds.count("DequantizeLinear") == given + len(plan.layers) + 2 * len(packed)
         constants = {one.name: one for one in graph.graph.initializer}
@@ -288,7 +290,7 @@ class TestFewerBits:
             for n in graph.graph.node
             if n.op_type == "QuantizeLinear"
         ]
-        assert any(zero != 0 for zero in zeros) is (form is insert)
+        assert any(zero != 0 for zero in zeros) is (form is insert_rounding)
         for name in (one.replace("qkv", part) for one in plan.layers for part in ("q", "k", "v")):
             assert name not in constants
             stored = onnx.numpy_helper.to_array(constants[f"{name}_i8"])
@@ -300,7 +302,7 @@ class TestFewerBits:
         with pytest.raises(
             ExportError, match=r"quantize: the traced graph has no product with nobody\.weight"
         ):
-            insert(graph, {"nobody.weight": Rounding(0.1, 3)})
+            insert_rounding(graph, {"nobody.weight": Rounding(0.1, 3)})
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -317,13 +319,22 @@ def export(traced_once: None, torch_model: Sam, checkpoint: Path) -> Callable[..
     """Export the official model to a folder."""
 
     def run(out: Path, **options: Any) -> Any:
-        return export_onnx(torch_model, checkpoint, out, **options)
+        return export_onnx(torch_model, out, **options)
 
     return run
 
 
 class TestWholeOrNotAtAll:
-    @pytest.mark.parametrize("step", ["trace_encoder", "trace_decoder", "save_with_weights", "describe"])
+    @pytest.mark.parametrize(
+        "step",
+        [
+            "onnx_graphs.trace_encoder",
+            "onnx_graphs.trace_decoder",
+            "onnx_bundle.save_with_weights",
+            "onnx_bundle.describe_graphs",
+            "bundle_writer.describe_files",
+        ],
+    )
     @pytest.mark.parametrize(
         "error", [RuntimeError("out of luck"), KeyboardInterrupt(), OSError(28, "No space left")]
     )
@@ -338,7 +349,7 @@ class TestWholeOrNotAtAll:
         def die(*args: object, **kwargs: object) -> None:
             raise error
 
-        monkeypatch.setattr(onnx_bundle, step, die)
+        monkeypatch.setattr(f"sam_edge.exporters.{step}", die)
         with pytest.raises(ExportError if isinstance(error, OSError) else type(error)):
             export(tmp_path / "out")
         assert list(tmp_path.iterdir()) == []
@@ -389,7 +400,7 @@ class TestWholeOrNotAtAll:
         self, export: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "file").write_text("x", encoding="utf-8")
-        monkeypatch.setattr(onnx_bundle, "trace_encoder", lambda model: pytest.fail("work was done"))
+        monkeypatch.setattr(onnx_graphs, "trace_encoder", lambda model: pytest.fail("work was done"))
         with pytest.raises(ExportError, match=r"out: .*bundle cannot be written"):
             export(tmp_path / "file" / "bundle")
 

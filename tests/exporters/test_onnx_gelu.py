@@ -12,7 +12,7 @@ onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'sam-edge[exp
 import torch  # noqa: E402
 from onnx import TensorProto, helper  # noqa: E402
 
-from sam_edge.exporters.onnx_gelu import fitted_polynomial, gelu, use_polynomial  # noqa: E402
+from sam_edge.exporters.onnx_gelu import fit_polynomial, gelu, use_polynomial  # noqa: E402
 
 X = np.concatenate([np.linspace(-9, 9, 4001), [300.0, -300.0]])
 
@@ -23,14 +23,14 @@ def test_the_exact_one_is_torchs() -> None:
 
 
 def test_it_is_close_everywhere_and_closer_where_values_are_common() -> None:
-    off = np.abs(fitted_polynomial().gelu(X) - gelu(X))
+    off = np.abs(fit_polynomial().gelu(X) - gelu(X))
     assert off.max() < 0.003
     assert off[np.abs(X) < 2].max() < 0.001
 
 
 @pytest.mark.parametrize("terms", [3, 4, 5])
 def test_far_out_it_is_nothing_or_everything(terms: int) -> None:
-    polynomial = fitted_polynomial(terms)
+    polynomial = fit_polynomial(terms)
     assert polynomial.gelu(np.array([-50.0, 50.0])) == pytest.approx([0.0, 50.0], abs=1e-9)
 
 
@@ -48,7 +48,7 @@ def test_a_graph_computes_it() -> None:
     assert not {"Gelu"} & {node.op_type for node in model.graph.node}
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     got = session.run(None, {"x": X.astype(np.float32)})[0]
-    polynomial = fitted_polynomial()
+    polynomial = fit_polynomial()
     np.testing.assert_allclose(got, polynomial.gelu(polynomial.gelu(-X)), rtol=1e-4, atol=1e-4)
 
 

@@ -19,11 +19,11 @@ from sam_edge.exporters.onnx_weights import (  # noqa: E402
     LARGE,
     drop_unused,
     initializers,
+    remove_padding,
     replace_input,
     save_with_weights,
     store_half,
     store_int8,
-    without_padding,
 )
 
 GENERATOR = np.random.default_rng(11)
@@ -143,7 +143,7 @@ def test_padding_and_what_undoes_it_are_taken_out_and_the_original_stays() -> No
     }  # fmt: skip
     model = graph_of(nodes, constants)
     before = model.SerializeToString()
-    slim = without_padding(model)
+    slim = remove_padding(model)
     assert [node.op_type for node in slim.graph.node] == ["Unsqueeze", "Relu", "Squeeze"]
     assert set(initializers(slim.graph)) == {"front"}
     np.testing.assert_array_equal(run(slim), run(model))
@@ -170,7 +170,7 @@ def test_what_is_no_windows_padding_is_not_taken_out(changed: dict[str, Any], sa
     values = {"pads": [0, 0, 0, 0], "from": [0], "to": [99], "rows": [1], "columns": [2]}
     constants = {name: np.array(changed.get(name, value), np.int64) for name, value in values.items()}
     with pytest.raises(ExportError, match=said):
-        without_padding(graph_of(nodes, constants))
+        remove_padding(graph_of(nodes, constants))
 
 
 class TestSaving:

@@ -24,7 +24,7 @@ import onnx  # noqa: E402
 import sam_edge  # noqa: E402
 from sam_edge.bundle import open_bundle  # noqa: E402
 from sam_edge.errors import ExportError, GateError, InputError, MissingExtraError  # noqa: E402
-from sam_edge.exporters import onnx_bundle, openvino_bundle  # noqa: E402
+from sam_edge.exporters import bundle_writer, openvino_bundle  # noqa: E402
 from sam_edge.exporters.gate import LABELLED, Gate, Thresholds, open_measured  # noqa: E402
 from sam_edge.exporters.openvino_bundle import export_openvino  # noqa: E402
 from sam_edge.exporters.pictures import CalibrationSet  # noqa: E402
@@ -53,14 +53,13 @@ def fp32(
     traced_once: None,
     torch_model: Sam,
     reference: Segmenter,
-    checkpoint: Path,
     few: Path,
     tmp_path_factory: Any,
 ) -> Path:
     """The official model in fp32, past the gate at a size without padding and one with it."""
     out: Path = tmp_path_factory.mktemp("openvino") / "fp32"
     gate = Gate(reference, labelled=few, sizes=((448, 448), (304, 400)))
-    export_openvino(torch_model, checkpoint, out, precision="fp32", gate=gate)
+    export_openvino(torch_model, out, precision="fp32", gate=gate)
     return out
 
 
@@ -69,7 +68,7 @@ def shipped_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Instead of tracing, take the int8 graphs that the package ships."""
     names = {"encoder": "encoder_padded", "decoder": "decoder", "decoder_points": "decoder_points"}
     graphs = {role: onnx.load(DEFAULT_BUNDLE / f"{name}.onnx") for role, name in names.items()}
-    monkeypatch.setattr(openvino_bundle, "traced", lambda model, precision, calibration: graphs)
+    monkeypatch.setattr(openvino_bundle, "trace_graphs", lambda model, precision, calibration: graphs)
 
 
 @pytest.fixture
@@ -129,12 +128,11 @@ def test_one_encoder_serves_any_size(
 def test_half_precision_is_stored_in_half_the_bytes(
     traced_once: None,
     torch_model: Sam,
-    checkpoint: Path,
     fp32: Path,
     clip_frame: NDArray[np.uint8],
     tmp_path: Path,
 ) -> None:
-    made = export_openvino(torch_model, checkpoint, tmp_path / "bf16", precision="bf16")
+    made = export_openvino(torch_model, tmp_path / "bf16", precision="bf16")
     assert (made.sizes, made.parity) == ((), {})
     stored, wide = (
         {entry.path: entry.bytes for entry in one.files} for one in (made, open_bundle(fp32).manifest)
@@ -150,7 +148,6 @@ def test_half_precision_is_stored_in_half_the_bytes(
 def test_int8_computes_what_the_onnx_bundle_computes(
     shipped_graphs: None,
     torch_model: Sam,
-    checkpoint: Path,
     few: Path,
     calibration: CalibrationSet,
     tmp_path: Path,
@@ -160,7 +157,7 @@ def test_int8_computes_what_the_onnx_bundle_computes(
     with sam_edge.load(DEFAULT_BUNDLE, runtime="onnxruntime") as same:
         gate = Gate(same, labelled=few, sizes=((448, 448),), thresholds=near)
         made = export_openvino(
-            torch_model, checkpoint, tmp_path / "int8", precision="int8", calibration=calibration, gate=gate
+            torch_model, tmp_path / "int8", precision="int8", calibration=calibration, gate=gate
         )
     assert made.calibration == {"pictures": 8, "sha256": "0" * 64}
     shipped = open_bundle(DEFAULT_BUNDLE).manifest
@@ -172,7 +169,6 @@ def test_int8_computes_what_the_onnx_bundle_computes(
 def test_nncf_leaves_alone_what_does_not_bear_it(
     traced_once: None,
     torch_model: Sam,
-    checkpoint: Path,
     fp32: Path,
     clip_frame: NDArray[np.uint8],
     calibration: CalibrationSet,
@@ -180,7 +176,7 @@ def test_nncf_leaves_alone_what_does_not_bear_it(
 ) -> None:
     pytest.importorskip("nncf", reason="needs NNCF: pip install 'sam-edge[export]'")
     out = tmp_path / "int8"
-    made = export_openvino(torch_model, checkpoint, out, precision="int8-nncf", calibration=calibration)
+    made = export_openvino(torch_model, out, precision="int8-nncf", calibration=calibration)
     assert "nncf" in made.tools
     rounded: set[tuple[str, str]] = set()
     kept: set[tuple[str, str]] = set()
@@ -200,7 +196,6 @@ def test_nncf_leaves_alone_what_does_not_bear_it(
 def test_the_gate_leaves_nothing_behind(
     shipped_graphs: None,
     torch_model: Sam,
-    checkpoint: Path,
     few: Path,
     calibration: CalibrationSet,
     tmp_path: Path,
@@ -210,7 +205,6 @@ def test_the_gate_leaves_nothing_behind(
         with pytest.raises(GateError, match="lost too much"):
             export_openvino(
                 torch_model,
-                checkpoint,
                 tmp_path / "out",
                 precision="int8",
                 calibration=calibration,
@@ -219,22 +213,22 @@ def test_the_gate_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_not_accepted_is_named(torch_model: Sam, checkpoint: Path, tmp_path: Path) -> None:
+def test_what_is_not_accepted_is_named(torch_model: Sam, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'int4' is not accepted for openvino; accepted: fp32"):
-        export_openvino(torch_model, checkpoint, tmp_path / "out", precision="int4")
+        export_openvino(torch_model, tmp_path / "out", precision="int4")
     with pytest.raises(InputError, match="calibration: int8 is fitted on pictures"):
-        export_openvino(torch_model, checkpoint, tmp_path / "out", precision="int8-nncf")
+        export_openvino(torch_model, tmp_path / "out", precision="int8-nncf")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_in_the_way_stays(torch_model: Sam, checkpoint: Path, tmp_path: Path) -> None:
+def test_what_is_in_the_way_stays(torch_model: Sam, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(ExportError, match="exists and is no bundle"):
-        export_openvino(torch_model, checkpoint, tmp_path / "mine", precision="fp32")
+        export_openvino(torch_model, tmp_path / "mine", precision="fp32")
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(ExportError, match="cannot be written"):
-        export_openvino(torch_model, checkpoint, tmp_path / "file" / "out", precision="fp32")
+        export_openvino(torch_model, tmp_path / "file" / "out", precision="fp32")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "mine"]
 
@@ -252,12 +246,12 @@ def nearly_full(limit: int) -> Iterator[None]:
 
 
 def test_a_full_disk_leaves_the_former_bundle(
-    shipped_graphs: None, torch_model: Sam, checkpoint: Path, calibration: CalibrationSet, tmp_path: Path
+    shipped_graphs: None, torch_model: Sam, calibration: CalibrationSet, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     shutil.copytree(DEFAULT_BUNDLE, out)
     with nearly_full(2_000_000), pytest.raises(ExportError, match="cannot be written"):
-        export_openvino(torch_model, checkpoint, out, precision="int8", calibration=calibration)
+        export_openvino(torch_model, out, precision="int8", calibration=calibration)
     assert open_bundle(out).manifest == open_bundle(DEFAULT_BUNDLE).manifest
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -265,7 +259,6 @@ def test_a_full_disk_leaves_the_former_bundle(
 def test_dying_half_way_leaves_the_former_bundle(
     shipped_graphs: None,
     torch_model: Sam,
-    checkpoint: Path,
     calibration: CalibrationSet,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -279,7 +272,7 @@ def test_dying_half_way_leaves_the_former_bundle(
 
     monkeypatch.setattr(openvino_bundle, "describe", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        export_openvino(torch_model, checkpoint, out, precision="int8", calibration=calibration)
+        export_openvino(torch_model, out, precision="int8", calibration=calibration)
     assert open_bundle(out).manifest.target == "onnx"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -296,10 +289,10 @@ def test_a_bundle_is_replaced_whole_or_comes_back(tmp_path: Path, monkeypatch: p
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", refuse)
-        with pytest.raises(ExportError, match="not now"), onnx_bundle.new_folder(out) as folder:
+        with pytest.raises(ExportError, match="not now"), bundle_writer.new_folder(out) as folder:
             (folder / "manifest.json").write_text("{}")
     assert open_bundle(out).manifest == open_bundle(DEFAULT_BUNDLE).manifest
-    with onnx_bundle.new_folder(out) as folder:
+    with bundle_writer.new_folder(out) as folder:
         (folder / "manifest.json").write_text("new")
     assert [path.name for path in out.iterdir()] == ["manifest.json"]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -307,16 +300,13 @@ def test_a_bundle_is_replaced_whole_or_comes_back(tmp_path: Path, monkeypatch: p
 
 def test_tools_that_are_missing_are_named(
     torch_model: Sam,
-    checkpoint: Path,
     calibration: CalibrationSet,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(MissingExtraError, match=r"nncf.*pip install 'sam-edge\[export\]'"):
-        export_openvino(
-            torch_model, checkpoint, tmp_path / "out", precision="int8-nncf", calibration=calibration
-        )
+        export_openvino(torch_model, tmp_path / "out", precision="int8-nncf", calibration=calibration)
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.delitem(sys.modules, "sam_edge.exporters.openvino_bundle")
     with pytest.raises(MissingExtraError, match=r"pip install 'sam-edge\[openvino\]'"):

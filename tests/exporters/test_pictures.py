@@ -13,7 +13,13 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError, MediaError
-from sam_edge.exporters.pictures import FEWEST, deepest, labelled_pictures, read_calibration, read_polygons
+from sam_edge.exporters.pictures import (
+    FEWEST,
+    deepest_point,
+    labelled_pictures,
+    read_calibration,
+    read_polygons,
+)
 
 
 def fill(folder: Path, count: int, *, size: tuple[int, int] = (40, 60)) -> Path:
@@ -138,24 +144,24 @@ class TestLabelled:
 class TestDeepest:
     def test_the_middle_of_a_disc(self) -> None:
         rows, columns = np.mgrid[:60, :80]
-        x, y = deepest(np.hypot(columns - 30, rows - 25) < 12)
+        x, y = deepest_point(np.hypot(columns - 30, rows - 25) < 12)
         assert abs(x - 30.5) <= 1
         assert abs(y - 25.5) <= 1
 
     def test_the_frames_edge_counts(self) -> None:
-        x, _ = deepest(np.ones((21, 61), bool))
+        x, _ = deepest_point(np.ones((21, 61), bool))
         assert 10 <= x <= 51
-        assert deepest(np.ones((21, 21), bool)) == (10.5, 10.5)
+        assert deepest_point(np.ones((21, 21), bool)) == (10.5, 10.5)
 
     @given(mask=arrays.arrays(bool, (9, 11)))
     def test_it_lies_inside(self, mask: NDArray[np.bool_]) -> None:
         if mask.any():
-            x, y = deepest(mask)
+            x, y = deepest_point(mask)
             assert mask[int(y), int(x)]
             assert (x % 1, y % 1) == (0.5, 0.5)
 
     @given(size=st.tuples(st.integers(1, 30), st.integers(1, 30)))
     def test_of_a_rectangle_it_is_half_the_shorter_side_deep(self, size: tuple[int, int]) -> None:
-        x, y = deepest(np.ones(size, bool))
+        x, y = deepest_point(np.ones(size, bool))
         depth = min(x, y, size[1] - x, size[0] - y)
         assert depth >= min(size) / 2 - 1

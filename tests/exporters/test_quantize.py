@@ -16,17 +16,17 @@ pytest.importorskip("onnx", reason="needs onnx: pip install 'sam-edge[export]'")
 
 import torch
 
-from sam_edge.exporters.balance import absorbed, dividers
-from sam_edge.exporters.onnx_weights import channel_scale, rounded
+from sam_edge.exporters.balance import absorb_factors, find_dividers
+from sam_edge.exporters.onnx_weights import channel_scale, round_channels
 from sam_edge.exporters.quantize import (
-    Observed,
+    InputStatistics,
     correct_biases,
-    fitted,
-    folded,
-    least_error,
-    simulated,
+    fit_range,
+    fit_rounding,
+    fold_batchnorm,
+    simulate_rounding,
 )
-from sam_edge.exporters.rounding import LEVELS, Rounding, fake_round, layers_of, rounding_of
+from sam_edge.exporters.rounding import LEVELS, Rounding, asymmetric_rounding, encoder_layers, fake_round
 from sam_edge.nn import Sam, mobile_sam
 
 VALUES = arrays.arrays(float, 50, elements=st.floats(-100, 100, width=32))
@@ -37,7 +37,7 @@ class TestActivations:
     def test_within_its_range_nothing_moves_by_more_than_half_a_step(
         self, values: NDArray[np.float64]
     ) -> None:
-        rounding = rounding_of(float(values.min()), float(values.max()))
+        rounding = asymmetric_rounding(float(values.min()), float(values.max()))
         assert 0 <= rounding.zero_point <= LEVELS
         moved = np.abs(fake_round(values, rounding) - values)
         # The zero point is a whole step, so the range's ends may lie up to half a step outside.
@@ -45,36 +45,36 @@ class TestActivations:
 
     @given(values=VALUES)
     def test_zero_stays_zero(self, values: NDArray[np.float64]) -> None:
-        rounding = rounding_of(float(values.min()), float(values.max()))
+        rounding = asymmetric_rounding(float(values.min()), float(values.max()))
         assert fake_round(np.zeros(1), rounding)[0] == 0
 
     def test_what_lies_outside_is_cut(self) -> None:
-        rounding = rounding_of(-1.0, 1.0)
+        rounding = asymmetric_rounding(-1.0, 1.0)
         low, high = fake_round(np.array([-50.0, 50.0]), rounding)
         assert low == pytest.approx(-1, abs=0.01)
         assert high == pytest.approx(1, abs=0.01)
 
     def test_a_range_of_one_sign_still_holds_zero(self) -> None:
-        assert rounding_of(2.0, 5.0).zero_point == 0
-        assert rounding_of(-5.0, -2.0).zero_point == LEVELS
-        assert rounding_of(0.0, 0.0).scale > 0
+        assert asymmetric_rounding(2.0, 5.0).zero_point == 0
+        assert asymmetric_rounding(-5.0, -2.0).zero_point == LEVELS
+        assert asymmetric_rounding(0.0, 0.0).scale > 0
 
     @given(values=VALUES)
     def test_the_fitted_range_loses_no_more_than_the_full_one(self, values: NDArray[np.float64]) -> None:
         samples = values.astype(np.float32)
-        seen = Observed(float(samples.min()), float(samples.max()), [samples])
+        seen = InputStatistics(float(samples.min()), float(samples.max()), [samples])
         exact = samples.astype(np.float64)
 
         def lost(rounding: object) -> float:
             return float(np.square(fake_round(exact, rounding) - exact).mean())  # type: ignore[arg-type]
 
-        assert lost(least_error(seen)) <= lost(rounding_of(seen.low, seen.high)) + 1e-12
+        assert lost(fit_range(seen)) <= lost(asymmetric_rounding(seen.low, seen.high)) + 1e-12
 
     def test_a_few_far_values_do_not_make_all_others_coarse(self) -> None:
         generator = np.random.default_rng(4)
         samples = np.concatenate([generator.normal(size=600_000), [10.0]]).astype(np.float32)
-        fitted = least_error(Observed(float(samples.min()), float(samples.max()), [samples]))
-        assert fitted.scale < 0.8 * rounding_of(float(samples.min()), float(samples.max())).scale
+        fitted = fit_range(InputStatistics(float(samples.min()), float(samples.max()), [samples]))
+        assert fitted.scale < 0.8 * asymmetric_rounding(float(samples.min()), float(samples.max())).scale
 
 
 class TestWeights:
@@ -89,7 +89,7 @@ class TestWeights:
         values = (generator.normal(size=shape) * gains.reshape(along)).astype(np.float32)
         scale = channel_scale(values, axis)
         assert scale.shape == (4,)
-        stored = rounded(values, scale, axis)
+        stored = round_channels(values, scale, axis)
         assert stored.dtype == np.int8
         assert stored.min() >= -127
         again = stored * scale.reshape(along)
@@ -103,21 +103,21 @@ class TestWeights:
         plain = np.maximum(np.abs(values).max(axis=1), 1e-12).astype(np.float32) / 127
 
         def lost(scale: NDArray[np.float32]) -> NDArray[np.float64]:
-            again = rounded(values, scale, 0) * scale[:, None].astype(np.float64)
+            again = round_channels(values, scale, 0) * scale[:, None].astype(np.float64)
             return np.asarray(np.square(again - values).sum(axis=1))
 
         assert (lost(channel_scale(values, 0)) <= lost(plain) * 1.0001 + 1e-9).all()
 
     def test_a_channel_of_zeros_stays_zero(self) -> None:
         values = np.zeros((2, 9), np.float32)
-        assert not rounded(values, channel_scale(values, 0), 0).any()
+        assert not round_channels(values, channel_scale(values, 0), 0).any()
 
 
 @pytest.fixture(scope="module")
 def model() -> Sam:
     """A TinyViT of random weights, normalisation folded."""
     torch.manual_seed(5)
-    return folded(mobile_sam())
+    return fold_batchnorm(mobile_sam())
 
 
 class TestBalance:
@@ -132,25 +132,25 @@ class TestBalance:
 
     def test_factors_that_are_free_move_into_the_model(self, model: Sam) -> None:
         generator = np.random.default_rng(2)
-        layers = layers_of(model)
-        free = {name for name, _ in dividers(model)}
+        layers = encoder_layers(model)
+        free = {name for name, _ in find_dividers(model)}
         assert len(free) == 3 * 10
         plan = {
             name: Rounding(0.1, 3, factors=tuple(generator.uniform(0.2, 5, layers[name].weight.shape[1])))
             for name in layers
         }
         before = {name: layer.weight.detach().clone() for name, layer in layers.items()}
-        moved, left = absorbed(model, plan)
+        moved, left = absorb_factors(model, plan)
         assert {name for name, one in left.items() if not one.factors} == free
         assert all(torch.equal(layers[name].weight, kept) for name, kept in before.items())
-        assert not torch.equal(layers_of(moved)[min(free)].weight, before[min(free)])
+        assert not torch.equal(encoder_layers(moved)[min(free)].weight, before[min(free)])
         exact = self.encoded(model)
         apart = (self.encoded(moved) - exact).norm() / exact.norm()
         assert apart < 1e-4
 
     def test_biases_make_up_for_the_mean_error(self, model: Sam) -> None:
         """Of the first layer alone, so that nothing before it moves; its input is the picture."""
-        name = next(iter(layers_of(model)))
+        name = next(iter(encoder_layers(model)))
         coarse = {name: Rounding(0.6, 4)}
         made: list[torch.Tensor] = []
 
@@ -160,8 +160,8 @@ class TestBalance:
         corrected = copy.deepcopy(model)
         correct_biases(corrected, coarse, [self.IMAGE])
         for one, plan in ((model, {}), (model, coarse), (corrected, coarse)):
-            handle = layers_of(one)[name].register_forward_hook(note)
-            with simulated(one, plan):
+            handle = encoder_layers(one)[name].register_forward_hook(note)
+            with simulate_rounding(one, plan):
                 self.encoded(one)
             handle.remove()
         exact, rounded_mean, corrected_mean = made
@@ -175,10 +175,10 @@ class TestBalance:
         samples[:, 5] *= 60
         layer = torch.nn.Linear(16, 8)
         layer.weight.data[:, 5] /= 60
-        seen = Observed(float(samples.min()), float(samples.max()), [samples])
+        seen = InputStatistics(float(samples.min()), float(samples.max()), [samples])
         lost = {}
         for divided in (False, True):
-            rounding = fitted(layer, seen, divided=divided)
+            rounding = fit_rounding(layer, seen, divided=divided)
             assert bool(rounding.factors) is divided
             again = rounding.of(torch.from_numpy(samples), -1)
             lost[divided] = float(

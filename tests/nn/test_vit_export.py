@@ -21,8 +21,8 @@ pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'sam-edg
 import onnx  # noqa: E402
 import onnxruntime  # noqa: E402
 
-from sam_edge.exporters import onnx_bundle  # noqa: E402
-from sam_edge.exporters.onnx_weights import without_padding  # noqa: E402
+from sam_edge.exporters import onnx_bundle, onnx_graphs  # noqa: E402
+from sam_edge.exporters.onnx_weights import remove_padding  # noqa: E402
 from sam_edge.exporters.trace import trace_encoder  # noqa: E402
 from sam_edge.nn import MODELS, Sam  # noqa: E402
 from sam_edge.nn.vit import VIT_B, ViT  # noqa: E402
@@ -92,7 +92,7 @@ def test_one_graph_serves_every_size(traced: Traced, shape: tuple[int, int, int]
 @pytest.mark.parametrize("shape", [(1, 224, 448), (2, 448, 224)])
 def test_without_padding_the_positions_stay(traced: Traced, shape: tuple[int, int, int]) -> None:
     """Multiples of 224 need no padding; taking it out must not take the cutting of the positions with it."""
-    slim = without_padding(traced.graph)
+    slim = remove_padding(traced.graph)
     before, after = ({node.op_type for node in graph.graph.node} for graph in (traced.graph, slim))
     assert before - after >= {"Pad", "Slice"}
     assert relative_error(slim, traced.model, shape) < TOLERANCE
@@ -103,11 +103,11 @@ def test_a_bundle_bears_the_name_of_its_model(
 ) -> None:
     """The decoder is the same in the whole family, and slow to trace: the package's own stands in for it."""
     decoder = onnx.load(DEFAULT_BUNDLE / "decoder.onnx")
-    monkeypatch.setattr(onnx_bundle, "trace_encoder", lambda model: traced.graph)
-    monkeypatch.setattr(onnx_bundle, "trace_decoder", lambda model: decoder)
-    monkeypatch.setattr(onnx_bundle, "trace_point_decoder", lambda model: decoder)
+    monkeypatch.setattr(onnx_graphs, "trace_encoder", lambda model: traced.graph)
+    monkeypatch.setattr(onnx_graphs, "trace_decoder", lambda model: decoder)
+    monkeypatch.setattr(onnx_graphs, "trace_point_decoder", lambda model: decoder)
     out = tmp_path / "bundle"
-    made = onnx_bundle.export_onnx(traced.model, traced.checkpoint, out, precision="fp32")
+    made = onnx_bundle.export_onnx(traced.model, out, precision="fp32")
     manifest = open_bundle(out).manifest
     assert manifest == made
     assert (manifest.name, manifest.model, manifest.licence) == ("short-fp32", "short", "unknown")
@@ -154,5 +154,5 @@ def test_an_encoder_too_large_for_one_message_is_refused_before_any_work(tmp_pat
     with torch.device("meta"):
         model = MODELS["sam_vit_h"]()
     with pytest.raises(ExportError, match=r"model: sam_vit_h's encoder has 2\.55 GB of fp32 weights"):
-        onnx_bundle.export_onnx(model, tmp_path / "absent.pth", tmp_path / "out", precision="fp32")
+        onnx_bundle.export_onnx(model, tmp_path / "out", precision="fp32")
     assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ class TestOpenVino:
                 made.append(model.runtime.encode(image))
             files = {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
             assert len(files) == 1
-        np.testing.assert_array_equal(*made)
+        np.testing.assert_array_equal(made[0], made[1])
         assert files == {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
         damaged = next(tmp_path.iterdir())
         damaged.write_bytes(damaged.read_bytes()[:1000])
@@ -108,8 +109,9 @@ class TestOpenVino:
 
     def test_other_settings_have_files_of_their_own(self, tmp_path: Path) -> None:
         image = np.zeros((1, 224, 224, 3), np.uint8)
-        for settings in ({"precision": "fp32"}, {"precision": "bf16"}, {"threads": 1}):
-            with sam_edge.load(runtime="openvino", cache=tmp_path, **settings) as model:  # type: ignore[arg-type]
+        choices: list[dict[str, Any]] = [{"precision": "fp32"}, {"precision": "bf16"}, {"threads": 1}]
+        for settings in choices:
+            with sam_edge.load(runtime="openvino", cache=tmp_path, **settings) as model:
                 model.runtime.encode(image)
         assert len(list(tmp_path.iterdir())) >= 2
 
@@ -119,7 +121,7 @@ class TestOpenVino:
         for pinned in (False, True):
             with sam_edge.load(runtime="openvino", pin_cores=pinned, threads=1) as model:
                 made.append(model.runtime.encode(image))
-        np.testing.assert_array_equal(*made)
+        np.testing.assert_array_equal(made[0], made[1])
 
 
 def test_auto_takes_what_the_cpu_has_and_says_so() -> None:

@@ -37,31 +37,19 @@ def random_model() -> Sam:
 
 
 @pytest.fixture(scope="session")
-def random_checkpoint(random_model: Sam, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same model as a file."""
-    import torch
-
-    path = tmp_path_factory.mktemp("checkpoint") / "random.pt"
-    torch.save(random_model.state_dict(), path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def small_bundle(
-    random_model: Sam, random_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def small_bundle(random_model: Sam, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of one size in fp16 with 8-bit weights."""
     from sam_edge.exporters.coreml.bundle import export_coreml
 
     out = tmp_path_factory.mktemp("coreml") / "bundle"
-    export_coreml(random_model, random_checkpoint, out, precision="int8_weights", sizes=[SMALL])
+    export_coreml(random_model, out, precision="int8_weights", sizes=[SMALL])
     return out
 
 
 @pytest.fixture
 def written(tmp_path: Path) -> Written:
     """Compile a program of coremltools' builder, write it as a package, and read that package."""
-    from sam_edge.exporters.coreml.convert import save
+    from sam_edge.exporters.coreml.convert import save_package
     from sam_edge.exporters.coreml.coremltools_quiet import coremltools, quiet
     from sam_edge.exporters.coreml.evaluate_mil import read_package
 
@@ -75,7 +63,7 @@ def written(tmp_path: Path) -> Written:
                 compute_precision=precision,
                 skip_model_load=True,
             )
-        save(model, tmp_path / f"{name}.mlpackage")
+        save_package(model, tmp_path / f"{name}.mlpackage")
         return read_package(tmp_path / f"{name}.mlpackage")
 
     return write

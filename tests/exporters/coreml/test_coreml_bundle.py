@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,10 +14,10 @@ import torch
 from sam_edge.bundle import MANIFEST, Bundle, hash_file, read_manifest
 from sam_edge.errors import EngineError, ExportError, InputError
 from sam_edge.exporters.coreml.bundle import RECIPES, export_coreml
-from sam_edge.exporters.coreml.convert import convert_encoder, save
+from sam_edge.exporters.coreml.convert import convert_encoder, save_package
 from sam_edge.exporters.coreml.evaluate_mil import Composite, Evaluator, read_package
-from sam_edge.exporters.coreml.evaluated import EvaluatedCoreML
-from sam_edge.exporters.rounding import Rounding, linears
+from sam_edge.exporters.coreml.mil_runtime import MilRuntime
+from sam_edge.exporters.rounding import Rounding, linear_layers
 from sam_edge.runtimes.base import RuntimeOptions
 from sam_edge.runtimes.coreml import CoreML, input_size
 from sam_edge.runtimes.torch import Torch
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SMALL = (224, 224)
 IOS_17 = 8
-TOLERATED = 0.06
+MAX_DISTURBANCE = 0.06
 """Relative error from 8-bit weights. Random weights amplify rounding; a wrong operation gives an error of about 1."""
 
 
@@ -113,21 +113,21 @@ def test_agrees_with_torch(
 ) -> None:
     """Embedding, logits and scores, prompts of different kinds at once."""
     reference = Torch(random_model, RuntimeOptions(threads=torch.get_num_threads()))
-    with EvaluatedCoreML(opened, composite=composite) as model:
+    with MilRuntime(opened, composite=composite) as model:
         ours, theirs = model.encode(image), reference.encode(image)
         assert ours.dtype == np.float32
-        assert np.linalg.norm(ours - theirs) / np.linalg.norm(theirs) < TOLERATED
+        assert np.linalg.norm(ours - theirs) / np.linalg.norm(theirs) < MAX_DISTURBANCE
         given = prompts(*theirs.shape[2:])
         for made, expected in zip(
             model.decode(theirs, *given), reference.decode(theirs, *given), strict=True
         ):
             assert made.shape == expected.shape
-            assert np.linalg.norm(made - expected) / np.linalg.norm(expected) < TOLERATED
+            assert np.linalg.norm(made - expected) / np.linalg.norm(expected) < MAX_DISTURBANCE
 
 
 def test_several_pictures_are_each_encoded(opened: Bundle, image: np.ndarray) -> None:
     """A batch gives what its pictures give one by one."""
-    with EvaluatedCoreML(opened) as model:
+    with MilRuntime(opened) as model:
         other = image[:, ::-1].copy()
         both = model.encode(np.concatenate([image, other]))
         assert np.array_equal(both[:1], model.encode(image))
@@ -136,7 +136,7 @@ def test_several_pictures_are_each_encoded(opened: Bundle, image: np.ndarray) ->
 
 def test_what_does_not_fit(opened: Bundle, image: np.ndarray) -> None:
     """Other sizes, too many points, options that mean nothing here, and use after closing."""
-    model = EvaluatedCoreML(opened)
+    model = MilRuntime(opened)
     with pytest.raises(InputError, match="448x224 is not in this bundle; accepted: 224x224"):
         model.encode(np.zeros((1, 224, 448, 3), np.uint8))
     _, _, mask, has_mask = prompts(14, 14)
@@ -149,7 +149,7 @@ def test_what_does_not_fit(opened: Bundle, image: np.ndarray) -> None:
             has_mask,
         )
     with pytest.raises(InputError, match="precision"):
-        EvaluatedCoreML(opened, RuntimeOptions(precision="bf16"))
+        MilRuntime(opened, RuntimeOptions(precision="bf16"))
     model.close()
     model.close()
     with pytest.raises(EngineError, match="closed"):
@@ -166,7 +166,7 @@ def test_core_ml_itself_is_for_macos(opened: Bundle) -> None:
 @pytest.mark.skipif(platform.system() != "Darwin", reason="Core ML runs on macOS only")
 def test_core_ml_agrees_with_the_evaluator(opened: Bundle, image: np.ndarray) -> None:
     """The same bundle on the engine itself."""
-    with CoreML(opened, RuntimeOptions(device="CPU_ONLY")) as real, EvaluatedCoreML(opened) as model:
+    with CoreML(opened, RuntimeOptions(device="CPU_ONLY")) as real, MilRuntime(opened) as model:
         expected = model.encode(image)
         made = real.encode(image)
         assert np.linalg.norm(made - expected) / np.linalg.norm(expected) < 0.02
@@ -174,8 +174,8 @@ def test_core_ml_agrees_with_the_evaluator(opened: Bundle, image: np.ndarray) ->
 
 def test_rounded_activations(random_model: Sam, image: np.ndarray, tmp_path: Path) -> None:
     """Each layer of the plan gets one rounding, with the plan's scale, and the result is close."""
-    plan = {name: Rounding(scale=0.05, zero_point=128) for name in list(linears(random_model))[:4]}
-    save(convert_encoder(random_model, SMALL, half=True, plan=plan), tmp_path / "encoder.mlpackage")
+    plan = {name: Rounding(scale=0.05, zero_point=128) for name in list(linear_layers(random_model))[:4]}
+    save_package(convert_encoder(random_model, SMALL, half=True, plan=plan), tmp_path / "encoder.mlpackage")
     program = read_package(tmp_path / "encoder.mlpackage")
     kinds = [operation.kind for operation in program.operations]
     assert kinds.count("quantize") == kinds.count("dequantize") == len(plan)
@@ -211,19 +211,17 @@ def test_a_plan_of_other_layers(random_model: Sam) -> None:
     ],
 )
 def test_refused_before_work_begins(
-    random_model: Sam, random_checkpoint: Path, tmp_path: Path, options: dict, message: str
+    random_model: Sam, tmp_path: Path, options: dict[str, Any], message: str
 ) -> None:
     """Nothing is written."""
     with pytest.raises(InputError, match=message):
-        export_coreml(random_model, random_checkpoint, tmp_path / "out", **options)
+        export_coreml(random_model, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_is_no_bundle_is_kept(
-    random_model: Sam, random_checkpoint: Path, tmp_path: Path
-) -> None:
+def test_a_folder_that_is_no_bundle_is_kept(random_model: Sam, tmp_path: Path) -> None:
     """Somebody's files are not replaced."""
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ExportError, match="is no bundle"):
-        export_coreml(random_model, random_checkpoint, tmp_path)
+        export_coreml(random_model, tmp_path)
     assert json.dumps([path.name for path in tmp_path.iterdir()]) == '["notes.txt"]'

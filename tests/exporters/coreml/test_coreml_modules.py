@@ -53,6 +53,7 @@ def test_slots() -> None:
     """Points keep their places, empty ones follow; both halves of the project mean the same label."""
     points, labels = fill_slots(np.ones((2, 3, 2), np.float32), np.ones((2, 3), np.int32), 5)
     assert EMPTY == EMPTY_AT_RUN_TIME
-    assert (points.shape, points.dtype, labels.dtype) == ((2, 5, 2), np.float32, np.int32)
+    assert points.shape == (2, 5, 2)
+    assert (points.dtype, labels.dtype) == (np.dtype(np.float32), np.dtype(np.int32))
     assert labels.tolist() == [[1, 1, 1, EMPTY, EMPTY]] * 2
     assert points[:, 3:].max() == 0

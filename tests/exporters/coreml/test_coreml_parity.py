@@ -11,7 +11,7 @@ import pytest
 from sam_edge.bundle import MANIFEST, Bundle, read_manifest
 from sam_edge.exporters.coreml.bundle import export_coreml
 from sam_edge.exporters.coreml.evaluate_mil import Composite
-from sam_edge.exporters.coreml.evaluated import EvaluatedCoreML
+from sam_edge.exporters.coreml.mil_runtime import MilRuntime
 from sam_edge.exporters.evaluate import compare
 from sam_edge.exporters.pictures import labelled_pictures
 from sam_edge.segmenter import Segmenter
@@ -23,10 +23,10 @@ SIZE = (448, 448)
 
 
 @pytest.fixture(scope="module")
-def half(torch_model: Sam, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def half(torch_model: Sam, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The official model in fp16."""
     out = tmp_path_factory.mktemp("official") / "bundle"
-    export_coreml(torch_model, checkpoint, out, precision="fp16", sizes=[SIZE])
+    export_coreml(torch_model, out, precision="fp16", sizes=[SIZE])
     return Bundle(out, read_manifest(out / MANIFEST))
 
 
@@ -35,7 +35,7 @@ def test_half_precision_keeps_the_masks(
     half: Bundle, reference: Segmenter, coco_dir: Path, composite: Composite, pictures: int
 ) -> None:
     """Also where every step of a normalisation is rounded, which breaks the model as others export it."""
-    model = Segmenter(EvaluatedCoreML(half, composite=composite), half)
+    model = Segmenter(MilRuntime(half, composite=composite), half)
     lost = compare(model, reference, labelled_pictures(coco_dir, at_most=pictures), size=SIZE)
     assert lost.cosine > 0.999
     assert np.mean(lost.token_iou) > 0.97

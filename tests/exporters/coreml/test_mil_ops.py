@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ ELEMENTWISE = {
     "less": np.less,
     "less_equal": np.less_equal,
 }
-UNARY = {
+UNARY: dict[str, Callable[..., Any]] = {
     "exp": np.exp,
     "sin": np.sin,
     "cos": np.cos,
@@ -209,7 +210,7 @@ def test_layer_norm(composite: Composite, affine: bool) -> None:
     """Mean 0 and variance 1 over the last axis; in fp32 both ways of computing agree."""
     x, gamma, beta = numbers((3, 4, 8)) * 5 + 2, numbers((8,), 1), numbers((8,), 2)
     expected = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-3)
-    weights = {"gamma": gamma, "beta": beta} if affine else {}
+    weights: dict[str, Any] = {"gamma": gamma, "beta": beta} if affine else {}
     expected = expected * gamma + beta if affine else expected
     made = call("layer_norm", composite=composite, x=x, axes=[-1], epsilon=np.float32(1e-3), **weights)
     assert np.allclose(RULES["layer_norm"](made), expected, atol=1e-5)
@@ -380,7 +381,9 @@ class TestCompression:
 
     def test_cast_constant(self) -> None:
         """A half constant in fp32."""
-        assert run("constexpr_cast", source_val=np.float16([0.1])).tolist() == [float(np.float16(0.1))]
+        assert run("constexpr_cast", source_val=np.array([0.1], np.float16)).tolist() == [
+            float(np.float16(0.1))
+        ]
 
     @pytest.mark.parametrize(("dtype", "low", "high"), [("INT8", -128, 127), ("UINT8", 0, 255)])
     def test_quantize(self, dtype: str, low: int, high: int) -> None:

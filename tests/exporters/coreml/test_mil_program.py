@@ -11,7 +11,7 @@ import pytest
 
 from sam_edge.errors import ExportError, InputError
 from sam_edge.exporters.coreml.compress import Compression, compress
-from sam_edge.exporters.coreml.convert import save
+from sam_edge.exporters.coreml.convert import save_package
 from sam_edge.exporters.coreml.coremltools_quiet import coremltools, quiet
 from sam_edge.exporters.coreml.evaluate_mil import Evaluator, read_package
 
@@ -33,11 +33,11 @@ GIVEN = GENERATOR.normal(size=(1, 4, INPUTS)).astype(np.float32)
 def product() -> Any:
     """A program of one linear layer."""
 
-    @mb.program(input_specs=[mb.TensorSpec(shape=GIVEN.shape)], opset_version=coremltools.target.iOS17)
     def program(x: Any) -> Any:
         return mb.linear(x=x, weight=WEIGHT, name="y")
 
-    return program
+    specs = [mb.TensorSpec(shape=GIVEN.shape)]
+    return mb.program(input_specs=specs, opset_version=coremltools.target.iOS17)(program)
 
 
 @pytest.mark.parametrize(("half", "tolerance"), [(False, 1e-6), (True, 2e-3)])
@@ -84,7 +84,7 @@ def test_compressed_weights(how: Compression, newer: bool, tolerance: float, tmp
             compute_precision=coremltools.precision.FLOAT32,
             skip_model_load=True,
         )
-    save(compress(model, how), tmp_path / "small.mlpackage")
+    save_package(compress(model, how), tmp_path / "small.mlpackage")
     program = read_package(tmp_path / "small.mlpackage")
     assert program.specification == (9 if newer else 8)
     assert any(kind.startswith("constexpr_") for kind in program.kinds())
@@ -97,12 +97,13 @@ def test_compressed_weights(how: Compression, newer: bool, tolerance: float, tmp
 def test_an_operation_that_is_not_known(written: Callable[..., Program]) -> None:
     """It is named before anything runs."""
 
-    @mb.program(input_specs=[mb.TensorSpec(shape=(2, 3))], opset_version=coremltools.target.iOS17)
     def program(x: Any) -> Any:
         return mb.cumsum(x=x, axis=1)
 
+    specs = [mb.TensorSpec(shape=(2, 3))]
+    compiled = mb.program(input_specs=specs, opset_version=coremltools.target.iOS17)(program)
     with pytest.raises(ExportError, match="cumsum"):
-        Evaluator(written(program))
+        Evaluator(written(compiled))
 
 
 @pytest.mark.parametrize(

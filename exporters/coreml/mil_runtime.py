@@ -18,7 +18,7 @@ from sam_edge.runtimes.base import RuntimeOptions
 from sam_edge.runtimes.coreml import Execute, Feed, PackageRuntime
 
 
-class EvaluatedCoreML(PackageRuntime):
+class MilRuntime(PackageRuntime):
     """The programs of a Core ML bundle, executed in their declared precision without Core ML. Slow, and exact."""
 
     name = "mil-evaluator"
