@@ -29,9 +29,9 @@ from rendered_face import Eyes, RenderedFace, Scene
 
 from sam_edge.gaze.calibration import TargetSamples, calibrate, target_positions
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.webcam.head import Camera
-from sam_edge.gaze.webcam.sight import Screen
-from sam_edge.gaze.webcam.source import Gazer
+from sam_edge.gaze.webcam.head import PinholeCamera
+from sam_edge.gaze.webcam.line_of_sight import Screen
+from sam_edge.gaze.webcam.source import WebcamGazeEstimator
 
 PEOPLE = (
     Eyes(),
@@ -66,8 +66,8 @@ class Sitting:
     """One person in front of the camera."""
 
     def __init__(self, eyes: Eyes, size: tuple[int, int], seed: int) -> None:
-        self.face = RenderedFace(Camera.of_view(size, fov_deg=FOV_DEG), SCREEN, eyes, seed=seed)
-        self.gazer = Gazer(SCREEN, fov_deg=FOV_DEG)
+        self.face = RenderedFace(PinholeCamera.of_view(size, fov_deg=FOV_DEG), SCREEN, eyes, seed=seed)
+        self.estimator = WebcamGazeEstimator(SCREEN, fov_deg=FOV_DEG)
         self.ms: list[float] = []
         self._random = np.random.default_rng(seed)
         self._sway = np.zeros(6)
@@ -85,7 +85,7 @@ class Sitting:
             image = self.face.render(Scene(target_px, tuple(position), tuple(turn)))
             self._time_ns += 33_333_333
             begun = time.perf_counter()
-            seen.append(self.gazer.look(image, self._time_ns))
+            seen.append(self.estimator.estimate(image, self._time_ns))
             self.ms.append((time.perf_counter() - begun) * 1e3)
         return TargetSamples(target_px, tuple(seen))
 
@@ -136,14 +136,14 @@ def measure(eyes: Eyes, size: tuple[int, int], seed: int, frames: int) -> dict[s
     sitting.look((960.0, 540.0), 45, still)  # the face's shape is learned
     collected = [sitting.look(place, 12, still) for place in target_positions(9, SCREEN.size)]
     figures = {"before": {"accuracy_deg": float(np.mean(errors_deg(collected)))}}
-    sitting.gazer.calibration = calibrate(collected, size=SCREEN.size)
+    sitting.estimator.calibration = calibrate(collected, size=SCREEN.size)
     for name, head in HEADS.items():
         sitting.look(PLACES[0], 3, head)  # a head does not leap from one place to the next
         figures[name] = figures_of([sitting.look(place, frames, head) for place in PLACES])
     # The program is started anew: the face is learned anew, the calibration comes from a file.
     later = Sitting(eyes, size, seed + len(PEOPLE))
     later.look((960.0, 540.0), 45, still)
-    later.gazer.calibration = sitting.gazer.calibration
+    later.estimator.calibration = sitting.estimator.calibration
     figures["next session"] = figures_of([later.look(place, frames, still) for place in PLACES])
     # The camera slips: nobody tells the program, and all places are off by as much.
     sitting.face.screen = replace(
@@ -153,7 +153,7 @@ def measure(eyes: Eyes, size: tuple[int, int], seed: int, frames: int) -> dict[s
     figures["camera slipped"] = figures_of([sitting.look(place, frames, still) for place in PLACES])
     for place in CLICKED:
         clicked = sitting.look(place, 12, still)
-        sitting.gazer.drift.clicked(place, clicked.samples[-1].time_ns)
+        sitting.estimator.drift.record_click(place, clicked.samples[-1].time_ns)
     figures["after 5 clicks"] = figures_of([sitting.look(place, frames, still) for place in PLACES])
     figures["speed"] = {"ms_median": float(np.median(sitting.ms[100:])), "ms_best": min(sitting.ms[100:])}
     return figures

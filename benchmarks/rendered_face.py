@@ -20,9 +20,9 @@ import numpy as np
 from scipy.spatial import Delaunay
 
 import sam_edge
-from sam_edge.gaze.webcam.head import Camera
+from sam_edge.gaze.webcam.head import PinholeCamera
 from sam_edge.gaze.webcam.landmarks import FaceMesh
-from sam_edge.gaze.webcam.sight import Screen
+from sam_edge.gaze.webcam.line_of_sight import Screen
 from sam_edge.media.images import read_image
 
 PORTRAIT = Path(sam_edge.__file__).parent / "assets" / "labelled" / "images" / "astronaut.jpg"
@@ -77,7 +77,9 @@ class Scene:
 class RenderedFace:
     """Draws the face for one camera and one screen."""
 
-    def __init__(self, camera: Camera, screen: Screen, eyes: Eyes | None = None, *, seed: int = 0) -> None:
+    def __init__(
+        self, camera: PinholeCamera, screen: Screen, eyes: Eyes | None = None, *, seed: int = 0
+    ) -> None:
         self.camera, self.screen, self.eyes = camera, screen, eyes or Eyes()
         self._random = np.random.default_rng(seed)
         field = (camera.size[0] + _SPARE, camera.size[1] + _SPARE, 3)

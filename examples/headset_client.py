@@ -23,7 +23,7 @@ import sam_edge
 from sam_edge.client import Client, connect
 from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.adapters.ray_projection import Pose, RayCamera
-from sam_edge.gaze.recordings import Recording, read
+from sam_edge.gaze.recordings import GazeRecording, read
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.frames import FrameReader, open_frames
 from sam_edge.wire.messages import FrameSelection, Rays, RaySample
@@ -85,7 +85,7 @@ class Headset:
                 seconds = (selected.frame_time_ns - self.begun_ns) / 1e9
                 print(f"{seconds:6.2f} s  {describe(selected)}", flush=True)
 
-    def play(self, frames: FrameReader, recording: Recording, seconds: float) -> None:
+    def play(self, frames: FrameReader, recording: GazeRecording, seconds: float) -> None:
         """Send everything in its time."""
         camera = camera_of(frames.size, recording.px_per_deg or 15.0)
         self.client.set_camera(camera, distance_m=DEPTH_M)

@@ -110,7 +110,7 @@ def drawn(image: np.ndarray, selection: Selection, recent: deque, now_ns: int) -
 
 def calibrate(source: WebcamSource, size: tuple[int, int], px_per_deg: float, save: str | None) -> None:
     """Show the targets, and use what comes of it from now on."""
-    source.gazer.calibration = None
+    source.estimator.calibration = None
     display = FullScreen()
     try:
         outcome = calibrate_on_screen(
@@ -121,7 +121,7 @@ def calibrate(source: WebcamSource, size: tuple[int, int], px_per_deg: float, sa
     print(
         f"accuracy {outcome.after.accuracy_deg:.1f} degrees, it was {outcome.before.accuracy_deg:.1f} before"
     )
-    source.gazer.calibration = outcome.calibration
+    source.estimator.calibration = outcome.calibration
     if save:
         outcome.calibration.save(save)
 
@@ -132,7 +132,7 @@ def keep(source: WebcamSource, session: GazeSession, stage: Stage, selection: Se
     if selection.box is not None:
         x0, y0, x1, y1 = selection.box
         middle = stage.on_screen((x0 + x1) / 2, (y0 + y1) / 2)
-        source.clicked(middle, size_px=stage.scale * max(x1 - x0, y1 - y0))
+        source.record_click(middle, size_px=stage.scale * max(x1 - x0, y1 - y0))
 
 
 def arguments() -> argparse.Namespace:
@@ -174,7 +174,7 @@ def main() -> None:
     recent: deque = deque(maxlen=60)
     picture, count, selected = None, 0, 0
     with opened(given) as source, sam_edge.load(runtime=given.runtime) as model:
-        screen = source.gazer.screen
+        screen = source.estimator.screen
         px_per_deg = screen.px_per_deg(EYE_TO_SCREEN_MM)
         # Without a window both videos are stepped through together: each sample is fed when its frame is shown.
         waiting = deque(source) if given.headless else deque()
@@ -234,7 +234,7 @@ def clicks(source: WebcamSource) -> Callable[..., None]:
 
     def happened(event: int, x: int, y: int, _flags: int, _data: object) -> None:
         if event == cv2.EVENT_LBUTTONDOWN:
-            source.clicked((x + 0.5, y + 0.5))
+            source.record_click((x + 0.5, y + 0.5))
 
     return happened
 

@@ -231,7 +231,7 @@ class ArrivalClock:
         offset_ns = arrival_ns - device_ns
         if not self._begun:
             self._begin(device_ns, arrival_ns)
-        elif self._jumped(device_ns, arrival_ns):
+        elif self._has_jumped(device_ns, arrival_ns):
             self.epoch += 1
             self._begin(device_ns, arrival_ns)
         self._newest_device_ns = max(self._newest_device_ns, device_ns)
@@ -256,7 +256,7 @@ class ArrivalClock:
     def _floor_at(self, device_ns: int) -> int:
         return self._floor_ns + round(self._drift * (device_ns - self._reference_ns))
 
-    def _jumped(self, device_ns: int, arrival_ns: int) -> bool:
+    def _has_jumped(self, device_ns: int, arrival_ns: int) -> bool:
         if device_ns < self._newest_device_ns - self._jump_ns:
             return True
         late_ns = arrival_ns - device_ns - self._floor_at(device_ns)

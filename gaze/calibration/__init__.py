@@ -15,20 +15,26 @@ from __future__ import annotations
 from sam_edge.gaze.calibration.fit import calibrate
 from sam_edge.gaze.calibration.mapping import PolynomialMap
 from sam_edge.gaze.calibration.model import Calibration
-from sam_edge.gaze.calibration.quality import Quality, TargetQuality, validate
+from sam_edge.gaze.calibration.quality import GazeQuality, TargetQuality, validate
 from sam_edge.gaze.calibration.routine import CalibrationRoutine, RoutinePhase, RoutineStep
-from sam_edge.gaze.calibration.screen import STEADY_DEG, Display, FullScreen, Outcome, calibrate_on_screen
+from sam_edge.gaze.calibration.screen import (
+    STEADY_DEG,
+    CalibrationResult,
+    Display,
+    FullScreen,
+    calibrate_on_screen,
+)
 from sam_edge.gaze.calibration.targets import TargetSamples, target_positions
 
 __all__ = [
     "STEADY_DEG",
     "Calibration",
+    "CalibrationResult",
     "CalibrationRoutine",
     "Display",
     "FullScreen",
-    "Outcome",
+    "GazeQuality",
     "PolynomialMap",
-    "Quality",
     "RoutinePhase",
     "RoutineStep",
     "TargetQuality",

@@ -36,7 +36,7 @@ class TargetQuality:
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class GazeQuality:
     """Quality of the gaze over all targets: means over the targets that were seen."""
 
     accuracy_deg: float
@@ -55,7 +55,7 @@ class Quality:
 
 def validate(
     collected: Sequence[TargetSamples], *, px_per_deg: float, calibration: Calibration | None = None
-) -> Quality:
+) -> GazeQuality:
     """Measure gaze against known targets, after `calibration` where one is given.
 
     Use targets that the calibration was not fitted to. Samples that are far from the rest of their target (a glance
@@ -68,7 +68,7 @@ def validate(
     if not seen:
         raise InputError(f"none of {len(collected)} targets has two valid samples; collect them again")
     total = sum(target.samples for target in targets)
-    return Quality(
+    return GazeQuality(
         float(np.mean([target.accuracy_deg for target in seen])),
         max(target.accuracy_deg for target in seen),
         float(np.mean([target.rms_s2s_deg for target in seen])),

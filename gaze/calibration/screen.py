@@ -12,7 +12,7 @@ import numpy as np
 from sam_edge.errors import SessionError, TrackerError
 from sam_edge.gaze.calibration.fit import calibrate
 from sam_edge.gaze.calibration.model import Calibration
-from sam_edge.gaze.calibration.quality import Quality, validate
+from sam_edge.gaze.calibration.quality import GazeQuality, validate
 from sam_edge.gaze.calibration.routine import CalibrationRoutine, RoutinePhase, RoutineStep
 from sam_edge.gaze.calibration.targets import TargetSamples, target_positions
 from sam_edge.gaze.source import GazeSource
@@ -68,14 +68,14 @@ class FullScreen:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CalibrationResult:
     """A calibration and how good it turned out to be."""
 
     calibration: Calibration
     """What was fitted."""
-    before: Quality
+    before: GazeQuality
     """Gaze at the check targets as the tracker gave it."""
-    after: Quality
+    after: GazeQuality
     """The same gaze with the calibration applied."""
 
 
@@ -88,7 +88,7 @@ def calibrate_on_screen(
     px_per_deg: float = 38.0,
     steady_deg: float = STEADY_DEG,
     clock_ns: Callable[[], int] | None = None,
-) -> Outcome:
+) -> CalibrationResult:
     """Show targets, fit a calibration, and check it on four further targets.
 
     `size` is (height, width) of the screen in pixels; `points` is 5, 9 or 13; `px_per_deg` tells how steady gaze is
@@ -104,7 +104,7 @@ def calibrate_on_screen(
     calibration = calibrate(seen, size=size)
     check = [(x * width, y * height) for x, y in CHECK_TARGETS]
     checked = _collect(source, display, size, check, steady_deg * px_per_deg, clock_ns)
-    return Outcome(
+    return CalibrationResult(
         calibration,
         validate(checked, px_per_deg=px_per_deg),
         validate(checked, px_per_deg=px_per_deg, calibration=calibration),

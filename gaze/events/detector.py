@@ -149,7 +149,7 @@ class EventDetector:
         self._newest_s = t_s
         self._take(sample, t_s, self._scene_step(scene_motion, step_s))
         self._advance(t_s + 0.9 * self._interval.value_s)
-        return self._told()
+        return self._take_results()
 
     def flush(self) -> EventUpdate:
         """Label what still waits and end the fixation that goes on, as if the stream were over.
@@ -157,11 +157,11 @@ class EventDetector:
         The stream may go on afterwards; it does so as a new epoch.
         """
         self._finish()
-        told = self._told()
+        told = self._take_results()
         self._begin_epoch()
         return told
 
-    def _told(self) -> EventUpdate:
+    def _take_results(self) -> EventUpdate:
         update = EventUpdate(tuple(self._labels), tuple(self._reports))
         self._labels, self._reports = [], []
         return update

@@ -1,4 +1,4 @@
-"""Gaze recordings of many eye trackers, read into one `Recording`.
+"""Gaze recordings of many eye trackers, read into one `GazeRecording`.
 
 from sam_edge.gaze import recordings
 
@@ -13,12 +13,12 @@ from pathlib import Path
 
 from sam_edge.gaze.recordings import plain
 from sam_edge.gaze.recordings.bids_write import write as write_bids
-from sam_edge.gaze.recordings.recording import Recording, make_recording
+from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
 from sam_edge.gaze.recordings.registry import formats, read, recognise
 from sam_edge.gaze.samples import GazeSample
 
 __all__ = [
-    "Recording",
+    "GazeRecording",
     "formats",
     "make_recording",
     "read",
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 
-def read_csv(path: str | Path) -> Recording:
+def read_csv(path: str | Path) -> GazeRecording:
     """Read sam-edge's own gaze CSV (`timestamp_s,x_px,y_px,confidence`). Raises `GazeDataError`."""
     return plain.read(Path(path))
 

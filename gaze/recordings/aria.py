@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sam_edge.gaze.recordings.aria_camera import AriaCamera
-from sam_edge.gaze.recordings.files import Table, head, lines, opened
-from sam_edge.gaze.recordings.recording import Recording, make_recording
+from sam_edge.gaze.recordings.files import Table, lines, open_binary, read_head
+from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
 from sam_edge.gaze.samples import GazeRay, GazeSample
 
 FORMAT = "aria-mps"
@@ -27,7 +27,7 @@ _NAMES = ("personalized_eye_gaze.csv", "general_eye_gaze.csv", "generalized_eye_
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Direction:
     """Where a row says the wearer looks, in the Central Pupil Frame."""
 
     yaw: float
@@ -39,11 +39,11 @@ class _Look:
 
 def recognise(path: Path) -> bool:
     """Return True for an MPS eye gaze CSV, or a folder that holds one."""
-    first = head(_gaze_file(path)).partition(b"\n")[0]
+    first = read_head(_gaze_file(path)).partition(b"\n")[0]
     return b"tracking_timestamp_us" in first and b"pitch_rads_cpf" in first
 
 
-def read(path: Path, *, camera: AriaCamera | None = None) -> Recording:
+def read(path: Path, *, camera: AriaCamera | None = None) -> GazeRecording:
     """Read an MPS eye gaze CSV; `camera` (or aria_camera.json beside it) gives pixels. Raises `GazeDataError`."""
     gaze_file = _gaze_file(path)
     notes = ["depth 0 means unknown; positions then assume 1 m"]
@@ -57,7 +57,7 @@ def read(path: Path, *, camera: AriaCamera | None = None) -> Recording:
     start_ns = camera.first_frame_ns if camera else None
     if start_ns is None:
         notes.append("the first frame's time is not known: time 0 is the first gaze sample")
-    with opened(gaze_file) as handle:
+    with open_binary(gaze_file) as handle:
         samples = list(_samples(Table(gaze_file, lines(gaze_file, handle)), camera, start_ns))
     return make_recording(
         samples,
@@ -81,7 +81,7 @@ def _gaze_file(path: Path) -> Path:
 
 def _samples(table: Table, camera: AriaCamera | None, start_ns: int | None) -> Iterator[GazeSample]:
     time_at = table.index("tracking_timestamp_us")
-    columns = _Columns(table)
+    columns = _AriaColumns(table)
     for row in table.rows([time_at, *columns.needed]):
         micros = table.number(row[time_at], time_at)
         if math.isnan(micros) or abs(micros) > 2**53:
@@ -91,7 +91,7 @@ def _samples(table: Table, camera: AriaCamera | None, start_ns: int | None) -> I
         yield _sample(columns.look(row), device_ns, start_ns, camera)
 
 
-def _sample(look: _Look | None, device_ns: int, start_ns: int, camera: AriaCamera | None) -> GazeSample:
+def _sample(look: _Direction | None, device_ns: int, start_ns: int, camera: AriaCamera | None) -> GazeSample:
     if look is None:
         return GazeSample(device_ns - start_ns, math.nan, math.nan, 0.0, device_time_ns=device_ns)
     point = gaze_point(look.yaw, look.pitch, look.depth_m or DEFAULT_DEPTH_M)
@@ -147,7 +147,7 @@ def vergence(
     return math.atan2(x, z), math.hypot(x, z * math.tan(pitch), z)
 
 
-def _covariance(look: _Look, camera: AriaCamera) -> tuple[float, float, float] | None:
+def _covariance(look: _Direction, camera: AriaCamera) -> tuple[float, float, float] | None:
     """Uncertainty of the angles taken to pixels through the slope of the projection."""
     if math.isnan(look.yaw_sd) or math.isnan(look.pitch_sd):
         return None
@@ -173,7 +173,7 @@ def _covariance(look: _Look, camera: AriaCamera) -> tuple[float, float, float] |
     return covariance if all(map(math.isfinite, covariance)) else None
 
 
-class _Columns:
+class _AriaColumns:
     """Where a file keeps its angles; which columns there are depends on the generation."""
 
     def __init__(self, table: Table) -> None:
@@ -194,7 +194,7 @@ class _Columns:
         used = (self._yaw, *self._both, self._depth, *self._yaw_bounds, *self._pitch_bounds, *self._eyes)
         self.needed = [self._pitch, *(at for at in used if at is not None)]
 
-    def look(self, row: list[str]) -> _Look | None:
+    def look(self, row: list[str]) -> _Direction | None:
         """Return what a row says, or None when it has no direction."""
         pitch, yaw, depth = (
             self._angle(row, self._pitch),
@@ -210,7 +210,7 @@ class _Columns:
                 depth = (crossing or math.nan) if math.isnan(depth) else depth
         if math.isnan(yaw) or math.isnan(pitch):
             return None
-        return _Look(
+        return _Direction(
             yaw,
             pitch,
             depth if depth > 0.0 else None,

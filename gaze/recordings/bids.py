@@ -17,8 +17,8 @@ import numpy as np
 
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.bids_columns import EXTRAS
-from sam_edge.gaze.recordings.files import Table, json_object, lines, opened
-from sam_edge.gaze.recordings.recording import MAX_SAMPLES, Recording, make_recording
+from sam_edge.gaze.recordings.files import Table, json_object, lines, open_binary
+from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
 from sam_edge.gaze.samples import GazeRay, GazeSample
 
 FORMAT = "bids"
@@ -37,7 +37,7 @@ def recognise(path: Path) -> bool:
         return False
 
 
-def read(path: Path) -> Recording:
+def read(path: Path) -> GazeRecording:
     """Read one recording: its tsv.gz, its JSON, or a folder that holds one pair. Raises `GazeDataError`."""
     data, meta = _pair(path)
     facts = json_object(meta)
@@ -49,7 +49,7 @@ def read(path: Path) -> Recording:
         if unit not in _PIXELS:
             raise GazeDataError(f"{meta}: Units of {axis} is {unit!r}; accepted: {', '.join(_PIXELS)}")
     header = "\t".join(columns) + "\n"
-    with opened(data) as handle:
+    with open_binary(data) as handle:
         table = Table(data, _with_header(header, lines(data, handle)), delimiter="\t", first_line=0)
         rows = list(_rows(table))
     if not rows:

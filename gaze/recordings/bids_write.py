@@ -16,7 +16,7 @@ from typing import Any
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.bids_columns import EXTRAS, extra_values
 from sam_edge.gaze.recordings.files import replacing
-from sam_edge.gaze.recordings.recording import Recording
+from sam_edge.gaze.recordings.recording import GazeRecording
 
 _DATA, _META = "_physio.tsv.gz", "_physio.json"
 _SCREEN_FORMATS = ("eyelink-asc", "smi-text")
@@ -24,7 +24,7 @@ _SCREEN_FORMATS = ("eyelink-asc", "smi-text")
 
 def write(
     prefix: str | Path,
-    recording: Recording,
+    recording: GazeRecording,
     *,
     recorded_eye: str = "cyclopean",
     coordinate_system: str | None = None,
@@ -63,7 +63,7 @@ def write(
     return data, meta
 
 
-def _facts(recording: Recording, names: list[str], recorded_eye: str, system: str) -> dict[str, Any]:
+def _facts(recording: GazeRecording, names: list[str], recorded_eye: str, system: str) -> dict[str, Any]:
     first = recording.samples[0].time_ns
     facts: dict[str, Any] = {
         "SamplingFrequency": recording.rate_hz,

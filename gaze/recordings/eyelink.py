@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.files import head, lines, ns_from_seconds, opened
-from sam_edge.gaze.recordings.recording import MAX_SAMPLES, Recording, make_recording
-from sam_edge.gaze.recordings.two_eyes import merged
+from sam_edge.gaze.recordings.files import lines, ns_from_seconds, open_binary, read_head
+from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
+from sam_edge.gaze.recordings.two_eyes import mean_of_eyes
 from sam_edge.gaze.samples import GazeSample
 
 FORMAT = "eyelink-asc"
@@ -35,14 +35,14 @@ class _State:
 
 def recognise(path: Path) -> bool:
     """Return True for ASC text."""
-    first = head(path)
+    first = read_head(path)
     return b"** CONVERTED FROM" in first[:200] or (b"\nSAMPLES\t" in first and b"\nSTART\t" in first)
 
 
-def read(path: Path) -> Recording:
+def read(path: Path) -> GazeRecording:
     """Read an ASC file. Raises `GazeDataError` when it is damaged or holds no gaze positions."""
     state = _State()
-    with opened(path) as handle:
+    with open_binary(path) as handle:
         samples = list(_samples(path, lines(path, handle, encoding="latin-1"), state))
     notes = ["positions are display pixels"]
     if state.inside:
@@ -113,7 +113,7 @@ def _sample(words: list[str], state: _State) -> GazeSample:
         if math.isinf(x) or math.isinf(y):
             raise ValueError("infinite")
         seen[eye] = None if math.isnan(x) or math.isnan(y) or pupil == 0.0 else (x, y)
-    return merged(device_ns - state.start_ns, device_ns, seen)
+    return mean_of_eyes(device_ns - state.start_ns, device_ns, seen)
 
 
 def _number(word: str) -> float:

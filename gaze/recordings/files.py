@@ -40,7 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def open_binary(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading, unpacking it when it is gzip; failures become `GazeDataError`."""
     # A pipe would be waited for without end, and cannot be looked at twice.
     if path.exists() and not path.is_file():
@@ -62,12 +62,12 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise GazeDataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def head(path: Path) -> bytes:
+def read_head(path: Path) -> bytes:
     """Return the first bytes of a file, unpacked when it is gzip; empty when it cannot be read."""
     if not path.is_file():
         return b""
     try:
-        with opened(path) as handle:
+        with open_binary(path) as handle:
             return handle.read(HEAD_BYTES)
     except GazeDataError:
         return b""
@@ -106,7 +106,7 @@ def json_objects(path: Path, notes: list[str]) -> Iterator[dict[str, Any]]:
     Raises `GazeDataError` for a line within the log that is not a JSON object.
     """
     broken: GazeDataError | None = None
-    with opened(path) as handle:
+    with open_binary(path) as handle:
         try:
             for number, text in enumerate(lines(path, handle), 1):
                 if broken is not None:

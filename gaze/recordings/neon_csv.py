@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.files import Table, head, json_object, lines, opened
-from sam_edge.gaze.recordings.recording import Recording, make_recording
+from sam_edge.gaze.recordings.files import Table, json_object, lines, open_binary, read_head
+from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
 from sam_edge.gaze.recordings.video import frame_size
 from sam_edge.gaze.samples import GazeRay, GazeSample
 
@@ -24,17 +24,17 @@ _INVISIBLE_SIZE = (1080, 1088)
 
 def recognise(path: Path) -> bool:
     """Return True for an export folder, or for its gaze.csv."""
-    first = head(_gaze_file(path)).partition(b"\n")[0]
+    first = read_head(_gaze_file(path)).partition(b"\n")[0]
     return b"timestamp [ns]" in first and b"gaze x [px]" in first
 
 
-def read(path: Path) -> Recording:
+def read(path: Path) -> GazeRecording:
     """Read an export. Raises `GazeDataError` when it is damaged."""
     gaze_file = _gaze_file(path)
     folder = gaze_file.parent
     notes = ["positions include the scene lens's distortion", "samples within a blink have confidence 0"]
     start_ns = _first_frame_ns(folder / "world_timestamps.csv")
-    with opened(gaze_file) as handle:
+    with open_binary(gaze_file) as handle:
         table = Table(gaze_file, lines(gaze_file, handle))
         if start_ns is None:
             notes.append("no world_timestamps.csv: time 0 is the first gaze sample")
@@ -109,7 +109,7 @@ def _gaze_file(path: Path) -> Path:
 def _first_frame_ns(path: Path) -> int | None:
     if not path.is_file():
         return None
-    with opened(path) as handle:
+    with open_binary(path) as handle:
         table = Table(path, lines(path, handle))
         time_at = table.index("timestamp [ns]")
         for row in table.rows([time_at]):

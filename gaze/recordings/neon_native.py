@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.recording import MAX_SAMPLES, Recording, make_recording
+from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
 from sam_edge.gaze.samples import GazeSample
 
 FORMAT = "neon-native"
@@ -31,7 +31,7 @@ def recognise(path: Path) -> bool:
     return path.is_dir() and bool(_parts(path))
 
 
-def read(path: Path) -> Recording:
+def read(path: Path) -> GazeRecording:
     """Read a native recording folder. Raises `GazeDataError` when it is damaged."""
     notes = ["positions include the scene lens's distortion"]
     parts = _parts(path)
@@ -86,10 +86,10 @@ def read(path: Path) -> Recording:
 def _parts(folder: Path) -> list[Path]:
     if (folder / "gaze_200hz.raw").is_file() and (folder / "gaze_200hz.time").is_file():
         return [folder / "gaze_200hz.raw"]
-    return _numbered(folder, "gaze ps*.raw")
+    return _numbered_files(folder, "gaze ps*.raw")
 
 
-def _numbered(folder: Path, pattern: str) -> list[Path]:
+def _numbered_files(folder: Path, pattern: str) -> list[Path]:
     """Files `... ps1.raw`, `... ps2.raw`, in order of their numbers."""
     found = ((re.search(r" ps(\d+)$", path.stem), path) for path in folder.glob(pattern))
     return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
@@ -137,7 +137,7 @@ def _worn(folder: Path, raw_file: Path, notes: list[str]) -> np.ndarray | None:
 
 def _scene(folder: Path) -> tuple[int | None, tuple[int, int] | None]:
     for name, size in _SCENES.items():
-        for path in _numbered(folder, f"{name}*.time"):
+        for path in _numbered_files(folder, f"{name}*.time"):
             first = _first(path, 8)
             if len(first) == 8:
                 return struct.unpack("<q", first)[0], size

@@ -15,13 +15,13 @@ from pathlib import Path
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.files import (
     Table,
-    head,
     lines,
-    opened,
+    open_binary,
+    read_head,
     replacing,
     seconds_from_ns,
 )
-from sam_edge.gaze.recordings.recording import MAX_SAMPLES, Recording, make_recording
+from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
 from sam_edge.gaze.samples import GazeSample
 
 FORMAT = "csv"
@@ -31,17 +31,17 @@ COLUMNS = ("timestamp_s", "x_px", "y_px", "confidence")
 
 def recognise(path: Path) -> bool:
     """Return True when the first line names columns of this format. Two will do: `read` then says which is missing."""
-    first = head(path).partition(b"\n")[0].decode("utf-8-sig", "replace")
+    first = read_head(path).partition(b"\n")[0].decode("utf-8-sig", "replace")
     return len({name.strip() for name in first.split(",")} & set(COLUMNS[:3])) >= 2
 
 
-def read(path: Path) -> Recording:
+def read(path: Path) -> GazeRecording:
     """Read a gaze CSV.
 
     Raises `GazeDataError`, naming file, line, value and what is accepted, when a column is missing, a cell is
     not a finite number, times do not strictly rise, a confidence is outside 0..1, or there is no sample.
     """
-    with opened(path) as handle:
+    with open_binary(path) as handle:
         samples = list(_samples(Table(path, lines(path, handle))))
     frame_size, px_per_deg = _read_sidecar(path)
     return make_recording(samples, path=path, format=FORMAT, frame_size=frame_size, px_per_deg=px_per_deg)
@@ -49,7 +49,7 @@ def read(path: Path) -> Recording:
 
 def timestamp_texts(path: Path) -> list[str]:
     """Return the `timestamp_s` cells of a gaze CSV exactly as they are written."""
-    with opened(path) as handle:
+    with open_binary(path) as handle:
         table = Table(path, lines(path, handle))
         column = table.index("timestamp_s")
         return [row[column] for row in table.rows([column])]
@@ -72,7 +72,7 @@ def write(path: Path, samples: Iterable[GazeSample]) -> None:
             handle.write(f"{seconds_from_ns(sample.time_ns)},{position},{float(sample.confidence)!r}\n")
 
 
-def write_sidecar(path: Path, recording: Recording) -> Path:
+def write_sidecar(path: Path, recording: GazeRecording) -> Path:
     """Write what is known of the scene beside the gaze CSV at `path`, as `NAME.csv.json`; return its path."""
     facts: dict[str, float] = {}
     if recording.px_per_deg is not None:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.files import Table, head, lines, opened
-from sam_edge.gaze.recordings.recording import Recording, make_recording
+from sam_edge.gaze.recordings.files import Table, lines, open_binary, read_head
+from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
 from sam_edge.gaze.recordings.video import frame_size
 from sam_edge.gaze.samples import GazeRay, GazeSample
 
@@ -24,17 +24,17 @@ _VIDEOS = ("world.mp4", "world.mkv", "world.mjpeg", "world.avi")
 
 def recognise(path: Path) -> bool:
     """Return True for an export folder, or for its gaze_positions.csv."""
-    first = head(_gaze_file(path)).partition(b"\n")[0]
+    first = read_head(_gaze_file(path)).partition(b"\n")[0]
     return b"norm_pos_x" in first and b"gaze_point_3d_x" in first
 
 
-def read(path: Path) -> Recording:
+def read(path: Path) -> GazeRecording:
     """Read an export. Raises `GazeDataError` when it is damaged or the size of the world video is unknown."""
     gaze_file = _gaze_file(path)
     folder = gaze_file.parent
     size = _world_size(folder)
     notes = ["positions include the scene lens's distortion"]
-    with opened(gaze_file) as handle:
+    with open_binary(gaze_file) as handle:
         samples = list(_samples(Table(gaze_file, lines(gaze_file, handle)), size))
     start_ns = _first_frame_ns(folder / "world_timestamps.csv")
     if start_ns is None:
@@ -126,7 +126,7 @@ def _world_size(folder: Path) -> tuple[int, int]:
 def _first_frame_ns(path: Path) -> int | None:
     if not path.is_file():
         return None
-    with opened(path) as handle:
+    with open_binary(path) as handle:
         table = Table(path, lines(path, handle))
         time_at = table.index("# timestamps [seconds]", "timestamps [seconds]", "timestamp")
         for row in table.rows([time_at]):

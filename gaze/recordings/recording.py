@@ -17,7 +17,7 @@ MAX_SAMPLES = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class GazeRecording:
     """Gaze samples of one recording, with times that strictly rise."""
 
     samples: tuple[GazeSample, ...]
@@ -49,7 +49,7 @@ def make_recording(
     frame_size: tuple[int, int] | None = None,
     px_per_deg: float | None = None,
     notes: Sequence[str] = (),
-) -> Recording:
+) -> GazeRecording:
     """Put samples in order of time, drop repeated times, and say so in the notes.
 
     Raises `GazeDataError` when there are no samples.
@@ -76,7 +76,7 @@ def make_recording(
         ordered = [sample for sample, kept in zip(ordered, keep, strict=True) if kept]
         times = times[keep]
         notes.append(f"{repeats} samples repeated the time of the one before and were left out")
-    return Recording(
+    return GazeRecording(
         samples=tuple(ordered),
         name=path.name,
         format=format,

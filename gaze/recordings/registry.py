@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.recording import Recording
+from sam_edge.gaze.recordings.recording import GazeRecording
 
 
-class Reader(Protocol):
+class RecordingFormat(Protocol):
     """What the module of a format holds."""
 
     FORMAT: str
@@ -22,7 +22,7 @@ class Reader(Protocol):
         """Return whether the file or folder looks like this format. Never raises for strange content."""
         ...
 
-    def read(self, path: Path) -> Recording:
+    def read(self, path: Path) -> GazeRecording:
         """Read it. Raises `GazeDataError`."""
         ...
 
@@ -47,11 +47,11 @@ def formats() -> tuple[str, ...]:
     return tuple(_MODULES)
 
 
-def reader(name: str) -> Reader:
+def reader(name: str) -> RecordingFormat:
     """Return the reader of a format. Raises `GazeDataError` for an unknown name."""
     if name not in _MODULES:
         raise GazeDataError(f"format is {name!r}; accepted: {', '.join(formats())}")
-    return cast(Reader, importlib.import_module(_MODULES[name]))
+    return cast(RecordingFormat, importlib.import_module(_MODULES[name]))
 
 
 def recognise(path: Path) -> str:
@@ -73,7 +73,7 @@ def recognise(path: Path) -> str:
     return found[0]
 
 
-def read(path: str | Path, *, format: str | None = None) -> Recording:
+def read(path: str | Path, *, format: str | None = None) -> GazeRecording:
     """Read a gaze recording, a file or a folder.
 
     Without `format` it is recognised by content. Raises `GazeDataError` when it cannot be understood.

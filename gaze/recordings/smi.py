@@ -12,9 +12,9 @@ from itertools import chain
 from pathlib import Path
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.files import Table, head, lines, opened
-from sam_edge.gaze.recordings.recording import Recording, make_recording
-from sam_edge.gaze.recordings.two_eyes import merged
+from sam_edge.gaze.recordings.files import Table, lines, open_binary, read_head
+from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
+from sam_edge.gaze.recordings.two_eyes import mean_of_eyes
 from sam_edge.gaze.samples import GazeSample
 
 FORMAT = "smi-text"
@@ -24,14 +24,14 @@ _EYES = {"left": "L", "right": "R"}
 
 def recognise(path: Path) -> bool:
     """Return True for the text of the IDF Converter."""
-    first = head(path)
+    first = read_head(path)
     return first.startswith(b"## [iView]") or (b"\nTime\tType\tTrial\t" in first and b" POR X [px]" in first)
 
 
-def read(path: Path) -> Recording:
+def read(path: Path) -> GazeRecording:
     """Read a text export. Raises `GazeDataError` when it is damaged or holds no gaze positions."""
     facts: dict[str, str] = {}
-    with opened(path) as handle:
+    with open_binary(path) as handle:
         text = lines(path, handle, encoding="latin-1")
         first, skipped = "", 0
         for first in text:
@@ -77,7 +77,7 @@ def _samples(table: Table) -> Iterator[GazeSample]:
                 type_at, row[type_at], f"{last + 1} cells in a sample's line; it may be cut off"
             )
         eyes = {eye: _position(table, row, x, y) for eye, (x, y) in recorded.items()}
-        yield merged(device_ns - start_ns, device_ns, eyes)
+        yield mean_of_eyes(device_ns - start_ns, device_ns, eyes)
 
 
 def _position(table: Table, row: list[str], x_at: int, y_at: int) -> tuple[float, float] | None:

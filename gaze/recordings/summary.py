@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sam_edge.gaze.recordings.recording import Recording
+from sam_edge.gaze.recordings.recording import GazeRecording
 
 _WINDOW_NS = 100_000_000
 _GAP_INTERVALS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class RecordingSummary:
     """Figures about a recording."""
 
     samples: int
@@ -38,7 +38,7 @@ class Summary:
         return 1.0 - self.valid / self.samples
 
 
-def summarise(recording: Recording) -> Summary:
+def summarise(recording: GazeRecording) -> RecordingSummary:
     """Return rate, loss, gaps and noise of a recording."""
     samples = recording.samples
     times = np.array([sample.time_ns for sample in samples], np.int64)
@@ -46,7 +46,7 @@ def summarise(recording: Recording) -> Summary:
     steps = np.diff(times)
     usual = float(np.median(steps)) if len(steps) else 0.0
     long = steps[steps > _GAP_INTERVALS * usual]
-    return Summary(
+    return RecordingSummary(
         len(samples),
         int(valid.sum()),
         recording.duration_s,
@@ -57,7 +57,7 @@ def summarise(recording: Recording) -> Summary:
     )
 
 
-def _noise_px(recording: Recording, times: np.ndarray, valid: np.ndarray, usual: float) -> float | None:
+def _noise_px(recording: GazeRecording, times: np.ndarray, valid: np.ndarray, usual: float) -> float | None:
     """Windows are cut by time; steps over an invalid sample or a gap do not count."""
     positions = np.array([(sample.x_px, sample.y_px) for sample in recording.samples], float).reshape(-1, 2)
     near = valid[1:] & valid[:-1] & (np.diff(times) <= _GAP_INTERVALS * usual)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.files import head, json_objects, numbers
-from sam_edge.gaze.recordings.recording import MAX_SAMPLES, Recording, make_recording
+from sam_edge.gaze.recordings.files import json_objects, numbers, read_head
+from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
 from sam_edge.gaze.recordings.tobii_camera import TobiiCamera
 from sam_edge.gaze.recordings.tobii_tslv import Measurement, camera_of, is_tslv, measurements
 from sam_edge.gaze.samples import GazeSample
@@ -42,17 +42,17 @@ def recognise(path: Path) -> bool:
     log = _find_log(path)
     if log is None:
         return False
-    first = head(log)
+    first = read_head(log)
     return is_tslv(first) or (first.startswith(b'{"ts":') and b'"s":' in first.partition(b"\n")[0])
 
 
-def read(path: Path) -> Recording:
+def read(path: Path) -> GazeRecording:
     """Read a segment. Raises `GazeDataError` when it is damaged."""
     log = _find_log(path)
     if log is None:
         raise GazeDataError(f"{path}: none of {', '.join(_LOGS)} is there; accepted: a segment folder")
     notes = ["positions include the scene lens's distortion"]
-    stream = measurements(log, notes) if is_tslv(head(log)) else _from_json(log, notes)
+    stream = measurements(log, notes) if is_tslv(read_head(log)) else _from_json(log, notes)
     moments, offset_us = _gather(log, stream)
     if offset_us is None:
         offset_us = next((moment.time_us for moment in moments), 0)
@@ -147,6 +147,6 @@ def _sample(moment: _Moment, offset_us: int, camera: TobiiCamera | None) -> Gaze
 
 def _camera(log: Path) -> TobiiCamera | None:
     for path in (log, log.parent / "et.tslv.gz", log.parent / "et.tslv"):
-        if path.is_file() and is_tslv(head(path)):
+        if path.is_file() and is_tslv(read_head(path)):
             return camera_of(path)
     return None

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.files import head, json_object, json_objects, numbers
-from sam_edge.gaze.recordings.recording import MAX_SAMPLES, Recording, make_recording
+from sam_edge.gaze.recordings.files import json_object, json_objects, numbers, read_head
+from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
 from sam_edge.gaze.recordings.tobii_camera import TobiiCamera
 from sam_edge.gaze.samples import GazeSample
 
@@ -27,11 +27,11 @@ _EYE_PARTS = ("gazeorigin", "gazedirection")
 
 def recognise(path: Path) -> bool:
     """Return True for a recording folder, or for its gazedata.gz."""
-    first = head(_log(path)).partition(b"\n")[0].replace(b" ", b"")
+    first = read_head(_log(path)).partition(b"\n")[0].replace(b" ", b"")
     return first.startswith(b'{"type":') and b'"timestamp":' in first and b'"data":' in first
 
 
-def read(path: Path) -> Recording:
+def read(path: Path) -> GazeRecording:
     """Read a recording. Raises `GazeDataError` when it is damaged."""
     log = _log(path)
     notes = ["positions include the scene lens's distortion"]
@@ -82,14 +82,14 @@ def _samples(log: Path, camera: TobiiCamera | None, notes: list[str]) -> Iterato
             y * height,
             1.0 if gaze else 0.0,
             device_time_ns=time_ns,
-            left_valid=_seen(data.get("eyeleft")),
-            right_valid=_seen(data.get("eyeright")),
+            left_valid=_is_valid(data.get("eyeleft")),
+            right_valid=_is_valid(data.get("eyeright")),
             ray=ray,
             depth_m=depth_m,
         )
 
 
-def _seen(eye: object) -> bool:
+def _is_valid(eye: object) -> bool:
     return isinstance(eye, dict) and all(numbers(eye.get(part), 3) for part in _EYE_PARTS)
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.files import Table, head, lines, opened
-from sam_edge.gaze.recordings.recording import MAX_SAMPLES, Recording, make_recording
+from sam_edge.gaze.recordings.files import Table, lines, open_binary, read_head
+from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
 from sam_edge.gaze.samples import GazeSample
 
 FORMAT = "tobii-pro-lab"
@@ -29,7 +29,7 @@ _PLACES = ("dacspx", "adcspx", "", "px", "mcspx", "dacsnorm", "mcsnorm", "norm")
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
+class _ProLabColumns:
     """Where the columns stand, found under any of their names."""
 
     time: int
@@ -47,14 +47,14 @@ class _Columns:
 
 def recognise(path: Path) -> bool:
     """Return True for a TSV whose first line names a recording timestamp and a gaze point."""
-    first = head(path).partition(b"\n")[0].decode("utf-8", "replace")
+    first = read_head(path).partition(b"\n")[0].decode("utf-8", "replace")
     names = {_split(name)[0] for name in first.lstrip("\ufeff").split("\t")}
     return {"recordingtimestamp", "gazepointx"} <= names
 
 
-def read(path: Path) -> Recording:
+def read(path: Path) -> GazeRecording:
     """Read an export of one recording. Raises `GazeDataError` when it is damaged or holds several."""
-    with opened(path) as handle:
+    with open_binary(path) as handle:
         table = Table(path, lines(path, handle), delimiter="\t")
         columns = _find(table)
         rows = list(_rows(table, columns))
@@ -90,7 +90,7 @@ def read(path: Path) -> Recording:
 _Row = tuple[float, float, float, "bool | None", "bool | None", float, float]
 
 
-def _find(table: Table) -> _Columns:
+def _find(table: Table) -> _ProLabColumns:
     found: dict[tuple[str, str], int] = {}
     for at, name in enumerate(table.columns):
         found.setdefault(_split(name), at)
@@ -111,7 +111,7 @@ def _find(table: Table) -> _Columns:
         raise GazeDataError(f"{table.path}: {table.columns[time]!r}; accepted units: {', '.join(_NS)}")
     owners = (one("participantname"), one("recordingname"))
     names = tuple(at for at in owners if at is not None)
-    return _Columns(
+    return _ProLabColumns(
         time,
         unit,
         position[0],
@@ -126,7 +126,7 @@ def _find(table: Table) -> _Columns:
     )
 
 
-def _rows(table: Table, columns: _Columns) -> Iterator[_Row]:
+def _rows(table: Table, columns: _ProLabColumns) -> Iterator[_Row]:
     of: tuple[str, ...] | None = None
     for count, row in enumerate(table.rows([columns.time])):
         if count >= 4 * MAX_SAMPLES:

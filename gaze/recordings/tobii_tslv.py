@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.files import CUT_OFF, opened, unpacked_limit
+from sam_edge.gaze.recordings.files import CUT_OFF, open_binary, unpacked_limit
 from sam_edge.gaze.recordings.tobii_camera import TobiiCamera
 
 _MAGIC = b"TS\x00\x00\x05\x00\x00\x00TSLV1"
@@ -77,7 +77,7 @@ def camera_of(path: Path) -> TobiiCamera | None:
 
 def _records(path: Path, notes: list[str]) -> Iterator[tuple[int, int, bytes]]:
     most, total = unpacked_limit(path), 0
-    with opened(path) as handle:
+    with open_binary(path) as handle:
         try:
             while header := handle.read(_HEADER.size):
                 if len(header) < _HEADER.size:

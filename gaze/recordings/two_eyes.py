@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from sam_edge.gaze.samples import GazeSample
 
 
-def merged(time_ns: int, device_ns: int, eyes: Mapping[str, tuple[float, float] | None]) -> GazeSample:
+def mean_of_eyes(time_ns: int, device_ns: int, eyes: Mapping[str, tuple[float, float] | None]) -> GazeSample:
     """Return the mean of the eyes that were seen.
 
     `eyes` has the positions (pixels) under `left` and `right`; None where an eye was not seen, and no entry where it

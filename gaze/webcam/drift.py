@@ -74,7 +74,7 @@ class DriftCorrector:
             return sample
         return replace(sample, x_px=sample.x_px + self.shift_px[0], y_px=sample.y_px + self.shift_px[1])
 
-    def clicked(self, target_px: tuple[float, float], time_ns: int, *, size_px: float = 0.0) -> bool:
+    def record_click(self, target_px: tuple[float, float], time_ns: int, *, size_px: float = 0.0) -> bool:
         """Tell that something was clicked or selected.
 
         Args:

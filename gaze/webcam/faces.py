@@ -24,7 +24,7 @@ _KEYPOINTS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class FoundFace:
+class DetectedFace:
     """One face that the detector found."""
 
     score: float
@@ -50,7 +50,7 @@ class FaceDetector:
         self._network = Network("face_detector")
         self._anchors = _anchors()
 
-    def find(self, image: NDArray[np.uint8]) -> list[FoundFace]:
+    def find(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Return the faces in an RGB frame, the largest first."""
         height, width = image.shape[:2]
         whole = Square(width / 2, height / 2, max(height, width))
@@ -63,10 +63,10 @@ class FaceDetector:
         faces = [self._face(values, score, whole) for values, score in found]
         return sorted(faces, key=lambda face: face.box_px[0] - face.box_px[2])
 
-    def _face(self, values: Floats, score: float, whole: Square) -> FoundFace:
+    def _face(self, values: Floats, score: float, whole: Square) -> DetectedFace:
         points = whole.to_frame(values.reshape(-1, 2), self._network.side)
         (x0, y0), (x1, y1) = points[:2]
-        return FoundFace(score, (float(x0), float(y0), float(x1), float(y1)), points[2:])
+        return DetectedFace(score, (float(x0), float(y0), float(x1), float(y1)), points[2:])
 
 
 def _anchors() -> Floats:

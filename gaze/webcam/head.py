@@ -46,7 +46,7 @@ _MAX_TILT_DEG = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Camera:
+class PinholeCamera:
     """A camera without distortion."""
 
     size: tuple[int, int]
@@ -55,7 +55,7 @@ class Camera:
     """Focal length, pixels."""
 
     @classmethod
-    def of_view(cls, size: tuple[int, int], *, fov_deg: float) -> Camera:
+    def of_view(cls, size: tuple[int, int], *, fov_deg: float) -> PinholeCamera:
         """Return the camera whose picture is `fov_deg` degrees across its diagonal, as data sheets state it."""
         diagonal_px = float(np.hypot(*size))
         return cls(size, diagonal_px / 2 / float(np.tan(np.radians(fov_deg) / 2)))
@@ -130,7 +130,7 @@ class ShapeLearner:
         """Whether enough was seen."""
         return self._seen >= self._frames
 
-    def learn(self, landmarks: Floats, pose: HeadPose, camera: Camera) -> FaceShape:
+    def learn(self, landmarks: Floats, pose: HeadPose, camera: PinholeCamera) -> FaceShape:
         """Take one frame's landmarks (468, 3) and the pose that the last shape gave; return the shape so far."""
         if self.done:
             return pose.shape
@@ -140,7 +140,7 @@ class ShapeLearner:
         else:
             seen = _at_depth(landmarks, pose, camera)
             share = 1.0 / max(4.0, self._seen - self._frames / 4)
-            self._points += share * (_anchored(seen) - self._points)
+            self._points += share * (_anchor(seen) - self._points)
         return FaceShape(self._points.copy())
 
 
@@ -157,7 +157,7 @@ def _in_head(landmarks: Floats) -> Floats:
     return placed
 
 
-def _at_depth(landmarks: Floats, pose: HeadPose, camera: Camera) -> Floats:
+def _at_depth(landmarks: Floats, pose: HeadPose, camera: PinholeCamera) -> Floats:
     """Return where the landmarks are in the head's space if each is as deep in the head as the shape has it."""
     rays = camera.rays(landmarks[list(LANDMARKS), :2]) @ pose.rotation
     origin = -pose.position_mm @ pose.rotation
@@ -166,7 +166,7 @@ def _at_depth(landmarks: Floats, pose: HeadPose, camera: Camera) -> Floats:
     return points
 
 
-def _anchored(points: Floats) -> Floats:
+def _anchor(points: Floats) -> Floats:
     """Return points scaled and moved so that the outer eye corners are where the canonical face has them."""
     size = np.linalg.norm(np.subtract(*CANONICAL_MM[list(_OUTER)]))
     scaled = points * (size / np.linalg.norm(np.subtract(*points[list(_OUTER)])))
@@ -211,7 +211,7 @@ class HeadPose:
 class PoseFinder:
     """Fits a face's shape to the landmarks, beginning from the frame before."""
 
-    def __init__(self, camera: Camera, shape: FaceShape | None = None) -> None:
+    def __init__(self, camera: PinholeCamera, shape: FaceShape | None = None) -> None:
         """Prepare for pictures of one camera; the shape is the canonical face until it is set."""
         self.shape = shape or FaceShape(CANONICAL_MM)
         """The face that is fitted."""

@@ -121,9 +121,9 @@ class _Place:
         middle = centre_px - self.corner_px
         x = (middle[0] + shift_x)[:, :, None, None, None] + offsets[..., 0]
         y = (middle[1] + shift_y)[:, :, None, None, None] + offsets[..., 1]
-        seen = _sampled(self.grey, x, y)
+        seen = _sample_bilinear(self.grey, x, y)
         inside, outside = seen[..., 0, :], seen[..., 1, :]
-        open_there = _sampled(self.opening, x[..., 1, :], y[..., 1, :]) / 255.0
+        open_there = _sample_bilinear(self.opening, x[..., 1, :], y[..., 1, :]) / 255.0
         # The root: a border that is faint all round counts more than half of a strong one.
         change = np.sqrt(np.maximum(outside - inside, 0.0)) * open_there
         scores: NDArray[np.float32] = change.sum(axis=-1) / (open_there.sum(axis=-1) + _FEW)
@@ -148,7 +148,10 @@ class _Place:
             middle + _SPOKES[:, axis : axis + 1] * reach - self.corner_px[axis]
             for axis, middle in enumerate((circle.x_px, circle.y_px))
         )
-        grey, opening = _sampled(self.grey, x, y), _sampled(self.opening, x[:, [0, -1]], y[:, [0, -1]])
+        grey, opening = (
+            _sample_bilinear(self.grey, x, y),
+            _sample_bilinear(self.opening, x[:, [0, -1]], y[:, [0, -1]]),
+        )
         rise = np.zeros(grey.shape)
         rise[:, _STEP:-_STEP] = grey[:, 2 * _STEP :] - grey[:, : -2 * _STEP]
         best, spoke = np.clip(np.argmax(rise, axis=1), 1, len(_DEPTHS) - 2), np.arange(len(rise))
@@ -172,7 +175,7 @@ def _shift(away_px: Floats, spokes: Floats) -> Floats:
     return shift
 
 
-def _sampled(picture: NDArray[np.uint8], x: Floats, y: Floats) -> NDArray[np.float32]:
+def _sample_bilinear(picture: NDArray[np.uint8], x: Floats, y: Floats) -> NDArray[np.float32]:
     """Return a picture's values at points of any shape, between its pixels."""
     flat = (-1, x.shape[-1])
     # OpenCV counts pixels from their middle, we from their corner.

@@ -12,7 +12,7 @@ _LEAST = 8
 _GAP_NS = 250_000_000
 
 
-class Jitter:
+class JitterEstimate:
     """Keeps the newest positions and tells their noise as a covariance.
 
     From second differences, whose median size does not know of drift and is not moved by a few saccades among them.

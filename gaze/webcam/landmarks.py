@@ -89,7 +89,7 @@ class FaceMesh:
         return last if same else square
 
     def forget(self) -> None:
-        """Look for the face anew in the next frame."""
+        """Run the face detector on the next frame."""
         self._square = None
 
     def _near(self, image: NDArray[np.uint8], square: Square) -> Floats | None:

@@ -20,8 +20,8 @@ from sam_edge.gaze.webcam.blink import BlinkDetector
 from sam_edge.gaze.webcam.cameras import CameraFrame, camera_frames, video_frames
 from sam_edge.gaze.webcam.drift import DriftCorrector
 from sam_edge.gaze.webcam.head import HeadPose
-from sam_edge.gaze.webcam.jitter import Jitter
-from sam_edge.gaze.webcam.sight import Screen, gaze_point_mm
+from sam_edge.gaze.webcam.jitter import JitterEstimate
+from sam_edge.gaze.webcam.line_of_sight import Screen, gaze_point_mm
 from sam_edge.gaze.webcam.tracker import Face, FaceTracker
 
 UNCALIBRATED_DEG = 8.0
@@ -39,7 +39,7 @@ _ONE_EYE = 0.6
 """Confidence when only one iris is seen."""
 
 
-class Gazer:
+class WebcamGazeEstimator:
     """From pictures of a person to gaze samples, without a thread or a clock of its own.
 
     Samples are pixels of the screen. Without a calibration they are what an average person would look at, and their
@@ -71,9 +71,9 @@ class Gazer:
         """Learns from clicks, and is applied last."""
         self._tracker = FaceTracker(fov_deg=fov_deg)
         self._blinks = BlinkDetector()
-        self._jitter = Jitter()
+        self._jitter = JitterEstimate()
 
-    def look(self, image: NDArray[np.uint8], time_ns: int) -> GazeSample:
+    def estimate(self, image: NDArray[np.uint8], time_ns: int) -> GazeSample:
         """Take an RGB frame and return where the person looked in it.
 
         NaN in a blink, without a face, and in the first 40 frames, in which the face's shape is learned.
@@ -110,11 +110,11 @@ class Gazer:
             head=_head_of(self.face.pose),
         )
         return self.drift.apply(
-            raw if self.calibration is None else self._calibrated(raw, self.calibration, px_per_deg)
+            raw if self.calibration is None else self._apply_calibration(raw, self.calibration, px_per_deg)
         )
 
     @staticmethod
-    def _calibrated(raw: GazeSample, calibration: Calibration, px_per_deg: float) -> GazeSample:
+    def _apply_calibration(raw: GazeSample, calibration: Calibration, px_per_deg: float) -> GazeSample:
         """Apply a calibration; the further the head has left its place in it, the less sure is the sample."""
         sample = calibration.apply(raw)
         if sample.covariance_px2 is None or raw.head is None or calibration.head is None:
@@ -142,7 +142,7 @@ class WebcamSource(LiveSource):
     def __init__(
         self,
         camera: int | Path,
-        gazer: Gazer,
+        estimator: WebcamGazeEstimator,
         *,
         size: tuple[int, int] | None = None,
         paced: bool = True,
@@ -154,7 +154,7 @@ class WebcamSource(LiveSource):
 
         Args:
             camera: number of a camera, or a video file.
-            gazer: makes samples of its pictures.
+            estimator: makes samples of its pictures.
             size: (height, width) that the camera is asked for.
             paced: a video file in its own time; as fast as it can be read otherwise.
             name: how messages call it.
@@ -162,7 +162,7 @@ class WebcamSource(LiveSource):
             buffer_samples: see `LiveSource`.
         """
         super().__init__(name, timeout_s=timeout_s, buffer_samples=buffer_samples)
-        self.gazer = gazer
+        self.estimator = estimator
         """Makes the samples; its `face`, `blinking` and `calibration` are those of the newest frame."""
         self._camera = camera
         self._size = size
@@ -178,14 +178,17 @@ class WebcamSource(LiveSource):
     @property
     def calibrated(self) -> bool:
         """Whether samples are calibrated."""
-        return self.gazer.calibration is not None
+        return self.estimator.calibration is not None
 
-    def clicked(
+    def record_click(
         self, target_px: tuple[float, float], time_ns: int | None = None, *, size_px: float = 0.0
     ) -> bool:
-        """Tell that something was clicked or selected; see `DriftCorrector.clicked`. Returns whether it counted."""
+        """Learn drift from a click or selection at `target_px`, screen pixels; see `DriftCorrector.record_click`.
+
+        Returns whether it counted.
+        """
         with self._lock:
-            return self.gazer.drift.clicked(
+            return self.estimator.drift.record_click(
                 target_px, host_now_ns() if time_ns is None else time_ns, size_px=size_px
             )
 
@@ -197,7 +200,7 @@ class WebcamSource(LiveSource):
                 self._connected()
             self._frame = frame
             with self._lock:
-                sample = self.gazer.look(frame.image, frame.time_ns)
+                sample = self.estimator.estimate(frame.image, frame.time_ns)
             self._deliver(sample, arrival_ns=max(frame.time_ns, host_now_ns() if self._paced else 0))
         if isinstance(self._camera, Path):
             self._stopping.set()
@@ -222,10 +225,12 @@ def from_address(address: SourceAddress) -> WebcamSource:
         address.number("camera_above_mm", 8.0, least=-1000.0, most=1000.0),
         address.number("camera_aside_mm", 0.0, least=-3000.0, most=3000.0),
     )
-    gazer = Gazer(screen, calibration=fitted, fov_deg=address.number("fov_deg", 78.0, least=20.0, most=150.0))
+    estimator = WebcamGazeEstimator(
+        screen, calibration=fitted, fov_deg=address.number("fov_deg", 78.0, least=20.0, most=150.0)
+    )
     return WebcamSource(
         camera,
-        gazer,
+        estimator,
         size=address.size("size"),
         paced=address.text("pace", "real", choices=("real", "none")) == "real",
         name=address.url,

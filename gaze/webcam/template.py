@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.gaze.webcam.crops import Floats
-from sam_edge.gaze.webcam.head import LANDMARKS, Camera, HeadPose
+from sam_edge.gaze.webcam.head import LANDMARKS, HeadPose, PinholeCamera
 
 _EYES_PX = 110.0
 """Distance of the outer eye corners at which pictures are compared; more costs time and gives nothing."""
@@ -56,12 +56,12 @@ class FaceTemplate:
     """How the brightness changes with a turn (radians) and a shift (mm) of the head, then its own gain and offset."""
     near_eyes: Floats
     """How much each place says of where the eyes are: 1 beside them, float64 (n,)."""
-    camera: Camera
+    camera: PinholeCamera
     """What the picture was taken with."""
 
     @classmethod
     def of(
-        cls, grey: NDArray[np.uint8], landmarks: Floats, pose: HeadPose, camera: Camera
+        cls, grey: NDArray[np.uint8], landmarks: Floats, pose: HeadPose, camera: PinholeCamera
     ) -> FaceTemplate | None:
         """Keep a picture (H, W) with landmarks (468, 3) and the head's pose; None where the face is not whole in it."""
         view = _View.around(grey, landmarks, pose)
@@ -196,7 +196,7 @@ def _steady_part(view: _View, landmarks: Floats) -> NDArray[np.bool_]:
     return part > 0
 
 
-def _on_surface(seen_px: Floats, landmarks: Floats, pose: HeadPose, camera: Camera) -> Floats:
+def _on_surface(seen_px: Floats, landmarks: Floats, pose: HeadPose, camera: PinholeCamera) -> Floats:
     """Return where places of the picture are in the head's space, as deep as the landmarks next to them."""
     # A plane through the landmarks near each place (moving least squares): the nose's sides are steep.
     apart = landmarks[None, :, :2] - seen_px[:, None]
@@ -231,7 +231,7 @@ def _depths(landmarks: Floats, pose: HeadPose) -> Floats:
     return depths
 
 
-def _slopes(points: Floats, along: Floats, values: Floats, pose: HeadPose, camera: Camera) -> Floats:
+def _slopes(points: Floats, along: Floats, values: Floats, pose: HeadPose, camera: PinholeCamera) -> Floats:
     """Return the derivatives (n, 8) of the brightness by turn, shift, gain and offset."""
     x, y, z = (points @ pose.rotation.T + pose.position_mm).T
     focal = camera.focal_px

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from sam_edge.errors import InputError
 from sam_edge.gaze.webcam.crops import Floats
 from sam_edge.gaze.webcam.eyes import Eye, EyeFinder
-from sam_edge.gaze.webcam.head import CORNERS, Camera, FaceShape, HeadPose, PoseFinder, ShapeLearner
+from sam_edge.gaze.webcam.head import CORNERS, FaceShape, HeadPose, PinholeCamera, PoseFinder, ShapeLearner
 from sam_edge.gaze.webcam.iris import Circle, fit_circles
 from sam_edge.gaze.webcam.landmarks import FaceMesh
-from sam_edge.gaze.webcam.sight import Look
+from sam_edge.gaze.webcam.line_of_sight import EyeRays
 from sam_edge.gaze.webcam.template import FaceTemplate
 
 _LEARNING_LOOKS, _TEMPLATE_LOOKS = 2, 24
@@ -35,7 +35,7 @@ class Face:
     """The irises' borders; None where none was to be seen, as in a blink."""
     pose: HeadPose
     """Where the head is."""
-    camera: Camera
+    camera: PinholeCamera
     """What the picture was taken with."""
 
     @property
@@ -54,9 +54,9 @@ class Face:
         )
 
     @property
-    def look(self) -> Look:
+    def look(self) -> EyeRays:
         """What is needed to tell where the eyes look."""
-        return Look(self.pose, self.camera.rays(self.iris_centres_px))
+        return EyeRays(self.pose, self.camera.rays(self.iris_centres_px))
 
 
 class FaceTracker:
@@ -78,18 +78,18 @@ class FaceTracker:
         self._eyes = EyeFinder()
         self._shape = shape
         self._learner = ShapeLearner()
-        self._ready: tuple[Camera, PoseFinder] | None = None
+        self._ready: tuple[PinholeCamera, PoseFinder] | None = None
         self._template: FaceTemplate | None = None
         self._unlike = _LOST_FRAMES
 
     def find(self, image: NDArray[np.uint8]) -> Face | None:
         """Return the face in an RGB frame (H, W, 3), or None."""
         camera, poses = self._ready_for(image)
-        found = self._posed(image, poses)
+        found = self._find_pose(image, poses)
         if found is None:
             # The landmarks may have stayed where the face was; then the detector knows better.
             self._mesh.forget()
-            found = self._posed(image, poses)
+            found = self._find_pose(image, poses)
         if found is None:
             self._mesh.forget()
             return None
@@ -101,7 +101,7 @@ class FaceTracker:
             poses.shape = self._learner.learn(landmarks, pose, camera)
             poses.learned = self._learner.done
         else:
-            pose = self._aligned(image, grey, landmarks, pose, poses)
+            pose = self._align(image, grey, landmarks, pose, poses)
             landmarks = _with_corners(landmarks, pose, camera)
         eyes = self._eyes.find(image, landmarks)
         radius_px = (eyes[0].iris_diameter_px + eyes[1].iris_diameter_px) / 4
@@ -109,7 +109,7 @@ class FaceTracker:
         left, right = fit_circles(grey, starts, [eye.lids_px for eye in eyes], max(radius_px, 1.0))
         return Face(landmarks, eyes, (left, right), pose, camera)
 
-    def _aligned(
+    def _align(
         self,
         image: NDArray[np.uint8],
         grey: NDArray[np.uint8],
@@ -133,15 +133,15 @@ class FaceTracker:
         """The face's shape, once it is learned."""
         return self._ready[1].shape if self._ready is not None and self._ready[1].learned else None
 
-    def _posed(self, image: NDArray[np.uint8], poses: PoseFinder) -> tuple[Floats, HeadPose] | None:
+    def _find_pose(self, image: NDArray[np.uint8], poses: PoseFinder) -> tuple[Floats, HeadPose] | None:
         landmarks = self._mesh.find(image)
         pose = None if landmarks is None else poses.find(landmarks)
         return None if landmarks is None or pose is None else (landmarks, pose)
 
-    def _ready_for(self, image: NDArray[np.uint8]) -> tuple[Camera, PoseFinder]:
+    def _ready_for(self, image: NDArray[np.uint8]) -> tuple[PinholeCamera, PoseFinder]:
         size = (image.shape[0], image.shape[1])
         if self._ready is None or self._ready[0].size != size:
-            camera = Camera.of_view(size, fov_deg=self._fov_deg)
+            camera = PinholeCamera.of_view(size, fov_deg=self._fov_deg)
             # The face stays who it is when the camera's pictures get another size.
             self._ready = (camera, PoseFinder(camera, self.shape or self._shape))
             self._template, self._unlike = None, _LOST_FRAMES
@@ -149,7 +149,7 @@ class FaceTracker:
         return self._ready
 
 
-def _with_corners(landmarks: Floats, pose: HeadPose, camera: Camera) -> Floats:
+def _with_corners(landmarks: Floats, pose: HeadPose, camera: PinholeCamera) -> Floats:
     """Return landmarks with the eyes' corners where the pose has them: they tremble less."""
     made: Floats = landmarks.copy()
     made[list(CORNERS), :2] = camera.project(pose.corners_mm)

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sam_edge.errors import InputError
-from sam_edge.gaze.recordings import Recording, read
+from sam_edge.gaze.recordings import GazeRecording, read
 from sam_edge.gaze.samples import SCENE_PX_PER_DEG, GazeSample
 
-GazeInput: TypeAlias = str | Path | Recording | Sequence[GazeSample]
+GazeInput: TypeAlias = str | Path | GazeRecording | Sequence[GazeSample]
 """Gaze as `track` accepts it: a file or folder that `read_gaze` reads, a recording, or samples."""
 MAX_FRAMES_OUTSIDE = 10
 """Gaze farther outside than this number of frame widths or heights is in a wrong unit."""
 
 
-def read_gaze_input(gaze: GazeInput) -> Recording:
+def read_gaze_input(gaze: GazeInput) -> GazeRecording:
     """Return gaze as a recording.
 
     Raises:
@@ -27,14 +27,14 @@ def read_gaze_input(gaze: GazeInput) -> Recording:
     """
     if isinstance(gaze, (str, Path)):
         return read(gaze)
-    if isinstance(gaze, Recording):
+    if isinstance(gaze, GazeRecording):
         return gaze
     samples = (
         [sample for sample in gaze if isinstance(sample, GazeSample)] if isinstance(gaze, Sequence) else []
     )
     if not isinstance(gaze, Sequence) or len(samples) < len(gaze):
         raise InputError(
-            f"gaze: {type(gaze).__name__}; accepted: a path, a Recording, or a sequence of GazeSample"
+            f"gaze: {type(gaze).__name__}; accepted: a path, a GazeRecording, or a sequence of GazeSample"
         )
     if not samples:
         raise InputError("gaze: no samples; give at least one")
@@ -44,10 +44,10 @@ def read_gaze_input(gaze: GazeInput) -> Recording:
                 f"gaze: sample {index} at {sample.time_ns} ns does not come after the previous one at "
                 f"{previous.time_ns} ns; give samples with rising times"
             )
-    return Recording(samples=tuple(samples), name="samples", format="samples")
+    return GazeRecording(samples=tuple(samples), name="samples", format="samples")
 
 
-def choose_px_per_deg(px_per_deg: float | None, recording: Recording) -> float:
+def choose_px_per_deg(px_per_deg: float | None, recording: GazeRecording) -> float:
     """Return the scale that is given, else the recording's, else the default.
 
     Raises:
@@ -60,7 +60,7 @@ def choose_px_per_deg(px_per_deg: float | None, recording: Recording) -> float:
     return px_per_deg
 
 
-def check_gaze_unit(recording: Recording, size: tuple[int, int]) -> None:
+def check_gaze_unit(recording: GazeRecording, size: tuple[int, int]) -> None:
     """Refuse gaze that cannot be in pixels of frames of `size` (height, width).
 
     Gaze a little outside the frame is accepted: people look past the camera's field of view.

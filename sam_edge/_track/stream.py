@@ -14,7 +14,7 @@ from sam_edge._track.report import FrameRecord, Mode, TrackReport
 from sam_edge._track.result import StreamedFrame
 from sam_edge.closing import Closing
 from sam_edge.errors import SessionError
-from sam_edge.gaze.recordings import Recording
+from sam_edge.gaze.recordings import GazeRecording
 from sam_edge.media.environment import Environment, peak_memory_mb
 from sam_edge.media.frames import open_frames
 from sam_edge.segmenter import Segmenter, load
@@ -29,7 +29,7 @@ class TrackOptions:
     """The checked arguments of `track`."""
 
     video: Path
-    recording: Recording
+    recording: GazeRecording
     mode: Mode
     fps: float | None
     px_per_deg: float

@@ -11,8 +11,8 @@ import numpy as np
 
 from sam_edge.errors import GazeDataError, InputError
 from sam_edge.gaze import recordings
-from sam_edge.gaze.recordings import Recording
-from sam_edge.gaze.recordings.files import Table, lines, opened
+from sam_edge.gaze.recordings import GazeRecording
+from sam_edge.gaze.recordings.files import Table, lines, open_binary
 from sam_edge.media.images import IMAGE_SUFFIXES
 from sam_edge.stream.recording import HEADER as SESSION
 from sam_edge.stream.recording import RecordedGaze, read_recording
@@ -30,7 +30,7 @@ class Source:
 
     video: Path
     """The video, or a folder of frames."""
-    gaze: Recording
+    gaze: GazeRecording
     """The gaze."""
     times_ns: tuple[int, ...] = ()
     """When each frame began, nanoseconds after the first one; empty where frames come evenly."""
@@ -57,7 +57,7 @@ def open_source(path: Path, gaze: Path | None = None) -> Source:
     return Source(scene_of(path), gaze_of(path), frame_times(path))
 
 
-def gaze_of(path: Path) -> Recording:
+def gaze_of(path: Path) -> GazeRecording:
     """Read gaze: a known recording, one of a session, or a folder with a `gaze.csv`."""
     if path.is_dir() and (path / SESSION).is_file():
         session = read_recording(path)
@@ -117,7 +117,7 @@ def frame_times(folder: Path) -> tuple[int, ...]:
 
 
 def _from_table(path: Path) -> list[int]:
-    with opened(path) as handle:
+    with open_binary(path) as handle:
         table = Table(path, lines(path, handle))
         nanoseconds = table.find("timestamp [ns]")
         if nanoseconds is not None:

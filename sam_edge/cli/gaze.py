@@ -11,7 +11,7 @@ from sam_edge.errors import InputError
 from sam_edge.gaze.samples import SCENE_PX_PER_DEG
 
 if TYPE_CHECKING:
-    from sam_edge.gaze.recordings import Recording
+    from sam_edge.gaze.recordings import GazeRecording
 
 SCREEN_PX_PER_DEG = 38.0
 """Pixels in a degree, for a screen of 24 inches and 1920x1080 seen from 60 cm."""
@@ -230,7 +230,7 @@ def _calibrate(args: argparse.Namespace) -> int:
     return 0
 
 
-def _stated_px_per_deg(args: argparse.Namespace, recording: Recording) -> float | None:
+def _stated_px_per_deg(args: argparse.Namespace, recording: GazeRecording) -> float | None:
     value: float | None = args.px_per_deg
     if value is None:
         return recording.px_per_deg
@@ -239,11 +239,11 @@ def _stated_px_per_deg(args: argparse.Namespace, recording: Recording) -> float 
     return value
 
 
-def _px_per_deg(args: argparse.Namespace, recording: Recording) -> float:
+def _px_per_deg(args: argparse.Namespace, recording: GazeRecording) -> float:
     return _stated_px_per_deg(args, recording) or SCENE_PX_PER_DEG
 
 
-def _rate(recording: Recording) -> str:
+def _rate(recording: GazeRecording) -> str:
     return "unknown rate" if recording.rate_hz is None else f"{recording.rate_hz:.1f} Hz"
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.client.client import Client, jpeg_of
-from sam_edge.gaze.webcam.sight import Screen
+from sam_edge.gaze.webcam.line_of_sight import Screen
 from sam_edge.segmenter import check_frame
 from sam_edge.wire.messages import WebcamReply
 from sam_edge.wire.webcam_messages import (

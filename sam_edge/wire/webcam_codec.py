@@ -6,7 +6,7 @@ import math
 import struct
 
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.webcam.sight import Screen
+from sam_edge.gaze.webcam.line_of_sight import Screen
 from sam_edge.wire.binary import Reader
 from sam_edge.wire.kinds import (
     MAX_CALIBRATION_BYTES,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.webcam.sight import Screen
+from sam_edge.gaze.webcam.line_of_sight import Screen
 
 Point = tuple[float, float]
 

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from sam_edge.gaze.calibration import TargetSamples, calibrate, target_positions
-from sam_edge.gaze.webcam.head import Camera
-from sam_edge.gaze.webcam.sight import Screen
-from sam_edge.gaze.webcam.source import Gazer
+from sam_edge.gaze.webcam.head import PinholeCamera
+from sam_edge.gaze.webcam.line_of_sight import Screen
+from sam_edge.gaze.webcam.source import WebcamGazeEstimator
 
 RABBIT_PX = (430.0, 400.0)
 """In the demo's clip of 1280x720, which the demo shows on the whole screen."""
@@ -21,12 +21,12 @@ RABBIT_PX = (430.0, 400.0)
 
 def test_what_the_eyes_rest_on_lights_up(rendered: ModuleType, repo_dir: Path, tmp_path: Path) -> None:
     screen = Screen((1080, 1920), 530.0)
-    face = rendered.RenderedFace(Camera.of_view((480, 640), fov_deg=46.0), screen)
-    gazer, seen = Gazer(screen, fov_deg=46.0), []
+    face = rendered.RenderedFace(PinholeCamera.of_view((480, 640), fov_deg=46.0), screen)
+    estimator, seen = WebcamGazeEstimator(screen, fov_deg=46.0), []
     for index in range(42):
-        gazer.look(face.render(rendered.Scene((960.0, 540.0))), index)
+        estimator.estimate(face.render(rendered.Scene((960.0, 540.0))), index)
     for place in target_positions(5, screen.size):
-        looks = [gazer.look(face.render(rendered.Scene(place)), 100 + index) for index in range(10)]
+        looks = [estimator.estimate(face.render(rendered.Scene(place)), 100 + index) for index in range(10)]
         seen.append(TargetSamples(place, tuple(looks)))
     calibrate(seen, size=screen.size).save(tmp_path / "me.json")
     writer = cv2.VideoWriter(str(tmp_path / "me.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (640, 480))

@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.webcam.sight import Screen
+from sam_edge.gaze.webcam.line_of_sight import Screen
 from sam_edge.media.images import read_image
 from sam_edge.serve.http.routes import PAGE
 from sam_edge.serve.models.engines import Engines

@@ -22,9 +22,9 @@ from sam_edge.client import connect, jpeg_of
 from sam_edge.client.webcam import RemoteWebcam
 from sam_edge.gaze.calibration import calibrate as calibrate_gaze
 from sam_edge.gaze.calibration.targets import TargetSamples
-from sam_edge.gaze.webcam.head import Camera
-from sam_edge.gaze.webcam.sight import Screen
-from sam_edge.gaze.webcam.source import Gazer
+from sam_edge.gaze.webcam.head import PinholeCamera
+from sam_edge.gaze.webcam.line_of_sight import Screen
+from sam_edge.gaze.webcam.source import WebcamGazeEstimator
 from sam_edge.serve.connection.webcam_worker import WebcamWorker
 from sam_edge.serve.http.routes import PAGE
 from sam_edge.serve.limits import Limits
@@ -106,7 +106,7 @@ CORNER = """() => {
 def faces(rendered: ModuleType) -> list[dict[str, Any]]:
     """Pictures of a face that looks at each dot, and at the thing."""
     screen = Screen((HEIGHT, WIDTH), 0.27 * WIDTH)
-    face = rendered.RenderedFace(Camera.of_view(FACE_SIZE, fov_deg=FOV_DEG), screen)
+    face = rendered.RenderedFace(PinholeCamera.of_view(FACE_SIZE, fov_deg=FOV_DEG), screen)
     made = []
     for x, y in [*LEARN, *CHECK, THING]:
         for _ in range(DRAWN):
@@ -118,7 +118,7 @@ def faces(rendered: ModuleType) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def kept(faces: list[dict[str, Any]]) -> str:
     """What the browser keeps of a calibration with these pictures."""
-    gazer = Gazer(Screen((HEIGHT, WIDTH), 0.27 * WIDTH), fov_deg=FOV_DEG)
+    estimator = WebcamGazeEstimator(Screen((HEIGHT, WIDTH), 0.27 * WIDTH), fov_deg=FOV_DEG)
     pictures: dict[tuple[float, float], list[NDArray[np.uint8]]] = {}
     for one in faces:
         data = np.frombuffer(base64.b64decode(one["data"]), np.uint8)
@@ -126,11 +126,11 @@ def kept(faces: list[dict[str, Any]]) -> str:
         pictures.setdefault((one["x"], one["y"]), []).append(np.asarray(image, np.uint8))
     times = count(0, 40_000_000)
     for _ in range(42):
-        gazer.look(pictures[0.5, 0.5][0], next(times))
+        estimator.estimate(pictures[0.5, 0.5][0], next(times))
     collected = [
         TargetSamples(
             (x * WIDTH, y * HEIGHT),
-            tuple(gazer.look(pictures[x, y][index % DRAWN], next(times)) for index in range(10)),
+            tuple(estimator.estimate(pictures[x, y][index % DRAWN], next(times)) for index in range(10)),
         )
         for x, y in LEARN
     ]

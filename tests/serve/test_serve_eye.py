@@ -20,8 +20,8 @@ from sam_edge.client import Client, RefusedError, connect, jpeg_of
 from sam_edge.client.webcam import JPEG_QUALITY, RemoteWebcam
 from sam_edge.gaze.calibration.screen import CHECK_TARGETS
 from sam_edge.gaze.calibration.targets import target_positions
-from sam_edge.gaze.webcam.head import Camera
-from sam_edge.gaze.webcam.sight import Screen
+from sam_edge.gaze.webcam.head import PinholeCamera
+from sam_edge.gaze.webcam.line_of_sight import Screen
 from sam_edge.serve.server import Server
 from sam_edge.wire.errors import ErrorCode
 from sam_edge.wire.webcam_messages import (
@@ -58,7 +58,7 @@ class Person:
         self.client = client
         self.now_ns = 1_000 * MS
         self._scene = rendered.Scene
-        self._face = rendered.RenderedFace(Camera.of_view((480, 640), fov_deg=FOV_DEG), SCREEN)
+        self._face = rendered.RenderedFace(PinholeCamera.of_view((480, 640), fov_deg=FOV_DEG), SCREEN)
         self._drawn: dict[tuple[object, ...], bytes] = {}
         self.eye = RemoteWebcam(client, SCREEN, fov_deg=FOV_DEG)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sam_edge.errors import InputError
 from sam_edge.gaze.adapters.ray_projection import Pose, RayCamera
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.webcam.sight import Screen
+from sam_edge.gaze.webcam.line_of_sight import Screen
 from sam_edge.media.png import encode_png
 from sam_edge.stream.selection import State
 from sam_edge.wire import protocol

@@ -17,8 +17,8 @@ from sam_edge.errors import InputError, SamEdgeError
 from sam_edge.gaze.calibration import Calibration
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.drift import DriftCorrector
-from sam_edge.gaze.webcam.sight import Screen
-from sam_edge.gaze.webcam.source import CLICK_DEG, WANDER_DEG_PER_S, Gazer
+from sam_edge.gaze.webcam.line_of_sight import Screen
+from sam_edge.gaze.webcam.source import CLICK_DEG, WANDER_DEG_PER_S, WebcamGazeEstimator
 from sam_edge.gaze.webcam.tracker import Face
 from sam_edge.serve.connection.calibration_run import CalibrationRun
 from sam_edge.serve.connection.gaze_inbox import GazeInbox
@@ -43,7 +43,7 @@ from sam_edge.wire.webcam_messages import (
 )
 
 LEARNING_FACES = 40
-"""About so many faces until the gazer knows a face's shape."""
+"""About so many faces until the estimator knows a face's shape."""
 EYE_TO_SCREEN_MM = 600.0
 """Usual distance, until the face's is known."""
 TOLD = 64
@@ -80,7 +80,7 @@ class WebcamWorker(ConnectionThread):
         self._sight = sight
         self._most_pixels = most_pixels
         self._metrics = metrics
-        self._gazer: Gazer | None = None
+        self._estimator: WebcamGazeEstimator | None = None
         self._sitting: CalibrationRun | None = None
         self._before: tuple[Calibration | None, DriftCorrector] | None = None
         self._stage: Viewport | None = None
@@ -116,7 +116,7 @@ class WebcamWorker(ConnectionThread):
             super()._run()
 
     def _end(self) -> None:
-        self._gazer = None
+        self._estimator = None
 
     def _turn(self) -> bool:
         """Do what is to be done next; False when that is to end."""
@@ -176,33 +176,33 @@ class WebcamWorker(ConnectionThread):
             self._sitting.aim(message, self._interval_ms)
         elif isinstance(message, Click) and self._sitting is None:
             # While targets are shown nobody looks at what is clicked.
-            self._open.drift.clicked(message.position_px, message.time_ns, size_px=message.size_px)
+            self._open.drift.record_click(message.position_px, message.time_ns, size_px=message.size_px)
 
     def _watch(self, eye: Webcam) -> None:
-        self._sitting = self._before = self._gazer = None
+        self._sitting = self._before = self._estimator = None
         self._times_ns.clear()
         self._distances_mm.clear()
         self._faces, self._learned = 0, False
         if eye.screen is not None:
-            self._gazer = Gazer(eye.screen, fov_deg=eye.fov_deg)
+            self._estimator = WebcamGazeEstimator(eye.screen, fov_deg=eye.fov_deg)
         self._tell_degree()
 
     @property
-    def _open(self) -> Gazer:
-        if self._gazer is None:
+    def _open(self) -> WebcamGazeEstimator:
+        if self._estimator is None:
             raise ProtocolError(
                 "webcam: gaze is not active; send a webcam message first", ErrorCode.OUT_OF_ORDER
             )
-        return self._gazer
+        return self._estimator
 
     def _calibrate(self, message: Calibrate) -> None:
-        gazer, action = self._open, message.action
+        estimator, action = self._open, message.action
         if action is CalibrationAction.START:
-            self._begin_sitting(gazer)
+            self._begin_sitting(estimator)
             self._say(CalibrationResult(action))
         elif action is CalibrationAction.RESTORE:
-            gazer.calibration = _restored(message.calibration, gazer.screen)
-            gazer.drift = _fresh_drift(gazer.screen)
+            estimator.calibration = _restored(message.calibration, estimator.screen)
+            estimator.drift = _fresh_drift(estimator.screen)
             self._sitting = self._before = None
             self._say(CalibrationResult(action))
         elif self._sitting is None:
@@ -210,27 +210,27 @@ class WebcamWorker(ConnectionThread):
         elif action is CalibrationAction.FINISH:
             sitting, self._sitting = self._sitting, None
             try:
-                gazer.calibration, told = sitting.finish(gazer.screen.size, self._px_per_deg)
+                estimator.calibration, told = sitting.finish(estimator.screen.size, self._px_per_deg)
             except InputError:
-                self._go_back(gazer)
+                self._go_back(estimator)
                 raise
             self._before = None
             self._say(told)
         else:
-            self._go_back(gazer)
+            self._go_back(estimator)
             self._say(CalibrationResult(action))
 
-    def _begin_sitting(self, gazer: Gazer) -> None:
+    def _begin_sitting(self, estimator: WebcamGazeEstimator) -> None:
         if self._before is None:
-            self._before = (gazer.calibration, gazer.drift)
-        gazer.calibration, gazer.drift = None, _fresh_drift(gazer.screen)
+            self._before = (estimator.calibration, estimator.drift)
+        estimator.calibration, estimator.drift = None, _fresh_drift(estimator.screen)
         self._sitting = CalibrationRun(self._px_per_deg)
 
-    def _go_back(self, gazer: Gazer) -> None:
+    def _go_back(self, estimator: WebcamGazeEstimator) -> None:
         """Use again what was used before the calibration began."""
         self._sitting = None
         if self._before is not None:
-            gazer.calibration, gazer.drift = self._before
+            estimator.calibration, estimator.drift = self._before
         self._before = None
 
     def _looked(self, face: FaceFrame, at_ns: int) -> None:
@@ -251,16 +251,16 @@ class WebcamWorker(ConnectionThread):
             self._sight.look(_in_frame(seeing.sample, self._stage))
 
     def _seeing(self, face: FaceFrame, at_ns: int) -> GazeEstimate:
-        gazer = self._open
+        estimator = self._open
         if self._times_ns and face.time_ns <= self._times_ns[-1]:
             raise ProtocolError(
                 f"face_frame: its time {face.time_ns} ns does not come after {self._times_ns[-1]} ns",
                 ErrorCode.OUT_OF_ORDER,
             )
         picture = SceneFrame(face.face_frame_id, face.time_ns, ImageFormat.JPEG, face.size, face.data)
-        sample = gazer.look(read_frame(picture, most_pixels=self._most_pixels), face.time_ns)
+        sample = estimator.estimate(read_frame(picture, most_pixels=self._most_pixels), face.time_ns)
         self._times_ns.append(face.time_ns)
-        found = gazer.face
+        found = estimator.face
         if found is not None:
             self._faces += 1
             self._distances_mm.append(found.pose.distance_mm)
@@ -270,8 +270,8 @@ class WebcamWorker(ConnectionThread):
             face.face_frame_id,
             sample,
             None if found is None else _seen(found),
-            blinking=gazer.blinking,
-            calibrated=gazer.calibration is not None,
+            blinking=estimator.blinking,
+            calibrated=estimator.calibration is not None,
             face_model_progress=1.0 if self._learned else min(0.99, self._faces / LEARNING_FACES),
             latency_ms=(time.monotonic_ns() - at_ns) / 1e6,
         )
@@ -292,10 +292,10 @@ class WebcamWorker(ConnectionThread):
 
     def _tell_degree(self) -> None:
         """Tell the session how large a degree is in its frames."""
-        if self._gazer is None or self._stage is None:
+        if self._estimator is None or self._stage is None:
             self._sight.watch(None)
         else:
-            self._sight.watch(self._gazer.screen.px_per_deg(EYE_TO_SCREEN_MM) / self._stage.scale[0])
+            self._sight.watch(self._estimator.screen.px_per_deg(EYE_TO_SCREEN_MM) / self._stage.scale[0])
 
 
 KINDS: dict[type, int] = {

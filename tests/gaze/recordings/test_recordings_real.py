@@ -13,7 +13,7 @@ import pytest
 
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze import recordings
-from sam_edge.gaze.recordings import Recording, aria
+from sam_edge.gaze.recordings import GazeRecording, aria
 from sam_edge.gaze.recordings.aria_camera import AriaCamera
 
 REAL = {
@@ -26,7 +26,7 @@ REAL = {
 }
 
 
-def valid_count(recording: Recording) -> int:
+def valid_count(recording: GazeRecording) -> int:
     return sum(sample.valid for sample in recording.samples)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sam_edge.gaze.webcam.head import Camera
-from sam_edge.gaze.webcam.sight import Screen
+from sam_edge.gaze.webcam.head import PinholeCamera
+from sam_edge.gaze.webcam.line_of_sight import Screen
 from sam_edge.media.images import read_image
 
 FOV_DEG = 46.0
@@ -30,9 +30,9 @@ def screen() -> Screen:
 
 
 @pytest.fixture(scope="session")
-def camera() -> Camera:
+def camera() -> PinholeCamera:
     """The middle of a webcam's 1280x720: as sharp, and drawn in a third of the time."""
-    return Camera.of_view((480, 640), fov_deg=FOV_DEG)
+    return PinholeCamera.of_view((480, 640), fov_deg=FOV_DEG)
 
 
 @pytest.fixture

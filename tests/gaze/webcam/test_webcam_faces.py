@@ -106,7 +106,7 @@ class TestShiftedIrises:
         assert (np.diff(found) > 0.8).all()
 
     def test_gaze_is_monotonic(self, faces: list[Face]) -> None:
-        from sam_edge.gaze.webcam.sight import gaze_point_mm
+        from sam_edge.gaze.webcam.line_of_sight import gaze_point_mm
 
         points = [gaze_point_mm(face.look) for face in faces]
         across = [float(point[0]) for point in points if point is not None]

@@ -14,17 +14,17 @@ from sam_edge.gaze.webcam.crops import Square, crop
 from sam_edge.gaze.webcam.head import (
     CANONICAL_MM,
     LANDMARKS,
-    Camera,
     FaceShape,
     HeadPose,
+    PinholeCamera,
     PoseFinder,
     ShapeLearner,
 )
 from sam_edge.gaze.webcam.iris import fit_circles
-from sam_edge.gaze.webcam.sight import (
+from sam_edge.gaze.webcam.line_of_sight import (
     BEHIND_CORNERS_MM,
     IRIS_FROM_CENTRE_MM,
-    Look,
+    EyeRays,
     Screen,
     gaze_point_mm,
     sight_lines,
@@ -57,7 +57,7 @@ class TestSquare:
         np.testing.assert_array_equal(crop(image, Square(25.0, 25.0, 32.0, 0.0, True), 32), plain[..., ::-1])
 
 
-def seen(camera: Camera, turn: NDArray[np.float64], place: NDArray[np.float64]) -> NDArray[np.float64]:
+def seen(camera: PinholeCamera, turn: NDArray[np.float64], place: NDArray[np.float64]) -> NDArray[np.float64]:
     """The canonical face's landmarks as the camera sees them; those that do not count are zero."""
     landmarks = np.zeros((468, 3))
     points = CANONICAL_MM @ turn.T + place
@@ -79,7 +79,7 @@ class TestHeadPose:
     @pytest.mark.parametrize(
         "angles", [(0, 0, 0), (25, 0, 0), (-25, 5, 0), (0, 15, 0), (0, -15, 10), (12, 8, -20)]
     )
-    def test_a_pose_is_found_again(self, camera: Camera, angles: tuple[float, float, float]) -> None:
+    def test_a_pose_is_found_again(self, camera: PinholeCamera, angles: tuple[float, float, float]) -> None:
         place = np.array([40.0, -30.0, 650.0])
         pose = PoseFinder(camera).find(seen(camera, turned(*angles), place))
         assert pose is not None
@@ -89,11 +89,11 @@ class TestHeadPose:
         assert pose.distance_mm == pytest.approx(np.linalg.norm(place), abs=0.5)
         assert pose.angles_deg[0] == pytest.approx(angles[0], abs=0.2)
 
-    def test_landmarks_that_are_no_face_have_no_pose(self, camera: Camera) -> None:
+    def test_landmarks_that_are_no_face_have_no_pose(self, camera: PinholeCamera) -> None:
         noise = np.random.default_rng(1).uniform(0, 700, (468, 3))
         assert PoseFinder(camera).find(noise) is None
 
-    def test_the_shape_of_another_face_is_learned(self, camera: Camera) -> None:
+    def test_the_shape_of_another_face_is_learned(self, camera: PinholeCamera) -> None:
         """A face that is narrower at the temples and longer in the nose than the canonical one."""
         rng = np.random.default_rng(2)
         own = CANONICAL_MM.copy()
@@ -120,13 +120,13 @@ class TestHeadPose:
             FaceTracker(fov_deg=fov_deg)
 
 
-def look_at(target_mm: NDArray[np.float64], turn: NDArray[np.float64], place: NDArray[np.float64]) -> Look:
+def look_at(target_mm: NDArray[np.float64], turn: NDArray[np.float64], place: NDArray[np.float64]) -> EyeRays:
     """What a camera at the origin sees of an average person's eyes that look at a point."""
     pose = HeadPose(FaceShape(CANONICAL_MM), turn, place, 0.0)
     centres = (pose.shape.eyes_mm + BEHIND_CORNERS_MM) @ turn.T + place
     lines = target_mm - centres
     irises = centres + IRIS_FROM_CENTRE_MM * lines / np.linalg.norm(lines, axis=1, keepdims=True)
-    return Look(pose, irises / np.linalg.norm(irises, axis=1, keepdims=True))
+    return EyeRays(pose, irises / np.linalg.norm(irises, axis=1, keepdims=True))
 
 
 class TestSight:
@@ -150,7 +150,9 @@ class TestSight:
     def test_irises_beside_the_eye_look_nowhere(self) -> None:
         look = look_at(np.zeros(3), np.eye(3), np.array([0.0, 40.0, 600.0]))
         beside = look.iris_rays + np.array([0.04, 0.0, 0.0])
-        assert gaze_point_mm(Look(look.pose, beside / np.linalg.norm(beside, axis=1, keepdims=True))) is None
+        assert (
+            gaze_point_mm(EyeRays(look.pose, beside / np.linalg.norm(beside, axis=1, keepdims=True))) is None
+        )
 
     def test_the_cameras_right_is_the_screens_left(self) -> None:
         screen = Screen((1080, 1920), 480.0, camera_above_mm=10.0, camera_aside_mm=-20.0)

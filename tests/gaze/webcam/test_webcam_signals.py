@@ -13,7 +13,7 @@ from sam_edge.errors import InputError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.blink import BlinkDetector
 from sam_edge.gaze.webcam.drift import DriftCorrector
-from sam_edge.gaze.webcam.jitter import Jitter
+from sam_edge.gaze.webcam.jitter import JitterEstimate
 
 FRAME_NS = 33_333_333
 
@@ -45,7 +45,7 @@ class TestBlinks:
 class TestJitter:
     def test_noise_is_measured_in_spite_of_drift_and_saccades(self) -> None:
         rng = np.random.default_rng(3)
-        jitter = Jitter()
+        jitter = JitterEstimate()
         for index in range(60):
             away = 400.0 * (index // 20)
             x, y = rng.normal(0, 5.0) + 2.0 * index + away, rng.normal(0, 9.0)
@@ -56,13 +56,13 @@ class TestJitter:
         assert xy == 0.0
 
     def test_until_enough_is_seen_it_is_what_one_says(self) -> None:
-        jitter = Jitter()
+        jitter = JitterEstimate()
         for index in range(5):
             jitter.update(index * FRAME_NS, 0.0, 0.0)
         assert jitter.covariance(7.0) == (49.0, 0.0, 49.0)
 
     def test_a_gap_is_no_jump(self) -> None:
-        jitter = Jitter()
+        jitter = JitterEstimate()
         for index in range(40):
             jump = 500.0 * (index // 3)
             jitter.update(index * FRAME_NS + (index // 3) * 1_000_000_000, jump, 0.0)
@@ -82,7 +82,7 @@ class TestDrift:
         before = corrector.sd_px
         for index, (x, y) in enumerate([(300.0, 200.0), (900.0, 500.0), (600.0, 700.0), (100.0, 90.0)]):
             now_ns = gaze(corrector, x + 60.0, y - 40.0, index * 60)
-            assert corrector.clicked((x, y), now_ns)
+            assert corrector.record_click((x, y), now_ns)
         np.testing.assert_allclose(corrector.shift_px, (-60.0, 40.0), atol=4.0)
         assert corrector.clicks == 4
         assert corrector.sd_px < before / 3
@@ -92,21 +92,21 @@ class TestDrift:
     def test_a_click_where_nobody_looked_does_not_count(self) -> None:
         corrector = DriftCorrector(click_sd_px=30.0)
         now_ns = gaze(corrector, 300.0, 200.0, 0)
-        assert not corrector.clicked((900.0, 800.0), now_ns)
+        assert not corrector.record_click((900.0, 800.0), now_ns)
         assert corrector.shift_px == (0.0, 0.0)
 
     def test_a_click_without_gaze_before_it_does_not_count(self) -> None:
         corrector = DriftCorrector(click_sd_px=30.0)
         now_ns = gaze(corrector, 300.0, 200.0, 0)
-        assert not corrector.clicked((300.0, 200.0), now_ns + 5_000_000_000)
+        assert not corrector.record_click((300.0, 200.0), now_ns + 5_000_000_000)
         for index in range(10):
             corrector.apply(GazeSample(10**12 + index * FRAME_NS, math.nan, math.nan, 0.0))
-        assert not corrector.clicked((300.0, 200.0), 10**12 + 10 * FRAME_NS)
+        assert not corrector.record_click((300.0, 200.0), 10**12 + 10 * FRAME_NS)
 
     def test_a_large_thing_says_less_than_a_small_one(self) -> None:
         small, large = DriftCorrector(click_sd_px=30.0), DriftCorrector(click_sd_px=30.0)
         for corrector, size_px in ((small, 0.0), (large, 400.0)):
-            corrector.clicked((300.0, 200.0), gaze(corrector, 350.0, 200.0, 0), size_px=size_px)
+            corrector.record_click((300.0, 200.0), gaze(corrector, 350.0, 200.0, 0), size_px=size_px)
         assert small.shift_px[0] < large.shift_px[0] < -1.0
 
     def test_a_drift_that_goes_on_is_followed_when_it_may_wander(self) -> None:
@@ -117,7 +117,7 @@ class TestDrift:
         for corrector in (still, wandering):
             for index in range(12):
                 now_ns = gaze(corrector, 500.0 + 8.0 * index, 300.0, index * 300)
-                corrector.clicked((500.0, 300.0), now_ns)
+                corrector.record_click((500.0, 300.0), now_ns)
         assert wandering.shift_px[0] < still.shift_px[0] < -30.0
         assert wandering.shift_px[0] < -75.0
 
@@ -125,7 +125,7 @@ class TestDrift:
     def test_the_shift_never_overshoots(self, x: float, y: float, clicks: int) -> None:
         corrector = DriftCorrector(click_sd_px=30.0)
         for index in range(clicks):
-            corrector.clicked((500.0, 400.0), gaze(corrector, 500.0 + x, 400.0 + y, index * 60))
+            corrector.record_click((500.0, 400.0), gaze(corrector, 500.0 + x, 400.0 + y, index * 60))
         for shift, offset in zip(corrector.shift_px, (x, y), strict=True):
             assert abs(shift) <= abs(offset) + 1.0
             assert abs(shift + offset) <= abs(offset) + 1.0

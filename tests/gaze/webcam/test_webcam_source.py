@@ -16,9 +16,9 @@ import sam_edge.gaze
 from sam_edge.errors import GazeDataError, InputError, TrackerError
 from sam_edge.gaze.calibration import TargetSamples, calibrate, target_positions
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.webcam.head import Camera
-from sam_edge.gaze.webcam.sight import Screen
-from sam_edge.gaze.webcam.source import Gazer, WebcamSource
+from sam_edge.gaze.webcam.head import PinholeCamera
+from sam_edge.gaze.webcam.line_of_sight import Screen
+from sam_edge.gaze.webcam.source import WebcamGazeEstimator, WebcamSource
 
 WriteVideo = Callable[[list[NDArray[np.uint8]]], Path]
 FRAMES, LEARNING = 52, 40
@@ -28,10 +28,10 @@ CHECKS = ((500.0, 300.0), (1500.0, 350.0), (700.0, 850.0))
 class Loop:
     """Somebody who looks where they are told, and what the webcam makes of it."""
 
-    def __init__(self, rendered: ModuleType, camera: Camera, screen: Screen) -> None:
+    def __init__(self, rendered: ModuleType, camera: PinholeCamera, screen: Screen) -> None:
         self.scene = rendered.Scene
         self.face = rendered.RenderedFace(camera, screen)
-        self.gazer = Gazer(screen, fov_deg=46.0)
+        self.estimator = WebcamGazeEstimator(screen, fov_deg=46.0)
         self.frames = 0
         self.look((960.0, 540.0), 42)
         self.collected = [self.look(place, 10) for place in target_positions(9, screen.size)]
@@ -42,12 +42,12 @@ class Loop:
         for _ in range(frames):
             self.frames += 1
             image = self.face.render(self.scene(target_px, **scene))
-            seen.append(self.gazer.look(image, self.frames * 33_333_333))
+            seen.append(self.estimator.estimate(image, self.frames * 33_333_333))
         return TargetSamples(target_px, tuple(seen))
 
 
 @pytest.fixture(scope="module")
-def loop(rendered: ModuleType, camera: Camera, screen: Screen) -> Loop:
+def loop(rendered: ModuleType, camera: PinholeCamera, screen: Screen) -> Loop:
     return Loop(rendered, camera, screen)
 
 
@@ -76,7 +76,7 @@ class TestClosedLoop:
         assert len(middle) == 2
 
     def test_calibrated_gaze_is_right_within_a_few_degrees(self, loop: Loop, screen: Screen) -> None:
-        loop.gazer.calibration = loop.calibration
+        loop.estimator.calibration = loop.calibration
         try:
             errors = []
             for place in CHECKS:
@@ -87,38 +87,38 @@ class TestClosedLoop:
             xx, _, yy = cast(tuple[float, float, float], looked.samples[-1].covariance_px2)
             assert 0.5 < np.sqrt(xx + yy) / screen.px_per_deg(600.0) < 8.0
         finally:
-            loop.gazer.calibration = None
+            loop.estimator.calibration = None
 
     def test_head_movement_is_mostly_taken_out(self, loop: Loop, screen: Screen) -> None:
         """40 mm to the side turn each eye by four degrees; without the head's pose gaze would go with them."""
-        loop.gazer.calibration = loop.calibration
+        loop.estimator.calibration = loop.calibration
         try:
             for position in ((40.0, 60.0, 600.0), (0.0, 60.0, 560.0)):
                 loop.look((960.0, 540.0), 4, position_mm=position)
                 looked = loop.look((960.0, 540.0), 5, position_mm=position)
                 assert error_deg(looked, screen) < 4.0
         finally:
-            loop.gazer.calibration = None
+            loop.estimator.calibration = None
 
     def test_shut_eyes_give_no_gaze(self, loop: Loop) -> None:
         loop.look((960.0, 540.0), 20)
         shut = loop.look((960.0, 540.0), 3, closed=1.0).samples
         assert not any(one.valid for one in shut)
-        assert loop.gazer.blinking
+        assert loop.estimator.blinking
         loop.look((960.0, 540.0), 3)
-        assert not loop.gazer.blinking
+        assert not loop.estimator.blinking
 
 
 def test_until_the_faces_shape_is_learned_samples_are_invalid(
     portrait: NDArray[np.uint8], screen: Screen
 ) -> None:
-    gazer = Gazer(screen)
-    valid = [gazer.look(portrait, index * 33_333_333).valid for index in range(LEARNING + 2)]
+    estimator = WebcamGazeEstimator(screen)
+    valid = [estimator.estimate(portrait, index * 33_333_333).valid for index in range(LEARNING + 2)]
     assert valid == [False] * (LEARNING - 1) + [True] * 3
 
 
 def test_without_a_face_samples_are_invalid(screen: Screen) -> None:
-    sample = Gazer(screen).look(np.full((240, 320, 3), 90, np.uint8), 5)
+    sample = WebcamGazeEstimator(screen).estimate(np.full((240, 320, 3), 90, np.uint8), 5)
     assert not sample.valid
     assert (sample.left_valid, sample.right_valid, sample.time_ns) == (False, False, 5)
 
@@ -147,8 +147,8 @@ class TestSource:
             assert len(list(source)) == FRAMES
             assert source.frame is not None
             assert source.frame.image.shape == (216, 216, 3)
-            assert source.gazer.face is not None
-            assert source.gazer.screen.size == (720, 1280)
+            assert source.estimator.face is not None
+            assert source.estimator.screen.size == (720, 1280)
             assert not source.calibrated
 
     def test_a_saved_calibration_is_applied(self, portrait_video: Path, tmp_path: Path) -> None:
@@ -176,8 +176,8 @@ class TestSource:
             assert isinstance(source, WebcamSource)
             last = list(source)[-1]
             target = (last.x_px + 40.0, last.y_px - 25.0)
-            assert source.clicked(target, last.time_ns)
-            shift = source.gazer.drift.shift_px
+            assert source.record_click(target, last.time_ns)
+            shift = source.estimator.drift.shift_px
         assert 30.0 < shift[0] < 50.0
         assert -45.0 < shift[1] < -10.0
 

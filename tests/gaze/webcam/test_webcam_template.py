@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sam_edge.gaze.webcam.head import Camera, HeadPose, PoseFinder
+from sam_edge.gaze.webcam.head import HeadPose, PinholeCamera, PoseFinder
 from sam_edge.gaze.webcam.landmarks import FaceMesh
-from sam_edge.gaze.webcam.sight import Screen
+from sam_edge.gaze.webcam.line_of_sight import Screen
 from sam_edge.gaze.webcam.template import FaceTemplate
 from sam_edge.gaze.webcam.tracker import FaceTracker
 
@@ -26,7 +26,7 @@ def grey(image: Pictures) -> Pictures:
 class Kept:
     """A face that was kept while it looked straight ahead."""
 
-    def __init__(self, rendered: ModuleType, camera: Camera, screen: Screen) -> None:
+    def __init__(self, rendered: ModuleType, camera: PinholeCamera, screen: Screen) -> None:
         self.rendered, self.camera = rendered, camera
         self.face = rendered.RenderedFace(camera, screen)
         self.mesh = FaceMesh()
@@ -57,7 +57,7 @@ class Kept:
 
 
 @pytest.fixture(scope="module")
-def kept(rendered: ModuleType, camera: Camera, screen: Screen) -> Kept:
+def kept(rendered: ModuleType, camera: PinholeCamera, screen: Screen) -> Kept:
     return Kept(rendered, camera, screen)
 
 
@@ -96,7 +96,7 @@ def test_what_does_not_look_like_the_face_gives_no_pose(kept: Kept) -> None:
     assert kept.template.align(noise[:8, :8], landmarks, kept.pose) is None
 
 
-def test_a_face_without_detail_is_not_kept(kept: Kept, camera: Camera) -> None:
+def test_a_face_without_detail_is_not_kept(kept: Kept, camera: PinholeCamera) -> None:
     landmarks = kept.mesh.find(kept.picture())
     assert landmarks is not None
     assert FaceTemplate.of(np.zeros((16, 16), np.uint8), landmarks, kept.pose, camera) is None

@@ -18,8 +18,8 @@ from sam_edge.gaze.calibration import Calibration, TargetSamples, calibrate, tar
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam import cameras
 from sam_edge.gaze.webcam.cameras import CameraFrame, camera_frames
-from sam_edge.gaze.webcam.sight import Screen
-from sam_edge.gaze.webcam.source import Gazer, WebcamSource
+from sam_edge.gaze.webcam.line_of_sight import Screen
+from sam_edge.gaze.webcam.source import WebcamGazeEstimator, WebcamSource
 
 Picture = NDArray[np.uint8]
 FRAME_NS = 33_333_333
@@ -60,12 +60,12 @@ def head(portrait: Picture) -> Picture:
 
 
 @pytest.fixture(scope="module")
-def learned(head: Picture, screen: Screen) -> Gazer:
-    """A gazer that knows the portrait's face."""
-    gazer = Gazer(screen)
+def learned(head: Picture, screen: Screen) -> WebcamGazeEstimator:
+    """An estimator that knows the portrait's face."""
+    estimator = WebcamGazeEstimator(screen)
     for index in range(LEARNING):
-        gazer.look(head, index * FRAME_NS)
-    return gazer
+        estimator.estimate(head, index * FRAME_NS)
+    return estimator
 
 
 def test_an_unplugged_camera_is_told_after_what_it_gave(
@@ -81,7 +81,7 @@ def test_an_unplugged_camera_is_told_after_what_it_gave(
 
 
 def test_an_unplugged_camera_ends_the_source_with_an_error(
-    monkeypatch: pytest.MonkeyPatch, head: Picture, learned: Gazer
+    monkeypatch: pytest.MonkeyPatch, head: Picture, learned: WebcamGazeEstimator
 ) -> None:
     FakeCapture.pictures = [head] * 3
     monkeypatch.setattr(cameras.cv2, "VideoCapture", FakeCapture)
@@ -91,24 +91,26 @@ def test_an_unplugged_camera_ends_the_source_with_an_error(
     assert len(samples) == 3
 
 
-def test_pictures_of_another_size_go_on_with_the_same_face(head: Picture, learned: Gazer) -> None:
+def test_pictures_of_another_size_go_on_with_the_same_face(
+    head: Picture, learned: WebcamGazeEstimator
+) -> None:
     large = np.asarray(cv2.resize(head, None, fx=1.5, fy=1.5, interpolation=cv2.INTER_CUBIC), np.uint8)
-    before = learned.look(head, 10**10)
-    after = [learned.look(large, 10**10 + (1 + index) * FRAME_NS) for index in range(3)]
+    before = learned.estimate(head, 10**10)
+    after = [learned.estimate(large, 10**10 + (1 + index) * FRAME_NS) for index in range(3)]
     assert before.valid
     assert all(one.valid for one in after)
-    learned.look(head, 2 * 10**10)
+    learned.estimate(head, 2 * 10**10)
 
 
 @pytest.mark.parametrize("level", [0, 255])
 def test_a_black_or_white_picture_gives_no_gaze_and_the_next_one_does(
-    head: Picture, learned: Gazer, level: int
+    head: Picture, learned: WebcamGazeEstimator, level: int
 ) -> None:
-    empty = learned.look(np.full_like(head, level), 10**10)
+    empty = learned.estimate(np.full_like(head, level), 10**10)
     assert not empty.valid
     assert math.isnan(empty.x_px)
     assert learned.face is None
-    assert learned.look(head, 10**10 + FRAME_NS).valid
+    assert learned.estimate(head, 10**10 + FRAME_NS).valid
 
 
 def test_the_face_that_is_followed_stays_when_another_one_comes(head: Picture, screen: Screen) -> None:
@@ -116,42 +118,42 @@ def test_the_face_that_is_followed_stays_when_another_one_comes(head: Picture, s
     alone[30:186, 20:176] = cv2.resize(head, (156, 156), interpolation=cv2.INTER_AREA)
     both = alone.copy()
     both[:, 250:466] = head
-    gazer = Gazer(screen)
-    gazer.look(alone, 0)
-    gazer.look(both, FRAME_NS)
-    assert gazer.face is not None
-    assert gazer.face.landmarks[:, 0].mean() < 200
+    estimator = WebcamGazeEstimator(screen)
+    estimator.estimate(alone, 0)
+    estimator.estimate(both, FRAME_NS)
+    assert estimator.face is not None
+    assert estimator.face.landmarks[:, 0].mean() < 200
 
 
-def test_time_that_goes_back_does_no_harm(head: Picture, learned: Gazer) -> None:
+def test_time_that_goes_back_does_no_harm(head: Picture, learned: WebcamGazeEstimator) -> None:
     for time_ns in (9 * 10**10, 10**9, 10**9, 10**9 + FRAME_NS):
-        sample = learned.look(head, time_ns)
+        sample = learned.estimate(head, time_ns)
         assert sample.valid
         assert sample.time_ns == time_ns
         assert sample.covariance_px2 is not None
         assert np.isfinite(sample.covariance_px2).all()
-    assert not learned.drift.clicked((sample.x_px, sample.y_px), 10**8)
+    assert not learned.drift.record_click((sample.x_px, sample.y_px), 10**8)
 
 
 def test_glasses_are_no_blink(head: Picture, screen: Screen) -> None:
-    gazer = Gazer(screen)
+    estimator = WebcamGazeEstimator(screen)
     for index in range(LEARNING):
-        gazer.look(head, index * FRAME_NS)
-    assert gazer.face is not None
+        estimator.estimate(head, index * FRAME_NS)
+    assert estimator.face is not None
     worn = head.copy()
-    for eye in gazer.face.eyes:
+    for eye in estimator.face.eyes:
         middle = tuple(round(float(value)) for value in eye.lids_px.mean(axis=0))
         cv2.ellipse(worn, middle, (18, 12), 0, 0, 360, (30, 25, 25), 2, cv2.LINE_AA)
-    samples = [gazer.look(worn, (LEARNING + index) * FRAME_NS) for index in range(5)]
+    samples = [estimator.estimate(worn, (LEARNING + index) * FRAME_NS) for index in range(5)]
     assert all(one.valid for one in samples)
-    assert not gazer.blinking
+    assert not estimator.blinking
 
 
 class TestUncertainty:
     @pytest.fixture
     @staticmethod
-    def calibrated(head: Picture, learned: Gazer, screen: Screen) -> Calibration:
-        here = learned.look(head, 3 * 10**10).head
+    def calibrated(head: Picture, learned: WebcamGazeEstimator, screen: Screen) -> Calibration:
+        here = learned.estimate(head, 3 * 10**10).head
         assert here is not None
         seen = [
             TargetSamples(place, tuple(GazeSample(index, *place, head=here) for index in range(12)))
@@ -167,14 +169,19 @@ class TestUncertainty:
 
     @pytest.mark.parametrize("moved", [(80.0, 0.0, 0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0, 12.0, 0.0)])
     def test_gaze_is_less_sure_where_the_head_has_moved(
-        self, calibrated: Calibration, head: Picture, learned: Gazer, screen: Screen, moved: tuple[float, ...]
+        self,
+        calibrated: Calibration,
+        head: Picture,
+        learned: WebcamGazeEstimator,
+        screen: Screen,
+        moved: tuple[float, ...],
     ) -> None:
         stated = []
         assert calibrated.head is not None
         x, y, z, yaw, pitch, roll = np.add(calibrated.head, moved).tolist()
         for calibration in (calibrated, replace(calibrated, head=(x, y, z, yaw, pitch, roll))):
             learned.calibration = calibration
-            sample = learned.look(head, 4 * 10**10)
+            sample = learned.estimate(head, 4 * 10**10)
             assert sample.covariance_px2 is not None
             stated.append(math.sqrt(sample.covariance_px2[0]))
         learned.calibration = None

@@ -59,7 +59,7 @@ class Screen:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class EyeRays:
     """What one frame tells of where the eyes look."""
 
     pose: HeadPose
@@ -68,7 +68,7 @@ class Look:
     """Unit vectors from the camera towards the irises' centres, left and right as seen, float64 (2, 3)."""
 
 
-def sight_lines(look: Look) -> tuple[Floats, Floats]:
+def sight_lines(look: EyeRays) -> tuple[Floats, Floats]:
     """Return where the lines of sight begin (2, 3), millimetres, and their directions (2, 3), in the camera's space."""
     eyes_mm = look.pose.shape.eyes_mm + BEHIND_CORNERS_MM
     centres = eyes_mm @ look.pose.rotation.T + look.pose.position_mm
@@ -81,7 +81,7 @@ def sight_lines(look: Look) -> tuple[Floats, Floats]:
     return centres, lines / np.linalg.norm(lines, axis=1, keepdims=True)
 
 
-def gaze_point_mm(look: Look) -> Floats | None:
+def gaze_point_mm(look: EyeRays) -> Floats | None:
     """Return where both eyes together look in the plane of the screen, (2,), millimetres in the camera's space.
 
     Their directions are averaged, so that it does not matter where the two lines cross. None when they look away from
