@@ -1,11 +1,17 @@
-"""Gaze: every tracker in, through one interface, with honest clocks, units and uncertainty.
+"""Gaze samples of eye trackers and recordings, through one interface, with times, units and uncertainty.
 
-Importing this package imports no tracker's client library; `open` does, for the scheme it is given.
+    with sam_edge.gaze.open("neon://neon.local") as source:        # a live tracker
+        samples = source.read(timeout_s=1.0)
+    recording = sam_edge.gaze.read_recording("exports/000")        # a file or folder of many formats
+
+`open` imports a tracker's client library; importing this package does not.
 """
 
 from __future__ import annotations
 
 from sam_edge.gaze.events import EventDetector, EventKind, Fixation
+from sam_edge.gaze.recordings import GazeRecording
+from sam_edge.gaze.recordings import read as read_recording
 from sam_edge.gaze.registry import SchemeInfo, open, register, schemes
 from sam_edge.gaze.samples import GazeRay, GazeSample
 from sam_edge.gaze.source import GazeSource, SourceStats
@@ -15,11 +21,13 @@ __all__ = [
     "EventKind",
     "Fixation",
     "GazeRay",
+    "GazeRecording",
     "GazeSample",
     "GazeSource",
     "SchemeInfo",
     "SourceStats",
     "open",
+    "read_recording",
     "register",
     "schemes",
 ]

@@ -69,7 +69,7 @@ class SampleBuffer:
 
     @property
     def stats(self) -> SourceStats:
-        """Counts of everything so far."""
+        """Counts of samples, losses and faults so far."""
         with self._changed:
             return SourceStats(
                 received=self._taken + len(self._waiting),

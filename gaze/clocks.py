@@ -1,11 +1,11 @@
-"""From a tracker's clock to the host's: offset, drift and jumps, with what is not known said in nanoseconds.
+"""Mapping from a tracker's clock to the host's: offset, drift, jumps, and the uncertainty in nanoseconds.
 
-Host time is `time.monotonic_ns()` everywhere. Two kinds of observation exist:
+Host time is `time.monotonic_ns()` everywhere. There are two kinds of observation:
 
-* two-way (`ClockMap`): the tracker was asked for its time, or says how two of its clocks relate. Half of the round
-  trip bounds the error, so the shortest round trips are the ones that count (Mills, RFC 5905, section 10).
-* one-way (`ArrivalClock`): all that is known is when a packet arrived. The smallest difference between arrival and
-  device time is the best guess, and the constant part of the latency stays unknown.
+* two-way (`ClockMap`): the tracker answered a request for its time, or relates two of its clocks. Half of the round
+  trip bounds the error, so the shortest round trips are used (Mills, RFC 5905, section 10).
+* one-way (`ArrivalClock`): only the arrival time of a packet is known. The smallest difference between arrival and
+  device time is the best estimate; the constant part of the latency remains unknown.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from sam_edge.errors import InputError, TrackerError
 _MIN_FIT_SPAN_NS = 5_000_000_000
 _MIN_FIT_POINTS = 8
 _UNFITTED_DRIFT = 100e-6
-"""Drift that is allowed for as long as none was fitted: quartz clocks stay within 100 ppm."""
+"""Drift assumed until one is fitted: quartz clocks stay within 100 ppm."""
 _FITTED_DRIFT = 20e-6
 _WINDOW_LIMIT = 512
 
 
 def host_now_ns() -> int:
-    """Host time: monotonic nanoseconds, the time base of every `GazeSample`."""
+    """Return the host time: monotonic nanoseconds, the time base of every `GazeSample`."""
     return time.monotonic_ns()
 
 
@@ -38,15 +38,15 @@ class MappedTime:
     host_ns: int
     """Host time, monotonic nanoseconds."""
     uncertainty_ns: int
-    """Half-width of what is known of it, nanoseconds."""
+    """Uncertainty of `host_ns` as a half-width, nanoseconds."""
     epoch: int
-    """Rises by one each time the device's clock jumped and the mapping was begun anew."""
+    """Rises by one with each jump of the device's clock, after which the mapping starts again."""
 
 
 class RateGuard:
-    """Finds a device clock whose unit is not what its protocol says, by the rate at which it runs.
+    """Detects a device clock in another unit than its protocol states, by the rate at which it runs.
 
-    A unit that is wrong makes the clock run a thousand times too fast or too slow; no oscillator does that.
+    A wrong unit makes the clock run a thousand times too fast or too slow, which no oscillator does.
     """
 
     def __init__(self, *, step_ns: int = 100_000_000, steps: int = 7) -> None:
@@ -56,7 +56,7 @@ class RateGuard:
         self._last: tuple[int, int] | None = None
 
     def add(self, device_ns: int, host_ns: int) -> None:
-        """Take one pair of times.
+        """Add one pair of times.
 
         Raises:
             TrackerError: the device's clock runs at less than 0.5 or more than 2 times the host's rate.
@@ -82,19 +82,22 @@ class RateGuard:
 class ClockMap:
     """Maps a device clock to host time from two-way observations, robust to drift and jumps.
 
-    Keeps a window of observations, uses those whose uncertainty is near the best, fits drift by the median of
-    pairwise slopes (Theil 1950, Sen 1968), and begins anew when an observation contradicts the fit.
+    Keeps a window of observations and uses those whose uncertainty is near the best. Drift is the median of pairwise
+    slopes (Theil 1950, Sen 1968). An observation that contradicts the fit starts a new one.
     """
 
     def __init__(
         self, *, window: int = 64, jump_tolerance_ns: int = 5_000_000, max_drift_ppm: float = 500.0
     ) -> None:
-        """An empty map; nothing can be mapped before the first observation.
+        """Make an empty map; `map` needs at least one observation.
 
         Args:
-            window: observations that are kept, 2..512.
-            jump_tolerance_ns: how far an observation may lie outside both uncertainties before it is a jump.
-            max_drift_ppm: largest believed drift, parts per million.
+            window: number of observations kept, 2..512.
+            jump_tolerance_ns: an observation farther than this outside both uncertainties is a jump.
+            max_drift_ppm: limit of the fitted drift, parts per million.
+
+        Raises:
+            InputError: `window` is out of range.
         """
         if not 2 <= window <= _WINDOW_LIMIT:
             raise InputError(f"window is {window}; accepted are 2 to {_WINDOW_LIMIT} observations")
@@ -121,15 +124,15 @@ class ClockMap:
         return self._drift * 1e6
 
     def observe(self, device_ns: int, host_ns: int, uncertainty_ns: int) -> bool:
-        """Take one observation: the device's clock said `device_ns` at host time `host_ns`, give or take.
+        """Add one observation: the device's clock showed `device_ns` at host time `host_ns`.
 
         Args:
             device_ns: device time, nanoseconds.
             host_ns: host time of the same instant, nanoseconds; for a round trip the middle of it.
-            uncertainty_ns: half-width of what is known of their relation; for a round trip half of it.
+            uncertainty_ns: uncertainty of the pair as a half-width; for a round trip half of it.
 
         Returns:
-            True when the device's clock jumped and the map was begun anew with this observation.
+            True when the device's clock jumped, so that the map starts again with this observation.
 
         Raises:
             TrackerError: the device's clock runs at an impossible rate.
@@ -183,10 +186,10 @@ class ClockMap:
 
 
 class ArrivalClock:
-    """Maps a device clock to host time when all that is known is when packets arrived.
+    """Maps a device clock to host time when only the arrival times of packets are known.
 
-    The floor under (arrival - device time) follows the clock; what lies above it is jitter on the way. The constant
-    part of the latency cannot be seen from one side: `base_uncertainty_ns` stands for it.
+    The smallest values of (arrival - device time) follow the clock; what exceeds them is network jitter. The constant
+    part of the latency cannot be measured one-way; `base_uncertainty_ns` stands for it.
     """
 
     def __init__(
@@ -197,13 +200,13 @@ class ArrivalClock:
         buckets: int = 60,
         base_uncertainty_ns: int = 1_000_000,
     ) -> None:
-        """An empty map.
+        """Make an empty map.
 
         Args:
-            jump_ns: a device time that is off by more than this is a jump of its clock, not jitter.
-            bucket_ns: length of the stretches whose smallest difference counts.
-            buckets: how many stretches are remembered.
-            base_uncertainty_ns: what is assumed of the latency that every packet has.
+            jump_ns: a device time off by more than this is a jump of its clock, not jitter.
+            bucket_ns: length of the intervals of which the smallest difference is kept.
+            buckets: number of intervals kept.
+            base_uncertainty_ns: assumed latency of every packet.
         """
         self._jump_ns = jump_ns
         self._bucket_ns = bucket_ns
@@ -222,7 +225,7 @@ class ArrivalClock:
         self.epoch = 0
 
     def observe(self, device_ns: int, arrival_ns: int) -> MappedTime:
-        """Take the device time of a packet and the host time of its arrival; return the packet's host time.
+        """Add the device time of a packet and the host time of its arrival; return the packet's host time.
 
         Raises:
             TrackerError: the device's clock runs at an impossible rate.
@@ -294,7 +297,7 @@ class ArrivalClock:
 
 
 def _median_slope(x: np.ndarray, y: np.ndarray, limit: float) -> float:
-    """Median of the slopes between points that are at least a quarter of the span apart (Theil, Sen)."""
+    """Return the median of the slopes between points at least a quarter of the span apart (Theil, Sen)."""
     first, second = np.triu_indices(len(x), k=1)
     run = x[second] - x[first]
     far = np.abs(run) >= np.ptp(x) / 4

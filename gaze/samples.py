@@ -18,7 +18,7 @@ class GazeRay:
     """A line of sight in the scene camera's space: +x right, +y down, +z forward."""
 
     origin_m: tuple[float, float, float]
-    """Where the ray starts, metres."""
+    """Origin of the ray, metres."""
     direction: tuple[float, float, float]
     """Unit vector along the line of sight."""
 
@@ -34,15 +34,15 @@ class GazeSample:
     y_px: float
     """Vertical position in scene pixels; NaN when invalid. May lie outside the frame."""
     confidence: float = 1.0
-    """The tracker's own confidence, 0..1."""
+    """The tracker's confidence in this sample, 0..1."""
     device_time_ns: int | None = None
     """Time on the tracker's own clock, nanoseconds; None when it has no clock."""
     offset_uncertainty_ns: int | None = None
     """Uncertainty of the offset host time minus device time, as a half-width, nanoseconds."""
     left_valid: bool | None = None
-    """Whether the left eye was seen; None when the tracker does not say."""
+    """Whether the left eye was seen; None when the tracker does not report it."""
     right_valid: bool | None = None
-    """Whether the right eye was seen; None when the tracker does not say."""
+    """Whether the right eye was seen; None when the tracker does not report it."""
     ray: GazeRay | None = None
     """Line of sight; None when the tracker does not measure it."""
     depth_m: float | None = None

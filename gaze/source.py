@@ -1,4 +1,4 @@
-"""The one interface of every source of gaze: a live tracker, the mouse, or a recording that is replayed."""
+"""The interface of every gaze source: a live tracker, the mouse, or a replayed recording."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from sam_edge.gaze.samples import GazeSample
 
 @dataclass(frozen=True, slots=True)
 class SourceStats:
-    """What happened to the stream since the source was opened. Nothing that went wrong is hidden."""
+    """Counts of samples, losses and faults since the source was opened."""
 
     received: int = 0
-    """Good samples delivered or waiting."""
+    """Samples delivered or waiting, invalid ones included."""
     invalid: int = 0
-    """Samples whose gaze the tracker itself called invalid (delivered, with NaN)."""
+    """Samples that the tracker marked as invalid (delivered, with NaN)."""
     dropped: int = 0
-    """Oldest samples let go because nobody read them in time."""
+    """Oldest samples dropped because they were not read in time."""
     duplicates: int = 0
     """Samples that repeated an earlier device time (not delivered)."""
     dropped_late: int = 0
-    """Samples older than one already delivered (not delivered)."""
+    """Samples that arrived later than a newer one was read (not delivered)."""
     gaps: int = 0
-    """Times that more than three usual sample intervals passed without a sample."""
+    """Stretches of more than three usual sample intervals without a sample."""
     malformed: int = 0
     """Packets that could not be understood (not delivered)."""
     reconnects: int = 0
-    """Times the connection was lost and made again."""
+    """Connections made again after a loss."""
     clock_jumps: int = 0
-    """Times the device's clock jumped and the mapping to host time was begun anew."""
+    """Jumps of the device's clock, after which the mapping to host time was started again."""
     reordered: int = 0
-    """Samples that came late and were put back in order before anybody read them (delivered)."""
+    """Samples that arrived late and were put in order (delivered)."""
     lost: int = 0
-    """Packets that never came, by the protocol's own numbering."""
+    """Packets that never arrived, by the protocol's own numbering."""
     foreign: int = 0
-    """Packets of another sender than the one that is listened to (not delivered)."""
+    """Packets of another sender than the one in use (not delivered)."""
 
 
 class GazeSource(Protocol):
@@ -51,30 +51,33 @@ class GazeSource(Protocol):
     """The URL it was opened with, or a short description."""
 
     def read(self, timeout_s: float = 0.0) -> list[GazeSample]:
-        """Return all samples that came since the last call, in order of time.
+        """Return all samples that arrived since the last call, in order of time.
 
-        Waits up to `timeout_s` seconds for the first one. An empty list means that none came in that time.
+        Waits up to `timeout_s` seconds for the first one. An empty list means that none arrived in that time.
         """
         ...
 
     @property
     def stats(self) -> SourceStats:
-        """Counts of everything that happened to the stream so far."""
+        """Counts of samples, losses and faults so far."""
         ...
 
     @property
     def finished(self) -> bool:
-        """True when no further sample can come: a recording at its end, or a source that was closed."""
+        """True when no further sample can arrive: a recording at its end, or a closed source."""
         ...
 
     def close(self) -> None:
-        """Stop the stream and give back what it holds. Closing twice is allowed."""
+        """Stop the stream and free its resources. Closing twice is allowed."""
         ...
 
     def __enter__(self) -> GazeSource: ...
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None: ...
 
     def __iter__(self) -> Iterator[GazeSample]:

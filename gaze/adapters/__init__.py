@@ -1,1 +1,1 @@
-"""Adapters: one module for each way in which gaze comes, found by `sam_edge.gaze.registry`."""
+"""Adapters: one module per tracker protocol, found by `sam_edge.gaze.registry`."""

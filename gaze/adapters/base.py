@@ -91,7 +91,7 @@ class LiveSource(BufferedSource):
 
     @property
     def stats(self) -> SourceStats:
-        """Counts of everything that happened to the stream so far."""
+        """Counts of samples, losses and faults so far."""
         return self._buffer.stats
 
     @property
@@ -100,7 +100,7 @@ class LiveSource(BufferedSource):
         return self._buffer.ended
 
     def close(self) -> None:
-        """Stop the reader and free what it holds. Closing twice is allowed."""
+        """Stop the reader thread and free its resources. Closing twice is allowed."""
         self._stopping.set()
         self._interrupt()
         if self._thread is not None and self._thread is not threading.current_thread():

@@ -40,12 +40,12 @@ class BufferedSource(Closing, abc.ABC):
     @property
     @abc.abstractmethod
     def stats(self) -> SourceStats:
-        """Counts of everything that happened to the stream so far."""
+        """Counts of samples, losses and faults so far."""
 
     @property
     @abc.abstractmethod
     def finished(self) -> bool:
-        """True when no further sample can come."""
+        """True when no further sample can arrive."""
 
     @abc.abstractmethod
     def _take_due(self, now_ns: int) -> list[GazeSample]:
@@ -84,7 +84,7 @@ class BufferedSource(Closing, abc.ABC):
                 self._changed.wait(max(0, until_ns - now_ns) / 1e9)
 
     def close(self) -> None:
-        """Stop the source and free what it holds. Closing twice is allowed."""
+        """Stop the source and free its resources. Closing twice is allowed."""
         self._stopping.set()
         with self._changed:
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Values out of untrusted messages: numbers that are numbers, JSON of bounded size, nothing executed."""
+"""Checked values from untrusted messages: numbers, vectors, times, and JSON of bounded size."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def number(value: object, name: str) -> float:
 
 
 def finite(value: object, name: str) -> float:
-    """As `number`, but NaN is refused as well."""
+    """Return a finite number as float. Raises `GazeDataError`, also for NaN."""
     result = number(value, name)
     if math.isnan(result):
         raise GazeDataError(f"{name} is NaN; a finite number is accepted")

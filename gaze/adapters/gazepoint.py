@@ -16,8 +16,8 @@ from sam_edge.gaze.adapters.base import ConnectionLost, LiveSource
 from sam_edge.gaze.adapters.fields import nanoseconds
 from sam_edge.gaze.adapters.net import LineReader, TcpStream
 from sam_edge.gaze.adapters.rtp import SequenceTracker
+from sam_edge.gaze.address import SourceAddress
 from sam_edge.gaze.clocks import ArrivalClock, host_now_ns
-from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeSample
 
 _LINE_LIMIT = 8192
@@ -31,8 +31,8 @@ _WANTED = (
     _BEST,
 )
 _BEGIN = "ENABLE_SEND_DATA"
-_PATIENCE = 3
-"""Rounds of questions after which data is wanted even if not everything was confirmed: old firmware knows less."""
+_UNCONFIRMED_ROUNDS = 3
+"""Rounds of requests after which data is started without all confirmations: old firmware supports fewer."""
 _ASK_AGAIN_S = 1.0
 _COUNTER_BITS = 32
 
@@ -90,7 +90,7 @@ class GazepointSource(LiveSource):
             host: name or address of the computer that runs Gazepoint Control.
             port: port of the OpenGaze API.
             size: (height, width) of the screen in pixels; None asks the tracker.
-            name: how messages call it.
+            name: name of the source in messages.
             timeout_s: see `LiveSource`.
             buffer_samples: see `LiveSource`.
         """
@@ -99,7 +99,7 @@ class GazepointSource(LiveSource):
         )
         self._host = host
         self._port = port
-        self._given_size = size
+        self._configured_size = size
         self._clock = ArrivalClock()
 
     def _serve(self) -> None:
@@ -110,53 +110,53 @@ class GazepointSource(LiveSource):
             stream.close()
 
     def _follow(self, stream: TcpStream) -> None:
-        dialogue = _Dialogue(self._given_size)
+        session = _Session(self._configured_size)
         lines = LineReader(limit=_LINE_LIMIT)
-        ask_at = began = time.monotonic()
+        ask_at = start_s = time.monotonic()
         skipped = 0
         while not self._stopping.is_set():
-            if time.monotonic() >= ask_at or dialogue.may_begin:
+            if time.monotonic() >= ask_at or session.may_start:
                 # Gazepoint Control drops requests just after it accepted a connection: ask until it confirms.
                 ask_at = time.monotonic() + _ASK_AGAIN_S
-                stream.send(dialogue.requests())
+                stream.send(session.requests())
             data = stream.receive()
             arrival_ns = host_now_ns()
             for line in lines.feed(data):
-                self._take_line(line, dialogue, arrival_ns)
+                self._take_line(line, session, arrival_ns)
             self._count("malformed", lines.skipped - skipped)
             skipped = lines.skipped
-            self._check(dialogue, began)
+            self._check(session, start_s)
 
-    def _take_line(self, line: bytes, dialogue: _Dialogue, arrival_ns: int) -> None:
+    def _take_line(self, line: bytes, session: _Session, arrival_ns: int) -> None:
         try:
             tag, fields = parse_line(line)
             if tag == "ACK":
-                dialogue.learn(fields)
+                session.learn(fields)
             elif tag == "REC":
-                self._take_record(fields, dialogue, arrival_ns)
+                self._take_record(fields, session, arrival_ns)
             elif tag != "NACK":
                 raise GazeDataError(f"an OpenGaze line is called {tag[:40]!r}; known are ACK, NACK and REC")
         except GazeDataError:
             self._count("malformed")
             return
-        if not dialogue.answered:
-            dialogue.answered = True
+        if not session.answered:
+            session.answered = True
             self._connected()
 
-    def _take_record(self, fields: dict[str, str], dialogue: _Dialogue, arrival_ns: int) -> None:
+    def _take_record(self, fields: dict[str, str], session: _Session, arrival_ns: int) -> None:
         if "CNT" in fields:
-            self._count("lost", dialogue.numbering.add(int(_number(fields, "CNT")) % (1 << _COUNTER_BITS)))
-        if "BPOGX" not in fields and _BEST in dialogue.unconfirmed:
+            self._count("lost", session.numbering.add(int(_number(fields, "CNT")) % (1 << _COUNTER_BITS)))
+        if "BPOGX" not in fields and _BEST in session.unconfirmed:
             return
-        device_ns = dialogue.device_ns(fields)
+        device_ns = session.device_ns(fields)
         seen = _flag(fields, "BPOGV") is True
         x, y = _number(fields, "BPOGX"), _number(fields, "BPOGY")
         left, right = _flag(fields, "LPOGV"), _flag(fields, "RPOGV")
-        if dialogue.size is None:
+        if session.size is None:
             self._count("dropped")
             return
         mapped = self._clock.observe(device_ns, arrival_ns)
-        height, width = dialogue.size
+        height, width = session.size
         sample = GazeSample(
             time_ns=mapped.host_ns,
             x_px=x * width if seen else math.nan,
@@ -169,21 +169,21 @@ class GazepointSource(LiveSource):
         )
         self._deliver(sample, arrival_ns=arrival_ns, epoch=mapped.epoch)
 
-    def _check(self, dialogue: _Dialogue, began: float) -> None:
-        waited_s = time.monotonic() - began
-        if not dialogue.answered:
+    def _check(self, session: _Session, start_s: float) -> None:
+        waited_s = time.monotonic() - start_s
+        if not session.answered:
             if waited_s > self._timeout_s:
-                raise ConnectionLost("nobody speaks OpenGaze there")
+                raise ConnectionLost("no OpenGaze server answers there")
             return
-        if dialogue.size is None and waited_s > self._timeout_s / 2:
+        if session.size is None and waited_s > self._timeout_s / 2:
             raise TrackerError(
-                f"{self.name} does not tell the size of its screen; open it with ?size=1920x1080"
+                f"{self.name} does not report the size of its screen; open it with ?size=1920x1080"
             )
         self._check_silence("no record came; is the tracker's camera connected?")
 
 
-class _Dialogue:
-    """What was asked of the tracker on one connection, and what it answered."""
+class _Session:
+    """State of one connection: the requests sent to the tracker and its answers."""
 
     def __init__(self, size: tuple[int, int] | None) -> None:
         self.size = size
@@ -191,34 +191,34 @@ class _Dialogue:
         self.answered = False
         self.numbering = SequenceTracker(bits=_COUNTER_BITS)
         self._rounds = 0
-        self._asked_to_begin = False
-        self._begun = False
+        self._start_requested = False
+        self._started = False
         self._ticks_hz: float | None = None
         self._by_ticks: bool | None = None
 
     @property
-    def may_begin(self) -> bool:
-        """Whether all is known that records need, and data was not asked for yet."""
-        return not self.unconfirmed and self.size is not None and not self._asked_to_begin
+    def may_start(self) -> bool:
+        """Whether everything that records need is known, and data was not started yet."""
+        return not self.unconfirmed and self.size is not None and not self._start_requested
 
     def requests(self) -> bytes:
-        """What is still to be asked; empty when all was answered. Data comes last, so that no record is in vain."""
+        """Return the requests that are still unanswered. Data is started last, so that every record is usable."""
         lines = [] if self.size is not None else ['<GET ID="SCREEN_SIZE" />']
         if self.unconfirmed and self._ticks_hz is None:
             lines.append('<GET ID="TIME_TICK_FREQUENCY" />')
         lines += [f'<SET ID="{name}" STATE="1" />' for name in _WANTED if name in self.unconfirmed]
-        impatient = self._rounds >= _PATIENCE and self.size is not None
-        if not self._begun and (self.may_begin or impatient or self._asked_to_begin):
-            self._asked_to_begin = True
+        overdue = self._rounds >= _UNCONFIRMED_ROUNDS and self.size is not None
+        if not self._started and (self.may_start or overdue or self._start_requested):
+            self._start_requested = True
             lines.append(f'<SET ID="{_BEGIN}" STATE="1" />')
         self._rounds += 1
         return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
     def learn(self, fields: dict[str, str]) -> None:
-        """Take an acknowledgement."""
+        """Process an acknowledgement."""
         name = fields.get("ID", "")
         self.unconfirmed.discard(name)
-        self._begun = self._begun or name == _BEGIN
+        self._started = self._started or name == _BEGIN
         if name == "SCREEN_SIZE" and self.size is None:
             height, width = _number(fields, "HEIGHT"), _number(fields, "WIDTH")
             if not (1 <= height <= 65536 and 1 <= width <= 65536):
@@ -231,9 +231,9 @@ class _Dialogue:
             self._ticks_hz = hz
 
     def device_ns(self, fields: dict[str, str]) -> int:
-        """Time of a record: the tick counter where its rate is known, seconds since the last calibration otherwise.
+        """Return the time of a record: from the tick counter if its rate is known, else from seconds since calibration.
 
-        The first record decides, because the two have different zeros.
+        The first record decides, because the two clocks have different zeros.
         """
         if self._by_ticks is None:
             self._by_ticks = self._ticks_hz is not None and "TIME_TICK" in fields
@@ -243,7 +243,7 @@ class _Dialogue:
 
 
 def from_address(address: SourceAddress) -> GazepointSource:
-    """Make the source of a `gazepoint://` URL."""
+    """Return the source of a `gazepoint://` URL."""
     return GazepointSource(
         address.need_host(),
         address.port or 4242,

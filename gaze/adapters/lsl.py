@@ -1,6 +1,6 @@
-"""Lab Streaming Layer: any stream of type Gaze whose channels say what they are.
+"""Lab Streaming Layer: any stream of type Gaze with labelled channels.
 
-The relation of the sender's clock to ours comes from `time_correction()`, which measures round trips.
+The offset between the sender's clock and the host's comes from `time_correction()`, which measures round trips.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from sam_edge.errors import InputError, TrackerError
 from sam_edge.gaze.adapters.base import POLL_S, ConnectionLost, LiveSource
 from sam_edge.gaze.adapters.lsl_layout import Channel, GazeLayout
 from sam_edge.gaze.adapters.optional import require
+from sam_edge.gaze.address import SourceAddress
 from sam_edge.gaze.clocks import ClockMap, host_now_ns
-from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeSample
 
 _CHUNK = 512
 _RESOLVE_S = 0.5
 _CHANNEL_LIMIT = 1024
 _INLET_BUFFER_S = 360
-"""What the library may hold for us; of streams without a nominal rate it keeps 100 samples for each of these."""
+"""Buffer of the library, seconds; for streams without a nominal rate it keeps 100 samples per second."""
 _SYNC_INTERVAL_S = 1.0
 _ASSUMED_UNCERTAINTY_S = 1e-3
-"""Where the library does not tell: its documentation promises less than a millisecond."""
+"""Assumed when the library does not report it: its documentation promises less than a millisecond."""
 _LATEST_TIME_S = 9e9
 
 
@@ -47,11 +47,11 @@ class LslSource(LiveSource):
         """Describe the source.
 
         Args:
-            stream: name of the stream; None takes the only one of its type, several are an error.
+            stream: name of the stream; None takes the only stream of the type, and several are an error.
             source_id: the stream's own identifier, where names are not unique.
-            stream_type: the type that is looked for.
+            stream_type: type of the stream.
             size: (height, width) in pixels of the image or screen, for streams of fractions.
-            name: how messages call it.
+            name: name of the source in messages.
             timeout_s: see `LiveSource`.
             buffer_samples: see `LiveSource`.
         """
@@ -86,17 +86,17 @@ class LslSource(LiveSource):
 
     def _resolve(self) -> Any:
         condition = " and ".join(f"{field}='{value}'" for field, value in self._wanted.items())
-        # Only an identifier is unique; else look a while longer for a second stream that would make the choice a guess.
+        # Only an identifier is unique; otherwise wait for a second stream, which would make the choice ambiguous.
         minimum = 1 if "source_id" in self._wanted else 2
-        found = self._pylsl.resolve_bypred(condition, minimum=minimum, timeout=_RESOLVE_S)
-        if not found:
-            raise ConnectionLost(f"no stream with {condition} is in the network")
-        if len(found) > 1:
-            names = ", ".join(f"{info.name()!r} (source_id {info.source_id()!r})" for info in found)
+        infos = self._pylsl.resolve_bypred(condition, minimum=minimum, timeout=_RESOLVE_S)
+        if not infos:
+            raise ConnectionLost(f"no stream with {condition} is on the network")
+        if len(infos) > 1:
+            names = ", ".join(f"{info.name()!r} (source_id {info.source_id()!r})" for info in infos)
             raise TrackerError(
-                f"{len(found)} streams match {condition}: {names}. Choose one by name or source_id"
+                f"{len(infos)} streams match {condition}: {names}. Choose one by name or source_id"
             )
-        return found[0]
+        return infos[0]
 
     def _follow(self, inlet: Any) -> None:
         info = inlet.info(timeout=2.0)
@@ -117,12 +117,12 @@ class LslSource(LiveSource):
             if time.monotonic() >= sync_at:
                 sync_at = time.monotonic() + _SYNC_INTERVAL_S
                 self._sync(inlet, 0.2)
-            self._check_silence("the stream stands, but no sample came")
+            self._check_silence("the stream is open, but no sample arrives")
 
     def _layout(self, info: Any) -> GazeLayout:
         if info.channel_format() not in (self._pylsl.cf_float32, self._pylsl.cf_double64):
             raise TrackerError(
-                f"the stream {info.name()!r} does not hold floating point numbers; it is no gaze stream"
+                f"the stream {info.name()!r} does not hold floating point numbers, so it is not a gaze stream"
             )
         channels: list[Channel] = []
         entry = info.desc().child("channels").child("channel")
@@ -140,10 +140,10 @@ class LslSource(LiveSource):
         deadline = time.monotonic() + max(self._timeout_s, self._connect_floor_s)
         while not self._sync(inlet, 0.2):
             if self._stopping.is_set() or time.monotonic() > deadline:
-                raise ConnectionLost("the sender's clock cannot be compared with ours")
+                raise ConnectionLost("the sender's clock cannot be compared with this computer's")
 
     def _sync(self, inlet: Any, timeout_s: float) -> bool:
-        """Compare the clocks; False when no estimate was there in time."""
+        """Compare the clocks; return False when no estimate arrived in time."""
         estimate = self._correction(inlet, timeout_s)
         if estimate is None:
             return False
@@ -156,7 +156,7 @@ class LslSource(LiveSource):
         return True
 
     def _correction(self, inlet: Any, timeout_s: float) -> tuple[float, float] | None:
-        """Return time correction and its uncertainty in seconds; None when none is known yet."""
+        """Return the time correction and its uncertainty in seconds, or None when not known yet."""
         extended = getattr(
             getattr(getattr(self._pylsl, "lib", None), "lib", None), "lsl_time_correction_ex", None
         )
@@ -201,7 +201,7 @@ class LslSource(LiveSource):
 
 
 def from_address(address: SourceAddress) -> LslSource:
-    """Make the source of an `lsl://` URL."""
+    """Return the source of an `lsl://` URL."""
     return LslSource(
         stream=address.text("name") or address.host or None,
         source_id=address.text("source_id"),

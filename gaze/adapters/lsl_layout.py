@@ -1,7 +1,7 @@
-"""Which channel of a Lab Streaming Layer stream means what: by label, type, unit and eye, never by position.
+"""The meaning of a Lab Streaming Layer stream's channels: by label, type, unit and eye, never by position.
 
-Known are the XDF gaze conventions (https://github.com/sccn/xdf/wiki/Gaze-Meta-Data) as relays of Pupil Labs, Tobii,
-Titta, Eye Tribe and SMI use them. Whatever is not known is an error that lists the channels.
+Supported are the XDF gaze conventions (https://github.com/sccn/xdf/wiki/Gaze-Meta-Data) as relays of Pupil Labs, Tobii,
+Titta, Eye Tribe and SMI use them. An unknown layout is an error that lists the channels.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ _MM = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """What a stream says of one of its channels."""
+    """Description of one channel of a stream."""
 
     label: str
-    """Its name."""
+    """Label, such as `gaze_x`."""
     kind: str
-    """Its type, such as `ScreenX`."""
+    """Type, such as `ScreenX`."""
     unit: str
-    """Its unit, such as `pixels`."""
+    """Unit, such as `pixels`."""
     eye: str
     """`left`, `right`, `both` or empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """Where one eye's position, or that of both, is found."""
+    """Channels of the position of one eye, or of both."""
 
     eye: Eye
     x: int
@@ -51,37 +51,37 @@ class _Position:
 
 @dataclass(frozen=True, slots=True)
 class LslGaze:
-    """One sample, in pixels."""
+    """One sample, in pixels of the scene or screen."""
 
     x_px: float
-    """NaN when there is none."""
+    """Horizontal position, pixels; NaN when invalid."""
     y_px: float
-    """NaN when there is none."""
+    """Vertical position, pixels; NaN when invalid."""
     confidence: float
     """0..1; 1 for valid samples of streams without confidence."""
     left_valid: bool | None
-    """None when the stream does not tell the eyes apart."""
+    """Whether the left eye was seen; None when the stream does not distinguish the eyes."""
     right_valid: bool | None
-    """None when the stream does not tell the eyes apart."""
+    """Whether the right eye was seen; None when the stream does not distinguish the eyes."""
     ray: GazeRay | None
-    """Line of sight, where the stream has one."""
+    """Line of sight; None when the stream has none."""
     depth_m: float | None
-    """Distance of the gaze point from the ray's origin."""
+    """Distance of the gaze point from the ray's origin, metres."""
 
 
 class GazeLayout:
-    """Reads the samples of one stream."""
+    """Converts the samples of one stream to pixels."""
 
     def __init__(self, channels: Sequence[Channel], *, size: tuple[int, int] | None, stream: str) -> None:
-        """Find the channels that matter.
+        """Find the channels of position, confidence, validity and ray.
 
         Args:
-            channels: what the stream says of its channels, in order.
-            size: (height, width) that fractions are fractions of; needed only for streams of fractions.
+            channels: descriptions of the channels, in order.
+            size: (height, width) of the image or screen in pixels; needed for streams of fractions.
             stream: name of the stream, for messages.
 
         Raises:
-            TrackerError: no known layout, or fractions and no size.
+            TrackerError: the layout is unknown, or positions are fractions and `size` is None.
         """
         self._count = len(channels)
         positions = _positions(channels)
@@ -94,14 +94,14 @@ class GazeLayout:
                 f"{c.label!r} type {c.kind!r} unit {c.unit!r} eye {c.eye!r}" for c in channels[:40]
             )
             raise TrackerError(
-                f"the stream {stream!r} has no gaze position that is known. Accepted are a pair of channels of type "
+                f"the stream {stream!r} has no known gaze position. Accepted are a pair of channels of type "
                 "ScreenX and ScreenY with unit pixels or normalized, norm_pos_x and norm_pos_y, gaze2d.x and gaze2d.y, "
                 "left/right_gaze_point_on_display_area_x and _y, or x and y with unit pixels. "
                 f"Its {len(channels)} channels are: {found or 'not described'}"
             )
         if size is None and any(each.fraction for each in self._positions):
             raise TrackerError(
-                f"the stream {stream!r} holds fractions of an image whose size it does not tell; "
+                f"the stream {stream!r} holds fractions of an image of unknown size; "
                 "open it with size=WIDTHxHEIGHT, for example lsl://?size=1920x1080"
             )
         self._size = size or (1, 1)
@@ -110,7 +110,7 @@ class GazeLayout:
         self._validity = {eye: _validity(channels, eye) for eye in ("left", "right")}
 
     def read(self, values: Sequence[float]) -> LslGaze | None:
-        """Return the gaze of one sample; None when it has another number of values or one is infinite."""
+        """Return the gaze of one sample; None when a value is infinite or their number is wrong."""
         if len(values) != self._count:
             return None
         confidence = 1.0 if self._confidence is None else clamp01(values[self._confidence])
@@ -152,7 +152,7 @@ class GazeLayout:
         return self._is_valid(eye, values) if self._validity[eye] is not None else None
 
     def _ray(self, values: Sequence[float]) -> tuple[GazeRay | None, float | None]:
-        """The line of sight of Pupil Labs' relay: millimetres in the scene camera's space."""
+        """Return the line of sight of Pupil Labs' relay; its values are millimetres in the scene camera's space."""
         point = self._vector("gaze_point_3d_{}", values)
         centers = [
             center for eye in "01" if (center := self._vector(f"eye_center{eye}_3d_{{}}", values)) is not None

@@ -10,9 +10,9 @@ import math
 
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.adapters.buffered import BufferedSource
+from sam_edge.gaze.address import SourceAddress
 from sam_edge.gaze.buffer import SampleBuffer
 from sam_edge.gaze.clocks import host_now_ns
-from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import SourceStats
 
@@ -80,7 +80,7 @@ class MouseSource(BufferedSource):
 
     @property
     def stats(self) -> SourceStats:
-        """Counts of everything that happened so far."""
+        """Counts of samples and losses so far."""
         return self._buffer.stats
 
     @property
@@ -133,7 +133,7 @@ class MouseSource(BufferedSource):
 
 
 def from_address(address: SourceAddress) -> MouseSource:
-    """Make the source of a `mouse://` URL."""
+    """Return the source of a `mouse://` URL."""
     return MouseSource(
         rate_hz=address.number("rate_hz", 60.0, least=1.0, most=2000.0),
         name=address.url,

@@ -15,8 +15,8 @@ from sam_edge.gaze.adapters.base import ConnectionLost, LiveSource
 from sam_edge.gaze.adapters.net import http_get_json
 from sam_edge.gaze.adapters.rtsp import RtpDatum, RtspStream, SdpMedia
 from sam_edge.gaze.adapters.time_echo import TimeEcho
+from sam_edge.gaze.address import SourceAddress
 from sam_edge.gaze.clocks import ArrivalClock, ClockMap, MappedTime
-from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeSample
 
 _POINT = struct.Struct("!ffB")
@@ -26,7 +26,7 @@ _COMBINED_LENGTHS = (9, 25, 65, 89, 105)
 _DUAL_LENGTH = 17
 """Left x, y, worn, right x, y."""
 _EYES_AT = {25: 9, 105: 89}
-"""Where left x, y, right x, y begin in the payloads that hold them besides the combined point."""
+"""Offset of left x, y, right x, y in payloads that hold them after the combined point, bytes."""
 _WORN = 255
 _GENERATIONS = {"1": "invisible", "2": "neon"}
 
@@ -36,7 +36,7 @@ def parse_gaze(payload: bytes) -> tuple[float, float, bool, bool | None, bool | 
 
     Returns:
         x_px, y_px, whether the glasses are worn, and whether the left and the right eye has a point of its own
-        (None when the payload does not say).
+        (None when the payload does not report it).
 
     Raises:
         GazeDataError: no known payload has this length, or a coordinate is infinite.
@@ -53,9 +53,11 @@ def parse_gaze(payload: bytes) -> tuple[float, float, bool, bool | None, bool | 
         left_x, left_y, worn = _POINT.unpack_from(payload)
         left = (left_x, left_y)
         right = _TWO_FLOATS.unpack_from(payload, _POINT.size)
-        seen = [point for point in (left, right) if all(map(math.isfinite, point))]
+        points = [point for point in (left, right) if all(map(math.isfinite, point))]
         x, y = (
-            (sum(values) / len(seen) for values in zip(*seen, strict=True)) if seen else (math.nan, math.nan)
+            (sum(values) / len(points) for values in zip(*points, strict=True))
+            if points
+            else (math.nan, math.nan)
         )
     else:
         raise GazeDataError(
@@ -88,8 +90,8 @@ class CompanionSource(LiveSource):
         Args:
             host: name or address of the phone.
             port: port of its HTTP interface.
-            generation: `neon` or `invisible`; another one at that address is an error.
-            name: how messages call it.
+            generation: `neon` or `invisible`; the other one at that address is an error.
+            name: name of the source in messages.
             timeout_s: see `LiveSource`.
             buffer_samples: see `LiveSource`.
         """
@@ -145,7 +147,7 @@ class CompanionSource(LiveSource):
             link = echo.stream if echo is not None else None
             data, ready = stream.poll([link] if link is not None else [])
             if echo is not None and stream.epoch != self._wall_epoch:
-                # The phone's wall clock was set, or another sender took over: the old relation is worth nothing.
+                # The phone's wall clock was set, or another sender took over: the old mapping is invalid.
                 self._wall_epoch = stream.epoch
                 echo.burst()
             for datum in data:
@@ -165,29 +167,25 @@ class CompanionSource(LiveSource):
             host = self._phone_clock.map(wall.host_ns)
         else:
             host = self._arrival_clock.observe(wall.host_ns, datum.arrival_ns)
-        time_known = MappedTime(
-            host.host_ns, host.uncertainty_ns + wall.uncertainty_ns, host.epoch + wall.epoch
-        )
+        mapped = MappedTime(host.host_ns, host.uncertainty_ns + wall.uncertainty_ns, host.epoch + wall.epoch)
         seen = worn and math.isfinite(x) and math.isfinite(y)
         sample = GazeSample(
-            time_ns=time_known.host_ns,
+            time_ns=mapped.host_ns,
             x_px=x if seen else math.nan,
             y_px=y if seen else math.nan,
             confidence=1.0 if seen else 0.0,
             device_time_ns=wall.host_ns,
-            offset_uncertainty_ns=time_known.uncertainty_ns,
+            offset_uncertainty_ns=mapped.uncertainty_ns,
             left_valid=left if left is None else left and worn,
             right_valid=right if right is None else right and worn,
         )
-        self._deliver(sample, arrival_ns=datum.arrival_ns, epoch=time_known.epoch)
+        self._deliver(sample, arrival_ns=datum.arrival_ns, epoch=mapped.epoch)
 
     def _read_status(self, status: object) -> tuple[int, str, int | None]:
         """Return RTSP port, stream parameters and Time Echo port."""
         parts = status.get("result") if isinstance(status, dict) else None
         if not isinstance(parts, list):
-            raise TrackerError(
-                f"{self.name} answers with another interface than a Companion app's; update the app"
-            )
+            raise TrackerError(f"{self.name} does not answer like a Companion app; update the app")
         sensor: dict[str, object] | None = None
         echo_port: int | None = None
         for part in parts:
@@ -235,7 +233,7 @@ def _port(value: object) -> int | None:
 
 
 def from_address(address: SourceAddress) -> CompanionSource:
-    """Make the source of a `neon://` or `invisible://` URL."""
+    """Return the source of a `neon://` or `invisible://` URL."""
     return CompanionSource(
         address.need_host(),
         address.port or 8080,

@@ -1,4 +1,4 @@
-"""TCP and HTTP that can be told to stop at any moment, with bounds on size and time."""
+"""TCP and HTTP with bounded sizes and times, which stop at once when the source is closed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from sam_edge.closing import Closing
 from sam_edge.errors import TrackerError
 from sam_edge.gaze.adapters.base import POLL_S, ConnectionLost
 
@@ -18,29 +19,29 @@ _BLOCK = 65536
 
 
 class HasFileno(Protocol):
-    """A socket, or something that holds one."""
+    """A socket, or an object that wraps one."""
 
     def fileno(self) -> int:
-        """The descriptor."""
+        """Return the file descriptor."""
         ...
 
 
 def readable(sockets: Sequence[HasFileno], wait_s: float = POLL_S) -> list[HasFileno]:
-    """Return those of `sockets` that can be read without waiting, after at most `wait_s` seconds."""
+    """Return the `sockets` that have data to read, waiting at most `wait_s` seconds for the first."""
     with selectors.DefaultSelector() as selector:
         for each in sockets:
             selector.register(each, selectors.EVENT_READ, each)
         return [key.data for key, _ in selector.select(wait_s)]
 
 
-class TcpStream:
+class TcpStream(Closing):
     """A TCP connection whose waits end when `stopping` is set."""
 
     def __init__(self, host: str, port: int, *, stopping: threading.Event, timeout_s: float) -> None:
         """Connect.
 
         Raises:
-            ConnectionLost: nobody answers there within `timeout_s`, or the name is unknown.
+            ConnectionLost: the host does not answer within `timeout_s`, or its name is unknown.
         """
         self.peer = f"{host}:{port}"
         self._stopping = stopping
@@ -79,7 +80,7 @@ class TcpStream:
             raise OSError(code, os.strerror(code))
 
     def fileno(self) -> int:
-        """The descriptor, for `readable`."""
+        """Return the file descriptor, for `readable`."""
         return self._socket.fileno()
 
     @property
@@ -98,10 +99,10 @@ class TcpStream:
         return str(self._socket.getpeername()[0])
 
     def send(self, data: bytes) -> None:
-        """Send all of it.
+        """Send all of `data`.
 
         Raises:
-            ConnectionLost: the other end is gone or takes nothing.
+            ConnectionLost: the peer closed the connection or accepts no data.
         """
         rest = memoryview(data)
         while rest:
@@ -114,10 +115,10 @@ class TcpStream:
                 raise ConnectionLost(f"{self.peer} closed the connection: {error}") from error
 
     def receive(self, wait_s: float = POLL_S) -> bytes:
-        """Return what came within `wait_s`; empty when nothing did.
+        """Return the bytes received within `wait_s` seconds; empty when there were none.
 
         Raises:
-            ConnectionLost: the other end closed the connection.
+            ConnectionLost: the peer closed the connection.
         """
         if not readable([self], wait_s):
             return b""
@@ -139,7 +140,7 @@ class TcpStream:
         deadline = time.monotonic() + self._timeout_s
         with selectors.DefaultSelector() as selector:
             selector.register(waiting, selectors.EVENT_WRITE)
-            # Asked at least once, so that a farewell is still sent after the order to stop.
+            # Checked at least once, so that a last message is still sent after closing.
             while not selector.select(POLL_S):
                 if self._stopping.is_set():
                     raise ConnectionLost(f"stopped while waiting for {self.peer}")
@@ -153,16 +154,13 @@ def http_get_json(
     """Return the parsed JSON body of `GET http://host:port/path`.
 
     Raises:
-        ConnectionLost: nobody answers in time.
+        ConnectionLost: the server does not answer in time.
         TrackerError: the answer is not 200, too long, or not JSON.
     """
-    stream = TcpStream(host, port, stopping=stopping, timeout_s=timeout_s)
-    try:
+    with TcpStream(host, port, stopping=stopping, timeout_s=timeout_s) as stream:
         request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
         stream.send(request.encode("latin-1", "replace"))
         head, body = _http_answer(stream, stopping, timeout_s, limit)
-    finally:
-        stream.close()
     status = head.split(b"\r\n", 1)[0].split()
     if len(status) > 1 and status[1].startswith(b"5"):
         raise ConnectionLost(f"http://{stream.peer}{path} answers {head[:60]!r}")
@@ -240,10 +238,10 @@ def header_fields(head: bytes) -> dict[str, str]:
 
 
 class LineReader:
-    """Cuts a byte stream into lines, whatever the fragments it arrives in; skips and counts overlong ones."""
+    """Splits a byte stream into lines, in whatever fragments it arrives; skips and counts overlong lines."""
 
     def __init__(self, *, separator: bytes = b"\n", limit: int = 4096) -> None:
-        """Lines end with `separator`; longer ones than `limit` bytes are skipped."""
+        """Split at `separator`; lines longer than `limit` bytes are skipped."""
         self._separator = separator
         self._limit = limit
         self._rest = b""

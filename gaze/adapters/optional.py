@@ -1,4 +1,4 @@
-"""Client libraries that only some adapters need: imported when such an adapter is opened."""
+"""Import of optional client libraries when an adapter that needs them is opened."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def require(module: str, *, library: str, purpose: str, extra: str = "gaze") -> 
     Args:
         module: name to import.
         library: name on the package index.
-        purpose: what it is needed for, as the start of a sentence.
-        extra: the extra of sam-edge that brings it.
+        purpose: what needs it, as the subject of a sentence.
+        extra: the extra of sam-edge that installs it.
 
     Raises:
-        MissingExtraError: it is not installed; the message holds the pip command.
+        MissingExtraError: the module is not installed; the message has the pip command.
     """
     try:
         return importlib.import_module(module)

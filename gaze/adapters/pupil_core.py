@@ -1,6 +1,6 @@
 """Pupil Labs Core: Pupil Capture or Pupil Service over ZeroMQ and msgpack.
 
-Pupil Remote (REQ, port 50020) tells the port of the data bus and the time; the bus (SUB) brings gaze. Facts from
+Pupil Remote (REQ, port 50020) answers with the time and the port of the data bus; the bus (SUB) sends gaze. Facts from
 https://docs.pupil-labs.com/core/developer/network-api/ and from the topics that Pupil Capture 3.5 publishes.
 Normalised positions have their origin at the bottom left of the distorted scene image; they are flipped here.
 """
@@ -19,8 +19,8 @@ from sam_edge.errors import GazeDataError, TrackerError
 from sam_edge.gaze.adapters.base import POLL_S, ConnectionLost, LiveSource
 from sam_edge.gaze.adapters.fields import clamp01, finite, nanoseconds, number, numbers, unit_vector, xyz
 from sam_edge.gaze.adapters.optional import require
+from sam_edge.gaze.address import SourceAddress
 from sam_edge.gaze.clocks import ClockMap, host_now_ns
-from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeRay, GazeSample
 
 _PURPOSE = "Reading Pupil Core"
@@ -31,7 +31,7 @@ _FIRST_SYNCS = 10
 _FIRST_SYNC_INTERVAL_S = 0.1
 _SYNC_INTERVAL_S = 0.5
 _PAIR_WINDOW_NS = 1_000_000
-"""Monocular and binocular data of one instant differ by rounding at most."""
+"""Largest difference, by rounding, between the times of monocular and binocular data of one instant."""
 _MM = 1e-3
 
 
@@ -48,23 +48,23 @@ class CoreDatum:
     confidence: float
     """0..1."""
     eyes: frozenset[int]
-    """Eyes it was made of: 0 is the right one, 1 the left one."""
+    """Eyes that it was computed from: 0 is the right eye, 1 the left eye."""
     parts: frozenset[tuple[int, int]]
-    """Eye and time (ns) of the pupil data it was made of."""
+    """Eye and time (ns) of the pupil data that it was computed from."""
     ray: GazeRay | None
-    """Line of sight, where the 3-D pipeline measured one."""
+    """Line of sight; None without the 3-D pipeline."""
     depth_m: float | None
-    """Distance to the point where the eyes' lines meet; only binocular data have one."""
+    """Distance to the point where the lines of sight meet, metres; None for monocular data."""
 
 
 def parse_gaze(topic: str, datum: object) -> CoreDatum:
     """Parse an unpacked gaze datum.
 
     Raises:
-        GazeDataError: a field is missing or is not what it must be.
+        GazeDataError: a field is missing or has an unexpected type or value.
     """
     if not isinstance(datum, dict):
-        raise GazeDataError("a gaze message holds no map")
+        raise GazeDataError("a gaze message does not hold a map")
     x, y = numbers(datum.get("norm_pos"), 2, "norm_pos")
     eyes = (
         frozenset(int(letter) for letter in topic.split(".")[2] if letter in "01")
@@ -143,7 +143,7 @@ class PupilCoreSource(LiveSource):
             port: port of Pupil Remote.
             size: (height, width) of the scene image in pixels; None waits for a `frame.world` message, which only
                 the Frame Publisher plugin sends.
-            name: how messages call it.
+            name: name of the source in messages.
             timeout_s: see `LiveSource`.
             buffer_samples: see `LiveSource`.
         """
@@ -170,7 +170,7 @@ class PupilCoreSource(LiveSource):
             with _PupilRemote(
                 self._zmq, context, f"tcp://{self._host}:{self._port}", self._wait_for
             ) as remote:
-                port = remote.ask("SUB_PORT")
+                port = remote.request("SUB_PORT")
                 if not port.isdecimal() or not 0 < int(port) < 65536:
                     raise TrackerError(
                         f"{self.name} answers SUB_PORT with {port[:40]!r}; is this Pupil Remote?"
@@ -226,7 +226,7 @@ class PupilCoreSource(LiveSource):
 
     def _sync(self, remote: _PupilRemote) -> None:
         before_ns = host_now_ns()
-        answer = remote.ask("t")
+        answer = remote.request("t")
         after_ns = host_now_ns()
         try:
             device_ns = nanoseconds(float(answer), "the time of Pupil Remote")
@@ -279,7 +279,7 @@ class PupilCoreSource(LiveSource):
             self._hand_over(datum, arrival_ns, self._size, None)
 
     def _repeats(self, datum: CoreDatum) -> bool:
-        """Whether a monocular datum says again what a binocular one has said."""
+        """Return whether a monocular datum repeats the data of a binocular one."""
         if len(datum.eyes) >= 2:
             self._used.append(datum.parts)
             self._binocular_ns.append(datum.device_ns)
@@ -329,15 +329,15 @@ class _PupilRemote(Closing):
         """Close the socket."""
         self._socket.close()
 
-    def ask(self, question: str) -> str:
-        """Send a question and return the answer."""
-        self._socket.send_string(question, self._zmq.NOBLOCK)
-        self._wait_for(self._socket, f"Pupil Remote does not answer {question!r}")
+    def request(self, command: str) -> str:
+        """Send a command and return the reply."""
+        self._socket.send_string(command, self._zmq.NOBLOCK)
+        self._wait_for(self._socket, f"Pupil Remote does not answer {command!r}")
         return str(self._socket.recv().decode("utf-8", "replace"))
 
 
 def from_address(address: SourceAddress) -> PupilCoreSource:
-    """Make the source of a `pupil-core://` URL."""
+    """Return the source of a `pupil-core://` URL."""
     return PupilCoreSource(
         address.need_host(),
         address.port or 50020,

@@ -1,6 +1,6 @@
-"""Gaze of OpenXR, WebXR and other headsets as ray and point packets, over UDP or over a WebSocket that we serve.
+"""Gaze of OpenXR, WebXR and other headsets as ray and point packets, over UDP or a WebSocket server of this process.
 
-docs/ray_packets.md specifies the packets and what a bridge on the headset has to do.
+docs/ray_packets.md specifies the packets and the bridge on the headset.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from sam_edge.gaze.adapters.optional import require
 from sam_edge.gaze.adapters.ray_packets import PACKET_LIMIT, CameraPacket, PointPacket, RayPacket, decode
 from sam_edge.gaze.adapters.ray_projection import RayCamera
 from sam_edge.gaze.adapters.rtp import SequenceTracker
+from sam_edge.gaze.address import SourceAddress
 from sam_edge.gaze.clocks import ArrivalClock, MappedTime, host_now_ns
-from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeRay, GazeSample
 
 UDP_PORT = 9750
@@ -30,7 +30,7 @@ _PREDICTION_LIMIT_NS = 10_000_000_000
 
 
 class RaySource(LiveSource):
-    """What both transports share: from packets to samples."""
+    """Base of both transports: converts packets to samples."""
 
     def __init__(
         self,
@@ -48,10 +48,10 @@ class RaySource(LiveSource):
         Args:
             host: address to listen at; `0.0.0.0` for every network, `127.0.0.1` for this computer only.
             port: port to listen at; 0 lets the system choose (see `port`).
-            camera: the camera that rays are projected into, until a camera packet brings another.
+            camera: the camera that rays are projected into, until a camera packet replaces it.
             distance_m: distance at which a ray without depth is projected.
-            name: how messages call it.
-            timeout_s: see `LiveSource`; also how long a sender that fell silent keeps others out.
+            name: name of the source in messages.
+            timeout_s: see `LiveSource`; also the silence after which another sender may take over.
             buffer_samples: see `LiveSource`.
         """
         super().__init__(name, timeout_s=timeout_s, buffer_samples=buffer_samples)
@@ -66,12 +66,12 @@ class RaySource(LiveSource):
 
     @property
     def port(self) -> int:
-        """The port that packets are expected at; known once the source is open."""
+        """Port that packets are received on; final once the source is open."""
         return self._port
 
     @property
     def camera(self) -> RayCamera | None:
-        """The camera that rays are projected into now."""
+        """The camera that rays are projected into; None before the first camera packet."""
         return self._camera
 
     def _new_sender(self) -> None:
@@ -92,7 +92,8 @@ class RaySource(LiveSource):
         self._count("lost", self._numbering.add(packet.head.sequence))
         if sample is None:
             self._problem = TrackerError(
-                "rays came, but no camera packet; without it they cannot become pixels"
+                "rays arrive, but no camera packet, so they have no pixels; send a camera packet, or open "
+                "the source with camera="
             )
             self._count("dropped")
             return
@@ -134,7 +135,7 @@ class RaySource(LiveSource):
         return *pixel, ray, covariance
 
     def _map_time(self, packet: RayPacket | PointPacket, arrival_ns: int) -> MappedTime:
-        """Map the sampling instant; predicted gaze lies ahead of the instant it was sent."""
+        """Return the host time of the sampling instant; predicted gaze may be later than the time of sending."""
         sent_ns = packet.head.time_ns if packet.head.sent_ns is None else packet.head.sent_ns
         ahead_ns = packet.head.time_ns - sent_ns
         if abs(ahead_ns) > _PREDICTION_LIMIT_NS:
@@ -144,7 +145,7 @@ class RaySource(LiveSource):
 
 
 class RayUdpSource(RaySource):
-    """Ray packets over UDP: one packet a datagram, one sender at a time."""
+    """Ray packets over UDP: one packet per datagram, one sender at a time."""
 
     def _serve(self) -> None:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
@@ -158,30 +159,30 @@ class RayUdpSource(RaySource):
 
     def _listen(self, receiver: socket.socket) -> None:
         sender: tuple[object, ...] | None = None
-        heard_ns = 0
+        received_ns = 0
         while not self._stopping.is_set():
             if not readable([receiver], POLL_S):
                 continue
             for _ in range(_DATAGRAMS_A_TURN):
                 try:
-                    data, came_from = receiver.recvfrom(65536)
+                    data, address = receiver.recvfrom(65536)
                 except BlockingIOError:
                     break
                 now_ns = host_now_ns()
-                if came_from != sender:
-                    if sender is not None and now_ns - heard_ns < self._timeout_s * 1e9:
+                if address != sender:
+                    if sender is not None and now_ns - received_ns < self._timeout_s * 1e9:
                         self._count("foreign")
                         continue
                     if sender is not None:
                         self._count("reconnects")
-                    sender = came_from
+                    sender = address
                     self._new_sender()
-                heard_ns = now_ns
+                received_ns = now_ns
                 self._take(data, now_ns)
 
 
 class RayWebSocketSource(RaySource):
-    """Ray packets over a WebSocket: we serve, the headset's app or page connects; one at a time."""
+    """Ray packets over a WebSocket server; one headset app or page is connected at a time."""
 
     _websockets: Any = None
     _server: Any = None
@@ -242,14 +243,14 @@ class RayWebSocketSource(RaySource):
 
 
 def from_address(address: SourceAddress) -> RaySource:
-    """Make the source of a `ray+udp://` or `ray+ws://` URL."""
+    """Return the source of a `ray+udp://` or `ray+ws://` URL."""
     camera = address.take("camera")
     if camera is not None and not isinstance(camera, RayCamera):
         raise InputError(f"option 'camera' is a {type(camera).__name__}; accepted is a RayCamera")
     udp = address.scheme == "ray+udp"
-    make: type[RaySource] = RayUdpSource if udp else RayWebSocketSource
+    source_type: type[RaySource] = RayUdpSource if udp else RayWebSocketSource
     port = address.port if address.port is not None else (UDP_PORT if udp else WEBSOCKET_PORT)
-    return make(
+    return source_type(
         address.need_host(),
         port,
         camera=camera,

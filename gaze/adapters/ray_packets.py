@@ -1,6 +1,6 @@
 """The ray packet: how headsets send gaze to `ray+udp://` and `ray+ws://`. docs/ray_packets.md is its specification.
 
-Two forms of the same content, told apart by their first byte: JSON (`{`) and binary (`S`).
+Two forms have the same content and differ in the first byte: JSON (`{`) and binary (`S`).
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ _KNOWN_FLAGS = 0x7F | 3 << _SPACE_SHIFT
 
 @dataclass(frozen=True, slots=True)
 class PacketHead:
-    """What every packet says first."""
+    """Fields that every packet begins with."""
 
     sequence: int
     """Number of the packet, modulo 2**32."""
     time_ns: int
     """Sampling instant on the device's clock, nanoseconds; may lie in the future for predicted gaze."""
     sent_ns: int | None = None
-    """The device's clock when the packet was sent; None when it does not say."""
+    """The device's clock at sending, nanoseconds; None when not stated."""
 
 
 @dataclass(frozen=True, slots=True)
 class EyeState:
-    """How sure the device is."""
+    """Validity and confidence of one gaze measurement."""
 
     tracked: bool = True
-    """Whether the gaze was measured; false means that there is none."""
+    """Whether gaze was measured."""
     confidence: float = 1.0
     """0..1."""
     left_valid: bool | None = None
-    """Whether the left eye was seen; None when the device does not tell."""
+    """Whether the left eye was seen; None when not stated."""
     right_valid: bool | None = None
-    """Whether the right eye was seen; None when the device does not tell."""
+    """Whether the right eye was seen; None when not stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +62,19 @@ class RayPacket:
     """A line of sight."""
 
     head: PacketHead
-    """Number and times."""
+    """Sequence number and times."""
     state: EyeState
-    """How sure the device is."""
+    """Validity and confidence."""
     origin_m: Vector
-    """Where the ray starts, metres."""
+    """Origin of the ray, metres."""
     direction: Vector
-    """Along the line of sight; its length does not matter."""
+    """Direction of the line of sight, of any length."""
     depth_m: float | None = None
     """Distance of the point of regard from the origin; None when unknown."""
     axes: Axes = "openxr"
     """Axes of all vectors in the packet."""
     space: Space = "head"
-    """What origin and direction are relative to."""
+    """Space of origin and direction."""
     head_pose: Pose | None = None
     """The head in world space; needed when `space` is `world`."""
 
@@ -84,9 +84,9 @@ class PointPacket:
     """A gaze point that the device has projected itself."""
 
     head: PacketHead
-    """Number and times."""
+    """Sequence number and times."""
     state: EyeState
-    """How sure the device is."""
+    """Validity and confidence."""
     x_px: float
     """Scene pixels, origin top-left."""
     y_px: float
@@ -100,7 +100,7 @@ class CameraPacket:
     """The camera that the following rays are projected into."""
 
     head: PacketHead
-    """Number and times."""
+    """Sequence number and times."""
     camera: RayCamera
     """Intrinsics and pose."""
 
@@ -122,7 +122,7 @@ def decode(data: bytes | str) -> Packet:
 
 
 def encode_binary(packet: Packet) -> bytes:
-    """Write a packet in the binary form."""
+    """Return a packet in binary form."""
     head = packet.head
     kind = {RayPacket: _KIND_RAY, PointPacket: _KIND_POINT, CameraPacket: _KIND_CAMERA}[type(packet)]
     if isinstance(packet, CameraPacket):
@@ -162,7 +162,7 @@ def encode_binary(packet: Packet) -> bytes:
 
 
 def encode_json(packet: Packet) -> str:
-    """Write a packet in the JSON form."""
+    """Return a packet in JSON form."""
     head = packet.head
     fields: dict[str, object] = {"sam_edge_ray": VERSION, "seq": head.sequence, "time_ns": head.time_ns}
     if head.sent_ns is not None:
@@ -310,7 +310,7 @@ def _decode_json(data: bytes) -> Packet:
 
 
 def _depth(value: float) -> float | None:
-    """Return a depth in metres; NaN, zero and less mean that it is unknown."""
+    """Return a depth in metres, or None for NaN, zero and negative values (unknown)."""
     return value if value > 0.0 else None
 
 
@@ -332,7 +332,7 @@ def _pose_object(value: object, name: str) -> Pose | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        raise GazeDataError(f"{name} is no object with position_m and orientation_xyzw")
+        raise GazeDataError(f"{name} is not an object with position_m and orientation_xyzw")
     return _pose(
         xyz(value.get("position_m"), f"{name}.position_m"),
         numbers(value.get("orientation_xyzw"), 4, f"{name}.orientation_xyzw"),

@@ -1,4 +1,4 @@
-"""From a line of sight in a headset's space to a pixel of its camera."""
+"""Projection of a line of sight in a headset's space to a pixel of its camera."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sam_edge.gaze.samples import GazeRay
 Axes = Literal["openxr", "camera"]
 """`openxr`: +x right, +y up, -z forward. `camera`: +x right, +y down, +z forward."""
 Space = Literal["head", "world", "camera"]
-"""What a ray's coordinates are relative to."""
+"""Coordinate space of a ray."""
 Vector = tuple[float, float, float]
 _NEAREST_M = 0.01
 _FAR_M = 1000.0
@@ -22,12 +22,12 @@ _DEPTH_RANGE = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where something is and how it is turned, in a space whose axes the packet names."""
+    """Position and orientation in a space whose axes the packet names."""
 
     position_m: Vector = (0.0, 0.0, 0.0)
-    """Its origin, metres."""
+    """Origin, metres."""
     orientation_xyzw: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
-    """Unit quaternion that turns its own axes into the outer space's."""
+    """Unit quaternion that rotates its own axes to those of the outer space."""
 
     def __post_init__(self) -> None:
         length = math.sqrt(sum(part * part for part in self.orientation_xyzw))
@@ -47,8 +47,8 @@ class Pose:
         axis = (-x, -y, -z)
         inner = _cross(axis, vector)
         inner = (inner[0] + w * vector[0], inner[1] + w * vector[1], inner[2] + w * vector[2])
-        turned = _cross(axis, inner)
-        return vector[0] + 2 * turned[0], vector[1] + 2 * turned[1], vector[2] + 2 * turned[2]
+        rotated = _cross(axis, inner)
+        return vector[0] + 2 * rotated[0], vector[1] + 2 * rotated[1], vector[2] + 2 * rotated[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class RayCamera:
     distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
     """k1, k2, p1, p2, k3, in OpenCV's order; zeros for an image without lens distortion."""
     pose: Pose = Pose()
-    """Where the camera is relative to the head."""
+    """Pose of the camera relative to the head."""
     axes: Axes = "openxr"
     """Axes of `pose`, and of the camera's own space before projection."""
 
@@ -91,7 +91,8 @@ class RayCamera:
         """Return a packet's ray in scene camera space (+x right, +y down, +z forward).
 
         Raises:
-            GazeDataError: it has no direction, is in world space without a head pose, or in other axes than the camera.
+            GazeDataError: the ray has no direction, is in world space without a head pose, or its axes are not the
+                camera's.
         """
         if space != "camera":
             if axes != self.axes:
@@ -121,10 +122,10 @@ class RayCamera:
         return (u, v) if abs(u) < 1e7 and abs(v) < 1e7 else None
 
     def depth_covariance(self, ray: GazeRay, distance_m: float) -> tuple[float, float, float] | None:
-        """Return what not knowing the depth does to the pixel, as (xx, xy, yy) in square pixels.
+        """Return the pixel covariance (xx, xy, yy) that an unknown depth causes, square pixels.
 
-        The depth is taken as anything from a third of `distance_m` to far away, spread evenly over the pixels that
-        these ends are projected to. None when one of them is not in front of the camera.
+        The depth is assumed between a third of `distance_m` and far away, uniform over the pixels between the
+        projections of these two ends. None when one of them is not in front of the camera.
         """
         near, far = self.project(ray, distance_m / _DEPTH_RANGE), self.project(ray, _FAR_M)
         if near is None or far is None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.adapters.buffered import BufferedSource
+from sam_edge.gaze.address import SourceAddress
 from sam_edge.gaze.clocks import host_now_ns
-from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import SourceStats
 
@@ -127,7 +127,7 @@ class ReplaySource(BufferedSource):
 
 
 def from_address(address: SourceAddress) -> ReplaySource:
-    """Make the source of a `replay+file:` URL."""
+    """Return the source of a `replay+file:` URL."""
     from sam_edge.gaze.recordings import read
 
     path = address.host + address.path

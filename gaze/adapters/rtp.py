@@ -1,4 +1,4 @@
-"""RTP packets, RTCP sender reports, and the time line they make (RFC 3550)."""
+"""RTP packets, RTCP sender reports, and the timeline that they define (RFC 3550)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _NTP_TO_UNIX_S = 2_208_988_800
 _RESTART = 3000
 _MISSING_LIMIT = 4096
 _REPORT_UNCERTAINTY_NS = 500_000
-"""Reports come with the sender's scheduling jitter; half a millisecond is what is assumed of it."""
+"""Assumed scheduling jitter of the sender's reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class RtpPacket:
-    """One RTP packet."""
+    """A parsed RTP packet."""
 
     sequence: int
     """Number of the packet, modulo 65536."""
@@ -32,12 +32,12 @@ class RtpPacket:
     payload_type: int
     """Format number, as in the session description."""
     payload: bytes
-    """What it carries."""
+    """Content without header and padding."""
 
 
 @dataclass(frozen=True, slots=True)
 class SenderReport:
-    """What relates a sender's media clock to its wall clock."""
+    """An RTCP sender report: one instant on the sender's media clock and wall clock."""
 
     source: int
     """Synchronisation source (SSRC)."""
@@ -70,12 +70,12 @@ def parse_rtp(data: bytes) -> RtpPacket:
             raise GazeDataError("an RTP packet claims padding of no length")
         end -= padding
     if start > end:
-        raise GazeDataError("an RTP packet is shorter than its header says")
+        raise GazeDataError("an RTP packet is shorter than its header states")
     return RtpPacket(sequence, timestamp, source, second & 0x7F, data[start:end])
 
 
 def parse_sender_reports(data: bytes) -> list[SenderReport]:
-    """Return the sender reports of a compound RTCP packet; other kinds are passed over.
+    """Return the sender reports of a compound RTCP packet; other kinds are skipped.
 
     Raises:
         GazeDataError: it is truncated or of another version.
@@ -86,7 +86,7 @@ def parse_sender_reports(data: bytes) -> list[SenderReport]:
             raise GazeDataError("an RTCP packet is truncated or not of version 2")
         length = 4 * (int.from_bytes(data[2:4], "big") + 1)
         if length > len(data):
-            raise GazeDataError("an RTCP packet is shorter than its header says")
+            raise GazeDataError("an RTCP packet is shorter than its header states")
         if data[1] == _SENDER_REPORT_TYPE:
             if length < _SENDER_REPORT.size:
                 raise GazeDataError("an RTCP sender report is too short")
@@ -98,16 +98,16 @@ def parse_sender_reports(data: bytes) -> list[SenderReport]:
 
 
 class SequenceTracker:
-    """Counts what a numbering says was lost, and forgives what only came late."""
+    """Counts lost packets by their sequence numbers; a late packet is not lost."""
 
     def __init__(self, *, bits: int = 16) -> None:
-        """Numbers wrap round at `bits` bits."""
+        """Count numbers that wrap at `bits` bits."""
         self._modulus = 1 << bits
         self._highest: int | None = None
         self._missing: deque[int] = deque(maxlen=_MISSING_LIMIT)
 
     def add(self, number: int) -> int:
-        """Take the next packet's number; return by how much the count of lost packets changes (-1: it was late)."""
+        """Add the next packet's number; return the change of the count of lost packets (-1 for a late packet)."""
         if self._highest is None:
             self._highest = number
             return 0
@@ -126,10 +126,10 @@ class SequenceTracker:
 
 
 class RtpTimeline:
-    """Turns RTP timestamps of one sender into its wall clock, by its sender reports."""
+    """Maps RTP timestamps of one sender to its wall clock, by its sender reports."""
 
     def __init__(self, clock_rate_hz: int) -> None:
-        """A time line of a media clock that ticks at `clock_rate_hz`."""
+        """Make a timeline of a media clock that ticks at `clock_rate_hz`."""
         self._rate_hz = clock_rate_hz
         self._newest: int | None = None
         self._map = ClockMap(window=16, jump_tolerance_ns=50_000_000)
@@ -140,11 +140,11 @@ class RtpTimeline:
         return self._map.ready
 
     def report(self, report: SenderReport) -> bool:
-        """Take a sender report; True when the sender's wall clock jumped."""
+        """Add a sender report; return True when the sender's wall clock jumped."""
         return self._map.observe(self._media_ns(report.timestamp), report.wall_ns, _REPORT_UNCERTAINTY_NS)
 
     def forget(self) -> None:
-        """Wait for a new sender report, because the wall clock is known to have been set."""
+        """Drop the mapping until the next sender report, because the wall clock was set."""
         self._map = ClockMap(window=16, jump_tolerance_ns=50_000_000)
 
     def wall(self, timestamp: int) -> MappedTime:

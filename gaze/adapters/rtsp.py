@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sam_edge.closing import Closing
 from sam_edge.errors import GazeDataError, TrackerError
 from sam_edge.gaze.adapters.base import POLL_S, ConnectionLost
 from sam_edge.gaze.adapters.net import HasFileno, TcpStream, header_fields, readable
@@ -43,7 +44,7 @@ class SdpMedia:
     clock_rate_hz: int
     """Ticks of its RTP timestamps in a second."""
     control: str
-    """Where to set it up, absolute or relative."""
+    """URL of its SETUP request, absolute or relative."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,16 @@ class RtpDatum:
     """The payload of one RTP packet with its times."""
 
     payload: bytes
-    """What the packet carries."""
+    """Content of the packet."""
     wall: MappedTime
     """The sender's wall clock at the sampling instant: `host_ns` holds nanoseconds since 1970."""
     arrival_ns: int
-    """Host time of its arrival."""
+    """Host time of its arrival, monotonic nanoseconds."""
 
 
 def parse_sdp(text: str) -> list[SdpMedia]:
-    """Return the media of a session description that have a usable format; others are left out."""
-    found = []
+    """Return the media sections with a usable format of a session description."""
+    media = []
     for section in re.split(r"(?m)^m=", text)[1:]:
         first, *rest = section.splitlines()
         words = first.split()
@@ -72,12 +73,12 @@ def parse_sdp(text: str) -> list[SdpMedia]:
         if matched is None or int(matched[2]) == 0:
             continue
         control = next((a[len("control:") :].strip() for a in attributes if a.startswith("control:")), "")
-        found.append(SdpMedia(words[0], int(words[3]), matched[1].lower(), int(matched[2]), control))
-    return found
+        media.append(SdpMedia(words[0], int(words[3]), matched[1].lower(), int(matched[2]), control))
+    return media
 
 
-class RtspStream:
-    """A playing media stream. `poll` brings its data, `close` ends it."""
+class RtspStream(Closing):
+    """A playing media stream. `poll` returns its data, `close` ends it."""
 
     def __init__(
         self,
@@ -93,11 +94,11 @@ class RtspStream:
 
         Args:
             url: `rtsp://host:port/path`.
-            choose: says whether a media section is the wanted one.
+            choose: returns whether a media section is the wanted one.
             stopping: set to end every wait.
             timeout_s: longest wait for an answer, and for the first sender report.
-            count: takes counts for the report of the source.
-            first_epoch: epoch of the first data; give the `epoch` of the stream before when connecting again.
+            count: receives counts for the source's stats.
+            first_epoch: epoch of the first data; after a reconnect, the `epoch` of the previous stream.
 
         Raises:
             ConnectionLost: the server cannot be reached or closed the connection.
@@ -105,7 +106,9 @@ class RtspStream:
         """
         matched = re.fullmatch(r"rtsp://(\[[^\]]+\]|[^/:]+):(\d+)(/[!-~]*)?", url)
         if matched is None:
-            raise TrackerError(f"{url!r} is no address of an RTSP stream; accepted is rtsp://host:port/path")
+            raise TrackerError(
+                f"{url!r} is not the address of an RTSP stream; accepted is rtsp://host:port/path"
+            )
         self._url = url
         self._stopping = stopping
         self._timeout_s = timeout_s
@@ -131,10 +134,10 @@ class RtspStream:
             self.close()
             raise
         self._playing_since = time.monotonic()
-        self._asked_at = time.monotonic()
+        self._requested_at = time.monotonic()
 
     def poll(self, others: Sequence[HasFileno] = ()) -> tuple[list[RtpDatum], list[HasFileno]]:
-        """Wait a moment; return the data that came, and those of `others` that can be read.
+        """Wait briefly; return the data that arrived, and the `others` that have data to read.
 
         Raises:
             ConnectionLost: the server closed the connection, or sends no sender report.
@@ -152,12 +155,12 @@ class RtspStream:
         return data, [each for each in others if each in ready]
 
     def forget_wall_clock(self) -> None:
-        """Hold back data until the next sender report: the sender's wall clock is known to have been set."""
+        """Hold back data until the next sender report, because the sender's wall clock was set."""
         for sender in self._senders.values():
             sender.timeline.forget()
 
     def close(self) -> None:
-        """Tell the server and close the sockets."""
+        """End the session and close the sockets."""
         if self._session:
             with contextlib.suppress(TrackerError, OSError):
                 self._send("TEARDOWN", self._url, {})
@@ -267,13 +270,13 @@ class RtspStream:
 
     def _keep_alive(self) -> None:
         now = time.monotonic()
-        if now - self._asked_at > self._session_s / 3:
-            self._asked_at = now
+        if now - self._requested_at > self._session_s / 3:
+            self._requested_at = now
             self._send(self._alive_method, self._url, {})
         reported = any(sender.timeline.ready for sender in self._senders.values())
         if not reported and now - self._playing_since > self._timeout_s:
             raise ConnectionLost(
-                "no RTCP sender report came, so the packets' times are unknown; "
+                "no RTCP sender report arrives, so the packets' times are unknown; "
                 f"check that UDP port {self._rtcp.getsockname()[1]} is not blocked"
             )
 
@@ -343,7 +346,7 @@ class RtspStream:
 
 
 class _Sender:
-    """What is known of one synchronisation source."""
+    """State of one synchronisation source."""
 
     def __init__(self, clock_rate_hz: int, first_epoch: int) -> None:
         self.timeline = RtpTimeline(clock_rate_hz)

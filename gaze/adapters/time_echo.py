@@ -1,4 +1,4 @@
-"""The Time Echo of Pupil Labs' phones: round trips that relate the phone's wall clock to the host's."""
+"""The Time Echo protocol of Pupil Labs' phones: round trips that relate the phone's wall clock to the host's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from sam_edge.closing import Closing
 from sam_edge.gaze.adapters.base import POLL_S, ConnectionLost
 from sam_edge.gaze.adapters.net import TcpStream
 from sam_edge.gaze.buffer import StatName
@@ -19,8 +20,8 @@ _RETRY_S = 5.0
 _LARGEST_MS = 1 << 53
 
 
-class TimeEcho:
-    """Asks the phone for its time: several times at first, then in the turns of the reader's loop."""
+class TimeEcho(Closing):
+    """Requests the phone's time: in a burst at first, then at intervals from the reader's loop."""
 
     def __init__(
         self,
@@ -32,7 +33,7 @@ class TimeEcho:
         timeout_s: float,
         count: Callable[[StatName, int], None],
     ) -> None:
-        """Connect; `clock` takes the observations: phone wall clock in nanoseconds since 1970, and host time.
+        """Connect. `clock` receives the observations: phone wall clock in nanoseconds since 1970, and host time.
 
         Raises:
             ConnectionLost: the phone does not answer there.
@@ -47,30 +48,30 @@ class TimeEcho:
         self._connect()
 
     def burst(self) -> None:
-        """Ask several times in a row and wait for the answers.
+        """Request the time several times in a row and wait for the answers.
 
         Raises:
             ConnectionLost: the phone does not answer.
         """
         for _ in range(_BURST):
-            self._ask()
+            self._send_request()
             deadline = time.monotonic() + self._timeout_s
-            while self._asked_ns is not None and not self._stopping.is_set():
-                self._listen(POLL_S)
+            while self._requested_ns is not None and not self._stopping.is_set():
+                self._receive(POLL_S)
                 if time.monotonic() > deadline:
                     raise ConnectionLost("the phone's Time Echo does not answer")
 
     def turn(self, *, readable: bool) -> bool:
-        """Do what is due; True when the phone's clock turned out to have jumped."""
+        """Read an answer and send the next request when due; return True when the phone's clock jumped."""
         try:
             if self.stream is None:
                 if time.monotonic() >= self._next_at:
                     self._connect()
                 return False
-            if readable and self._listen(0.0):
+            if readable and self._receive(0.0):
                 return True
             if time.monotonic() >= self._next_at:
-                self._ask()
+                self._send_request()
         except ConnectionLost:
             # Gaze still flows; the uncertainty grows until the echo is back.
             self.close()
@@ -85,34 +86,34 @@ class TimeEcho:
 
     def _connect(self) -> None:
         host, port = self._address
-        self._asked_ns: int | None = None
-        self._question = 0
+        self._requested_ns: int | None = None
+        self._request_ms = 0
         self._unparsed = b""
         self.stream = TcpStream(host, port, stopping=self._stopping, timeout_s=min(1.0, self._timeout_s))
 
-    def _ask(self) -> None:
+    def _send_request(self) -> None:
         if self.stream is None:
             raise ConnectionLost("the phone's Time Echo is gone")
         self._next_at = time.monotonic() + _INTERVAL_S
-        self._question = time.time_ns() // 1_000_000
-        self._asked_ns = host_now_ns()
-        self.stream.send(struct.pack("!Q", self._question))
+        self._request_ms = time.time_ns() // 1_000_000
+        self._requested_ns = host_now_ns()
+        self.stream.send(struct.pack("!Q", self._request_ms))
 
-    def _listen(self, wait_s: float) -> bool:
+    def _receive(self, wait_s: float) -> bool:
         if self.stream is None:
             return False
         self._unparsed += self.stream.receive(wait_s)
         now_ns = host_now_ns()
         jumped = False
         while len(self._unparsed) >= _ANSWER.size:
-            question, phone_ms = _ANSWER.unpack_from(self._unparsed)
+            request_ms, phone_ms = _ANSWER.unpack_from(self._unparsed)
             self._unparsed = self._unparsed[_ANSWER.size :]
-            if self._asked_ns is None or question != self._question or phone_ms >= _LARGEST_MS:
+            if self._requested_ns is None or request_ms != self._request_ms or phone_ms >= _LARGEST_MS:
                 self._count("malformed", 1)
                 continue
-            half_ns = (now_ns - self._asked_ns) // 2
-            # The phone cuts its time to whole milliseconds: the truth lies half of one later, give or take as much.
+            half_ns = (now_ns - self._requested_ns) // 2
+            # The phone truncates its time to milliseconds: the true time is 0.5 ms later, within 0.5 ms.
             phone_ns = phone_ms * 1_000_000 + 500_000
-            jumped |= self._clock.observe(phone_ns, self._asked_ns + half_ns, half_ns + 500_000)
-            self._asked_ns = None
+            jumped |= self._clock.observe(phone_ns, self._requested_ns + half_ns, half_ns + 500_000)
+            self._requested_ns = None
         return jumped

@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from sam_edge.closing import Closing
 from sam_edge.errors import GazeDataError, InputError, TrackerError
 from sam_edge.gaze.adapters.base import POLL_S, ConnectionLost, LiveSource
 from sam_edge.gaze.adapters.fields import json_object, nanoseconds, numbers, unit_vector, xyz
 from sam_edge.gaze.adapters.optional import require
 from sam_edge.gaze.adapters.rtsp import RtpDatum, RtspStream, SdpMedia
+from sam_edge.gaze.address import SourceAddress
 from sam_edge.gaze.clocks import ArrivalClock, ClockMap, MappedTime, host_now_ns
-from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeRay, GazeSample
 
 SCENE_SIZE = (1080, 1920)
@@ -51,16 +52,16 @@ class GlassesGaze:
     right_valid: bool
     """Whether the right eye has a direction."""
     ray: GazeRay | None
-    """From the middle of the seen eyes towards the gaze point, scene camera space."""
+    """From the middle of the valid eyes to the gaze point, scene camera space."""
     depth_m: float | None
-    """Distance of the gaze point from the ray's origin."""
+    """Distance of the gaze point from the ray's origin, metres."""
 
 
 def parse_gaze(message: dict[str, object]) -> GlassesGaze:
-    """Parse the content of one gaze message; fields that are absent mean that nothing was measured.
+    """Parse the content of one gaze message; an absent field was not measured.
 
     Raises:
-        GazeDataError: a field is there and is not what it must be.
+        GazeDataError: a field has an unexpected type or value.
     """
     x, y = numbers(message["gaze2d"], 2, "gaze2d") if "gaze2d" in message else (math.nan, math.nan)
     left, right = _eye(message.get("eyeleft"), "eyeleft"), _eye(message.get("eyeright"), "eyeright")
@@ -82,7 +83,7 @@ def _eye(eye: object, name: str) -> tuple[float, float, float] | None:
     if eye is None:
         return None
     if not isinstance(eye, dict):
-        raise GazeDataError(f"{name} is no object")
+        raise GazeDataError(f"{name} is not an object")
     if "gazeorigin" not in eye or "gazedirection" not in eye:
         return None
     origin, direction = xyz(eye["gazeorigin"], "gazeorigin"), xyz(eye["gazedirection"], "gazedirection")
@@ -97,19 +98,19 @@ def parse_time(text: object) -> tuple[int, int]:
     """Parse the glasses' time, such as `2024-05-01T12:30:00.123456Z`, into nanoseconds since 1970 and resolution.
 
     Raises:
-        TrackerError: it is written in another way.
+        TrackerError: the text has another form.
     """
     matched = _ISO_TIME.fullmatch(text) if isinstance(text, str) else None
     if matched is None:
         raise TrackerError(
-            f"the glasses tell their time as {str(text)[:40]!r}; accepted is 2024-05-01T12:30:00.123Z"
+            f"the glasses report their time as {str(text)[:40]!r}; accepted is 2024-05-01T12:30:00.123Z"
         )
     try:
         seconds = (
             datetime.fromisoformat(f"{matched[1]}T{matched[2]}").replace(tzinfo=timezone.utc).timestamp()
         )
     except ValueError as error:
-        raise TrackerError(f"the glasses tell the impossible time {matched[0]!r}") from error
+        raise TrackerError(f"the glasses report the impossible time {matched[0]!r}") from error
     digits = matched[3] or ""
     return int(seconds) * 1_000_000_000 + int(digits.ljust(9, "0")), 10 ** (9 - len(digits))
 
@@ -137,11 +138,11 @@ class TobiiGlassesSource(LiveSource):
             port: port of its WebSocket API.
             rtsp_port: port of its RTSP server.
             via: `rtsp` (every sample) or `websocket` (the rudimentary stream, at a lower rate on old firmware).
-            clock: for `rtsp`, `system` asks the glasses for their time over the WebSocket API; `arrival` needs no
-                WebSocket and does not know the latency. Over `websocket` times are always mapped by arrival,
-                because the signals' own clock cannot be asked for.
+            clock: for `rtsp`, `system` requests the glasses' time over the WebSocket API; `arrival` needs no WebSocket,
+                and the latency remains unknown. Over `websocket` times are always mapped by arrival, because the
+                signals' clock cannot be requested.
             size: (height, width) of the scene video in pixels.
-            name: how messages call it.
+            name: name of the source in messages.
             timeout_s: see `LiveSource`.
             buffer_samples: see `LiveSource`.
         """
@@ -233,7 +234,7 @@ class TobiiGlassesSource(LiveSource):
         after_ns = host_now_ns()
         wall_ns, resolution_ns = parse_time(answer)
         half_ns = (after_ns - before_ns) // 2
-        # The time is cut to its resolution: the truth lies half of one later, give or take as much.
+        # The time is truncated to its resolution: the true time is half a step later, within half a step.
         return self._system_clock.observe(
             wall_ns + resolution_ns // 2, before_ns + half_ns, half_ns + resolution_ns // 2
         )
@@ -281,14 +282,14 @@ class TobiiGlassesSource(LiveSource):
         self._deliver(sample, arrival_ns=arrival_ns, epoch=mapped.epoch)
 
 
-class GlassesApi:
+class GlassesApi(Closing):
     """Requests and signals of the glasses' WebSocket API."""
 
     def __init__(self, source: TobiiGlassesSource, websockets: Any) -> None:
         """Connect.
 
         Raises:
-            ConnectionLost: nobody answers, or it is no Glasses 3.
+            ConnectionLost: no Glasses 3 answers.
         """
         self._source = source
         self._closed_error = websockets.exceptions.ConnectionClosed
@@ -322,7 +323,7 @@ class GlassesApi:
         return self._number
 
     def receive(self, wait_s: float) -> dict[str, object] | None:
-        """Return the next message; None when none came in time or it was none."""
+        """Return the next message, or None when none arrived in time or it was malformed."""
         try:
             data = self._socket.recv(timeout=wait_s)
         except TimeoutError:
@@ -339,7 +340,7 @@ class GlassesApi:
         """Send a request and return the body of its answer.
 
         Raises:
-            ConnectionLost: no answer came in time.
+            ConnectionLost: no answer arrived in time.
             TrackerError: the glasses refuse.
         """
         number = self.send(path, method, body)
@@ -363,7 +364,7 @@ def _is_gaze(media: SdpMedia) -> bool:
 
 
 def from_address(address: SourceAddress) -> TobiiGlassesSource:
-    """Make the source of a `tobii-g3://` URL."""
+    """Return the source of a `tobii-g3://` URL."""
     return TobiiGlassesSource(
         address.need_host(),
         address.port or 80,

@@ -1,6 +1,6 @@
 """Tobii Pro screen trackers, through the callback dictionaries of the Tobii Pro SDK.
 
-The SDK is proprietary and is never a dependency: its module is injected, or imported when a source is opened.
+The SDK is proprietary and not a dependency: its module is passed in, or imported when a source is opened.
 Gaze points are fractions of the display area, origin top-left, for each eye; times are microseconds.
 """
 
@@ -16,16 +16,16 @@ from typing import Any
 from sam_edge.errors import GazeDataError, InputError, TrackerError
 from sam_edge.gaze.adapters.base import POLL_S, ConnectionLost, LiveSource
 from sam_edge.gaze.adapters.fields import int64, numbers
+from sam_edge.gaze.address import SourceAddress
 from sam_edge.gaze.clocks import ClockMap, MappedTime, RateGuard, host_now_ns
-from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeSample
 
 _BURST = 5
 _SYNC_INTERVAL_S = 1.0
 _BRIDGE_UNCERTAINTY_NS = 100_000
-"""The SDK relates device and computer time itself; what it is sure of it does not say."""
+"""Assumed uncertainty of the SDK's mapping from device to computer time, which it does not report."""
 _JUMP_US = 50_000
-"""The SDK corrects drift in small steps; a step of the device's clock beyond this is a jump."""
+"""A larger step of the device's clock is a jump; the SDK corrects drift in small steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class ProGaze:
     device_us: int
     """The tracker's clock, microseconds."""
     system_us: int
-    """The computer's clock as the SDK counts it, microseconds."""
+    """The computer's clock as the SDK reports it, microseconds."""
     x: float
     """0 left to 1 right of the display area, mean of the valid eyes; NaN when there is none."""
     y: float
@@ -50,10 +50,10 @@ def parse_gaze(fields: object) -> ProGaze:
     """Parse a gaze dictionary (`as_dictionary=True`).
 
     Raises:
-        GazeDataError: a field is missing or is not what it must be.
+        GazeDataError: a field is missing or has an unexpected type or value.
     """
     if not isinstance(fields, dict):
-        raise GazeDataError(f"a gaze callback brings a {type(fields).__name__}; a dictionary is accepted")
+        raise GazeDataError(f"a gaze callback passes a {type(fields).__name__}; a dictionary is accepted")
     eyes = [_eye(fields, side) for side in ("left", "right")]
     valid = [point for point in eyes if point is not None]
     return ProGaze(
@@ -95,10 +95,10 @@ class TobiiProSource(LiveSource):
         """Describe the source.
 
         Args:
-            tracker: serial number or address of the tracker; empty takes the first one that is found.
+            tracker: serial number or address of the tracker; empty takes the first one found.
             size: (height, width) in pixels of the screen that was set up as display area.
             module: the `tobii_research` module, or one with the same functions; None imports it.
-            name: how messages call it.
+            name: name of the source in messages.
             timeout_s: see `LiveSource`.
             buffer_samples: see `LiveSource`.
         """
@@ -128,7 +128,7 @@ class TobiiProSource(LiveSource):
         try:
             self._follow(self._find())
         except _sdk_errors(self._module) as error:
-            raise ConnectionLost(f"the Tobii Pro SDK says {type(error).__name__}: {error}") from error
+            raise ConnectionLost(f"the Tobii Pro SDK raises {type(error).__name__}: {error}") from error
 
     def _follow(self, tracker: Any) -> None:
         for _ in range(_BURST):
@@ -149,11 +149,11 @@ class TobiiProSource(LiveSource):
             tracker.unsubscribe_from(self._module.EYETRACKER_GAZE_DATA, self._on_gaze)
 
     def _find(self) -> Any:
-        found = list(self._module.find_all_eyetrackers())
-        for tracker in found:
+        trackers = list(self._module.find_all_eyetrackers())
+        for tracker in trackers:
             if self._tracker in ("", tracker.serial_number, tracker.address):
                 return tracker
-        names = ", ".join(str(tracker.serial_number) for tracker in found) or "none"
+        names = ", ".join(str(tracker.serial_number) for tracker in trackers) or "none"
         raise ConnectionLost(f"the SDK finds these trackers: {names}; wanted is {self._tracker or 'any'}")
 
     def _sync(self) -> None:
@@ -164,7 +164,7 @@ class TobiiProSource(LiveSource):
             self._system_clock.observe(system_us * 1000, before_ns + half_ns, half_ns + 1000)
 
     def _on_gaze(self, fields: object) -> None:
-        """Take one dictionary; runs in a thread of the SDK."""
+        """Process one dictionary; called in a thread of the SDK."""
         arrival_ns = host_now_ns()
         try:
             gaze = parse_gaze(fields)
@@ -205,17 +205,17 @@ class TobiiProSource(LiveSource):
 
 
 def _sdk_errors(module: Any) -> tuple[type[Exception], ...]:
-    """Return the exceptions that the SDK defines."""
+    """Return the exception classes of the SDK."""
     members = (getattr(module, name) for name in dir(module))
     return tuple(each for each in members if isinstance(each, type) and issubclass(each, Exception))
 
 
 def from_address(address: SourceAddress) -> TobiiProSource:
-    """Make the source of a `tobii-pro://` URL."""
+    """Return the source of a `tobii-pro://` URL."""
     size = address.size()
     if size is None:
         raise InputError(
-            f"{address.url!r} does not say how large the screen is; open it with ?size=1920x1080 (width x height)"
+            f"{address.url!r} states no screen size; open it with ?size=1920x1080 (width x height)"
         )
     return TobiiProSource(
         address.host,

@@ -98,11 +98,11 @@ class Calibration:
             fields = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise GazeDataError(
-                f"{what} is not JSON; accepted: the text that Calibration.to_json returned"
+                f"{what}: not JSON; accepted: the text that Calibration.to_json returned"
             ) from error
         if not isinstance(fields, dict):
             raise GazeDataError(
-                f"{what} is not a JSON object; accepted: the text that Calibration.to_json returned"
+                f"{what}: not a JSON object; accepted: the text that Calibration.to_json returned"
             )
         return cls._from_fields(fields, what)
 

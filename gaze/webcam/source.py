@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.gaze.adapters.base import LiveSource
+from sam_edge.gaze.address import SourceAddress
 from sam_edge.gaze.calibration import Calibration
 from sam_edge.gaze.clocks import host_now_ns
-from sam_edge.gaze.registry import SourceAddress
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.blink import BlinkDetector
 from sam_edge.gaze.webcam.cameras import CameraFrame, camera_frames, video_frames
@@ -157,7 +157,7 @@ class WebcamSource(LiveSource):
             estimator: makes samples of its pictures.
             size: (height, width) that the camera is asked for.
             paced: a video file in its own time; as fast as it can be read otherwise.
-            name: how messages call it.
+            name: name of the source in messages.
             timeout_s: see `LiveSource`.
             buffer_samples: see `LiveSource`.
         """
@@ -212,7 +212,7 @@ class WebcamSource(LiveSource):
 
 
 def from_address(address: SourceAddress) -> WebcamSource:
-    """Make the source of a `webcam` URL."""
+    """Return the source of a `webcam` URL."""
     where = address.path.lstrip("/") if address.path.lstrip("/").isdecimal() else address.path
     where = where or address.host or "0"
     camera: int | Path = int(where) if where.isdecimal() else Path(where)

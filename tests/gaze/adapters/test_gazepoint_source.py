@@ -103,7 +103,7 @@ def test_ticks_of_another_rate_are_an_error(tracker: FakeGazepoint) -> None:
 
 def test_a_server_that_speaks_otherwise_is_not_taken_for_a_tracker(tracker: FakeGazepoint) -> None:
     tracker._answer = lambda connection, _line: connection.sendall(b"220 smtp ready\r\n")
-    with pytest.raises(TrackerError, match=r"cannot be reached within .*nobody speaks OpenGaze"):
+    with pytest.raises(TrackerError, match=r"cannot be reached within .*no OpenGaze server answers"):
         registry.open(tracker.url, timeout=0.4)
 
 

@@ -24,6 +24,7 @@ from fake_pro import FakePro
 
 from sam_edge.errors import SessionError, TrackerError
 from sam_edge.gaze import registry
+from sam_edge.gaze.address import SourceAddress
 from sam_edge.gaze.source import GazeSource
 
 
@@ -204,7 +205,7 @@ def test_a_clock_that_jumps_is_mapped_anew(fake) -> None:
 
 
 def test_making_a_source_opens_nothing(fake) -> None:
-    address = registry.SourceAddress(fake.url, fake.options)
+    address = SourceAddress(fake.url, fake.options)
     source = registry._table()[address.scheme][1](address)
     time.sleep(0.02)
     assert fake.connections == 0

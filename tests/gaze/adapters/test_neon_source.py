@@ -109,7 +109,7 @@ def test_no_sender_report_is_a_clear_error(phone: FakeCompanion) -> None:
         with pytest.raises(TrackerError, match="no gaze"):
             read_until_error(source, lambda: phone.send(1))
         wait_until(lambda: source.stats.reconnects > 0, "a new connection")
-        with pytest.raises(TrackerError, match="no RTCP sender report came"):
+        with pytest.raises(TrackerError, match="no RTCP sender report arrives"):
             read_until_error(source, lambda: phone.send(1))
 
 
