@@ -1,9 +1,11 @@
 """Gaze recordings of many eye trackers, read into one `GazeRecording`.
 
-from sam_edge.gaze import recordings
+    from sam_edge.gaze import recordings
 
-recording = recordings.read("exports/000")          # the format is recognised by content
-recordings.write_csv("gaze.csv", recording.samples)
+    recording = recordings.read("exports/000")          # the format is recognised by content
+    recordings.write_csv("gaze.csv", recording.samples)
+
+`recordings.formats()` lists the formats, and docs/recordings.md describes them.
 """
 
 from __future__ import annotations
@@ -35,5 +37,5 @@ def read_csv(path: str | Path) -> GazeRecording:
 
 
 def write_csv(path: str | Path, samples: Iterable[GazeSample]) -> None:
-    """Write samples as sam-edge's own gaze CSV, all of it or nothing. Raises `GazeDataError`."""
+    """Write samples as sam-edge's own gaze CSV; a failed write keeps an older file. Raises `GazeDataError`."""
     plain.write(Path(path), samples)

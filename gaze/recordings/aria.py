@@ -1,10 +1,10 @@
 """Project Aria: the eye gaze CSV of the Machine Perception Services (Gen1, Gen2, and left/right vergence files).
 
 Angles are radians in the Central Pupil Frame (x left, y up, z forward): the direction is (tan yaw, tan pitch, 1).
-Columns stand in different orders, so they are found by name. `low` and `high` bound each angle; half their distance
-is taken as one standard deviation. Pixels need the camera: `aria_camera.json` beside the CSV (see `AriaCamera`), or
-the argument `camera`. Without it positions are NaN and only rays are given. Source: projectaria_tools, "MPS output -
-eye gaze".
+The order of columns varies, so they are found by name. `low` and `high` bound each angle; half their distance
+is taken as one standard deviation. Pixels need the camera: `aria_camera.json` next to the CSV (see `AriaCamera`),
+or the argument `camera`. Without it positions are NaN and samples have only rays. Source: projectaria_tools,
+"MPS output - eye gaze".
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from sam_edge.gaze.samples import GazeRay, GazeSample
 FORMAT = "aria-mps"
 SUMMARY = "Project Aria: MPS eye gaze CSV, Gen1, Gen2 and vergence (general_eye_gaze.csv, ...)"
 DEFAULT_DEPTH_M = 1.0
-"""Distance that is assumed where a row states none (0 or empty), as projectaria_tools assumes."""
+"""Assumed distance of rows without one (0 or empty), as in projectaria_tools."""
 _NAMES = ("personalized_eye_gaze.csv", "general_eye_gaze.csv", "generalized_eye_gaze.csv", "eyegaze.csv")
 
 
 @dataclass(frozen=True, slots=True)
 class _Direction:
-    """Where a row says the wearer looks, in the Central Pupil Frame."""
+    """Gaze direction of one row in the Central Pupil Frame, angles in radians."""
 
     yaw: float
     pitch: float
@@ -44,7 +44,7 @@ def recognise(path: Path) -> bool:
 
 
 def read(path: Path, *, camera: AriaCamera | None = None) -> GazeRecording:
-    """Read an MPS eye gaze CSV; `camera` (or aria_camera.json beside it) gives pixels. Raises `GazeDataError`."""
+    """Read an MPS eye gaze CSV; `camera` (or aria_camera.json next to it) gives pixels. Raises `GazeDataError`."""
     gaze_file = _gaze_file(path)
     notes = ["depth 0 means unknown; positions then assume 1 m"]
     described = gaze_file.with_name("aria_camera.json")
@@ -88,20 +88,20 @@ def _samples(table: Table, camera: AriaCamera | None, start_ns: int | None) -> I
             raise table.error(time_at, row[time_at], "a whole number of microseconds")
         device_ns = round(micros) * 1000
         start_ns = device_ns if start_ns is None else start_ns
-        yield _sample(columns.look(row), device_ns, start_ns, camera)
+        yield _sample(columns.direction(row), device_ns, start_ns, camera)
 
 
-def _sample(look: _Direction | None, device_ns: int, start_ns: int, camera: AriaCamera | None) -> GazeSample:
-    if look is None:
+def _sample(gaze: _Direction | None, device_ns: int, start_ns: int, camera: AriaCamera | None) -> GazeSample:
+    if gaze is None:
         return GazeSample(device_ns - start_ns, math.nan, math.nan, 0.0, device_time_ns=device_ns)
-    point = gaze_point(look.yaw, look.pitch, look.depth_m or DEFAULT_DEPTH_M)
+    point = gaze_point(gaze.yaw, gaze.pitch, gaze.depth_m or DEFAULT_DEPTH_M)
     x_px = y_px = math.nan
     covariance = None
     origin, target = (0.0, 0.0, 0.0), (-point[0], -point[1], point[2])
     if camera is not None:
         origin, target = camera.from_cpf((0.0, 0.0, 0.0)), camera.from_cpf(point)
         x_px, y_px = camera.project(target)
-        covariance = _covariance(look, camera)
+        covariance = _covariance(gaze, camera)
     along = [t - o for t, o in zip(target, origin, strict=True)]
     length = math.hypot(*along)
     direction = (along[0] / length, along[1] / length, along[2] / length)
@@ -112,7 +112,7 @@ def _sample(look: _Direction | None, device_ns: int, start_ns: int, camera: Aria
         1.0,
         device_time_ns=device_ns,
         ray=GazeRay(origin, direction),
-        depth_m=look.depth_m,
+        depth_m=gaze.depth_m,
         covariance_px2=covariance,
     )
 
@@ -147,11 +147,11 @@ def vergence(
     return math.atan2(x, z), math.hypot(x, z * math.tan(pitch), z)
 
 
-def _covariance(look: _Direction, camera: AriaCamera) -> tuple[float, float, float] | None:
-    """Uncertainty of the angles taken to pixels through the slope of the projection."""
-    if math.isnan(look.yaw_sd) or math.isnan(look.pitch_sd):
+def _covariance(gaze: _Direction, camera: AriaCamera) -> tuple[float, float, float] | None:
+    """Return the pixel covariance (xx, xy, yy): the angles' uncertainty propagated through the projection."""
+    if math.isnan(gaze.yaw_sd) or math.isnan(gaze.pitch_sd):
         return None
-    step, depth = 1e-4, look.depth_m or DEFAULT_DEPTH_M
+    step, depth = 1e-4, gaze.depth_m or DEFAULT_DEPTH_M
 
     def pixel(yaw: float, pitch: float) -> tuple[float, float]:
         return camera.project(camera.from_cpf(gaze_point(yaw, pitch, depth)))
@@ -159,12 +159,12 @@ def _covariance(look: _Direction, camera: AriaCamera) -> tuple[float, float, flo
     slopes = []
     for yaw, pitch in ((step, 0.0), (0.0, step)):
         (xa, ya), (xb, yb) = (
-            pixel(look.yaw - yaw, look.pitch - pitch),
-            pixel(look.yaw + yaw, look.pitch + pitch),
+            pixel(gaze.yaw - yaw, gaze.pitch - pitch),
+            pixel(gaze.yaw + yaw, gaze.pitch + pitch),
         )
         slopes.append(((xb - xa) / (2 * step), (yb - ya) / (2 * step)))
     (xw, yw), (xp, yp) = slopes
-    yaw_var, pitch_var = look.yaw_sd**2, look.pitch_sd**2
+    yaw_var, pitch_var = gaze.yaw_sd**2, gaze.pitch_sd**2
     covariance = (
         xw * xw * yaw_var + xp * xp * pitch_var,
         xw * yw * yaw_var + xp * yp * pitch_var,
@@ -174,7 +174,7 @@ def _covariance(look: _Direction, camera: AriaCamera) -> tuple[float, float, flo
 
 
 class _AriaColumns:
-    """Where a file keeps its angles; which columns there are depends on the generation."""
+    """Indices of the angle columns, which depend on the generation of the glasses."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -194,8 +194,8 @@ class _AriaColumns:
         used = (self._yaw, *self._both, self._depth, *self._yaw_bounds, *self._pitch_bounds, *self._eyes)
         self.needed = [self._pitch, *(at for at in used if at is not None)]
 
-    def look(self, row: list[str]) -> _Direction | None:
-        """Return what a row says, or None when it has no direction."""
+    def direction(self, row: list[str]) -> _Direction | None:
+        """Return the direction of a row, or None when it has none."""
         pitch, yaw, depth = (
             self._angle(row, self._pitch),
             self._angle(row, self._yaw),

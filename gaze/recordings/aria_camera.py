@@ -1,4 +1,4 @@
-"""A camera of Project Aria: from a point in the Central Pupil Frame to a pixel.
+"""A camera of Project Aria: projects points of the Central Pupil Frame to pixels.
 
 The models are those of projectaria_tools: `LINEAR` (pinhole) and `FISHEYE624` (Kannala-Brandt with six radial, two
 tangential and four thin-prism coefficients). Source: projectaria_tools, "Camera intrinsic models".
@@ -19,7 +19,7 @@ _MODELS = {"LINEAR": 4, "FISHEYE624": 15}
 
 @dataclass(frozen=True, slots=True)
 class AriaCamera:
-    """Intrinsics of a camera, and where it sits on the glasses."""
+    """Intrinsics of a camera, and its pose on the glasses."""
 
     model: str
     """`LINEAR` (fx, fy, cx, cy) or `FISHEYE624` (f, cx, cy, k0..k5, p0, p1, s0..s3)."""
@@ -70,11 +70,11 @@ class AriaCamera:
 
     @property
     def px_per_deg(self) -> float:
-        """Pixels a degree at the middle of the picture."""
+        """Pixels per degree at the middle of the frame."""
         return self.params[0] * math.pi / 180.0
 
     def from_cpf(self, point_m: tuple[float, float, float]) -> tuple[float, float, float]:
-        """Take a point (metres) from the Central Pupil Frame to the camera's space."""
+        """Return a point of the Central Pupil Frame in the camera's space, metres."""
         x, y, z = point_m
         a, b, c = (row[0] * x + row[1] * y + row[2] * z + row[3] for row in self.camera_from_cpf)
         return a, b, c

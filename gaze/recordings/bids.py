@@ -1,6 +1,6 @@
 """BIDS eye-tracking, read: `..._recording-eye1_physio.tsv.gz` (no header line) and its JSON.
 
-Columns are `timestamp`, `x_coordinate`, `y_coordinate`, and what more the JSON names; `n/a` is a missing value. The
+Columns are `timestamp`, `x_coordinate`, `y_coordinate` and others that the JSON names; `n/a` is a missing value. The
 first sample's time is `StartTime` seconds. Source: Brain Imaging Data Structure, "Physiological recordings:
 eye-tracking" (PhysioType `eyetrack`).
 """
@@ -70,7 +70,7 @@ def read(path: Path) -> GazeRecording:
 
 
 def _rows(table: Table) -> Iterator[tuple[str, GazeSample]]:
-    """Timestamp's text and sample of each row; the sample's time is put in later, when the unit is known."""
+    """Yield timestamp text and sample of each row; times are set later, when their unit is known."""
     time_at, x_at, y_at = (table.index(name) for name in ("timestamp", "x_coordinate", "y_coordinate"))
     at = {name: table.find(name) for name in EXTRAS}
     for count, row in enumerate(
@@ -93,7 +93,7 @@ def _rows(table: Table) -> Iterator[tuple[str, GazeSample]]:
             except ValueError:
                 raise table.error(column, row[column], "a whole number, or n/a") from None
 
-        def several(*names: str) -> tuple[float, ...] | None:
+        def vector(*names: str) -> tuple[float, ...] | None:
             values = [number(name) for name in names]
             return None if None in values else tuple(value for value in values if value is not None)
 
@@ -102,9 +102,9 @@ def _rows(table: Table) -> Iterator[tuple[str, GazeSample]]:
         if confidence is not None and not 0.0 <= confidence <= 1.0:
             raise table.error(at["confidence"] or 0, str(confidence), "0..1")
         left, right = whole("left_valid"), whole("right_valid")
-        origin = several("ray_origin_x", "ray_origin_y", "ray_origin_z")
-        direction = several("ray_x", "ray_y", "ray_z")
-        spread = several("covariance_xx", "covariance_xy", "covariance_yy")
+        origin = vector("ray_origin_x", "ray_origin_y", "ray_origin_z")
+        direction = vector("ray_x", "ray_y", "ray_z")
+        spread = vector("covariance_xx", "covariance_xy", "covariance_yy")
         known = not (math.isnan(x) or math.isnan(y))
         yield (
             row[time_at],
@@ -147,7 +147,7 @@ def _times_ns(meta: Path, facts: dict[str, Any], texts: list[str], notes: list[s
     if not all(map(math.isfinite, values)) or max(map(abs, values)) >= 2**63:
         raise GazeDataError(f"{meta}: a timestamp is not finite, or larger than 2**63")
     if unit not in _NS:
-        unit = _guessed_unit(meta, facts, np.array(values, float))
+        unit = _guess_unit(meta, facts, np.array(values, float))
         notes.append(f"the timestamps' unit is not stated; the sampling frequency says {unit}")
     start_ns, scale = round(start * 1e9), int(_NS[unit])
     if isinstance(values[0], int) and abs(values[0] * scale - start_ns) < 1000:
@@ -155,7 +155,7 @@ def _times_ns(meta: Path, facts: dict[str, Any], texts: list[str], notes: list[s
     return [start_ns + round((value - values[0]) * scale) for value in values]
 
 
-def _guessed_unit(meta: Path, facts: dict[str, Any], values: np.ndarray) -> str:
+def _guess_unit(meta: Path, facts: dict[str, Any], values: np.ndarray) -> str:
     rate = _positive(facts.get("SamplingFrequency"))
     step = float(np.median(np.diff(values))) if len(values) > 1 else 0.0
     if rate is None or step <= 0.0:

@@ -1,4 +1,4 @@
-"""The columns that sam-edge adds to BIDS eye-tracking, so that every field of a sample survives."""
+"""The columns that sam-edge adds to BIDS eye-tracking, so that every field of a sample is kept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NONE = (None, None, None)
 
 
 def extra_values(sample: GazeSample) -> tuple[float | int | None, ...]:
-    """Return what a sample holds for each of `EXTRAS`, in that order."""
+    """Return the values of a sample for `EXTRAS`, in that order; None when missing."""
     origin, direction = (sample.ray.origin_m, sample.ray.direction) if sample.ray else (_NONE, _NONE)
     return (
         sample.confidence,

@@ -1,7 +1,7 @@
 """BIDS eye-tracking, written: a headerless `_physio.tsv.gz` and its JSON.
 
-Every field of a sample is kept (columns of our own carry confidence and the rest), and the same recording gives the
-same bytes. Source: Brain Imaging Data Structure, "Physiological recordings: eye-tracking".
+Every field of a sample is kept, in additional columns where BIDS has none, and the same recording gives the same
+bytes. Source: Brain Imaging Data Structure, "Physiological recordings: eye-tracking".
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def write(
 ) -> tuple[Path, Path]:
     """Write a recording as BIDS eye-tracking and return the paths of the tsv.gz and the JSON.
 
-    `prefix` is the path without its end, as in `sub-01/beh/sub-01_task-look`; `_recording-eye1` is added where it
+    `prefix` is the path without its ending, as in `sub-01/beh/sub-01_task-look`; `_recording-eye1` is added when it
     names no recording. `recorded_eye` is `left`, `right` or `cyclopean`. `coordinate_system` is `gaze-on-screen` or
-    `gaze-in-world`; by default it follows from where the recording came from. Raises `GazeDataError`.
+    `gaze-in-world`; by default it follows from the recording's format. Raises `GazeDataError`.
     """
     if recorded_eye not in ("left", "right", "cyclopean"):
         raise GazeDataError(f"recorded_eye is {recorded_eye!r}; accepted: left, right, cyclopean")

@@ -24,7 +24,7 @@ SUMMARY = "EyeLink: ASC text of edf2asc (samples with gaze positions)"
 
 @dataclass(slots=True)
 class _State:
-    """What the lines so far said about the lines to come."""
+    """Header fields of the lines read so far, which apply to the following samples."""
 
     eyes: tuple[str, ...] = ()
     inside: bool = False
@@ -74,7 +74,7 @@ def _samples(path: Path, text: Iterator[str], state: _State) -> Iterator[GazeSam
 
 
 def _note(path: Path, number: int, line: str, state: _State) -> None:
-    """Take what a line that is no sample says."""
+    """Update the state from a line that is not a sample."""
     words = line.split()
     if not words:
         return

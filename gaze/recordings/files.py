@@ -1,4 +1,4 @@
-"""Reading and writing files without surprises: bounded lines, clear errors, no half-written results."""
+"""Reading and writing of recording files: bounded lines, clear errors, atomic writes."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from typing import Any, BinaryIO
 from sam_edge.errors import GazeDataError
 
 MAX_LINE_BYTES = 1 << 20
-"""No gaze format has lines near this long; longer ones are refused before they fill the memory."""
+"""Longest line that is read; no gaze format has lines near this long."""
 HEAD_BYTES = 16_384
-"""How much of a file is looked at to recognise its format."""
-CUT_OFF = "the file is cut off; what was whole has been read"
+"""Bytes of a file that are read to recognise its format."""
+CUT_OFF = "the file is cut off; its complete part was read"
 _MAX_TIME_NS = 2**63 - 1
 _NS = Decimal(1_000_000_000)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; it takes the place of `path` when the block ends without error."""
+    """Yield a temporary path next to `path`, which replaces `path` when the block ends without an error."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
@@ -41,8 +41,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def open_binary(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading, unpacking it when it is gzip; failures become `GazeDataError`."""
-    # A pipe would be waited for without end, and cannot be looked at twice.
+    """Open a file for reading, decompressed when it is gzip. Raises `GazeDataError`."""
+    # Opening a pipe may block forever, and it cannot be read twice.
     if path.exists() and not path.is_file():
         raise GazeDataError(f"{path}: cannot be read (not a plain file)")
     try:
@@ -63,7 +63,7 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_head(path: Path) -> bytes:
-    """Return the first bytes of a file, unpacked when it is gzip; empty when it cannot be read."""
+    """Return the first bytes of a file, decompressed when it is gzip; empty when it cannot be read."""
     if not path.is_file():
         return b""
     try:
@@ -74,12 +74,12 @@ def read_head(path: Path) -> bytes:
 
 
 def unpacked_limit(path: Path) -> int:
-    """Return how many bytes a file may hold once unpacked: text of gaze data packs 5 to 30 times."""
+    """Return the largest accepted decompressed size in bytes; gaze text compresses 5 to 30 times."""
     return (1 << 20) + 100 * path.stat().st_size
 
 
 def lines(path: Path, handle: BinaryIO, *, encoding: str = "utf-8") -> Iterator[str]:
-    """Yield the lines of a text (a byte order mark is dropped), each of bounded length."""
+    """Yield the lines of a text without byte order mark. Raises `GazeDataError` for overlong or undecodable lines."""
     number = total = 0
     most = unpacked_limit(path)
     while raw := handle.readline(MAX_LINE_BYTES + 1):
@@ -100,9 +100,9 @@ def lines(path: Path, handle: BinaryIO, *, encoding: str = "utf-8") -> Iterator[
 
 
 def json_objects(path: Path, notes: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a log with one JSON object a line.
+    """Yield the objects of a log with one JSON object per line.
 
-    A log that breaks off (its device lost power) is read as far as it is whole, and a line is added to `notes`.
+    A log that breaks off (its device lost power) is read up to its last complete line, with a remark in `notes`.
     Raises `GazeDataError` for a line within the log that is not a JSON object.
     """
     broken: GazeDataError | None = None
@@ -120,7 +120,7 @@ def json_objects(path: Path, notes: list[str]) -> Iterator[dict[str, Any]]:
                     continue
                 if not isinstance(entry, dict):
                     raise GazeDataError(
-                        f"{path}, line {number}: {text[:60]!r}; accepted: a JSON object a line"
+                        f"{path}, line {number}: {text[:60]!r}; accepted: one JSON object per line"
                     )
                 yield entry
         except EOFError:
@@ -143,25 +143,25 @@ def json_object(path: Path) -> dict[str, Any]:
 
 
 def numbers(value: object, count: int) -> tuple[float, ...] | None:
-    """Return `count` finite numbers from a list out of JSON, or None when it is not that."""
+    """Return `count` finite numbers from a JSON list, or None when the value is anything else."""
     if not isinstance(value, list) or len(value) != count:
         return None
     if not all(type(item) in (int, float) for item in value):
         return None
     try:
-        found = tuple(map(float, value))
+        result = tuple(map(float, value))
     except OverflowError:
         return None
-    return found if all(map(math.isfinite, found)) else None
+    return result if all(map(math.isfinite, result)) else None
 
 
 class Table:
-    """Rows of a delimited text file whose first line names the columns."""
+    """Rows of a delimited text file with a header line."""
 
     def __init__(self, path: Path, text: Iterator[str], *, delimiter: str = ",", first_line: int = 1) -> None:
         """Read the header from `text`, whose next line has the number `first_line`.
 
-        Quotes have a meaning only where commas part the cells: tab-separated vendor files never quote.
+        Quotes are interpreted only in comma-separated files; tab-separated vendor files never quote.
         """
         self.path = path
         self._before = first_line - 1
@@ -178,37 +178,35 @@ class Table:
 
     @property
     def line(self) -> int:
-        """Number of the line that was read last, from 1."""
+        """Number of the line read last, from 1."""
         return self._before + self._reader.line_num
 
     def index(self, *names: str) -> int:
-        """Return where the column is; the first of several accepted names wins. Raises `GazeDataError`."""
-        found = self.find(*names)
-        if found is None:
+        """Return the index of the first of `names` that is a column. Raises `GazeDataError` when none is."""
+        column = self.find(*names)
+        if column is None:
             accepted = " or ".join(repr(name) for name in names)
             raise GazeDataError(
                 f"{self.path}: no column {accepted}; the columns are {', '.join(self.columns)}"
             )
-        return found
+        return column
 
     def _named(self) -> str:
         text = ", ".join(self.columns)
         return text if len(text) <= 500 else f"{text[:500]} ..."
 
     def find(self, *names: str) -> int | None:
-        """Return where the column is, or None. Raises `GazeDataError` when a name stands there twice."""
+        """Return the index of the first of `names` that is a column, or None. Raises `GazeDataError` for duplicates."""
         for name in names:
             count = self.columns.count(name)
             if count > 1:
-                raise GazeDataError(
-                    f"{self.path}: the column {name!r} stands there {count} times; name it once"
-                )
+                raise GazeDataError(f"{self.path}: the column {name!r} occurs {count} times; name it once")
             if count:
                 return self.columns.index(name)
         return None
 
     def rows(self, needed: Sequence[int]) -> Iterator[list[str]]:
-        """Yield rows that reach all `needed` columns; blank lines are skipped, short rows are an error."""
+        """Yield rows that have all `needed` columns. Blank lines are skipped; a short row raises `GazeDataError`."""
         width = max(needed) + 1
         for row in self._rows():
             if len(row) < width:
@@ -219,7 +217,7 @@ class Table:
             yield row
 
     def number(self, text: str, column: int) -> float:
-        """Return the finite number in a cell, NaN when it is empty or NaN. Raises `GazeDataError`."""
+        """Return the finite number in a cell, or NaN for an empty cell. Raises `GazeDataError`."""
         try:
             value = float(text)
         except ValueError:
@@ -229,7 +227,7 @@ class Table:
         return value
 
     def time_ns(self, text: str, column: int) -> int:
-        """Return the nanoseconds of a cell that holds seconds. Raises `GazeDataError`."""
+        """Return a cell of seconds in nanoseconds. Raises `GazeDataError`."""
         try:
             time_ns = ns_from_seconds(text)
         except (ValueError, OverflowError):
@@ -239,7 +237,7 @@ class Table:
         return time_ns
 
     def error(self, column: int, value: str, accepted: str) -> GazeDataError:
-        """Return an error that names file, line, column, value, and what is accepted."""
+        """Return an error that names file, line, column, value and the accepted values."""
         return GazeDataError(
             f"{self.path}, line {self.line}: {self.columns[column]} is {value[:60]!r}; accepted: {accepted}"
         )
@@ -254,7 +252,7 @@ class Table:
 
 
 def ns_from_seconds(text: str) -> int:
-    """Return whole nanoseconds of a decimal number of seconds. Raises `ValueError` unless it is finite."""
+    """Return a decimal number of seconds as whole nanoseconds. Raises `ValueError` unless it is finite."""
     value = float(text)
     if abs(value) < 1e6:
         return round(value * 1e9)
@@ -265,7 +263,7 @@ def ns_from_seconds(text: str) -> int:
 
 
 def seconds_from_ns(time_ns: int) -> str:
-    """Return seconds with nine decimals, exactly."""
+    """Return nanoseconds as text in seconds with nine decimals, without rounding."""
     sign = "-" if time_ns < 0 else ""
     whole, rest = divmod(abs(time_ns), 1_000_000_000)
     return f"{sign}{whole}.{rest:09d}"

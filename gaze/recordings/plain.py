@@ -1,7 +1,7 @@
-"""The project's own gaze CSV: `timestamp_s,x_px,y_px,confidence`.
+"""sam-edge's own gaze CSV: `timestamp_s,x_px,y_px,confidence`.
 
 Time 0 is the instant the first frame is shown; positions are scene pixels (origin top-left), empty or NaN
-when invalid. Other columns are ignored. A file `NAME.csv.json` beside `NAME.csv` may state `px_per_deg`,
+when invalid. Other columns are ignored. A file `NAME.csv.json` next to `NAME.csv` may state `px_per_deg`,
 `width_px` and `height_px`.
 """
 
@@ -30,7 +30,7 @@ COLUMNS = ("timestamp_s", "x_px", "y_px", "confidence")
 
 
 def recognise(path: Path) -> bool:
-    """Return True when the first line names columns of this format. Two will do: `read` then says which is missing."""
+    """Return True when the first line names two columns of this format; `read` then reports a missing one."""
     first = read_head(path).partition(b"\n")[0].decode("utf-8-sig", "replace")
     return len({name.strip() for name in first.split(",")} & set(COLUMNS[:3])) >= 2
 
@@ -48,7 +48,7 @@ def read(path: Path) -> GazeRecording:
 
 
 def timestamp_texts(path: Path) -> list[str]:
-    """Return the `timestamp_s` cells of a gaze CSV exactly as they are written."""
+    """Return the `timestamp_s` cells of a gaze CSV unchanged."""
     with open_binary(path) as handle:
         table = Table(path, lines(path, handle))
         column = table.index("timestamp_s")
@@ -56,7 +56,7 @@ def timestamp_texts(path: Path) -> list[str]:
 
 
 def write(path: Path, samples: Iterable[GazeSample]) -> None:
-    """Write samples as a gaze CSV; nothing stands under `path` before all of it is written.
+    """Write samples as a gaze CSV, atomically.
 
     Raises `GazeDataError` when times do not strictly rise, a value is not accepted, or the file cannot be
     written.
@@ -73,7 +73,7 @@ def write(path: Path, samples: Iterable[GazeSample]) -> None:
 
 
 def write_sidecar(path: Path, recording: GazeRecording) -> Path:
-    """Write what is known of the scene beside the gaze CSV at `path`, as `NAME.csv.json`; return its path."""
+    """Write frame size and scale of a recording to `NAME.csv.json` next to the gaze CSV; return its path."""
     facts: dict[str, float] = {}
     if recording.px_per_deg is not None:
         facts["px_per_deg"] = recording.px_per_deg

@@ -102,7 +102,7 @@ def _triple(table: Table, row: list[str], at: list[int | None]) -> tuple[float, 
 
 
 def _eyes(base_data: str) -> tuple[bool | None, bool | None]:
-    """(left, right) seen: base data are `timestamp-eye` words, eye 0 is the right one and 1 the left one."""
+    """Return whether (left, right) was seen. Base data are `timestamp-eye` words; eye 0 is right, 1 left."""
     ids = {word.rpartition("-")[2] for word in base_data.split() if "-" in word[1:]}
     return ("1" in ids, "0" in ids) if ids & {"0", "1"} else (None, None)
 

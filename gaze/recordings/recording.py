@@ -1,4 +1,4 @@
-"""A gaze recording: samples in order of time, and what is known about how they were made."""
+"""A gaze recording: samples in order of time, with rate, frame size, scale and notes."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ MAX_SAMPLES = 20_000_000
 
 @dataclass(frozen=True, slots=True)
 class GazeRecording:
-    """Gaze samples of one recording, with times that strictly rise."""
+    """Gaze samples of one recording, with strictly increasing times."""
 
     samples: tuple[GazeSample, ...]
     """Every sample, invalid ones included; `time_ns` 0 is the instant the first frame is shown."""
     name: str
-    """What to call it: usually the file's or folder's name."""
+    """Name of the recording, usually of its file or folder."""
     format: str
     """Name of the format it was read from, as in `sam_edge.gaze.recordings.formats()`."""
     rate_hz: float | None = None
-    """Samples a second: one over the median interval. None below two samples."""
+    """Samples per second, as one over the median interval; None below two samples."""
     frame_size: tuple[int, int] | None = None
-    """(height, width) of the scene video or screen in pixels, where the recording states it."""
+    """(height, width) of the scene video or screen in pixels; None when not stated."""
     px_per_deg: float | None = None
-    """Pixels in one degree of visual angle near the middle, where the recording states it."""
+    """Pixels per degree of visual angle near the middle; None when not stated."""
     notes: tuple[str, ...] = ()
-    """What a reader of the samples should know: lens distortion, clocks, what was put right."""
+    """Remarks on the samples: lens distortion, clocks, assumptions and corrections."""
 
     @property
     def duration_s(self) -> float:
@@ -50,7 +50,7 @@ def make_recording(
     px_per_deg: float | None = None,
     notes: Sequence[str] = (),
 ) -> GazeRecording:
-    """Put samples in order of time, drop repeated times, and say so in the notes.
+    """Sort samples by time, drop repeated times, and note both in the recording.
 
     Raises `GazeDataError` when there are no samples.
     """

@@ -1,4 +1,4 @@
-"""Which recording formats there are, and which one a file is."""
+"""The registry of recording formats, and recognition of a file's format by its content."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from sam_edge.gaze.recordings.recording import GazeRecording
 
 
 class RecordingFormat(Protocol):
-    """What the module of a format holds."""
+    """The interface of a format's module."""
 
     FORMAT: str
     """Name of the format."""
     SUMMARY: str
-    """One line about it."""
+    """One line that describes it."""
 
     def recognise(self, path: Path) -> bool:
-        """Return whether the file or folder looks like this format. Never raises for strange content."""
+        """Return whether the file or folder looks like this format. Raises nothing, whatever the content."""
         ...
 
     def read(self, path: Path) -> GazeRecording:
-        """Read it. Raises `GazeDataError`."""
+        """Read a file or folder of this format. Raises `GazeDataError`."""
         ...
 
 
@@ -55,28 +55,33 @@ def reader(name: str) -> RecordingFormat:
 
 
 def recognise(path: Path) -> str:
-    """Return the name of the format of a file or folder, judged by its content.
+    """Return the name of the format of a file or folder, recognised by its content.
 
-    Raises `GazeDataError` when nothing is there, no format fits, or more than one does.
+    Raises `GazeDataError` when the path does not exist, or not exactly one format fits.
     """
     if not path.exists():
         raise GazeDataError(f"{path}: no such file or folder")
-    found = [name for name in formats() if reader(name).recognise(path)]
-    if not found:
+    names = [name for name in formats() if reader(name).recognise(path)]
+    if not names:
         raise GazeDataError(
             f"{path}: not a gaze recording of a known format; accepted: {', '.join(formats())}"
         )
-    if len(found) > 1:
+    if len(names) > 1:
         raise GazeDataError(
-            f"{path}: could be any of {', '.join(found)}; say which with format=... (--format)"
+            f"{path}: could be any of {', '.join(names)}; say which with format=... (--format)"
         )
-    return found[0]
+    return names[0]
 
 
 def read(path: str | Path, *, format: str | None = None) -> GazeRecording:
     """Read a gaze recording, a file or a folder.
 
-    Without `format` it is recognised by content. Raises `GazeDataError` when it cannot be understood.
+    Args:
+        path: the recording's file or folder.
+        format: a name from `formats()`; None recognises the format by content.
+
+    Raises:
+        GazeDataError: the path does not exist, the format is unknown or ambiguous, or the content is damaged.
     """
     path = Path(path)
     name = recognise(path) if format is None else format

@@ -1,4 +1,4 @@
-"""What a recording is like: rate, loss, gaps and noise."""
+"""Quality figures of a recording: rate, loss, gaps and noise."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _GAP_INTERVALS = 3
 
 @dataclass(frozen=True, slots=True)
 class RecordingSummary:
-    """Figures about a recording."""
+    """Quality figures of a recording."""
 
     samples: int
-    """All samples."""
+    """Number of samples."""
     valid: int
-    """Samples with a position and a confidence above zero."""
+    """Number of samples with a position and a confidence above zero."""
     duration_s: float
-    """First sample to last, seconds."""
+    """Time from the first sample to the last, seconds."""
     rate_hz: float | None
-    """One over the median interval."""
+    """One over the median interval; None below two samples."""
     gaps: int
-    """Times that more than three usual intervals passed without a sample."""
+    """Number of gaps longer than three usual intervals."""
     longest_gap_s: float
-    """The longest of them, seconds; 0 without one."""
+    """Longest gap, seconds; 0 without one."""
     noise_px: float | None
     """Root mean square of sample-to-sample distances, pixels: the median over windows of 100 ms, so that saccades
     do not count. None when no window holds three valid samples in a row."""
@@ -58,7 +58,7 @@ def summarise(recording: GazeRecording) -> RecordingSummary:
 
 
 def _noise_px(recording: GazeRecording, times: np.ndarray, valid: np.ndarray, usual: float) -> float | None:
-    """Windows are cut by time; steps over an invalid sample or a gap do not count."""
+    """Return the noise over windows of time, without steps over an invalid sample or a gap."""
     positions = np.array([(sample.x_px, sample.y_px) for sample in recording.samples], float).reshape(-1, 2)
     near = valid[1:] & valid[:-1] & (np.diff(times) <= _GAP_INTERVALS * usual)
     squares = np.sum(np.diff(positions, axis=0)[near] ** 2, axis=1)

@@ -1,4 +1,4 @@
-"""The scene camera of Tobii glasses: where a 3-D gaze point lies in its space.
+"""The scene camera of Tobii glasses: transforms 3-D gaze points to its space.
 
 Gaze points are millimetres in the head unit's space (x to the wearer's left, y up, z forward); the calibration's
 rotation and translation take them to the camera (x right, y down, z forward).
@@ -14,7 +14,7 @@ from sam_edge.gaze.samples import GazeRay
 
 @dataclass(frozen=True, slots=True)
 class TobiiCamera:
-    """What the calibration of a scene camera states."""
+    """Calibration of a scene camera."""
 
     rotation: tuple[float, ...]
     """Rotation from the head unit's space to the camera's, 3x3 in rows."""
@@ -27,7 +27,7 @@ class TobiiCamera:
 
     @property
     def px_per_deg(self) -> float:
-        """Pixels a degree at the middle of the picture."""
+        """Pixels per degree at the middle of the frame."""
         return sum(self.focal_px) / 2 * math.pi / 180.0
 
     def ray_to(self, point_mm: tuple[float, ...]) -> tuple[GazeRay | None, float | None]:

@@ -1,6 +1,6 @@
 """Tobii Pro Glasses 2: the segment folder of the SD card (`livedata.json.gz`, `et.tslv.gz`).
 
-`livedata.json.gz` has one measurement a line: `gp` the gaze point (0..1, origin top-left, lens distortion included),
+`livedata.json.gz` has one measurement per line: `gp` the gaze point (0..1, origin top-left, lens distortion included),
 `gp3` in millimetres, `gd` the direction of one eye, `s` 0 when good, `ts` microseconds. `et.tslv.gz` holds the same
 in binary, and the scene camera's calibration. Time 0 is where `vts`, the scene video's own clock, is 0.
 Source: Niehorster, Hessels, Benjamins (2020), GlassesViewer, doi 10.3758/s13428-019-01314-1.
@@ -17,7 +17,7 @@ from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.files import json_objects, numbers, read_head
 from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
 from sam_edge.gaze.recordings.tobii_camera import TobiiCamera
-from sam_edge.gaze.recordings.tobii_tslv import Measurement, camera_of, is_tslv, measurements
+from sam_edge.gaze.recordings.tobii_tslv import Measurement, is_tslv, measurements, read_camera
 from sam_edge.gaze.samples import GazeSample
 
 FORMAT = "tobii-glasses2"
@@ -28,7 +28,7 @@ _SIZE = (1080, 1920)
 
 @dataclass(slots=True)
 class _Moment:
-    """What was measured at one instant."""
+    """Measurements of one instant."""
 
     time_us: int
     gaze: tuple[float, ...] | None = None
@@ -60,7 +60,7 @@ def read(path: Path) -> GazeRecording:
     camera = _camera(log)
     if camera is None:
         notes.append(
-            "no camera calibration (et.tslv.gz): a scene video of 1920x1080 is assumed, and no ray is given"
+            "no camera calibration (et.tslv.gz): a scene video of 1920x1080 is assumed, and samples have no rays"
         )
     return make_recording(
         [_sample(moment, offset_us, camera) for moment in moments],
@@ -101,25 +101,28 @@ def _from_json(path: Path, notes: list[str]) -> Iterator[Measurement]:
 
 
 def _gather(path: Path, stream: Iterator[Measurement]) -> tuple[list[_Moment], int | None]:
-    """Put what belongs to one instant together; return the instants with gaze, and the time of the first frame."""
+    """Group measurements by instant; return the instants with gaze, and the time of the first frame."""
     moments: dict[int, _Moment] = {}
     offset_us: int | None = None
-    for found in stream:
-        if found.kind == "video":
-            if offset_us is None and found.values is not None:
-                offset_us = found.time_us - round(found.values[0])
+    for measurement in stream:
+        if measurement.kind == "video":
+            if offset_us is None and measurement.values is not None:
+                offset_us = measurement.time_us - round(measurement.values[0])
             continue
         moment = moments.setdefault(
-            found.time_us if found.index is None else found.index, _Moment(found.time_us)
+            measurement.time_us if measurement.index is None else measurement.index,
+            _Moment(measurement.time_us),
         )
         if len(moments) > MAX_SAMPLES:
             raise GazeDataError(f"{path}: more than {MAX_SAMPLES} samples; split the recording")
-        good = found.good and found.values is not None
-        if found.kind == "gaze":
-            moment.gaze = found.values if good and found.values is not None else (math.nan, math.nan)
-        elif found.kind == "point":
-            moment.point_mm = found.values if good else None
-        elif found.kind == "left":
+        good = measurement.good and measurement.values is not None
+        if measurement.kind == "gaze":
+            moment.gaze = (
+                measurement.values if good and measurement.values is not None else (math.nan, math.nan)
+            )
+        elif measurement.kind == "point":
+            moment.point_mm = measurement.values if good else None
+        elif measurement.kind == "left":
             moment.left = good
         else:
             moment.right = good
@@ -148,5 +151,5 @@ def _sample(moment: _Moment, offset_us: int, camera: TobiiCamera | None) -> Gaze
 def _camera(log: Path) -> TobiiCamera | None:
     for path in (log, log.parent / "et.tslv.gz", log.parent / "et.tslv"):
         if path.is_file() and is_tslv(read_head(path)):
-            return camera_of(path)
+            return read_camera(path)
     return None

@@ -1,6 +1,6 @@
 """Tobii Pro Glasses 3: the recording folder (`recording.g3`, `gazedata.gz`), or its `gazedata.gz` alone.
 
-`gazedata.gz` has one JSON object a line: `{"type": "gaze", "timestamp": s, "data": {"gaze2d": [x, y], "gaze3d":
+`gazedata.gz` has one JSON object per line: `{"type": "gaze", "timestamp": s, "data": {"gaze2d": [x, y], "gaze3d":
 [mm, mm, mm], "eyeleft": {...}, "eyeright": {...}}}`; what is invalid is absent. `gaze2d` is 0..1, origin top-left,
 lens distortion included. Timestamps are the scene video's: 0 is its first frame. Source: Tobii Pro Glasses 3
 developer guide, "Recording file structure".
@@ -37,7 +37,7 @@ def read(path: Path) -> GazeRecording:
     notes = ["positions include the scene lens's distortion"]
     camera = _camera(log.parent / "recording.g3")
     if camera is None:
-        notes.append("no recording.g3: a scene video of 1920x1080 is assumed, and no ray is given")
+        notes.append("no recording.g3: a scene video of 1920x1080 is assumed, and samples have no rays")
     samples = list(_samples(log, camera, notes))
     return make_recording(
         samples,

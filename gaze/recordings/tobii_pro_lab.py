@@ -25,12 +25,12 @@ FORMAT = "tobii-pro-lab"
 SUMMARY = "Tobii Pro Lab and Studio: TSV data export"
 _NS = {"ms": 1e6, "us": 1e3, "s": 1e9}
 _PLACES = ("dacspx", "adcspx", "", "px", "mcspx", "dacsnorm", "mcsnorm", "norm")
-"""What to look for behind a gaze point's name, best first: pixels of the screen, of the scene, then 0..1."""
+"""Units and spaces of a gaze point's column, best first: pixels of the screen, of the scene, then 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
 class _ProLabColumns:
-    """Where the columns stand, found under any of their names."""
+    """Indices of the columns, found by any of their names."""
 
     time: int
     time_unit: str
@@ -63,8 +63,8 @@ def read(path: Path) -> GazeRecording:
     notes = []
     unit = columns.time_unit
     if not unit:
-        unit = _guessed_unit(row[0] for row in rows)
-        notes.append(f"the header names no unit of time; the intervals say {unit}")
+        unit = _guess_unit(row[0] for row in rows)
+        notes.append(f"the header names no unit of time; {unit} follows from the intervals")
     size = _size(rows)
     if columns.normalised and size is None:
         raise GazeDataError(
@@ -91,15 +91,15 @@ _Row = tuple[float, float, float, "bool | None", "bool | None", float, float]
 
 
 def _find(table: Table) -> _ProLabColumns:
-    found: dict[tuple[str, str], int] = {}
+    index: dict[tuple[str, str], int] = {}
     for at, name in enumerate(table.columns):
-        found.setdefault(_split(name), at)
+        index.setdefault(_split(name), at)
 
-    def one(*names: str) -> int | None:
-        return next((at for name in names for (base, _), at in found.items() if base == name), None)
+    def column(*names: str) -> int | None:
+        return next((at for name in names for (base, _), at in index.items() if base == name), None)
 
-    time = one("recordingtimestamp")
-    pairs = ((found.get(("gazepointx", p)), found.get(("gazepointy", p)), p) for p in _PLACES)
+    time = column("recordingtimestamp")
+    pairs = ((index.get(("gazepointx", p)), index.get(("gazepointy", p)), p) for p in _PLACES)
     position = next(((x, y, p) for x, y, p in pairs if x is not None and y is not None), None)
     if time is None or position is None:
         raise GazeDataError(
@@ -109,7 +109,7 @@ def _find(table: Table) -> _ProLabColumns:
     unit = _split(table.columns[time])[1]
     if unit not in (*_NS, ""):
         raise GazeDataError(f"{table.path}: {table.columns[time]!r}; accepted units: {', '.join(_NS)}")
-    owners = (one("participantname"), one("recordingname"))
+    owners = (column("participantname"), column("recordingname"))
     names = tuple(at for at in owners if at is not None)
     return _ProLabColumns(
         time,
@@ -117,11 +117,11 @@ def _find(table: Table) -> _ProLabColumns:
         position[0],
         position[1],
         position[2].endswith("norm"),
-        one("sensor"),
-        one("validityleft"),
-        one("validityright"),
-        one("recordingresolutionwidth", "recordingmediawidth"),
-        one("recordingresolutionheight", "recordingmediaheight"),
+        column("sensor"),
+        column("validityleft"),
+        column("validityright"),
+        column("recordingresolutionwidth", "recordingmediawidth"),
+        column("recordingresolutionheight", "recordingmediaheight"),
         names,
     )
 
@@ -182,7 +182,7 @@ def _valid(row: list[str], at: int | None) -> bool | None:
     return None if not text else text in ("valid", "0", "1")
 
 
-def _guessed_unit(times: Iterable[float]) -> str:
+def _guess_unit(times: Iterable[float]) -> str:
     """Trackers run at 10 to 2000 Hz: 0.5 to 100 ms, or 500 to 100 000 us, between samples."""
     steps = np.diff(np.fromiter(times, float))
     return "us" if len(steps) and np.median(steps) > 200 else "ms"

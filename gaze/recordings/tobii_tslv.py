@@ -22,22 +22,22 @@ _SCENE = 0
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One value out of a log of Pro Glasses 2."""
+    """One value from a log of Pro Glasses 2."""
 
     kind: Literal["gaze", "point", "left", "right", "video"]
     """Gaze point (0..1), gaze point in 3-D (mm), direction of an eye, or the scene video's clock (microseconds)."""
     time_us: int
-    """The recording unit's clock."""
+    """Time on the recording unit's clock, microseconds."""
     index: int | None
     """Number of the gaze estimate it belongs to."""
     good: bool
-    """Whether the glasses call it good."""
+    """Whether the glasses mark it as valid."""
     values: tuple[float, ...] | None
     """The numbers; None when they are not finite."""
 
 
 def is_tslv(first: bytes) -> bool:
-    """Return whether a file that begins like this is a TSLV container."""
+    """Return whether a file with these first bytes is a TSLV container."""
     return first.startswith(_MAGIC)
 
 
@@ -63,7 +63,7 @@ def measurements(path: Path, notes: list[str]) -> Iterator[Measurement]:
                 yield Measurement("video", time_us, None, good, (float(video_us),))
 
 
-def camera_of(path: Path) -> TobiiCamera | None:
+def read_camera(path: Path) -> TobiiCamera | None:
     """Return the scene camera's calibration, or None when the container has none. Raises `GazeDataError`."""
     for kind, _, value in _records(path, []):
         if kind == _CAMERA and len(value) == 100:

@@ -1,4 +1,4 @@
-"""One gaze sample out of the positions of two eyes."""
+"""One gaze sample from the positions of two eyes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sam_edge.gaze.samples import GazeSample
 
 
 def mean_of_eyes(time_ns: int, device_ns: int, eyes: Mapping[str, tuple[float, float] | None]) -> GazeSample:
-    """Return the mean of the eyes that were seen.
+    """Return a sample at the mean position of the eyes that were seen.
 
-    `eyes` has the positions (pixels) under `left` and `right`; None where an eye was not seen, and no entry where it
-    was not recorded.
+    `eyes` maps `left` and `right` to positions in pixels: None for an eye that was not seen, and no entry for an eye
+    that was not recorded.
     """
     seen = [position for position in eyes.values() if position is not None]
     x = sum(position[0] for position in seen) / len(seen) if seen else math.nan

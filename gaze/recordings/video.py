@@ -1,4 +1,4 @@
-"""What a recording's scene video tells: the size of its frames."""
+"""The frame size of a recording's scene video."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def test_tobii_glasses2_log_that_breaks_off(trackers: Path, tmp_path: Path, name
     path.write_bytes(data[: len(data) // 2] if packed else gzip.decompress(data)[:400_001])
     recording = recordings.read(path, format="tobii-glasses2")
     assert 300 < len(recording.samples) < len(whole)
-    assert "the file is cut off; what was whole has been read" in recording.notes
+    assert "the file is cut off; its complete part was read" in recording.notes
     # The very last instant may lack what would have followed.
     assert [s.time_ns for s in recording.samples[:-1]] == [
         s.time_ns for s in whole[: len(recording.samples) - 1]
