@@ -1,48 +1,51 @@
 """Data sets from video, with gaze as the annotator."""
 
+from sam_edge.annotate.annotation import Annotation
+from sam_edge.annotate.annotator import Annotator
 from sam_edge.annotate.answers import (
     Accept,
     Answer,
     Box,
+    ChooseMask,
     Delete,
     EndStage,
+    ExcludeGaze,
     Point,
-    Proposal,
     Reject,
     Relabel,
-    Take,
     Undo,
-    WithoutGaze,
 )
 from sam_edge.annotate.dataset import write_dataset
-from sam_edge.annotate.dwells import dwells_of
-from sam_edge.annotate.film import Film
+from sam_edge.annotate.dwells import detect_dwells
+from sam_edge.annotate.gaze_video import GazeVideo, open_gaze_video
 from sam_edge.annotate.journal import Journal
-from sam_edge.annotate.kept import Kept
-from sam_edge.annotate.source import Source, open_source
-from sam_edge.annotate.stages import Annotator, Stage, Stopped
+from sam_edge.annotate.proposal import Proposal
+from sam_edge.annotate.seekable_video import SeekableVideo
+from sam_edge.annotate.stage import AnnotationStage, StageProgress, StopRequested, WorkStatus
 
 __all__ = [
     "Accept",
+    "Annotation",
+    "AnnotationStage",
     "Annotator",
     "Answer",
     "Box",
+    "ChooseMask",
     "Delete",
     "EndStage",
-    "Film",
+    "ExcludeGaze",
+    "GazeVideo",
     "Journal",
-    "Kept",
     "Point",
     "Proposal",
     "Reject",
     "Relabel",
-    "Source",
-    "Stage",
-    "Stopped",
-    "Take",
+    "SeekableVideo",
+    "StageProgress",
+    "StopRequested",
     "Undo",
-    "WithoutGaze",
-    "dwells_of",
-    "open_source",
+    "WorkStatus",
+    "detect_dwells",
+    "open_gaze_video",
     "write_dataset",
 ]

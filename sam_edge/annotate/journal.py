@@ -1,8 +1,8 @@
-"""What was accepted, one line each, on disk before the next thing is asked: nothing accepted is ever lost.
+"""The journal of a data set: one line for each answer, on disk before the next proposal, so that no answer is lost.
 
-Each line is a JSON object: `begin`, then `mask` (accepted), `done` (needs not be asked again), `undo` (the answer
-about a dwell is taken back, and its mask), `delete` and `label` (of a mask), and `end` (of a stage's questions). A
-deletion is a line, too: what was once accepted stays in the journal.
+Each line is a JSON object of a kind: `begin`; `mask` (an annotation), `done` (a dwell or frame is finished), `undo`
+(the last answer is taken back, and its annotation), `delete` and `label` (of an annotation), and `end` (of a stage).
+Nothing is ever removed: deleted annotations stay in the file.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from sam_edge.annotate.kept import Kept, content_of, read_kept
+from sam_edge.annotate.annotation import Annotation, annotation_from_json, annotation_to_json
+from sam_edge.annotate.journal_state import JournalState
 from sam_edge.annotate.lock import NAME as LOCK
 from sam_edge.annotate.lock import FolderLock
+from sam_edge.closing import Closing
 from sam_edge.errors import InputError
 from sam_edge.masks.files import Entry
 from sam_edge.media.atomic import write_error
@@ -29,22 +28,8 @@ SCHEMA = 2
 NAME = "journal.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    """What a person answered, and can take back."""
-
-    stage: str
-    """The stage that asked."""
-    what: str
-    """The question."""
-    number: int = 0
-    """The mask that was accepted; 0 for none."""
-    replaced: tuple[Kept, ...] = ()
-    """Masks that it replaced."""
-
-
-class Journal:
-    """The journal of a data set: read when it is opened, appended to and synced with every answer. A context manager.
+class Journal(Closing):
+    """A journal: read when it is opened; appended to and synced with every answer. A context manager.
 
     While it is open no other program can open it; when its program ends, however it ends, the next one can.
     """
@@ -56,26 +41,16 @@ class Journal:
 
         Args:
             folder: of the data set.
-            source: what is annotated: its values must be those of the journal that is there.
+            source: describes the video and gaze; must equal that of an existing journal.
 
         Raises:
             InputError: the folder's journal belongs to another source, is damaged before its last line, is open in
-                another program, or the folder holds something else.
+                another program, or the folder holds other files.
             MediaError: it cannot be written.
         """
         self.folder = Path(folder)
         self.source: Mapping[str, Any] = dict(source)
-        self.frames: dict[str, int] = {}
-        """Frames that ever had a mask: their numbers by their stems."""
-        self.categories: list[str] = []
-        """Every label ever used, in order of its first use."""
-        self.looked_at: dict[int, list[str]] = defaultdict(list)
-        """Dwells that no person was asked about, by the number of the mask that shows what they were on."""
-        self._masks: dict[int, Kept] = {}
-        self._numbers = 0
-        self._done: dict[str, set[str]] = defaultdict(set)
-        self._answers: list[_Answered] = []
-        self._ended: set[str] = set()
+        self._state = JournalState()
         path = self.folder / NAME
         self._check_folder(path)
         try:
@@ -84,188 +59,162 @@ class Journal:
             raise write_error(path, error) from error
         self._lock = FolderLock(self.folder)
         try:
-            length = self._read(path, dict(source)) if path.exists() else 0
-            self._length = length
+            self._length = self._read(path, dict(source)) if path.exists() else 0
             self._file: FileIO = path.open("ab", buffering=0)
-            self._file.truncate(length)
-            if length == 0:
+            self._file.truncate(self._length)
+            if self._length == 0:
                 self._append([{"kind": "begin", "schema": SCHEMA, "source": dict(source)}])
                 _sync_folder(self.folder)
         except OSError as error:
-            self._lock.release()
+            self._lock.close()
             raise write_error(path, error) from error
         except InputError:
-            self._lock.release()
+            self._lock.close()
             raise
 
     @property
-    def kept(self) -> list[Kept]:
-        """Accepted masks that were not deleted or replaced, in order."""
-        return sorted(self._masks.values(), key=lambda one: one.number)
+    def annotations(self) -> list[Annotation]:
+        """Annotations that were not deleted or replaced, by number."""
+        return self._state.annotations
 
-    def keep(
-        self, kept: Kept, *, answers: tuple[str, str] | None = None, instead_of: Iterable[int] = ()
-    ) -> Kept:
-        """Write an accepted mask; all of it, with what it answers and replaces, or nothing, is there after a crash.
+    @property
+    def frames(self) -> Mapping[str, int]:
+        """Numbers of the frames that ever had a mask, by their stems."""
+        return self._state.frames
+
+    @property
+    def categories(self) -> list[str]:
+        """Every label ever used, in order of first use."""
+        return self._state.categories
+
+    @property
+    def dwells_on_mask(self) -> Mapping[int, list[str]]:
+        """Dwells that no person was asked about, by the number of the annotation that shows their object."""
+        return self._state.dwells_on_mask
+
+    def annotations_on(self, stem: str) -> list[Annotation]:
+        """Return the annotations of a frame, by number."""
+        return [annotation for annotation in self._state.annotations if annotation.stem == stem]
+
+    def is_done(self, stage: str, item: str) -> bool:
+        """Say whether a stage is done with a dwell or frame."""
+        return self._state.is_done(stage, item)
+
+    def is_done_in_any_stage(self, item: str) -> bool:
+        """Say whether any stage is done with a dwell or frame."""
+        return self._state.is_done_in_any_stage(item)
+
+    def is_ended(self, stage: str) -> bool:
+        """Say whether a person ended a stage before all its dwells were done."""
+        return self._state.is_ended(stage)
+
+    def add(
+        self,
+        annotation: Annotation,
+        *,
+        answers: tuple[str, str] | None = None,
+        replaces: Iterable[int] = (),
+    ) -> Annotation:
+        """Write an annotation with what it answers and replaces, as one line: after a crash all of it is there or none.
 
         Args:
-            kept: the mask; its number is given here.
-            answers: stage and name of the question that it answers.
-            instead_of: numbers of masks that it replaces.
+            annotation: without number.
+            answers: stage and name of the dwell that it answers.
+            replaces: numbers of annotations that it replaces.
 
         Returns:
-            The mask with its number.
+            The annotation with its number.
         """
-        line: dict[str, Any] = {"kind": "mask", **content_of(kept)}
+        numbers = tuple(replaces)
+        line: dict[str, Any] = {"kind": "mask", **annotation_to_json(annotation)}
         if answers is not None:
             line["answers"] = list(answers)
-        if instead_of:
-            line["instead_of"] = list(instead_of)
+        if numbers:
+            line["instead_of"] = list(numbers)
         self._append([line])
-        return self._add(kept, answers, tuple(instead_of))
+        return self._state.add(annotation, answers=answers, replaces=numbers)
 
-    def keep_all(self, kept: Iterable[Kept], *, finishes: tuple[str, str]) -> None:
-        """Write masks that no person was asked about, and that their frame is done, in one go."""
-        masks = list(kept)
-        done = {"kind": "done", "stage": finishes[0], "what": finishes[1]}
-        self._append([*({"kind": "mask", **content_of(one)} for one in masks), done])
-        for one in masks:
-            self._add(one, None, ())
-        self._done[finishes[1]].add(finishes[0])
+    def add_generated(self, annotations: Iterable[Annotation], *, stage: str, frame: str) -> None:
+        """Write the annotations that a stage generated on a frame without a person, and that the frame is done."""
+        added = list(annotations)
+        lines = [{"kind": "mask", **annotation_to_json(annotation)} for annotation in added]
+        self._append([*lines, {"kind": "done", "stage": stage, "what": frame}])
+        for annotation in added:
+            self._state.add(annotation)
+        self._state.mark_done(stage, frame)
 
-    def finish(self, stage: str, what: str, *, asked: bool = False, shown_by: int | None = None) -> None:
-        """Write that something needs not be asked again.
+    def mark_done(
+        self, stage: str, item: str, *, by_person: bool = False, shown_by: int | None = None
+    ) -> None:
+        """Write that a dwell or frame is done.
 
         Args:
             stage: the stage.
-            what: the dwell or the frame.
-            asked: because a person said so.
-            shown_by: number of the mask that shows what the dwell was on.
+            item: name of the dwell or frame.
+            by_person: whether a person answered so; it can then be undone.
+            shown_by: number of the annotation that shows the dwell's object.
         """
-        line: dict[str, Any] = {"kind": "done", "stage": stage, "what": what}
-        if asked:
+        line: dict[str, Any] = {"kind": "done", "stage": stage, "what": item}
+        if by_person:
             line["asked"] = True
         if shown_by is not None:
             line["mask"] = shown_by
         self._append([line])
-        self._finished(stage, what, asked, shown_by)
+        self._state.mark_done(stage, item, by_person=by_person, shown_by=shown_by)
 
     def undo(self) -> str | None:
-        """Take back the last answer that a person gave: what was answered, None without any."""
-        if not self._answers:
+        """Take back the last answer of a person; return the name of its dwell, None without any answer."""
+        if not self._state.answers:
             return None
-        last = self._answers[-1]
-        self._append([{"kind": "undo", "stage": last.stage, "what": last.what}])
-        self._undo()
-        return last.what
+        last = self._state.answers[-1]
+        self._append([{"kind": "undo", "stage": last.stage, "what": last.item}])
+        self._state.undo()
+        return last.item
 
     def delete(self, number: int) -> None:
-        """Write that a mask is deleted.
+        """Write that an annotation is deleted.
 
         Raises:
-            InputError: there is no such mask.
+            InputError: there is no such annotation.
         """
-        self._mask(number)
+        self._state.check_number(number)
         self._append([{"kind": "delete", "number": number}])
-        del self._masks[number]
+        self._state.delete(number)
 
     def relabel(self, number: int, category: str) -> None:
-        """Write that a mask shows something else.
+        """Write the new label of an annotation.
 
         Raises:
-            InputError: there is no such mask.
+            InputError: there is no such annotation.
         """
-        self._mask(number)
+        self._state.check_number(number)
         self._append([{"kind": "label", "number": number, "category": category}])
-        self._label(number, category)
+        self._state.relabel(number, category)
 
-    def end(self, stage: str) -> None:
-        """Write that a stage asks no more."""
+    def end_stage(self, stage: str) -> None:
+        """Write that a stage ends before all its dwells are done."""
         self._append([{"kind": "end", "stage": stage}])
-        self._ended.add(stage)
-
-    def finished(self, stage: str, what: str) -> bool:
-        """Say whether it was finished before."""
-        return stage in self._done.get(what, ())
-
-    def answered(self, what: str) -> bool:
-        """Say whether it was finished in any stage."""
-        return bool(self._done.get(what))
-
-    def ended(self, stage: str) -> bool:
-        """Say whether a stage was ended before all was asked."""
-        return stage in self._ended
-
-    def of_frame(self, stem: str) -> list[Kept]:
-        """Return what was accepted on a frame."""
-        return sorted((one for one in self._masks.values() if one.stem == stem), key=lambda one: one.number)
+        self._state.end_stage(stage)
 
     def close(self) -> None:
         """Close the file, and let other programs open it. Closing twice is allowed."""
         self._file.close()
-        self._lock.release()
-
-    def __enter__(self) -> Journal:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
+        self._lock.close()
 
     def _check_folder(self, path: Path) -> None:
         if path.exists() or not self.folder.exists():
             return
-        if not self.folder.is_dir() or any(one.name != LOCK for one in self.folder.iterdir()):
+        if not self.folder.is_dir() or any(entry.name != LOCK for entry in self.folder.iterdir()):
             raise InputError(
                 f"{self.folder}: holds something else; give a new folder, or that of a data set begun before"
             )
 
-    def _mask(self, number: int) -> Kept:
-        if number not in self._masks:
-            raise InputError(
-                f"mask: {number} is not there, or was deleted before; accepted: one that is kept"
-            )
-        return self._masks[number]
-
-    def _add(self, kept: Kept, answers: tuple[str, str] | None, instead_of: tuple[int, ...]) -> Kept:
-        self._numbers += 1
-        made = replace(kept, number=self._numbers)
-        self._masks[made.number] = made
-        self.frames.setdefault(made.stem, made.index)
-        self._know(made.category)
-        replaced = tuple(self._masks.pop(one) for one in instead_of if one in self._masks)
-        if answers is not None:
-            self._done[answers[1]].add(answers[0])
-            self._answers.append(_Answered(*answers, made.number, replaced))
-        return made
-
-    def _finished(self, stage: str, what: str, asked: bool, shown_by: int | None = None) -> None:
-        self._done[what].add(stage)
-        if shown_by is not None:
-            self.looked_at[shown_by].append(what)
-        if asked:
-            self._answers.append(_Answered(stage, what))
-
-    def _undo(self) -> None:
-        last = self._answers.pop()
-        self._done[last.what].discard(last.stage)
-        self._ended.discard(last.stage)
-        self._masks.pop(last.number, None)
-        self._masks.update({one.number: one for one in last.replaced})
-
-    def _label(self, number: int, category: str) -> None:
-        self._masks[number] = replace(self._masks[number], category=category)
-        self._know(category)
-
-    def _know(self, category: str) -> None:
-        if category not in self.categories:
-            self.categories.append(category)
-
     def _append(self, contents: list[dict[str, Any]]) -> None:
-        lines = [json.dumps(one, separators=(",", ":"), allow_nan=False).encode() + b"\n" for one in contents]
+        """Write lines and sync them; on an error none of them stays in the file."""
+        lines = [
+            json.dumps(content, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+            for content in contents
+        ]
         data = memoryview(b"".join(lines))
         try:
             written = 0
@@ -280,37 +229,39 @@ class Journal:
             raise write_error(self.folder / NAME, error) from error
 
     def _read(self, path: Path, source: dict[str, Any]) -> int:
-        """Take in what is there, and return the length of its whole lines, bytes."""
+        """Apply the lines of the file, and return the length of the whole ones, bytes."""
         data = path.read_bytes()
-        whole = data.rfind(b"\n") + 1
-        for number, line in enumerate(data[:whole].split(b"\n")[:-1], start=1):
+        length = data.rfind(b"\n") + 1
+        for number, line in enumerate(data[:length].split(b"\n")[:-1], start=1):
             try:
                 content = json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise InputError(
-                    f"{path}: line {number} is damaged ({error}); restore it, or begin anew"
+                    f"{path}: line {number} is damaged ({error}); restore it, or begin in a new folder"
                 ) from error
-            self._take(Entry.of(content, f"{path}: line {number}"), source)
-        return whole
+            self._apply(Entry.of(content, f"{path}: line {number}"), source)
+        return length
 
-    def _take(self, entry: Entry, source: dict[str, Any]) -> None:
-        kind = entry.text("kind")
+    def _apply(self, entry: Entry, source: dict[str, Any]) -> None:
+        state, kind = self._state, entry.text("kind")
         if kind == "begin":
             _check_begin(entry, source)
         elif kind == "mask":
-            self._add(read_kept(entry), _answers(entry), _numbers(entry))
+            state.add(
+                annotation_from_json(entry), answers=_read_answers(entry), replaces=_read_replaces(entry)
+            )
         elif kind == "done":
-            asked = entry.values.get("asked") is True
+            by_person = entry.values.get("asked") is True
             shown_by = entry.whole("mask") if "mask" in entry.values else None
-            self._finished(entry.text("stage"), entry.text("what"), asked, shown_by)
-        elif kind == "undo" and self._answers:
-            self._undo()
-        elif kind == "delete" and entry.whole("number") in self._masks:
-            del self._masks[entry.whole("number")]
-        elif kind == "label" and entry.whole("number") in self._masks:
-            self._label(entry.whole("number"), entry.text("category"))
+            state.mark_done(entry.text("stage"), entry.text("what"), by_person=by_person, shown_by=shown_by)
+        elif kind == "undo" and state.answers:
+            state.undo()
+        elif kind == "delete" and state.has(entry.whole("number")):
+            state.delete(entry.whole("number"))
+        elif kind == "label" and state.has(entry.whole("number")):
+            state.relabel(entry.whole("number"), entry.text("category"))
         elif kind == "end":
-            self._ended.add(entry.text("stage"))
+            state.end_stage(entry.text("stage"))
         else:
             raise entry.error(
                 "kind", kind, "begin, mask, done or end; undo, delete and label of what is there"
@@ -325,24 +276,24 @@ def _check_begin(entry: Entry, source: dict[str, Any]) -> None:
         raise InputError(f"{entry.name}: was begun for {before}, not for {source}; give another folder")
 
 
-def _answers(entry: Entry) -> tuple[str, str] | None:
+def _read_answers(entry: Entry) -> tuple[str, str] | None:
     value = entry.values.get("answers")
     if value is None:
         return None
-    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(one, str) for one in value):
-        raise entry.error("answers", value, "a stage and a question")
+    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(text, str) for text in value):
+        raise entry.error("answers", value, "a stage and a dwell")
     return value[0], value[1]
 
 
-def _numbers(entry: Entry) -> tuple[int, ...]:
+def _read_replaces(entry: Entry) -> tuple[int, ...]:
     value = entry.values.get("instead_of", [])
-    if not isinstance(value, list) or not all(isinstance(one, int) for one in value):
+    if not isinstance(value, list) or not all(isinstance(number, int) for number in value):
         raise entry.error("instead_of", value, "a list of numbers of masks")
     return tuple(value)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the names in a folder written; where the system has no such call, they are written with the file."""
+    """Sync the names in a folder, on systems that have such a call; on others they are written with the file."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

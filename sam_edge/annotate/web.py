@@ -1,8 +1,10 @@
-"""The page: a server on this machine alone that asks the annotator's questions in a browser.
+"""The page: a server for this machine alone that shows the annotator's proposals in a browser.
 
-One thread works: it asks, answers, encodes and writes, one thing after the other. What the page sees is a snapshot that
-this thread makes after each. An answer names the state that it was given for, so that none is taken for another
-question; when it is confirmed it is on disk.
+One thread works: it proposes, takes answers, encodes and writes, one thing after the other, and makes a snapshot after
+each, which the page shows. An answer names the state for which it was given, so that it never counts for another
+proposal; once it is confirmed it is on disk.
+
+Threads: the fields under "worker" are written by the worker thread alone; the event loop only reads them.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ from typing import Any, TypeVar
 
 import cv2
 
-from sam_edge.annotate.answers import Answer, Proposal
+from sam_edge.annotate.annotator import Annotator
+from sam_edge.annotate.answer_codec import decode_answer
+from sam_edge.annotate.answers import Answer
 from sam_edge.annotate.dataset import write_dataset
-from sam_edge.annotate.said import read_answer
-from sam_edge.annotate.show import kept_of, progress_of, question_of
-from sam_edge.annotate.stages import Annotator, Stopped, Work
+from sam_edge.annotate.page_state import describe_annotation, describe_progress, describe_proposal
+from sam_edge.annotate.proposal import Proposal
+from sam_edge.annotate.stage import StopRequested, WorkStatus
 from sam_edge.errors import InputError, MissingExtraError, SamEdgeError, SessionError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.web.access import AccessPolicy
@@ -43,74 +47,82 @@ except ImportError as missing:
     raise MissingExtraError(library, extra="serve", purpose="the page") from missing
 
 HOST = "127.0.0.1"
-"""The page shows the recording, and changes the data set: nobody else is to reach it."""
+"""The page shows the recording and changes the data set: it is for this machine alone."""
 PAGE = Path(__file__).parent / "page"
 SHARED_FILES = ("style.css", "icon.svg")
-"""Files that the page of `sam-edge serve` uses as well."""
-MOST_BODY = 1 << 16
-"""Bytes of an answer."""
-SOON_S = 0.5
-"""An answer waits so long for the next question, and else says that it is worked on."""
+"""Files of the page of `sam-edge serve` that this page uses as well."""
+MAX_BODY_BYTES = 1 << 16
+"""Largest request with an answer."""
+NEXT_PROPOSAL_S = 0.5
+"""How long an answer's response waits for the next proposal; later ones arrive with the page's next request."""
 JPEG_QUALITY = 92
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
-class Stale(SamEdgeError):
-    """An answer to something that is no longer asked."""
+class StaleAnswerError(SamEdgeError):
+    """An answer to a proposal that is no longer open."""
 
 
 class PageServer:
     """Serves the page until the person stops."""
 
     def __init__(self, annotator: Annotator, samples: Sequence[GazeSample], *, port: int = 0) -> None:
-        """Ask an annotator's questions; nothing listens yet.
+        """Prepare to serve an annotator's proposals; `listen` opens the port.
 
         Args:
-            annotator: what asks; nobody else may use it meanwhile.
-            samples: the gaze, to be drawn.
-            port: where to listen; 0 lets the system choose.
+            annotator: the annotator; the server must be its only user.
+            samples: the gaze in order of time, frame pixels, for the trail.
+            port: TCP port; 0 lets the system choose.
 
         Raises:
-            InputError: the port is none.
+            InputError: the port is out of range.
         """
         if not 0 <= port <= 65535:
             raise InputError(f"port: {port} is not accepted; give 0 to 65535")
         self._annotator = annotator
         self._samples = samples
         self._port = port
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="annotate")
-        self._stopping = threading.Event()
-        self._work: Work | None = None
-        # An old page's answer is to fit no state of another server.
-        self._state = secrets.randbits(40)
-        self._shown: dict[str, Any] = {"question": None, "kept": [], **progress_of(annotator)}
-        self._picture = (-1, b"")
-        self._problem: Exception | None = None
-        self._finished = False
-        self._busy = True
         self._server: HttpServer | None = None
         self._listener: socket.socket | None = None
-        annotator.heed = self._heed
+        self._stopping = threading.Event()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="annotate")
+        # Worker. States begin at random: a page of an earlier server never has a state of this one.
+        self._state = secrets.randbits(40)
+        self._snapshot: dict[str, Any] = {
+            "proposal": None,
+            "annotations": [],
+            **describe_progress(annotator),
+        }
+        self._status: WorkStatus | None = None
+        self._image = (-1, b"")
+        self._error: Exception | None = None
+        self._finished = False
+        self._busy = True
+        annotator.on_progress = self._on_progress
 
     @property
     def url(self) -> str:
-        """Where a browser finds the page."""
+        """Address of the page."""
         return f"http://{HOST}:{self._port}/"
 
     def listen(self) -> None:
-        """Open the port. Raises `InputError` when it cannot be had."""
+        """Open the port.
+
+        Raises:
+            InputError: the port cannot be opened.
+        """
         self._listener = open_listener(HOST, self._port)
         self._port = self._listener.getsockname()[1]
 
     def run(self) -> bool:
-        """Serve until the page, SIGINT or SIGTERM ends it; say whether all is done.
+        """Serve until the page, SIGINT or SIGTERM ends it; return whether all stages are done.
 
         Raises:
-            SamEdgeError: the work failed; what was accepted before is in the journal.
+            SamEdgeError: the annotator failed; answers given before are in the journal.
         """
         if self._listener is None:
             self.listen()
-        self._worker.submit(self._go_on)
+        self._worker.submit(self._advance)
         try:
             asyncio.run(self._serve())
         finally:
@@ -118,29 +130,29 @@ class PageServer:
             self._worker.shutdown(cancel_futures=True)
             if self._listener is not None:
                 self._listener.close()
-        if self._problem is not None:
-            raise self._problem
+        if self._error is not None:
+            raise self._error
         return self._finished
 
     def stop(self) -> None:
-        """End, as the page's button does; from any thread."""
+        """Stop, as the page's button does; from any thread."""
         self._stopping.set()
         if self._server is not None:
             self._server.should_exit = True
 
     async def end(self) -> None:
-        """Let the work that is done now end."""
+        """Stop the worker after its present task; the HTTP server calls this when it shuts down."""
         self._stopping.set()
 
     async def _serve(self) -> None:
         app = Starlette(
             routes=[
-                Route("/", self._index),
-                Route("/api/state", self._tell),
-                Route("/api/frame/{index:int}.jpg", self._frame),
-                Route("/api/answer", self._take, methods=["POST"]),
-                Route("/api/stop", self._stop, methods=["POST"]),
-                *(Route(f"/shared/{name}", self._shared) for name in SHARED_FILES),
+                Route("/", self._get_index),
+                Route("/api/state", self._get_state),
+                Route("/api/frame/{index:int}.jpg", self._get_frame),
+                Route("/api/answer", self._post_answer, methods=["POST"]),
+                Route("/api/stop", self._post_stop, methods=["POST"]),
+                *(Route(f"/shared/{name}", self._get_shared) for name in SHARED_FILES),
                 Mount("/assets", StaticFolders(PAGE)),
             ]
         )
@@ -148,141 +160,144 @@ class PageServer:
         self._server = HttpServer(config, on_shutdown=self.end)
         await self._server.serve(sockets=[self._listener] if self._listener else None)
 
-    # What the one thread does.
+    # Worker thread.
 
-    def _go_on(self) -> None:
-        """Make what needs no question, until something is asked or all is done."""
+    def _advance(self) -> None:
+        """Run the annotator until the next proposal, or until all stages are done."""
         try:
-            self._show(self._annotator.ask())
+            self._publish(self._annotator.ask())
             self._worker.submit(self._prepare)
-        except Stopped:
+        except StopRequested:
             return
-        except Exception as error:  # `run` raises it where the caller sees it
-            self._problem = error
+        except Exception as error:  # `run` raises it in the caller's thread
+            self._error = error
             self.stop()
 
     def _prepare(self) -> None:
-        """Make the next question ready, a little at a time: an answer that came in meanwhile goes first."""
+        """Prepare the next proposal in short steps, so that an answer can come in between."""
         try:
             if not self._stopping.is_set() and self._annotator.prepare():
                 self._worker.submit(self._prepare)
         except Exception as error:  # as above
-            self._problem = error
+            self._error = error
             self.stop()
 
     def _answer(self, state: int, answer: Answer) -> bool:
-        """Give an answer; say whether its question is still open."""
+        """Give an answer to the annotator; return whether its proposal is still open."""
         if state != self._state or self._busy:
-            raise Stale("answer: something else is asked by now; look again")
+            raise StaleAnswerError("answer: another proposal is open by now; load the state again")
         self._annotator.answer(answer)
-        asked = self._annotator.asked
-        if asked is not None:
-            self._show(asked)
+        proposal = self._annotator.proposal
+        if proposal is not None:
+            self._publish(proposal)
         else:
             self._busy = True
-        return asked is not None
+        return proposal is not None
 
-    def _show(self, asked: Proposal | None) -> None:
-        """Make the snapshot that the page sees."""
-        if asked is None:
+    def _publish(self, proposal: Proposal | None) -> None:
+        """Make the snapshot that the page shows; without a proposal all stages are done."""
+        if proposal is None:
             write_dataset(self._annotator.journal)
-            shown: dict[str, Any] = {"question": None, "kept": []}
+            snapshot: dict[str, Any] = {"proposal": None, "annotations": []}
         else:
-            masks = self._annotator.journal.of_frame(asked.frame.stem)
-            shown = {"question": question_of(asked, self._samples), "kept": [kept_of(one) for one in masks]}
-            if self._picture[0] != asked.frame.index:
-                self._picture = (asked.frame.index, _jpeg(asked))
-        shown.update(progress_of(self._annotator))
+            annotations = self._annotator.journal.annotations_on(proposal.frame.stem)
+            snapshot = {
+                "proposal": describe_proposal(proposal, self._samples),
+                "annotations": [describe_annotation(annotation) for annotation in annotations],
+            }
+            if self._image[0] != proposal.frame.index:
+                self._image = (proposal.frame.index, _encode_jpeg(proposal))
+        snapshot.update(describe_progress(self._annotator))
         self._state += 1
-        self._shown, self._work = shown, None
-        self._finished = asked is None
+        self._snapshot, self._status = snapshot, None
+        self._finished = proposal is None
         self._busy = False
 
-    def _heed(self, work: Work) -> None:
+    def _on_progress(self, status: WorkStatus) -> None:
         if self._stopping.is_set():
-            raise Stopped
-        self._work = work
+            raise StopRequested
+        self._status = status
 
-    # What the page asks for.
+    # Requests of the page, in the event loop.
 
-    async def _index(self, request: Request) -> Response:
+    async def _get_index(self, request: Request) -> Response:
         return file_response(PAGE / "index.html")
 
-    async def _shared(self, request: Request) -> Response:
+    async def _get_shared(self, request: Request) -> Response:
         name = request.url.path.rpartition("/")[2]
         return file_response(SHARED_FOLDER / name)
 
-    async def _tell(self, request: Request) -> Response:
-        return JSONResponse(self._told(), headers=NO_STORE)
+    async def _get_state(self, request: Request) -> Response:
+        return JSONResponse(self._describe_state(), headers=NO_STORE)
 
-    async def _frame(self, request: Request) -> Response:
-        index, data = self._picture
+    async def _get_frame(self, request: Request) -> Response:
+        index, data = self._image
         if request.path_params["index"] != index:
-            return _refused(404, "frame: it is no longer asked about")
+            return _error_response(404, "frame: no proposal is open on it")
         return Response(data, media_type=CONTENT_TYPES[".jpg"], headers=NO_STORE)
 
-    async def _take(self, request: Request) -> Response:
+    async def _post_answer(self, request: Request) -> Response:
         try:
-            state, answer = read_answer(await _body(request))
-            still_open = await self._run(lambda: self._answer(state, answer))
+            state, answer = decode_answer(await _read_body(request))
+            still_open = await self._run_in_worker(lambda: self._answer(state, answer))
             if not still_open:
-                # The answer is on disk; what comes next may take a while.
-                following = self._run(self._go_on)
+                # The answer is on disk; the next proposal may take a while.
+                next_proposal = self._run_in_worker(self._advance)
                 with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(asyncio.shield(following), SOON_S)
-        except Stale as error:
-            return _refused(409, str(error))
+                    await asyncio.wait_for(asyncio.shield(next_proposal), NEXT_PROPOSAL_S)
+        except StaleAnswerError as error:
+            return _error_response(409, str(error))
         except SamEdgeError as error:
-            return _refused(400 if isinstance(error, InputError) else 500, str(error))
-        return JSONResponse(self._told(), headers=NO_STORE)
+            return _error_response(400 if isinstance(error, InputError) else 500, str(error))
+        return JSONResponse(self._describe_state(), headers=NO_STORE)
 
-    async def _stop(self, request: Request) -> Response:
+    async def _post_stop(self, request: Request) -> Response:
         self.stop()
         return JSONResponse({"stopped": True, "folder": str(self._annotator.journal.folder)})
 
-    def _told(self) -> dict[str, Any]:
-        work = self._work
-        doing = None
-        if self._busy and work is not None:
-            doing = {
-                "stage": work.stage.value,
-                "frame": work.frame,
-                "done": work.done,
-                "total": work.total,
-                "share": round(work.share, 2),
+    def _describe_state(self) -> dict[str, Any]:
+        status = self._status
+        work = None
+        if self._busy and status is not None:
+            work = {
+                "stage": status.stage.value,
+                "frame": status.frame,
+                "done": status.done,
+                "total": status.total,
+                "share": round(status.share, 2),
             }
         return {
-            **self._shown,
+            **self._snapshot,
             "state": self._state,
             "busy": self._busy,
-            "doing": doing,
+            "work": work,
             "finished": self._finished and not self._busy,
-            "video": self._annotator.film.name,
+            "video": self._annotator.video.name,
             "folder": self._annotator.journal.folder.name,
         }
 
-    def _run(self, work: Callable[[], Made]) -> asyncio.Future[Made]:
-        return asyncio.get_running_loop().run_in_executor(self._worker, work)
+    def _run_in_worker(self, task: Callable[[], Result]) -> asyncio.Future[Result]:
+        return asyncio.get_running_loop().run_in_executor(self._worker, task)
 
 
-async def _body(request: Request) -> bytes:
+async def _read_body(request: Request) -> bytes:
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
-        if size > MOST_BODY:
-            raise InputError(f"body: more than {MOST_BODY} bytes; send one answer")
+        if size > MAX_BODY_BYTES:
+            raise InputError(f"body: more than {MAX_BODY_BYTES} bytes; send one answer")
         parts.append(part)
     return b"".join(parts)
 
 
-def _refused(status: int, message: str) -> Response:
+def _error_response(status: int, message: str) -> Response:
     return JSONResponse({"error": {"message": message}}, status, headers=NO_STORE)
 
 
-def _jpeg(asked: Proposal) -> bytes:
-    bgr = cv2.cvtColor(asked.frame.image, cv2.COLOR_RGB2BGR)
-    there, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not there:
-        raise SessionError(f"frame {asked.frame.index}: it cannot be packed as JPEG")
+def _encode_jpeg(proposal: Proposal) -> bytes:
+    bgr = cv2.cvtColor(proposal.frame.image, cv2.COLOR_RGB2BGR)
+    encoded, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not encoded:
+        raise SessionError(f"frame {proposal.frame.index}: cannot be encoded as JPEG")
     return data.tobytes()

@@ -11,27 +11,28 @@ import numpy as np
 
 from sam_edge.annotate import (
     Accept,
+    AnnotationStage,
     Annotator,
     Answer,
     Box,
+    ChooseMask,
     Delete,
     EndStage,
-    Film,
+    ExcludeGaze,
+    GazeVideo,
     Journal,
     Point,
     Proposal,
     Reject,
     Relabel,
-    Source,
-    Stage,
-    Take,
+    SeekableVideo,
     Undo,
-    WithoutGaze,
-    dwells_of,
-    open_source,
+    WorkStatus,
+    detect_dwells,
+    open_gaze_video,
     write_dataset,
 )
-from sam_edge.annotate.stages import EVERY, Work
+from sam_edge.annotate.annotator import STRIDE_FRAMES
 from sam_edge.cli.options import add_model, open_model
 from sam_edge.closing import Closing
 from sam_edge.errors import InputError
@@ -91,9 +92,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--stride",
         type=int,
-        default=EVERY,
+        default=STRIDE_FRAMES,
         metavar="N",
-        help=f"generate masks without gaze on every N-th frame (default: {EVERY})",
+        help=f"generate masks without gaze on every N-th frame (default: {STRIDE_FRAMES})",
     )
     parser.add_argument("--fps", type=float, help="frames a second (default: the video's; 24 for a folder)")
     parser.add_argument(
@@ -110,22 +111,22 @@ def run(args: argparse.Namespace) -> int:
     if args.web and args.yes:
         raise InputError("--yes: not accepted with --web; give one of them")
     stages = stages_of(args.stages)
-    source = open_source(args.recording, args.gaze)
+    source = open_gaze_video(args.recording, args.gaze)
     px_per_deg = args.px_per_deg or source.gaze.px_per_deg or SCENE_PX_PER_DEG
     if not px_per_deg > 0:
         raise InputError(f"--px-per-deg: {px_per_deg} is not accepted; give a positive number")
     with (
-        Film(source.video, fps=args.fps, times_ns=source.times_ns) as film,
-        Journal(args.out, describe_source(source, film, px_per_deg)) as journal,
+        SeekableVideo(source.video, fps=args.fps, times_ns=source.times_ns) as video,
+        Journal(args.out, describe_source(source, video, px_per_deg)) as journal,
         open_model(args) as model,
     ):
         annotator = Annotator(
             model,
             journal,
-            film,
-            dwells_of(source.gaze.samples, px_per_deg=px_per_deg),
+            video,
+            detect_dwells(source.gaze.samples, px_per_deg=px_per_deg),
             stages=stages,
-            every=args.stride,
+            stride=args.stride,
             size=parse_size(args.size),
             provenance=provenance_of(model, args),
         )
@@ -139,20 +140,20 @@ def run(args: argparse.Namespace) -> int:
             write_dataset(journal)
             (args.out / "proposal.png").unlink(missing_ok=True)
         if not args.quiet:
-            frames = len({one.stem for one in journal.kept})
+            frames = len({annotation.stem for annotation in journal.annotations})
             end = "" if finished else "; stopped, the same command resumes"
-            print(f"{len(journal.kept)} masks on {frames} frames: {args.out}{end}")
+            print(f"{len(journal.annotations)} masks on {frames} frames: {args.out}{end}")
     return 0
 
 
-def describe_source(source: Source, film: Film, px_per_deg: float) -> dict[str, object]:
+def describe_source(source: GazeVideo, video: SeekableVideo, px_per_deg: float) -> dict[str, object]:
     """Describe the source: values that must be equal when the dataset is resumed."""
-    height, width = film.size
+    height, width = video.size
     return {
         "video": source.video.name,
         "gaze": source.gaze.name,
         "samples": len(source.gaze.samples),
-        "fps": round(film.fps, 4),
+        "fps": round(video.fps, 4),
         "width": width,
         "height": height,
         "px_per_deg": round(px_per_deg, 4),
@@ -171,7 +172,7 @@ def provenance_of(model: Segmenter, args: argparse.Namespace) -> dict[str, objec
     }
 
 
-def annotate_in_page(args: argparse.Namespace, annotator: Annotator, source: Source) -> bool:
+def annotate_in_page(args: argparse.Namespace, annotator: Annotator, source: GazeVideo) -> bool:
     """Annotate in the browser, and return whether everything is finished."""
     from sam_edge.annotate.web import PageServer
 
@@ -206,20 +207,20 @@ class StageBars(Closing):
 
     def __init__(self, annotator: Annotator, *, quiet: bool) -> None:
         """Follow the annotator's progress."""
-        annotator.heed = self.heed
+        annotator.on_progress = self.show
         self._quiet = quiet
-        self._stage: Stage | None = None
+        self._stage: AnnotationStage | None = None
         self._bar: ProgressBar | None = None
 
-    def heed(self, work: Work) -> None:
+    def show(self, status: WorkStatus) -> None:
         """Show the progress of the current stage."""
-        if self._bar is None or self._stage != work.stage:
+        if self._bar is None or self._stage != status.stage:
             self.close()
             self._stage, self._bar = (
-                work.stage,
-                ProgressBar(work.total, label=work.stage.value, silent=self._quiet),
+                status.stage,
+                ProgressBar(status.total, label=status.stage.value, silent=self._quiet),
             )
-        self._bar.advance(work.done - self._bar.done)
+        self._bar.advance(status.done - self._bar.done)
 
     def close(self) -> None:
         """End the bar of the current stage."""
@@ -227,16 +228,16 @@ class StageBars(Closing):
             self._bar.close()
 
 
-def stages_of(text: str) -> list[Stage]:
+def stages_of(text: str) -> list[AnnotationStage]:
     """Parse stages with commas between them.
 
     Raises:
         InputError: a stage is unknown.
     """
     try:
-        return [Stage(word.strip()) for word in text.split(",")]
+        return [AnnotationStage(word.strip()) for word in text.split(",")]
     except ValueError as error:
-        names = ", ".join(stage.value for stage in Stage)
+        names = ", ".join(stage.value for stage in AnnotationStage)
         raise InputError(f"--stages: {text!r}; accepted: any of {names}, with commas between them") from error
 
 
@@ -250,7 +251,7 @@ class TerminalPrompter:
     def ask(self, proposal: Proposal) -> Answer | None:
         """Ask until an answer is valid, and return it; None: the annotator stops."""
         draft, dwell = proposal.draft, proposal.dwell
-        trail = [(one.x_px, one.y_px, 0.0) for one in draft.points if one != draft.gaze]
+        trail = [(point.x_px, point.y_px, 0.0) for point in draft.points if point != draft.gaze]
         drawn = draw_selection(
             proposal.frame.image,
             mask=np.ascontiguousarray(proposal.mask),
@@ -261,7 +262,7 @@ class TerminalPrompter:
         write_png(self._image_path, drawn)
         while True:
             print(
-                f"{self._image_path}: gaze at ({dwell.x_px:.0f}, {dwell.y_px:.0f}), mask {draft.shown + 1} of "
+                f"{self._image_path}: gaze at ({dwell.x_px:.0f}, {dwell.y_px:.0f}), mask {draft.mask_index + 1} of "
                 f"{len(proposal.candidates.scores)}, predicted IoU {proposal.score:.2f}. {KEYS}",
                 file=sys.stderr,
             )
@@ -278,15 +279,15 @@ def parse_answer(line: str) -> Answer | None:
     answer_of_key: dict[str, Answer] = {
         "a": Accept(),
         "r": Reject(),
-        "n": Take(),
-        "g": WithoutGaze(),
+        "n": ChooseMask(),
+        "g": ExcludeGaze(),
         "u": Undo(),
         "s": EndStage(),
     }
     if line in answer_of_key:
         return answer_of_key[line]
     if line in ("1", "2", "3", "4"):
-        return Take(int(line) - 1)
+        return ChooseMask(int(line) - 1)
     letter, rest = line[:1], line[1:].strip()
     try:
         if letter in ("+", "-"):

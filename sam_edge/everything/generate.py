@@ -179,7 +179,7 @@ def _ask(
             if score <= config.predicted_iou and config.predicted_iou > 0:
                 continue
             low = logits[index, token]
-            stable = stability(low, config.stability_offset)
+            stable = stability_score(low, config.stability_offset)
             if stable < config.stability:
                 continue
             passed.append((low, score, stable))
@@ -203,7 +203,7 @@ def _smallest_certain(
     return smallest if passed[smallest][1] >= skip_covered_iou else None
 
 
-def stability(logits: NDArray[np.float32], offset: float) -> float:
+def stability_score(logits: NDArray[np.float32], offset: float) -> float:
     """Return the IoU of a mask (h, w) at a threshold higher and one lower by `offset` logits; 0 for an empty one."""
     union = np.count_nonzero(logits > -offset)
     return float(np.count_nonzero(logits > offset) / union) if union else 0.0

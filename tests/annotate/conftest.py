@@ -1,4 +1,4 @@
-"""Frames, dwells and masks that the tests of the data engine share."""
+"""Frames, dwells and masks for the tests of the data engine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sam_edge.annotate import Annotator, Film, Journal, Kept
+from sam_edge.annotate import Annotation, Annotator, Journal, SeekableVideo
 from sam_edge.everything import GeneratedMask
 from sam_edge.gaze.events import Fixation
 from sam_edge.gaze.events.types import EventKind, Phase
@@ -27,7 +27,9 @@ def make_dwell(frame: int, x: float, y: float, *, kind: EventKind = EventKind.FI
     return Fixation(7, kind, Phase.END, onset_ns, onset_ns + 300_000_000, x, y, (1.0, 0.0, 1.0), 60)
 
 
-def make_found(x0: int, y0: int, x1: int, y1: int, *, size: tuple[int, int] = (300, 400)) -> GeneratedMask:
+def make_rectangle(
+    x0: int, y0: int, x1: int, y1: int, *, size: tuple[int, int] = (300, 400)
+) -> GeneratedMask:
     """A rectangle."""
     mask = np.zeros(size, np.bool_)
     mask[y0:y1, x0:x1] = True
@@ -43,18 +45,18 @@ def dwell() -> Callable[..., Fixation]:
 
 
 @pytest.fixture
-def found() -> Callable[..., GeneratedMask]:
-    """Make what everything mode finds."""
-    return make_found
+def rectangle() -> Callable[..., GeneratedMask]:
+    """Make a mask as `generate_masks` returns it."""
+    return make_rectangle
 
 
 @pytest.fixture
-def kept() -> Callable[..., Kept]:
-    """Make an accepted mask."""
+def annotation() -> Callable[..., Annotation]:
+    """Make an annotation."""
 
-    def make(stem: str = "00000", index: int = 0, *, category: str = "object") -> Kept:
-        return Kept(
-            stem, index, "assisted", make_found(5, 6, 20, 30), "accepted", {"model": "fake"}, category
+    def make(stem: str = "00000", index: int = 0, *, category: str = "object") -> Annotation:
+        return Annotation(
+            stem, index, "assisted", make_rectangle(5, 6, 20, 30), "accepted", {"model": "fake"}, category
         )
 
     return make
@@ -62,7 +64,7 @@ def kept() -> Callable[..., Kept]:
 
 @pytest.fixture
 def source() -> dict[str, object]:
-    """What is annotated."""
+    """The description of video and gaze in the journal."""
     return dict(SOURCE)
 
 
@@ -77,30 +79,30 @@ def frames(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def annotate(frames: Path, tmp_path: Path) -> Iterator[Callable[..., Annotator]]:
-    """Open an annotator in `tmp_path/set` as a new program would: what was open before is closed."""
+def start_annotator(frames: Path, tmp_path: Path) -> Iterator[Callable[..., Annotator]]:
+    """Open an annotator in `tmp_path/set` as a new program would, after closing the last one."""
     opened: list[Annotator] = []
 
     def close() -> None:
         while opened:
-            annotator = opened.pop()
-            annotator.journal.close()
-            annotator.film.close()
+            last = opened.pop()
+            last.journal.close()
+            last.video.close()
 
-    def start(*dwells: Fixation, every: int = 100, **options: object) -> Annotator:
+    def start(*dwells: Fixation, stride: int = 100, **options: object) -> Annotator:
         close()
-        made = Annotator(
+        annotator = Annotator(
             Segmenter(Fake()),
             Journal(tmp_path / "set", SOURCE),
-            Film(frames, fps=FPS),
+            SeekableVideo(frames, fps=FPS),
             dwells,
-            every=every,
+            stride=stride,
             size=(224, 224),
             provenance={"model": "fake"},
             **options,  # type: ignore[arg-type]
         )
-        opened.append(made)
-        return made
+        opened.append(annotator)
+        return annotator
 
     yield start
     close()

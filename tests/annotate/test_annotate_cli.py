@@ -11,14 +11,14 @@ from sam_edge.annotate import (
     Accept,
     Answer,
     Box,
+    ChooseMask,
     Delete,
     EndStage,
+    ExcludeGaze,
     Point,
     Reject,
     Relabel,
-    Take,
     Undo,
-    WithoutGaze,
 )
 from sam_edge.cli.annotate import understood
 from sam_edge.cli.main import main
@@ -33,12 +33,12 @@ ENGINE = ("--runtime", "onnxruntime", "--threads", "1", "--size", "224x224")
         ("a", Accept()),
         ("a big dog", Accept("big dog")),
         ("r", Reject()),
-        ("n", Take()),
-        ("3", Take(2)),
+        ("n", ChooseMask()),
+        ("3", ChooseMask(2)),
         ("+ 10,20", Point(10, 20)),
         ("-10,20.5", Point(10, 20.5, False)),
         ("b 1,2,30,40", Box(1, 2, 30, 40)),
-        ("g", WithoutGaze()),
+        ("g", ExcludeGaze()),
         ("u", Undo()),
         ("d 7", Delete(7)),
         ("l 7 cat", Relabel(7, "cat")),
@@ -101,7 +101,7 @@ def test_all_stages_without_asking(clip: Path, gaze: Path, tmp_path: Path) -> No
 def test_bad_input(clip: Path, gaze: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for more, named in (
         (("--stages", "assisted,magic"), "--stages"),
-        (("--stride", "0"), "every"),
+        (("--stride", "0"), "stride"),
         (("--px-per-deg", "-1"), "--px-per-deg"),
         (("--web", "--yes"), "--yes"),
         (("--web", "--port", "70000"), "port"),

@@ -123,7 +123,7 @@ class Told:
 def answer(program: Program, told: Told, rng: random.Random, *, at_most: int = DWELLS) -> None:
     """Answer as fast as it goes."""
     while not (state := program.state())["finished"] and at_most > 0:
-        question = state["question"]
+        question = state["proposal"]
         label = f"label {rng.randrange(10**6)}"
         when = float(question["timeS"])
         assert when not in told.accepted, "asked again"
@@ -236,7 +236,7 @@ class TestAnswers:
         assert program.ask("/api/answer", body)[0] == 200
         status, told = program.ask("/api/answer", body)
         assert status == 409
-        assert "something else is asked" in told["error"]["message"]
+        assert "another proposal is open" in told["error"]["message"]
         assert program.state()["masks"] == state["masks"] + 1
 
     def test_what_is_not_accepted(self, program: Program) -> None:
@@ -244,12 +244,12 @@ class TestAnswers:
         for body, named in (
             ([], "a JSON object"),
             ({"action": "accept"}, "state is missing"),
-            ({"state": number, "action": "fly"}, "accept, reject, take"),
+            ({"state": number, "action": "fly"}, "accept, reject, choose-mask"),
             ({"state": number, "action": "point", "x": 1}, "y is missing"),
             ({"state": number, "action": "point", "x": "a", "y": 1}, "finite number"),
             ({"state": number, "action": "point", "x": 5000, "y": 1}, "outside the frame"),
             ({"state": number, "action": "box", "box": [1, 2, 3]}, "4 finite numbers"),
-            ({"state": number, "action": "take", "mask": 17}, "18 is not there"),
+            ({"state": number, "action": "choose-mask", "mask": 17}, "18 is not there"),
             ({"state": number, "action": "delete", "number": 3}, "3 is not there"),
             ({"state": number, "action": "accept", "category": "x" * 61}, "label"),
             ({"state": number, "action": "accept", "category": "x" * 70_000}, "more than 65536 bytes"),
@@ -275,7 +275,7 @@ class TestAnswers:
             ("/assets/app.js", "text/javascript"),
             ("/shared/style.css", "text/css"),
             ("/shared/icon.svg", "image/svg+xml"),
-            (f"/api/frame/{program.state()['question']['frame']}.jpg", "image/jpeg"),
+            (f"/api/frame/{program.state()['proposal']['frame']}.jpg", "image/jpeg"),
         ):
             connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=SLOW_S)
             connection.request("GET", path)

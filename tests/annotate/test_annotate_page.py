@@ -17,7 +17,16 @@ from typing import Any
 import pytest
 
 import sam_edge
-from sam_edge.annotate import Annotator, Film, Journal, Kept, Stage, dwells_of, open_source, write_dataset
+from sam_edge.annotate import (
+    Annotation,
+    AnnotationStage,
+    Annotator,
+    Journal,
+    SeekableVideo,
+    detect_dwells,
+    open_gaze_video,
+    write_dataset,
+)
 from sam_edge.masks.sa1b import read_sa1b
 from sam_edge.segmenter import Segmenter
 
@@ -31,7 +40,7 @@ from sam_edge.annotate.web import PAGE, PageServer
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
 SLOW_MS = 120_000
-ASKED, DONE = "[data-ready=question]", "[data-ready=finished]"
+ASKED, DONE = "[data-ready=proposal]", "[data-ready=finished]"
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not here: apt install chromium")
 Open = Callable[..., Any]
 Serve = Callable[..., PageServer]
@@ -86,20 +95,22 @@ def serve(model: Segmenter, tmp_path: Path) -> Iterator[Serve]:
             assert not thread.is_alive()
             write_dataset(annotator.journal)
             annotator.journal.close()
-            annotator.film.close()
+            annotator.video.close()
 
-    def start(dwells: int = 4, stages: tuple[Stage, ...] = (Stage.ASSISTED,)) -> PageServer:
+    def start(
+        dwells: int = 4, stages: tuple[AnnotationStage, ...] = (AnnotationStage.ASSISTED,)
+    ) -> PageServer:
         stop()
-        source = open_source(DEMO)
+        source = open_gaze_video(DEMO)
         journal = Journal(tmp_path / "set", {"video": source.video.name, "gaze": source.gaze.name})
-        found = dwells_of(source.gaze.samples, px_per_deg=28)[:dwells]
+        found = detect_dwells(source.gaze.samples, px_per_deg=28)[:dwells]
         annotator = Annotator(
             model,
             journal,
-            Film(source.video),
+            SeekableVideo(source.video),
             found,
             stages=stages,
-            every=10_000,
+            stride=10_000,
             size=(224, 224),
             provenance={"model": "mobile_sam"},
         )
@@ -115,15 +126,15 @@ def serve(model: Segmenter, tmp_path: Path) -> Iterator[Serve]:
 
 
 @pytest.fixture
-def journal_of(tmp_path: Path) -> Callable[[], list[Kept]]:
+def journal_of(tmp_path: Path) -> Callable[[], list[Annotation]]:
     """Read what is kept now, as a program would after this one was killed."""
 
-    def read() -> list[Kept]:
+    def read() -> list[Annotation]:
         copy = tmp_path / f"copy{time.monotonic_ns()}"
         copy.mkdir()
         shutil.copy(tmp_path / "set" / "journal.jsonl", copy)
         with Journal(copy, {"video": "clip.mp4", "gaze": "gaze.csv"}) as journal:
-            return journal.kept
+            return journal.annotations
 
     return read
 
@@ -158,21 +169,21 @@ def place(page: Any, x: float, y: float) -> tuple[float, float]:
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )
 def test_a_data_set_made_by_hand(
-    serve: Serve, open_page: Open, tmp_path: Path, journal_of: Callable[[], list[Kept]]
+    serve: Serve, open_page: Open, tmp_path: Path, journal_of: Callable[[], list[Annotation]]
 ) -> None:
     page = open_page(serve(dwells=6).url)
     assert "0 of 6 dwells" in page.text_content("#steps")
     # Accepted as it is, with a label.
     page.fill("#label", "meadow")
-    first = told(page)["question"]["frame"]
+    first = told(page)["proposal"]["frame"]
     after(page, lambda: page.press("#label", "Enter"))
     # Another of SAM's masks, by its number and by Tab.
     state = after(page, lambda: page.keyboard.press("2"))
-    assert state["question"]["shown"] == 1
+    assert state["proposal"]["maskIndex"] == 1
     assert page.locator("#masks button[aria-pressed=true]").get_attribute("aria-label").startswith("Mask 2,")
     after(page, lambda: page.keyboard.press("Tab"))
     after(page, lambda: page.locator("#masks button").first.click())
-    assert told(page)["question"]["shown"] == 0
+    assert told(page)["proposal"]["maskIndex"] == 0
     after(page, lambda: page.locator("#masks button").nth(1).click())
     # Where focus is on a button, Enter is that button's; on the picture it accepts.
     page.focus("#stage")
@@ -180,19 +191,19 @@ def test_a_data_set_made_by_hand(
     after(page, lambda: page.press("#stage", " "))
     # A click corrects, and is undone; then it corrects again.
     state = after(page, lambda: page.mouse.click(*place(page, 0.25, 0.6)))
-    assert len(state["question"]["points"]) == 1
-    assert page.locator(".m-on").count() == 1
+    assert len(state["proposal"]["points"]) == 1
+    assert page.locator(".m-positive").count() == 1
     state = after(page, lambda: page.press("#stage", "z"))
-    assert state["question"]["points"] == []
+    assert state["proposal"]["points"] == []
     after(page, lambda: page.mouse.click(*place(page, 0.25, 0.6)))
     page.fill("#label", "rabbit")
     after(page, lambda: page.click("#accept"))
     # Rejected, taken back, rejected.
-    fourth = told(page)["question"]["frame"]
+    fourth = told(page)["proposal"]["frame"]
     after(page, lambda: page.press("#stage", "Backspace"))
-    assert told(page)["question"]["frame"] != fourth
+    assert told(page)["proposal"]["frame"] != fourth
     state = after(page, lambda: page.click("#undo"))
-    assert state["question"]["frame"] == fourth
+    assert state["proposal"]["frame"] == fourth
     after(page, lambda: page.click("#reject"))
     kept = journal_of()
     assert [(one.category, one.decision) for one in kept] == [
@@ -216,7 +227,7 @@ def test_a_data_set_made_by_hand(
     server = serve(dwells=6)
     page.goto(server.url)
     page.wait_for_selector(ASKED)
-    assert told(page)["question"] == asked["question"]
+    assert told(page)["proposal"] == asked["proposal"]
     # Accepted twice more, and all is done.
     after(page, lambda: page.press("#stage", "Enter"))
     after(page, lambda: page.press("#stage", "Enter"))
@@ -256,26 +267,26 @@ def check_data_set(folder: Path, *, masks: int) -> None:
 def test_by_keys_alone(serve: Serve, open_page: Open) -> None:
     page = open_page(serve().url)
     assert page.evaluate("document.activeElement.id") == "stage"
-    dwell = told(page)["question"]["dwell"]
+    dwell = told(page)["proposal"]["dwell"]
     for key in ("ArrowLeft", "ArrowUp", "Shift+ArrowRight"):
         page.keyboard.press(key)
     state = after(page, lambda: page.keyboard.press("-"))
-    (point,) = state["question"]["points"]
-    assert point["on"] is False
+    (point,) = state["proposal"]["points"]
+    assert point["positive"] is False
     assert point["x"] == pytest.approx(dwell["x"] + 4 * 12.8, abs=0.2)
     assert point["y"] == pytest.approx(dwell["y"] - 12.8, abs=0.2)
     page.keyboard.press("Shift+ArrowRight")
     state = after(page, lambda: page.keyboard.press("+"))
-    assert [one["on"] for one in state["question"]["points"]] == [False, True]
+    assert [one["positive"] for one in state["proposal"]["points"]] == [False, True]
     state = after(page, lambda: page.keyboard.press("g"))
-    assert state["question"]["dwell"]["used"] is False
+    assert state["proposal"]["dwell"]["used"] is False
     assert page.locator("#gaze").is_disabled()
     page.keyboard.press("b")
-    assert "box begins" in page.text_content("#said")
+    assert "box begins" in page.text_content("#announcer")
     page.keyboard.press("Shift+ArrowDown")
     page.keyboard.press("Shift+ArrowRight")
     state = after(page, lambda: page.keyboard.press("b"))
-    left, top, right, bottom = state["question"]["box"]
+    left, top, right, bottom = state["proposal"]["box"]
     assert (right - left, bottom - top) == pytest.approx((64, 64), abs=0.2)
     page.keyboard.press("l")
     assert page.evaluate("document.activeElement.id") == "label"
@@ -286,8 +297,8 @@ def test_by_keys_alone(serve: Serve, open_page: Open) -> None:
     assert page.evaluate("document.activeElement.id") == "accept"
     state = after(page, lambda: page.keyboard.press("Enter"))
     assert state["masks"] == 1
-    assert "1 of 4 dwells" in page.text_content("#said")
-    assert re.search(r"Mask 1 of \d, predicted IoU \d\.\d\d", page.text_content("#said"))
+    assert "1 of 4 dwells" in page.text_content("#announcer")
+    assert re.search(r"Mask 1 of \d, predicted IoU \d\.\d\d", page.text_content("#announcer"))
 
 
 def test_beside_and_boxes_by_mouse(serve: Serve, open_page: Open) -> None:
@@ -296,10 +307,10 @@ def test_beside_and_boxes_by_mouse(serve: Serve, open_page: Open) -> None:
     state = after(page, lambda: page.mouse.click(*place(page, 0.8, 0.8)))
     page.keyboard.up("Shift")
     state = after(page, lambda: page.mouse.click(*place(page, 0.7, 0.8), button="right"))
-    assert [one["on"] for one in state["question"]["points"]] == [False, False]
-    page.check("#tools input[value=beside]", force=True)
+    assert [one["positive"] for one in state["proposal"]["points"]] == [False, False]
+    page.check("#tools input[value=negative]", force=True)
     state = after(page, lambda: page.mouse.click(*place(page, 0.9, 0.9)))
-    assert [one["on"] for one in state["question"]["points"]] == [False] * 3
+    assert [one["positive"] for one in state["proposal"]["points"]] == [False] * 3
 
     def drag() -> None:
         page.mouse.move(*place(page, 0.9, 0.7))
@@ -308,25 +319,27 @@ def test_beside_and_boxes_by_mouse(serve: Serve, open_page: Open) -> None:
         page.mouse.up()
 
     state = after(page, drag)
-    assert state["question"]["box"] == pytest.approx([768, 288, 1152, 504], abs=4)
+    assert state["proposal"]["box"] == pytest.approx([768, 288, 1152, 504], abs=4)
     page.check("#tools input[value=box]", force=True)
     page.mouse.click(*place(page, 0.5, 0.5))
     page.wait_for_selector("#problem:not([hidden])")
     assert "Drag to draw a box" in page.inner_text("#problem")
 
 
-def test_undo_after_all_is_done(serve: Serve, open_page: Open, journal_of: Callable[[], list[Kept]]) -> None:
+def test_undo_after_all_is_done(
+    serve: Serve, open_page: Open, journal_of: Callable[[], list[Annotation]]
+) -> None:
     page = open_page(serve(dwells=1).url)
-    frame = told(page)["question"]["frame"]
+    frame = told(page)["proposal"]["frame"]
     after(page, lambda: page.press("#stage", "Enter"))
     page.wait_for_selector(DONE)
     assert len(journal_of()) == 1
     state = after(page, lambda: page.click("#undo"))
-    assert state["question"]["frame"] == frame
+    assert state["proposal"]["frame"] == frame
     assert journal_of() == []
     page.click("#undo")
     page.wait_for_selector("#problem:not([hidden])")
-    assert "nothing was answered yet" in page.inner_text("#problem")
+    assert "no answer to take back" in page.inner_text("#problem")
 
 
 def test_a_finger_on_a_phone(serve: Serve, open_page: Open) -> None:
@@ -334,11 +347,11 @@ def test_a_finger_on_a_phone(serve: Serve, open_page: Open) -> None:
     page = open_page(serve().url, **phone, color_scheme="dark")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     state = after(page, lambda: page.touchscreen.tap(*place(page, 0.25, 0.6)))
-    assert [one["on"] for one in state["question"]["points"]] == [True]
+    assert [one["positive"] for one in state["proposal"]["points"]] == [True]
     x, y = place(page, 0.8, 0.8)
     options = {"pointerId": 5, "pointerType": "touch", "isPrimary": True, "clientX": x, "clientY": y}
     state = after(page, lambda: page.dispatch_event("#stage", "pointerdown", options))
-    assert [one["on"] for one in state["question"]["points"]] == [True, False]
+    assert [one["positive"] for one in state["proposal"]["points"]] == [True, False]
     for name in ("#accept", "#reject", "#undo"):
         box = page.locator(name).bounding_box()
         assert box["height"] >= 40
@@ -366,27 +379,27 @@ def test_the_page_stops_the_program(serve: Serve, open_page: Open) -> None:
     page = open_page(serve().url)
     page.click("#stop")
     page.wait_for_selector("[data-ready=stopped]")
-    assert "The same command goes on there" in page.inner_text("#cover")
+    assert "The same command continues there" in page.inner_text("#cover")
     assert page.locator("#accept").is_disabled()
 
 
 def test_confident_masks_are_made_while_the_page_says_so(serve: Serve, open_page: Open) -> None:
-    page = open_page(serve(dwells=2, stages=(Stage.ASSISTED, Stage.SEMI)).url)
+    page = open_page(serve(dwells=2, stages=(AnnotationStage.ASSISTED, AnnotationStage.SEMI)).url)
     state = after(page, lambda: page.click("#end-stage"))
     assert "ended" in page.text_content("#steps")
     assert state["masks"] > state["byHand"] == 0
     while not state["finished"]:
-        assert state["question"]["stage"] == "semi"
-        assert page.locator(".m-kept").count() == len(state["kept"]) > 0
-        number = state["kept"][0]["number"]
-        field = page.locator(f"#kept li[data-number='{number}'] input")
+        assert state["proposal"]["stage"] == "semi"
+        assert page.locator(".m-annotation").count() == len(state["annotations"]) > 0
+        number = state["annotations"][0]["number"]
+        field = page.locator(f"#annotations li[data-number='{number}'] input")
         field.fill("hill")
         state = after(page, lambda: page.keyboard.press("Tab"))
-        assert state["kept"][0]["category"] == "hill"
-        before = len(state["kept"])
-        last = state["kept"][-1]["number"]
-        state = after(page, page.locator(f"#kept li[data-number='{last}'] button").click)
-        assert len(state["kept"]) == before - 1
+        assert state["annotations"][0]["category"] == "hill"
+        before = len(state["annotations"])
+        last = state["annotations"][-1]["number"]
+        state = after(page, page.locator(f"#annotations li[data-number='{last}'] button").click)
+        assert len(state["annotations"]) == before - 1
         state = after(page, lambda: page.press("#stage", "Enter"))
 
 
@@ -412,7 +425,7 @@ def test_killed_and_begun_again_the_open_page_goes_on(browser: Any, tmp_path: Pa
         page.goto(url)
         page.wait_for_selector(ASKED)
         after(page, lambda: page.press("#stage", "Enter"))
-        asked = told(page)["question"]
+        asked = told(page)["proposal"]
         program.kill()
         program.communicate()
         page.keyboard.press("Enter")
@@ -421,7 +434,7 @@ def test_killed_and_begun_again_the_open_page_goes_on(browser: Any, tmp_path: Pa
         program = start()
         page.wait_for_selector("#connection[data-state=open]")
         page.wait_for_selector(ASKED)
-        assert told(page)["question"] == asked
+        assert told(page)["proposal"] == asked
         state = after(page, lambda: page.press("#stage", "Enter"))
         assert state["masks"] == 2
         page.click("#stop")

@@ -21,7 +21,7 @@ from sam_edge.everything import (
     generate_masks,
 )
 from sam_edge.everything.draw import draw_masks
-from sam_edge.everything.generate import stability
+from sam_edge.everything.generate import stability_score
 from sam_edge.everything.generated_mask import rle_of_part
 from sam_edge.everything.grid import Crop, crops_of, grid_points
 from sam_edge.everything.patches import EACH_BYTES, Patch, Pool, patch_of, scaled
@@ -411,8 +411,8 @@ class TestBadInput:
 
 def test_stability_is_the_iou_of_two_thresholds() -> None:
     low = np.array([[3.0, 0.5, -0.5, -3.0]], np.float32)
-    assert stability(low, 1.0) == pytest.approx(1 / 3)
-    assert stability(np.full((2, 2), -9, np.float32), 1.0) == 0.0
+    assert stability_score(low, 1.0) == pytest.approx(1 / 3)
+    assert stability_score(np.full((2, 2), -9, np.float32), 1.0) == 0.0
 
 
 def test_points_are_decoded_as_the_segmenter_decodes_them(clip_frame: NDArray[np.uint8]) -> None:

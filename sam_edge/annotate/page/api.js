@@ -1,60 +1,61 @@
-// The server: what it tells, and what it is told. One answer at a time.
+// Requests to the server: its state, and the person's answers, one at a time.
 
-const BUSY_MS = 250;
-const AGAIN_MS = 1000;
+const BUSY_POLL_MS = 250;
+const RETRY_MS = 1000;
 
 export class Server extends EventTarget {
   #timer = 0;
-  #asking = false;
+  #pending = false;
   #ended = false;
 
-  /** Ask for the state now; a `state` event brings it, `lost` says that nobody answers. */
-  async look() {
+  /** Load the state now: dispatches `state`, or `lost` when the server does not answer. */
+  async loadState() {
     clearTimeout(this.#timer);
-    if (this.#asking || this.#ended) return;
+    if (this.#pending || this.#ended) return;
     await this.#send("/api/state");
   }
 
-  /** Give an answer. Returns whether it is on disk; a `refused` event says why not. */
+  /** Send an answer. Returns whether it is on disk; dispatches `refused` with the reason otherwise. */
   answer(state, answer) {
     return this.#send("/api/answer", { state, ...answer });
   }
 
+  /** Stop the program: dispatches `stopped`. */
   async stop() {
     if (await this.#send("/api/stop", {}, "stopped")) this.#ended = true;
     clearTimeout(this.#timer);
   }
 
   async #send(path, body, event = "state") {
-    if (this.#asking || this.#ended) return false;
-    this.#asking = true;
+    if (this.#pending || this.#ended) return false;
+    this.#pending = true;
     clearTimeout(this.#timer);
     try {
       const options = body && { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
       const response = await fetch(path, options);
-      const told = await response.json();
+      const content = await response.json();
       if (!response.ok) {
-        this.#tell("refused", { message: told.error.message, stale: response.status === 409 });
-        this.#again(0);
+        this.#emit("refused", { message: content.error.message, stale: response.status === 409 });
+        this.#schedule(0);
         return false;
       }
-      this.#tell(event, told);
-      if (told.busy) this.#again(BUSY_MS);
+      this.#emit(event, content);
+      if (content.busy) this.#schedule(BUSY_POLL_MS);
       return true;
     } catch {
-      this.#tell("lost", { answer: Boolean(body) });
-      this.#again(AGAIN_MS);
+      this.#emit("lost", { answer: Boolean(body) });
+      this.#schedule(RETRY_MS);
       return false;
     } finally {
-      this.#asking = false;
+      this.#pending = false;
     }
   }
 
-  #again(afterMs) {
-    this.#timer = setTimeout(() => this.look(), afterMs);
+  #schedule(afterMs) {
+    this.#timer = setTimeout(() => this.loadState(), afterMs);
   }
 
-  #tell(kind, detail) {
+  #emit(kind, detail) {
     this.dispatchEvent(new CustomEvent(kind, { detail }));
   }
 }

@@ -1,24 +1,24 @@
-// SAM's masks to choose from, and the masks that the frame has.
+// The list of SAM's masks to choose from, and the list of the frame's annotations.
 
 import { element } from "./scene.js";
 
 const MARGIN = 0.15;
 
-/** Pictures of SAM's masks for what was said; the one that is shown is pressed. */
+/** Thumbnails of SAM's masks for the prompts; the shown mask's button is pressed. */
 export class Thumbnails {
   #list;
-  #take;
+  #choose;
 
-  constructor(list, take) {
+  constructor(list, choose) {
     this.#list = list;
-    this.#take = take;
+    this.#choose = choose;
   }
 
-  show(question) {
-    const entries = (question?.masks ?? []).map((mask, index) => {
+  show(proposal) {
+    const entries = (proposal?.masks ?? []).map((mask, index) => {
       const button = document.createElement("button");
       button.type = "button";
-      button.setAttribute("aria-pressed", String(index === question.shown));
+      button.setAttribute("aria-pressed", String(index === proposal.maskIndex));
       const name = `Mask ${index + 1}, predicted IoU ${mask.score.toFixed(2)}`;
       button.setAttribute("aria-label", name);
       const caption = document.createElement("span");
@@ -27,51 +27,51 @@ export class Thumbnails {
       const score = document.createElement("b");
       score.textContent = mask.score.toFixed(2);
       caption.append(number, score);
-      button.append(this.#picture(question, mask), caption);
-      button.addEventListener("click", () => this.#take(index));
+      button.append(this.#thumbnail(proposal, mask), caption);
+      button.addEventListener("click", () => this.#choose(index));
       const entry = document.createElement("li");
       entry.append(button);
       return entry;
     });
-    const at = [...this.#list.querySelectorAll("button")].indexOf(document.activeElement);
+    const focused = [...this.#list.querySelectorAll("button")].indexOf(document.activeElement);
     this.#list.replaceChildren(...entries);
-    if (at >= 0) (this.#list.querySelectorAll("button")[at] ?? this.#list.querySelector("button"))?.focus();
+    if (focused >= 0) (this.#list.querySelectorAll("button")[focused] ?? this.#list.querySelector("button"))?.focus();
   }
 
-  #picture(question, mask) {
-    const { width, height, frame } = question;
-    const [x, y, across, down] = mask.box;
-    const margin = MARGIN * Math.max(across, down, width / 8);
+  #thumbnail(proposal, mask) {
+    const { width, height, frame } = proposal;
+    const [x, y, boxWidth, boxHeight] = mask.box;
+    const margin = MARGIN * Math.max(boxWidth, boxHeight, width / 8);
     const [left, top] = [Math.max(0, x - margin), Math.max(0, y - margin)];
-    const [right, bottom] = [Math.min(width, x + across + margin), Math.min(height, y + down + margin)];
+    const [right, bottom] = [Math.min(width, x + boxWidth + margin), Math.min(height, y + boxHeight + margin)];
     const view = [left, top, right - left, bottom - top].join(" ");
     return element(
       "svg",
       { viewBox: view, "aria-hidden": "true" },
       element("image", { href: `/api/frame/${frame}.jpg`, width, height }),
-      element("path", { d: mask.path, class: "m-meant", "fill-rule": "evenodd", "vector-effect": "non-scaling-stroke" }),
+      element("path", { d: mask.path, class: "m-target", "fill-rule": "evenodd", "vector-effect": "non-scaling-stroke" }),
     );
   }
 }
 
-/** The masks of the frame: their labels can be changed, and they can be deleted. */
-export class KeptList {
+/** The annotations of the frame: each can be relabelled, highlighted and deleted. */
+export class AnnotationList {
   #list;
-  #does;
-  #shown = "";
+  #actions;
+  #content = "";
 
-  constructor(list, does) {
+  constructor(list, actions) {
     this.#list = list;
-    this.#does = does;
+    this.#actions = actions;
   }
 
-  show(kept) {
-    const text = JSON.stringify(kept.map(({ number, category, decision }) => [number, category, decision]));
-    if (text === this.#shown) return;
-    this.#shown = text;
-    const held = document.activeElement?.closest("#kept li")?.dataset.number;
-    this.#list.replaceChildren(...kept.map((mask) => this.#entry(mask)));
-    this.#list.querySelector(`li[data-number="${held}"] input`)?.focus();
+  show(annotations) {
+    const text = JSON.stringify(annotations.map(({ number, category, decision }) => [number, category, decision]));
+    if (text === this.#content) return;
+    this.#content = text;
+    const focused = document.activeElement?.closest("#annotations li")?.dataset.number;
+    this.#list.replaceChildren(...annotations.map((annotation) => this.#entry(annotation)));
+    this.#list.querySelector(`li[data-number="${focused}"] input`)?.focus();
   }
 
   #entry({ number, category, decision }) {
@@ -82,18 +82,18 @@ export class KeptList {
     field.maxLength = 60;
     field.setAttribute("list", "labels");
     field.setAttribute("aria-label", `Label of mask ${number}, ${decision}`);
-    field.addEventListener("change", () => this.#does.relabel(number, field.value));
-    const how = document.createElement("small");
-    how.textContent = decision;
+    field.addEventListener("change", () => this.#actions.relabel(number, field.value));
+    const origin = document.createElement("small");
+    origin.textContent = decision;
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = "Delete";
     button.setAttribute("aria-label", `Delete mask ${number}, ${category}`);
-    button.addEventListener("click", () => this.#does.remove(number));
-    entry.append(field, how, button);
-    for (const [begins, ends] of [["pointerenter", "pointerleave"], ["focusin", "focusout"]]) {
-      entry.addEventListener(begins, () => this.#does.light(number));
-      entry.addEventListener(ends, () => this.#does.light(null));
+    button.addEventListener("click", () => this.#actions.remove(number));
+    entry.append(field, origin, button);
+    for (const [enter, leave] of [["pointerenter", "pointerleave"], ["focusin", "focusout"]]) {
+      entry.addEventListener(enter, () => this.#actions.highlight(number));
+      entry.addEventListener(leave, () => this.#actions.highlight(null));
     }
     return entry;
   }

@@ -1,27 +1,27 @@
-// The picture: what is drawn on it, and what a mouse, a finger or the arrow keys point at.
+// The picture with masks, gaze and prompts; turns mouse, touch and arrow keys into prompts.
 
 const SVG = "http://www.w3.org/2000/svg";
 const DRAG_PX = 7;
-const LONG_MS = 550;
+const LONG_PRESS_MS = 550;
 const STEP = 0.01;
 const FAR_STEP = 0.05;
 
-export function element(name, attributes = {}, ...inside) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...inside);
-  return made;
+export function element(name, attributes = {}, ...children) {
+  const node = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
 }
 
-/** Tells `point` ({x, y, on}) and `box` ([x0, y0, x1, y1]), in frame pixels. */
+/** Dispatches `point` ({x, y, positive}), `box` ({box: [x0, y0, x1, y1]}) and `nobox`; frame pixels. */
 export class Scene extends EventTarget {
   #stage;
   #svg;
-  #question = null;
+  #proposal = null;
   #down = null;
   #cross = null;
   #corner = null;
-  tool = "on";
+  tool = "positive";
 
   constructor(stage, svg) {
     super();
@@ -30,63 +30,63 @@ export class Scene extends EventTarget {
     stage.addEventListener("pointerdown", (event) => this.#press(event));
     stage.addEventListener("pointermove", (event) => this.#move(event));
     stage.addEventListener("pointerup", (event) => this.#release(event));
-    stage.addEventListener("pointercancel", () => this.#forget());
+    stage.addEventListener("pointercancel", () => this.#endGesture());
     stage.addEventListener("contextmenu", (event) => event.preventDefault());
   }
 
-  /** Draw a question and the masks that its frame has; null draws nothing. */
-  show(question, kept) {
-    const isNew = question?.frame !== this.#question?.frame || question?.dwell.x !== this.#question?.dwell.x;
+  /** Draw a proposal and the annotations of its frame; null clears the picture. */
+  show(proposal, annotations) {
+    const isNew = proposal?.frame !== this.#proposal?.frame || proposal?.dwell.x !== this.#proposal?.dwell.x;
     if (isNew) this.#cross = this.#corner = null;
-    this.#question = question;
-    this.#forget();
+    this.#proposal = proposal;
+    this.#endGesture();
     this.#svg.replaceChildren();
-    if (!question) return;
-    const { width, height } = question;
+    if (!proposal) return;
+    const { width, height } = proposal;
     this.#stage.style.setProperty("--shape", `${width} / ${height}`);
     this.#svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.#svg.append(element("image", { href: `/api/frame/${question.frame}.jpg`, width, height }));
-    for (const mask of kept) {
-      this.#svg.append(element("path", { d: mask.path, class: "m-kept", "fill-rule": "evenodd", "data-number": mask.number }));
+    this.#svg.append(element("image", { href: `/api/frame/${proposal.frame}.jpg`, width, height }));
+    for (const mask of annotations) {
+      this.#svg.append(element("path", { d: mask.path, class: "m-annotation", "fill-rule": "evenodd", "data-number": mask.number }));
     }
-    const meant = question.masks[question.shown].path;
-    this.#svg.append(element("path", { d: meant, class: "m-rim" }));
-    this.#svg.append(element("path", { d: meant, class: "m-meant", "fill-rule": "evenodd" }));
-    this.#svg.append(element("polyline", { points: question.trail.join(" "), class: "m-trail" }));
-    this.#drawDwell(question);
-    if (question.box) this.#svg.append(this.#rectangle(question.box));
-    for (const point of question.points) this.#drawPoint(point);
+    const target = proposal.masks[proposal.maskIndex].path;
+    this.#svg.append(element("path", { d: target, class: "m-rim" }));
+    this.#svg.append(element("path", { d: target, class: "m-target", "fill-rule": "evenodd" }));
+    this.#svg.append(element("polyline", { points: proposal.trail.join(" "), class: "m-trail" }));
+    this.#drawDwell(proposal);
+    if (proposal.box) this.#svg.append(this.#rectangle(proposal.box));
+    for (const point of proposal.points) this.#drawPoint(point);
     this.#drawCross();
   }
 
-  /** Let a kept mask stand out; null none. */
-  light(number) {
-    for (const path of this.#svg.querySelectorAll(".m-kept")) {
-      path.classList.toggle("lit", path.dataset.number === String(number));
+  /** Highlight an annotation by its number; null none. */
+  highlight(number) {
+    for (const path of this.#svg.querySelectorAll(".m-annotation")) {
+      path.classList.toggle("highlighted", path.dataset.number === String(number));
     }
   }
 
-  /** Move the cross of the keyboard. Returns where it is. */
-  step(right, down, far) {
-    if (!this.#question) return null;
-    const { width, height, dwell } = this.#question;
+  /** Move the keyboard's cross by steps right and down. Returns its place, frame pixels. */
+  moveCross(right, down, far) {
+    if (!this.#proposal) return null;
+    const { width, height, dwell } = this.#proposal;
     const length = (far ? FAR_STEP : STEP) * Math.max(width, height);
     const from = this.#cross ?? { x: dwell.x, y: dwell.y };
-    const held = (value, most) => Math.min(most - 0.5, Math.max(0.5, value));
-    this.#cross = { x: held(from.x + right * length, width), y: held(from.y + down * length, height) };
+    const clamp = (value, size) => Math.min(size - 0.5, Math.max(0.5, value));
+    this.#cross = { x: clamp(from.x + right * length, width), y: clamp(from.y + down * length, height) };
     this.#drawCross();
     return this.#cross;
   }
 
-  /** Say a point at the cross. */
-  pointAtCross(on) {
-    const place = this.#cross ?? this.step(0, 0, false);
-    if (place) this.#tell("point", { ...place, on });
+  /** Add a point prompt at the cross. */
+  pointAtCross(positive) {
+    const place = this.#cross ?? this.moveCross(0, 0, false);
+    if (place) this.#emit("point", { ...place, positive });
   }
 
-  /** Begin a box at the cross, or end it. Returns what happened: "begun", "ended" or null. */
+  /** Begin or end a box at the cross. Returns "begun", "ended" or null. */
   boxAtCross() {
-    const place = this.#cross ?? this.step(0, 0, false);
+    const place = this.#cross ?? this.moveCross(0, 0, false);
     if (!place) return null;
     if (!this.#corner) {
       this.#corner = place;
@@ -95,23 +95,23 @@ export class Scene extends EventTarget {
     }
     const corner = this.#corner;
     this.#corner = null;
-    this.#tell("box", { box: [corner.x, corner.y, place.x, place.y] });
+    this.#emit("box", { box: [corner.x, corner.y, place.x, place.y] });
     return "ended";
   }
 
   #drawDwell({ dwell, width, height }) {
     const radius = Math.max(dwell.spread, Math.min(width, height) / 45);
     const place = { cx: dwell.x, cy: dwell.y };
-    const off = dwell.used ? "" : " m-off";
-    this.#svg.append(element("circle", { ...place, r: radius, class: `m-ring-rim${off}` }));
-    this.#svg.append(element("circle", { ...place, r: radius, class: `m-ring${off}` }));
+    const excluded = dwell.used ? "" : " m-excluded";
+    this.#svg.append(element("circle", { ...place, r: radius, class: `m-ring-rim${excluded}` }));
+    this.#svg.append(element("circle", { ...place, r: radius, class: `m-ring${excluded}` }));
     if (dwell.used) this.#svg.append(element("circle", { ...place, r: radius / 5, class: "m-centre" }));
   }
 
-  #drawPoint({ x, y, on }) {
-    const r = 8 * this.#unit();
-    const sign = on ? `M${x - r / 2} ${y}H${x + r / 2}M${x} ${y - r / 2}V${y + r / 2}` : `M${x - r / 2} ${y}H${x + r / 2}`;
-    this.#svg.append(element("circle", { cx: x, cy: y, r, class: on ? "m-on" : "m-beside" }));
+  #drawPoint({ x, y, positive }) {
+    const r = 8 * this.#framePxPerScreenPx();
+    const sign = positive ? `M${x - r / 2} ${y}H${x + r / 2}M${x} ${y - r / 2}V${y + r / 2}` : `M${x - r / 2} ${y}H${x + r / 2}`;
+    this.#svg.append(element("circle", { cx: x, cy: y, r, class: positive ? "m-positive" : "m-negative" }));
     this.#svg.append(element("path", { d: sign, class: "m-sign" }));
   }
 
@@ -119,14 +119,14 @@ export class Scene extends EventTarget {
     this.#svg.querySelector("#cross")?.remove();
     if (!this.#cross) return;
     const { x, y } = this.#cross;
-    const r = 14 * this.#unit();
+    const r = 14 * this.#framePxPerScreenPx();
     const group = element("g", { id: "cross" }, element("path", { d: `M${x - r} ${y}H${x + r}M${x} ${y - r}V${y + r}`, class: "m-cross" }));
     if (this.#corner) group.append(this.#rectangle([this.#corner.x, this.#corner.y, x, y]));
     this.#svg.append(group);
   }
 
-  /** Frame pixels of one on the screen. */
-  #unit() {
+  /** Frame pixels in one screen pixel. */
+  #framePxPerScreenPx() {
     const matrix = this.#svg.getScreenCTM();
     return matrix ? 1 / matrix.a : 1;
   }
@@ -136,35 +136,35 @@ export class Scene extends EventTarget {
     return element("rect", { ...sides, class: "m-box" });
   }
 
-  #place(event) {
+  #framePlace(event) {
     const matrix = this.#svg.getScreenCTM();
-    if (!matrix || !this.#question) return null;
+    if (!matrix || !this.#proposal) return null;
     const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(matrix.inverse());
     return { x, y };
   }
 
-  #within({ x, y }) {
-    return x >= 0 && y >= 0 && x < this.#question.width && y < this.#question.height;
+  #isInside({ x, y }) {
+    return x >= 0 && y >= 0 && x < this.#proposal.width && y < this.#proposal.height;
   }
 
   #press(event) {
-    const place = this.#place(event);
-    if (!place || !event.isPrimary || !this.#within(place)) return;
-    const beside = event.button === 2 || event.shiftKey || event.ctrlKey || this.tool === "beside";
-    this.#down = { place, beside, x: event.clientX, y: event.clientY, id: event.pointerId, box: null, timer: 0 };
+    const place = this.#framePlace(event);
+    if (!place || !event.isPrimary || !this.#isInside(place)) return;
+    const negative = event.button === 2 || event.shiftKey || event.ctrlKey || this.tool === "negative";
+    this.#down = { place, negative, x: event.clientX, y: event.clientY, id: event.pointerId, box: null, timer: 0 };
     if (event.pointerType === "touch" && this.tool !== "box") {
-      this.#down.timer = setTimeout(() => this.#long(), LONG_MS);
+      this.#down.timer = setTimeout(() => this.#longPress(), LONG_PRESS_MS);
     } else {
       this.#stage.setPointerCapture(event.pointerId);
     }
     this.#stage.focus({ preventScroll: true });
   }
 
-  #long() {
+  #longPress() {
     const down = this.#down;
-    this.#forget();
+    this.#endGesture();
     navigator.vibrate?.(20);
-    if (down) this.#tell("point", { ...down.place, on: false });
+    if (down) this.#emit("point", { ...down.place, positive: false });
   }
 
   #move(event) {
@@ -174,7 +174,7 @@ export class Scene extends EventTarget {
     if (far) clearTimeout(down.timer);
     if (!far && !down.box) return;
     if (event.pointerType === "touch" && this.tool !== "box") return;
-    const place = this.#place(event);
+    const place = this.#framePlace(event);
     down.box?.remove();
     down.box = this.#rectangle([down.place.x, down.place.y, place.x, place.y]);
     this.#svg.append(down.box);
@@ -183,20 +183,20 @@ export class Scene extends EventTarget {
   #release(event) {
     const down = this.#down;
     if (!down || event.pointerId !== down.id) return;
-    const place = this.#place(event);
-    this.#forget();
-    if (down.box) this.#tell("box", { box: [down.place.x, down.place.y, place.x, place.y] });
-    else if (this.tool === "box") this.#tell("nobox", {});
-    else this.#tell("point", { ...down.place, on: !down.beside });
+    const place = this.#framePlace(event);
+    this.#endGesture();
+    if (down.box) this.#emit("box", { box: [down.place.x, down.place.y, place.x, place.y] });
+    else if (this.tool === "box") this.#emit("nobox", {});
+    else this.#emit("point", { ...down.place, positive: !down.negative });
   }
 
-  #forget() {
+  #endGesture() {
     clearTimeout(this.#down?.timer);
     this.#down?.box?.remove();
     this.#down = null;
   }
 
-  #tell(kind, detail) {
+  #emit(kind, detail) {
     this.dispatchEvent(new CustomEvent(kind, { detail }));
   }
 }
