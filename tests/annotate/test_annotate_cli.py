@@ -20,7 +20,7 @@ from sam_edge.annotate import (
     Relabel,
     Undo,
 )
-from sam_edge.cli.annotate import understood
+from sam_edge.cli.annotate import parse_answer
 from sam_edge.cli.main import main
 from sam_edge.masks.coco import read_coco
 
@@ -54,7 +54,7 @@ ENGINE = ("--runtime", "onnxruntime", "--threads", "1", "--size", "224x224")
     ],
 )
 def test_answers(line: str, answer: Answer | None) -> None:
-    assert understood(line) == answer
+    assert parse_answer(line) == answer
 
 
 def run(clip: Path, gaze: Path, out: Path, *more: str) -> int:

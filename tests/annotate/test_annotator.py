@@ -238,7 +238,7 @@ class TestSemi:
         assert looked_at.annotation_id == on_the_dwells[0].number
         assert looked_at.extra["provenance"]["looked_at"] == [f"dwell {dwell(1, 100, 100).onset_ns}"]
         again = start_annotator(dwell(1, 100, 100), dwell(1, 300, 200), stages=self.STAGES)
-        assert dict(again.journal.looked_at) == dict(annotator.journal.looked_at)
+        assert dict(again.journal.dwells_on_mask) == dict(annotator.journal.dwells_on_mask)
 
     def test_what_was_answered_before_is_not_asked_again(
         self, start_annotator: Start, dwell: Dwell, set_generated: Callable[..., list[int]]
