@@ -42,8 +42,7 @@ from sam_edge.version import __version__
 
 if TYPE_CHECKING:
     from sam_edge._track import StreamedFrame, TrackedFrame, TrackReport, TrackResult, TrackStream, track
-    from sam_edge.gaze.recordings import read as read_gaze
-    from sam_edge.gaze.samples import GazeSample
+    from sam_edge.gaze import GazeRecording, GazeSample, read_recording
     from sam_edge.stream.selection import PinnedObject, Selection, State
     from sam_edge.stream.session import GazeSession
 
@@ -55,6 +54,7 @@ __all__ = [
     "ExportError",
     "GateError",
     "GazeDataError",
+    "GazeRecording",
     "GazeSample",
     "GazeSession",
     "InputError",
@@ -77,11 +77,12 @@ __all__ = [
     "View",
     "__version__",
     "load",
-    "read_gaze",
+    "read_recording",
     "track",
 ]
 
 _LAZY = {
+    "GazeRecording": "sam_edge.gaze:GazeRecording",
     "GazeSample": "sam_edge.gaze.samples:GazeSample",
     "GazeSession": "sam_edge.stream.session:GazeSession",
     "PinnedObject": "sam_edge.stream.selection:PinnedObject",
@@ -92,7 +93,7 @@ _LAZY = {
     "TrackResult": "sam_edge._track:TrackResult",
     "TrackStream": "sam_edge._track:TrackStream",
     "TrackedFrame": "sam_edge._track:TrackedFrame",
-    "read_gaze": "sam_edge.gaze.recordings:read",
+    "read_recording": "sam_edge.gaze:read_recording",
     "track": "sam_edge._track:track",
 }
 """Names that are imported on first use, so that `import sam_edge` stays fast, as `module:name`."""

@@ -13,7 +13,7 @@ from sam_edge.gaze.recordings import GazeRecording, read
 from sam_edge.gaze.samples import SCENE_PX_PER_DEG, GazeSample
 
 GazeInput: TypeAlias = str | Path | GazeRecording | Sequence[GazeSample]
-"""Gaze as `track` accepts it: a file or folder that `read_gaze` reads, a recording, or samples."""
+"""Gaze as `track` accepts it: a file or folder that `read_recording` reads, a recording, or samples."""
 MAX_FRAMES_OUTSIDE = 10
 """Gaze farther outside than this number of frame widths or heights is in a wrong unit."""
 

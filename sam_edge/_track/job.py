@@ -72,7 +72,7 @@ def track(
 
     Args:
         video: a video file, or a folder of images.
-        gaze: a gaze CSV or another recording (a file or folder, see `read_gaze`), a `GazeRecording`, or `GazeSample`s
+        gaze: a gaze CSV or another recording (see `read_recording`), a `GazeRecording`, or `GazeSample`s
             in order of time. Positions are frame pixels; time 0 is the moment at which the first frame is shown.
         model: from `load`; it stays open. None: the default model, closed at the end.
         mode: `sequential` steps through every frame and waits for each, and two runs give the same masks. `live` plays

@@ -1,5 +1,5 @@
 """The `sam-edge` command: one module a subcommand, each with `add_parser` and `run`."""
 
-from sam_edge.cli.main import main
+from sam_edge.cli.command_line import main
 
 __all__ = ["main"]

@@ -21,7 +21,7 @@ from sam_edge.annotate import (
     Undo,
 )
 from sam_edge.cli.annotate import parse_answer
-from sam_edge.cli.main import main
+from sam_edge.cli.command_line import main
 from sam_edge.masks.coco import read_coco
 
 ENGINE = ("--runtime", "onnxruntime", "--threads", "1", "--size", "224x224")

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sam_edge.cli.main import main
+from sam_edge.cli.command_line import main
 
 SIZE = (96, 128)
 FRAMES = 12

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import sam_edge
-from sam_edge.cli.main import main
+from sam_edge.cli.command_line import main
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
 Run = Callable[..., tuple[int, str, str]]

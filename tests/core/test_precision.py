@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import sam_edge
 from sam_edge.bundle import Manifest, open_bundle
 from sam_edge.cli import main
-from sam_edge.cli.main import parser
+from sam_edge.cli.command_line import make_parser
 from sam_edge.config import Config, read_config
 from sam_edge.errors import InputError
 from sam_edge.precision import (
@@ -117,7 +117,7 @@ class TestCommandLine:
 
     def test_a_former_name_is_replaced_with_a_warning(self) -> None:
         with pytest.warns(DeprecationWarning, match="--precision: 'w8a8' is now called 'int8'"):
-            args = parser().parse_args(
+            args = make_parser().parse_args(
                 ["export", "--checkpoint", "a.pt", "--precision", "w8a8", "--out", "b"]
             )
         assert args.precision == "int8"

@@ -11,7 +11,7 @@ import pytest
 
 import sam_edge
 from sam_edge.bundle import open_bundle
-from sam_edge.cli.main import main
+from sam_edge.cli.command_line import main
 from sam_edge.errors import ExportError
 from sam_edge.segmenter import DEFAULT_BUNDLE
 

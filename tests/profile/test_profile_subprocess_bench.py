@@ -135,7 +135,7 @@ def test_ctrl_c_of_a_terminal_ends_both(tmp_path: Path) -> None:
 
 NOTING = """
 import os, sys
-from sam_edge.cli.main import main
+from sam_edge.cli.command_line import main
 from sam_edge.profile.measure.subprocess_bench import Apart
 block = Apart.block
 def noted(*given):

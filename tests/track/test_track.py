@@ -20,7 +20,7 @@ import sam_edge
 from sam_edge.errors import GazeDataError, InputError, MediaError, SessionError
 from sam_edge.gaze import recordings
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.stream.recording import read_recording
+from sam_edge.stream import recording as session_recording
 from tests.track.conftest import FPS, FRAMES, SIZE
 
 Samples = list[GazeSample]
@@ -77,7 +77,7 @@ def test_gaze_may_be_a_path_a_recording_or_samples(
     recordings.write_csv(path, samples)
     boxes = [
         [frame.selection.box for frame in sam_edge.track(clip, gaze, model=model)]
-        for gaze in (path, str(path), sam_edge.read_gaze(path), tuple(samples))
+        for gaze in (path, str(path), sam_edge.read_recording(path), tuple(samples))
     ]
     assert boxes[0][-1] is not None
     assert boxes.count(boxes[0]) == 4
@@ -130,7 +130,7 @@ def test_a_recording_replays(clip: Path, samples: Samples, model: sam_edge.Segme
     result = sam_edge.track(
         clip, samples, model=model, size=(224, 224), px_per_deg=12, record=tmp_path / "run"
     )
-    recording = read_recording(tmp_path / "run")
+    recording = session_recording.read_recording(tmp_path / "run")
     assert recording.complete
     assert recording.options == {"px_per_deg": 12, "size": [224, 224]}
     for entry, frame in zip(recording.frames, result, strict=True):
@@ -239,7 +239,7 @@ class TestStream:
         with sam_edge.track(clip, samples, model=model, record=tmp_path / "run", stream=True) as stream:
             next(stream)
             next(stream)
-        recording = read_recording(tmp_path / "run")
+        recording = session_recording.read_recording(tmp_path / "run")
         assert recording.complete
         assert len(list(recording.frames)) == 2
 
@@ -276,7 +276,7 @@ def broken(change: str, samples: Samples) -> Any:
     ("change", "match"),
     [
         ("empty", "gaze: no samples"),
-        ("number", "gaze: int; accepted: a path, a Recording, or a sequence"),
+        ("number", "gaze: int; accepted: a path, a GazeRecording, or a sequence"),
         ("numbers", "gaze: list; accepted"),
         ("text in samples", "gaze: list; accepted"),
         ("not in order", "gaze: sample 1 at .* does not come after"),
@@ -400,7 +400,7 @@ def test_an_output_that_is_an_input_or_another_output_is_refused(
         sam_edge.track(clip, gaze, model=model, masks=clip)
     with pytest.raises(InputError, match=r"report: .* is also out"):
         sam_edge.track(clip, gaze, model=model, out=tmp_path / "a.mp4", report=tmp_path / "a.mp4")
-    assert sam_edge.read_gaze(gaze).samples == sam_edge.read_gaze(gaze).samples
+    assert sam_edge.read_recording(gaze).samples == sam_edge.read_recording(gaze).samples
     assert len(list(clip.iterdir())) == FRAMES
 
 
