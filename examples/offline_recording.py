@@ -47,7 +47,7 @@ def main() -> None:
         sam_edge.load(runtime=given.runtime) as model,
         open_frames(video) as frames,
         GazeSession(model, px_per_deg=px_per_deg) as session,
-        VideoWriter(given.out, frames.fps, frames.size) as writer,
+        VideoWriter(given.out, frames.size) as writer,
         given.out.with_suffix(".csv").open("w", encoding="utf-8", newline="") as handle,
     ):
         table = csv.writer(handle)
@@ -63,7 +63,9 @@ def main() -> None:
                     box=selection and selection.box,
                     gaze_trail=[one for one in aged if one[2] <= TRAIL_S],
                     fixation=selection and selection.fixation,
-                )
+                ),
+                frame.time_ns,
+                frame.end_ns,
             )
             count += 1
             if selection is not None and selection.box is not None:

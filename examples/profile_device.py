@@ -49,9 +49,7 @@ def main() -> None:
         session.trace() as trace,  # further sinks go in here: session.trace(OpenTelemetrySink())
     ):
         for frame in frames:
-            end_ns = round((frame.index + 1) * 1e9 / frames.fps)
-            begin_ns = round(frame.index * 1e9 / frames.fps)
-            session.feed(sample for sample in gaze.samples if begin_ns < sample.time_ns <= end_ns)
+            session.feed(sample for sample in gaze.samples if frame.time_ns < sample.time_ns <= frame.end_ns)
             session.step(frame.image, frame.time_ns)
             if frame.index + 1 == FRAMES:
                 break

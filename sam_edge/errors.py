@@ -10,6 +10,10 @@ class SamEdgeError(Exception):
     """Base of every error that sam-edge raises on purpose."""
 
 
+class SamEdgeWarning(UserWarning):
+    """An input is used, but not as it stands, or not all of it. The message says what was done and what to check."""
+
+
 class InputError(SamEdgeError, ValueError):
     """An argument, a file or a stream holds something that is not accepted."""
 

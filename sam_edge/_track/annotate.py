@@ -23,16 +23,13 @@ class GazeTrail:
 
     samples: Sequence[GazeSample]
     """Samples in order of time."""
-    fps: float
-    """Frames a second."""
 
-    def dots(self, frame_index: int) -> list[tuple[float, float, float]]:
-        """Return the valid samples before the end of a frame: (x, y, age), frame pixels and seconds."""
-        end_s = (frame_index + 1) / self.fps
-        begin = bisect_left(self.samples, (end_s - TRAIL_S) * 1e9, key=_time_ns)
-        end = bisect_right(self.samples, end_s * 1e9, key=_time_ns)
+    def dots(self, end_ns: int) -> list[tuple[float, float, float]]:
+        """Return the valid samples of the last moments before `end_ns`: (x, y, age), frame pixels and seconds."""
+        begin = bisect_left(self.samples, end_ns - TRAIL_S * 1e9, key=_time_ns)
+        end = bisect_right(self.samples, end_ns, key=_time_ns)
         return [
-            (sample.x_px, sample.y_px, end_s - sample.time_ns / 1e9)
+            (sample.x_px, sample.y_px, (end_ns - sample.time_ns) / 1e9)
             for sample in self.samples[begin:end]
             if sample.valid
         ]
@@ -50,11 +47,11 @@ def annotate_frame(frame: StreamedFrame, trail: GazeTrail) -> NDArray[np.uint8]:
         frame.image,
         mask=selection.mask,
         box=selection.box,
-        gaze_trail=trail.dots(frame.index),
+        gaze_trail=trail.dots(frame.end_ns),
         fixation=selection.fixation,
         caption=caption,
     )
 
 
-def _time_ns(sample: GazeSample) -> float:
+def _time_ns(sample: GazeSample) -> int:
     return sample.time_ns

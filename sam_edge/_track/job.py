@@ -76,9 +76,10 @@ def track(
             in order of time. Positions are frame pixels; time 0 is the moment at which the first frame is shown.
         model: from `load`; it stays open. None: the default model, closed at the end.
         mode: `sequential` steps through every frame and waits for each, and two runs give the same masks. `live` plays
-            the frames on a clock and does not wait for late ones, to measure what a viewer would see; it reads the
-            whole video into memory first, and yields the frames when the clock has stopped.
-        fps: frames a second; None: the video's own rate, or 24 for a folder.
+            the frames on a clock and does not wait for late ones, to measure what a viewer would see; it yields the
+            frames when the clock has stopped.
+        fps: frames a second, evenly spaced; None: each frame at the time that the video states, or 24 frames a second
+            for a folder.
         px_per_deg: frame pixels in a degree of visual angle; None: the recording's, else 15.
         size: (height, width) of the encoder's input for whole frames; None: chosen by the frame.
         out: annotated video to write; the ending chooses the format (.mp4, .webm, ...).

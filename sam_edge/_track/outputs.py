@@ -74,7 +74,7 @@ class TrackOutputs:
             with name_argument("masks"):
                 self._masks = stack.enter_context(MaskFolderWriter(paths.masks)) if paths.masks else None
             with name_argument("out"):
-                writer = VideoWriter(paths.out, reader.fps, reader.size) if paths.out else None
+                writer = VideoWriter(paths.out, reader.size) if paths.out else None
                 self._video = stack.enter_context(writer) if writer else None
             bar = ProgressBar(reader.count, label="track", unit="frames", silent=not progress)
             self._bar = stack.enter_context(bar)
@@ -85,7 +85,7 @@ class TrackOutputs:
         if self._masks is not None and frame.mask is not None:
             self._masks.write(frame.stem, frame.mask)
         if self._video is not None:
-            self._video.write(annotate_frame(frame, self._trail))
+            self._video.write(annotate_frame(frame, self._trail), frame.time_ns, frame.end_ns)
         self._bar.advance()
 
     def __enter__(self) -> TrackOutputs:

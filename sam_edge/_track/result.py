@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge._track.report import TrackReport
-from sam_edge.masks.rle import Rle
+from sam_edge.stream.packed_selection import PackedSelection
 from sam_edge.stream.selection import Selection
 
 
@@ -24,6 +24,8 @@ class TrackedFrame:
     """Name of the frame: the image file's name without its ending, or the index in five digits for a video."""
     time_ns: int
     """Time at which the frame is first shown, nanoseconds after the first frame."""
+    end_ns: int
+    """Time at which the next frame takes its place, nanoseconds after the first frame."""
     selection: Selection
     """The selection that a viewer saw on the frame. Where `dropped` is True, it was made for an earlier frame."""
     dropped: bool
@@ -52,39 +54,38 @@ class StreamedFrame(TrackedFrame):
 
 @dataclass(frozen=True, slots=True)
 class CompressedFrame:
-    """A tracked frame whose mask is run-length encoded."""
+    """A tracked frame whose masks are compressed."""
 
     frame: TrackedFrame
-    """The frame without its mask."""
-    rle: Rle | None
-    """Its mask."""
+    """The frame; its selection has no masks."""
+    selection: PackedSelection
+    """Its selection, with compressed masks."""
 
     @classmethod
     def compress(cls, frame: TrackedFrame) -> CompressedFrame:
-        """Encode the mask of a frame, and leave out the image."""
-        selection = frame.selection
+        """Compress the masks of a frame, and leave out the image."""
+        packed = PackedSelection.pack(frame.selection)
         bare = TrackedFrame(
             frame.index,
             frame.stem,
             frame.time_ns,
-            replace(selection, mask=None),
+            frame.end_ns,
+            packed.selection,
             frame.dropped,
             frame.timing_ms,
         )
-        return cls(bare, None if selection.mask is None else Rle.from_mask(selection.mask))
+        return cls(bare, packed)
 
     def restore(self) -> TrackedFrame:
-        """Return the frame with its mask decoded, bit for bit."""
-        if self.rle is None:
-            return self.frame
-        return replace(self.frame, selection=replace(self.frame.selection, mask=self.rle.mask()))
+        """Return the frame with its masks, bit for bit."""
+        return replace(self.frame, selection=self.selection.unpack())
 
 
 @dataclass(frozen=True)
 class TrackResult(Sequence[TrackedFrame]):
     """What `track` returns: a sequence of every frame in order, and the report.
 
-    Masks are kept run-length encoded. Each access decodes the mask of its frame, so keep the frame rather than ask for
+    Masks are kept compressed. Each access decodes the mask of its frame, so keep the frame rather than ask for
     it twice.
 
     Example:
@@ -95,7 +96,7 @@ class TrackResult(Sequence[TrackedFrame]):
     report: TrackReport
     """Times of every frame, their summary, and the environment."""
     compressed: tuple[CompressedFrame, ...] = field(repr=False)
-    """Every frame, with its mask encoded."""
+    """Every frame, with compressed masks."""
 
     @overload
     def __getitem__(self, index: int) -> TrackedFrame: ...

@@ -61,7 +61,7 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
             self._reader = stack.enter_context(open_frames(options.video, fps=options.fps))
             check_gaze_unit(options.recording, self._reader.size)
             self._session = stack.enter_context(_open_session(options, self._model))
-            trail = GazeTrail(options.recording.samples, self._reader.fps)
+            trail = GazeTrail(options.recording.samples)
             self._outputs = TrackOutputs(options.paths, self._reader, trail, progress=options.progress)
             self._open = stack.pop_all()
         self._frames = self._play()
@@ -141,6 +141,7 @@ def _to_streamed_frame(shown: Shown) -> StreamedFrame:
         index=frame.index,
         stem=frame.stem,
         time_ns=frame.time_ns,
+        end_ns=frame.end_ns,
         selection=shown.selection or _empty_selection(frame.time_ns),
         dropped=shown.dropped,
         timing_ms=shown.timing_ms,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from sam_edge.closing import Closing
@@ -28,8 +27,7 @@ class SeekableVideo(Closing):
         Raises:
             MediaError: it cannot be read.
         """
-        self._path, self._fps, self._times_ns = path, fps, times_ns
-        self._reader: FrameReader = open_frames(path, fps=fps)
+        self._reader: FrameReader = open_frames(path, fps=fps, recorded_ns=times_ns)
         self._next = 0
         self._end: int | None = None
         self._cache: OrderedDict[int, VideoFrame] = OrderedDict()
@@ -51,8 +49,8 @@ class SeekableVideo(Closing):
 
     @property
     def times_ns(self) -> Sequence[int]:
-        """When each frame began, where the recording says it; empty for a constant frame rate."""
-        return self._times_ns
+        """When each frame begins to be shown, nanoseconds after the first one."""
+        return [int(time_ns) for time_ns in self._reader.times.begin_ns]
 
     @property
     def count(self) -> int | None:
@@ -82,7 +80,7 @@ class SeekableVideo(Closing):
             return None
         if index < self._next:
             self._reader.close()
-            self._reader, self._next = open_frames(self._path, fps=self._fps), 0
+            self._reader, self._next = self._reader.reopen(), 0
         while True:
             frame = next(self._reader, None)
             if frame is None:
@@ -108,8 +106,6 @@ class SeekableVideo(Closing):
         self._reader.close()
 
     def _remember(self, frame: VideoFrame) -> VideoFrame:
-        if frame.index < len(self._times_ns):
-            frame = replace(frame, time_ns=self._times_ns[frame.index])
         self._cache[frame.index] = frame
         if len(self._cache) > CACHED_FRAMES:
             self._cache.popitem(last=False)

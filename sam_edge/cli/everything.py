@@ -128,17 +128,15 @@ def process_video(args: argparse.Namespace, model: Segmenter, config: MaskGenera
     mask_count = frame_count = 0
     with ExitStack() as stack:
         reader = stack.enter_context(open_frames(args.input))
-        total = None if reader.count is None else -(-reader.count // args.stride)
-        video = stack.enter_context(
-            VideoWriter(args.out / "everything.mp4", reader.fps / args.stride, reader.size)
-        )
+        total = -(-reader.count // args.stride)
+        video = stack.enter_context(VideoWriter(args.out / "everything.mp4", reader.size))
         bar = stack.enter_context(ProgressBar(total, label="everything", silent=args.quiet))
         for frame in reader:
             if frame.index % args.stride:
                 continue
             masks = generate_masks(model, frame.image, config=config)
             write_masks(args.out, frame.stem, f"{frame.stem}.png", frame.index, frame.image, masks)
-            video.write(draw_masks(frame.image, masks))
+            video.write(draw_masks(frame.image, masks), frame.time_ns, frame.end_ns)
             mask_count, frame_count = mask_count + len(masks), frame_count + 1
             bar.advance()
     if not args.quiet:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 
 from sam_edge.errors import MediaError
 from sam_edge.media.frame_reader import FrameReader, VideoFrame
+from sam_edge.media.frame_times import FrameTimes, times_at_rate
 from sam_edge.media.images import IMAGE_SUFFIXES, read_image
 
 
@@ -33,12 +35,13 @@ def open_folder(folder: Path, fps: float) -> FrameReader:
                 f"{folder}: {name_of_stem[file.stem]} and {file.name} are both frame {file.stem!r}; keep one of them"
             )
         name_of_stem[file.stem] = file.name
-    return FrameReader(_read_files(files, fps), name=folder.resolve().name, fps=fps, count=len(files))
+    times = times_at_rate(len(files), fps)
+    return FrameReader(partial(_read_files, files, times), name=folder.resolve().name, times=times)
 
 
-def _read_files(files: list[Path], fps: float) -> Generator[VideoFrame, None, None]:
+def _read_files(files: list[Path], times: FrameTimes) -> Generator[VideoFrame, None, None]:
     for index, file in enumerate(files):
-        yield VideoFrame(index, file.stem, round(index * 1e9 / fps), read_image(file))
+        yield VideoFrame(index, file.stem, *times.interval(index), read_image(file))
 
 
 def _is_image_name(file: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from sam_edge.closing import Closing
 from sam_edge.errors import MediaError
-
-MAX_FPS = 1000.0
-"""Highest accepted frame rate, frames a second."""
+from sam_edge.media.frame_times import FrameTimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +23,8 @@ class VideoFrame:
     """Name of the frame: the image file's name without its ending, or the index in five digits for a video."""
     time_ns: int
     """Time at which the frame is first shown, nanoseconds after the first frame."""
+    end_ns: int
+    """Time at which the next frame takes its place, nanoseconds after the first frame."""
     image: NDArray[np.uint8]
     """uint8 RGB (H, W, 3), C-contiguous."""
 
@@ -36,14 +36,14 @@ class FrameReader(Closing):
     """
 
     def __init__(
-        self, frames: Generator[VideoFrame, None, None], *, name: str, fps: float, count: int | None
+        self, read: Callable[[], Generator[VideoFrame, None, None]], *, name: str, times: FrameTimes
     ) -> None:
-        """Read from `frames`. The properties describe the other arguments."""
-        self._frames = frames
+        """Read the frames that `read()` yields from the first one on. The properties describe the other arguments."""
+        self._read = read
+        self._frames = read()
         self._name = name
-        self._fps = fps
-        self._count = count
-        self._first: VideoFrame | None = next(frames)
+        self._times = times
+        self._first: VideoFrame | None = next(self._frames)
         self._size = self._first.image.shape[:2]
 
     @property
@@ -52,9 +52,14 @@ class FrameReader(Closing):
         return self._name
 
     @property
+    def times(self) -> FrameTimes:
+        """When each frame begins and ends."""
+        return self._times
+
+    @property
     def fps(self) -> float:
-        """Frames a second."""
-        return self._fps
+        """Mean rate, frames a second. Frames need not come evenly: `times` says when each is shown."""
+        return self._times.fps
 
     @property
     def size(self) -> tuple[int, int]:
@@ -62,9 +67,9 @@ class FrameReader(Closing):
         return self._size[0], self._size[1]
 
     @property
-    def count(self) -> int | None:
-        """Number of frames: exact for a folder, the header's estimate for a video; None when it states none."""
-        return self._count
+    def count(self) -> int:
+        """Number of frames."""
+        return len(self._times)
 
     def __iter__(self) -> FrameReader:
         return self
@@ -83,6 +88,10 @@ class FrameReader(Closing):
                 f"before it are {_size_text(self._size)}; all frames of a video must have one size"
             )
         return frame
+
+    def reopen(self) -> FrameReader:
+        """Return another reader of the same frames, which begins with the first one."""
+        return FrameReader(self._read, name=self._name, times=self._times)
 
     def close(self) -> None:
         """Close the file. Closing twice is allowed; a closed reader yields no more frames."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from sam_edge.errors import MediaError
 from sam_edge.media.folder_frames import open_folder
-from sam_edge.media.frame_reader import MAX_FPS, FrameReader, VideoFrame
+from sam_edge.media.frame_reader import FrameReader, VideoFrame
+from sam_edge.media.frame_times import MAX_FPS, check_fps
 from sam_edge.media.video_frames import open_video
 
 __all__ = ["FOLDER_FPS", "MAX_FPS", "FrameReader", "VideoFrame", "open_frames"]
@@ -16,28 +17,32 @@ FOLDER_FPS = 24.0
 """Frames a second of a folder of images, unless `fps` is given."""
 
 
-def open_frames(path: str | Path, *, fps: float | None = None) -> FrameReader:
-    """Open a video file or a folder of images, to read its frames in order.
+def open_frames(
+    path: str | Path, *, fps: float | None = None, recorded_ns: Sequence[int] = ()
+) -> FrameReader:
+    """Open a video file or a folder of images, to read its frames in order, each at its true time.
 
     The images of a folder (jpg, jpeg, png, bmp, webp; see `read_image`) come in the natural order of their names: 2
-    before 10. Frames are evenly spaced in time: frame i is shown from i / fps to (i + 1) / fps seconds. The rotation
-    that a video's header states is applied.
+    before 10. They are evenly spaced in time. The frames of a video come at the presentation times that the container
+    states, rotated and mirrored as players show them.
 
     Args:
         path: the file or folder.
-        fps: frames a second; default: the video's own rate, or 24 for a folder.
+        fps: frames a second, evenly spaced; default: the file's own times, or 24 frames a second for a folder. A
+            `SamEdgeWarning` says where it differs from the file's own times by more than 1 %.
+        recorded_ns: when each frame was taken, nanoseconds, where a recording states it: counts before the file's own
+            times. Times are given from the first one.
 
     Raises:
-        MediaError: the path is missing, unreadable, damaged, truncated or empty, or `fps` is not in (0, 1000]. A later
-            frame that cannot be read or has another size raises it when it is reached.
+        MediaError: the path is missing, unreadable, damaged, truncated or empty, states no times (give `fps`), or `fps`
+            is not in (0, 1000]. A later frame that has another size raises it when it is reached.
     """
     path = Path(path)
-    if fps is not None and not (math.isfinite(fps) and 0 < fps <= MAX_FPS):
-        raise MediaError(f"fps is {fps!r}; accepted: above 0 and up to {MAX_FPS:g} frames a second")
+    check_fps(fps)
     if path.is_dir():
         return open_folder(path, FOLDER_FPS if fps is None else float(fps))
     if not path.exists():
         raise MediaError(f"{path}: no such video or folder of images; check the path")
     if not path.is_file():
         raise MediaError(f"{path}: is neither a file nor a folder; give a video file or a folder of images")
-    return open_video(path, fps)
+    return open_video(path, fps=fps, recorded_ns=recorded_ns)

@@ -1,8 +1,8 @@
-"""Is a file all there? Checks that some decoders leave out.
+"""Checks for truncated files that decoders leave out.
 
-OpenCV 4 decodes half a JPEG without an error, and FFmpeg plays what is left of a cut-off video and then says
-that the video is over. The frame count in a video's header is no help: it is an estimate in several formats
-and counts hidden frames in others. How many bytes there should be is stated exactly, and is looked at here.
+OpenCV 4 decodes half a JPEG without an error, and FFmpeg plays what is left of a truncated video as if it were all.
+JPEG has an end marker; AVI and Matroska state how many bytes follow. (MP4 states how many frames there are:
+`video_index` compares.)
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import struct
 from pathlib import Path
-from typing import BinaryIO
 
 _JPEG_STANDALONE = {0x01, *range(0xD0, 0xD9)}
 _ISO_FIRST = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp"}
@@ -40,23 +39,26 @@ def find_video_fault(path: Path) -> str | None:
     """Return what is wrong with a video file, or None when nothing is known to be.
 
     Knows text files, which FFmpeg would play as pictures of letters or follow as play lists, and the stated
-    lengths in MP4/MOV (ISO 14496-12), AVI (RIFF) and Matroska/WebM (RFC 9559). Raises `OSError`.
+    lengths in AVI (RIFF) and Matroska/WebM (RFC 9559). Raises `OSError`.
     """
     length = path.stat().st_size
     with path.open("rb") as handle:
         head = handle.read(4096)
-        handle.seek(0)
         if not head:
             return "the file is empty"
         if _is_text(head):
             return "the file holds text, not a video"
-        if head[4:8] in _ISO_FIRST:
-            return _fault_of_iso(handle, length)
         if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
             return _cut_off(8 + struct.unpack("<I", head[4:8])[0], length, unknown=(8, 8 + 0xFFFFFFFF))
         if head[:4] == _EBML:
             return _fault_of_matroska(head, length)
     return None
+
+
+def is_mp4(path: Path) -> bool:
+    """Return whether a file begins like MP4 or MOV (ISO 14496-12). Raises `OSError`."""
+    with path.open("rb") as handle:
+        return handle.read(8)[4:8] in _ISO_FIRST
 
 
 def _is_text(head: bytes) -> bool:
@@ -65,25 +67,6 @@ def _is_text(head: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return all(letter.isprintable() or letter in "\r\n\t\x1b\ufeff" for letter in text)
-
-
-def _fault_of_iso(handle: BinaryIO, length: int) -> str | None:
-    at, has_index = 0, False
-    while at + 8 <= length:
-        handle.seek(at)
-        header = handle.read(16)
-        size = int.from_bytes(header[:4], "big")
-        has_index = has_index or header[4:8] == b"moov"
-        if size == 1:
-            size = int.from_bytes(header[8:16], "big")
-        if size == 0:
-            break
-        if size < 8:
-            return f"the file is damaged at byte {at}"
-        if at + size > length:
-            return _cut_off(at + size, length)
-        at += size
-    return None if has_index else "the file is cut off: its index (moov) is missing"
 
 
 def _fault_of_matroska(head: bytes, length: int) -> str | None:

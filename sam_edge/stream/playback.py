@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.frames import FrameReader, VideoFrame
+from sam_edge.media.read_ahead import ReadAhead
+from sam_edge.stream.packed_selection import PackedSelection
 from sam_edge.stream.selection import Selection
 from sam_edge.stream.session import GazeSession
 
@@ -59,7 +61,7 @@ def every_frame(session: GazeSession, frames: FrameReader, samples: Sequence[Gaz
     """Step the session through every frame, waiting for each. A frame sees the gaze up to the end of its interval."""
     feed = GazeFeed(samples)
     for frame in frames:
-        session.feed(feed.until(round((frame.index + 1) * NS / frames.fps)))
+        session.feed(feed.until(frame.end_ns))
         selection = session.step(frame.image, frame.time_ns)
         yield Shown(frame, selection, dropped=False, timing_ms=selection.timing_ms)
 
@@ -69,26 +71,54 @@ def in_real_time(session: GazeSession, frames: FrameReader, samples: Sequence[Ga
 
     A frame is stepped when its time has come, with the gaze up to that moment; what counts for it is the newest
     selection that was returned when the next one came. A frame whose whole interval went by during an earlier step is
-    passed over. Frames are read before the clock starts and given when it has stopped, so that neither reading nor
-    writing takes part; the whole clip has to fit in memory.
+    passed over.
+
+    A thread reads frames ahead of the clock, `READ_AHEAD_BYTES` of them at most: a short clip is read before the clock
+    starts, so that reading takes no part. Results are kept in a few kilobytes each, and given when the clock has
+    stopped, with the frames read a second time, so that what the caller does with them takes no part either.
     """
-    clip = list(frames)
     # OpenCV's own threads would compete with the encoder's: the slowest steps take twice as long with them.
     cv2.setNumThreads(1)
-    session.warm_up(clip[0].image)
+    with ReadAhead(frames) as ahead:
+        session.warm_up(ahead.first.image)
+        seen = list(_play_on_clock(session, ahead, samples))
+    with frames.reopen() as again:
+        for frame, outcome in zip(again, seen, strict=False):
+            yield outcome.shown_on(frame)
+
+
+def _play_on_clock(
+    session: GazeSession, frames: Iterable[VideoFrame], samples: Sequence[GazeSample]
+) -> Iterator[Outcome]:
+    """Step through the frames as their time comes, and tell what was shown on each."""
     clock = PlaybackClock(session, samples)
-    newest: Selection | None = None
-    seen: list[Shown] = []
-    for frame in clip:
-        end_ns = round((frame.index + 1) * NS / frames.fps)
-        if clock.now_ns() >= end_ns:
-            seen.append(Shown(frame, newest, dropped=True))
+    newest: PackedSelection | None = None
+    for frame in frames:
+        if clock.now_ns() >= frame.end_ns:
+            yield Outcome(newest, dropped=True)
             continue
         clock.wait_until(frame.time_ns)
-        before, newest = newest, session.step(frame.image, frame.time_ns)
-        late = clock.now_ns() >= end_ns
-        seen.append(Shown(frame, before if late else newest, dropped=late, timing_ms=newest.timing_ms))
-    yield from seen
+        selection = session.step(frame.image, frame.time_ns)
+        late = clock.now_ns() >= frame.end_ns
+        before, newest = newest, PackedSelection.pack(selection)
+        yield Outcome(before if late else newest, dropped=late, timing_ms=selection.timing_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was shown on a frame, without the frame."""
+
+    selection: PackedSelection | None
+    """The selection, packed; None before the first one."""
+    dropped: bool
+    """As in `Shown`."""
+    timing_ms: Mapping[str, float] = field(default_factory=dict)
+    """As in `Shown`."""
+
+    def shown_on(self, frame: VideoFrame) -> Shown:
+        """Return it with its frame."""
+        selection = None if self.selection is None else self.selection.unpack()
+        return Shown(frame, selection, dropped=self.dropped, timing_ms=self.timing_ms)
 
 
 class PlaybackClock:

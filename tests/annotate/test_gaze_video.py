@@ -28,7 +28,7 @@ def video(tmp_path: Path) -> Callable[[Path], Path]:
     """Write six frames of video under a name."""
 
     def write(path: Path) -> Path:
-        with VideoWriter(path, 10.0, (48, 64)) as writer:
+        with VideoWriter(path, (48, 64), fps=10.0) as writer:
             for index in range(6):
                 writer.write(np.full((48, 64, 3), 30 * index, np.uint8))
         return path

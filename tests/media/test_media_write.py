@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def write_masks(folder: Path, *stems: str, then: Callable[[], object] = lambda: 
 
 
 def write_video(path: Path, *, count: int = 9, then: Callable[[], object] = lambda: None) -> None:
-    with VideoWriter(path, 25.0, (32, 32)) as writer:
+    with VideoWriter(path, (32, 32), fps=25.0) as writer:
         for number in range(count):
             writer.write(frame(number, (32, 32)))
         then()
@@ -204,7 +205,7 @@ def frame(number: int, size: tuple[int, int]) -> np.ndarray:
 @pytest.mark.parametrize("size", [(48, 64), (49, 65)])
 def test_a_video_comes_back(tmp_path: Path, ending: str, size: tuple[int, int]) -> None:
     path = tmp_path / "new" / f"out{ending}"
-    with VideoWriter(path, 24.0, size) as writer:
+    with VideoWriter(path, size, fps=24.0) as writer:
         for number in range(9):
             writer.write(frame(number, size))
             assert not path.exists()
@@ -222,7 +223,7 @@ def test_a_video_comes_back(tmp_path: Path, ending: str, size: tuple[int, int]) 
 
 @pytest.mark.parametrize("fps", [23.976, 29.97002997, 59.94, 120.0057, 0.5, 1000.0])
 def test_odd_rates_are_kept(tmp_path: Path, fps: float) -> None:
-    with VideoWriter(tmp_path / "out.mp4", fps, (32, 32)) as writer:
+    with VideoWriter(tmp_path / "out.mp4", (32, 32), fps=fps) as writer:
         writer.write(frame(0, (32, 32)))
     with open_frames(tmp_path / "out.mp4") as reader:
         assert reader.fps == pytest.approx(fps, rel=1e-4)
@@ -230,7 +231,7 @@ def test_odd_rates_are_kept(tmp_path: Path, fps: float) -> None:
 
 @pytest.mark.parametrize("ending", sorted(VIDEO_CODECS))
 def test_one_frame_makes_a_video(tmp_path: Path, ending: str) -> None:
-    with VideoWriter(tmp_path / f"out{ending}", 25.0, (32, 32)) as writer:
+    with VideoWriter(tmp_path / f"out{ending}", (32, 32), fps=25.0) as writer:
         writer.write(frame(3, (32, 32)))
     with open_frames(tmp_path / f"out{ending}") as reader:
         assert len(list(reader)) == 1
@@ -245,7 +246,7 @@ def test_a_failed_video_leaves_nothing_and_keeps_what_was_there(tmp_path: Path) 
 
 
 def test_a_video_without_frames_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match="no frame"), VideoWriter(tmp_path / "out.mp4", 25.0, (32, 32)):
+    with pytest.raises(MediaError, match="no frame"), VideoWriter(tmp_path / "out.mp4", (32, 32), fps=25.0):
         pass
     assert names(tmp_path) == []
 
@@ -253,27 +254,55 @@ def test_a_video_without_frames_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["out", "out.gif", "out.png"])
 def test_unknown_endings_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(MediaError, match=r"accepted: \.mp4, \.mov, \.mkv, \.avi, \.webm"):
-        VideoWriter(tmp_path / name, 25.0, (32, 32))
+        VideoWriter(tmp_path / name, (32, 32), fps=25.0)
 
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
 def test_rates_that_are_none_are_refused(tmp_path: Path, fps: float) -> None:
     with pytest.raises(MediaError, match="fps is"):
-        VideoWriter(tmp_path / "out.mp4", fps, (32, 32))
+        VideoWriter(tmp_path / "out.mp4", (32, 32), fps=fps)
 
 
 def test_sizes_that_are_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="size is"):
-        VideoWriter(tmp_path / "out.mp4", 25.0, (0, 32))
+        VideoWriter(tmp_path / "out.mp4", (0, 32), fps=25.0)
 
 
-def test_a_rate_that_the_codec_cannot_hold_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", sorted(VIDEO_CODECS))
+def test_frames_come_back_at_their_own_times(tmp_path: Path, ending: str) -> None:
+    begins_ms = [0, 33, 66, 500, 533, 600, 5600, 5633]
+    path = tmp_path / f"out{ending}"
+    with VideoWriter(path, (32, 32)) as writer:
+        for number, begin_ms in enumerate(begins_ms):
+            writer.write(frame(number, (32, 32)), begin_ms * 1_000_000, begin_ms * 1_000_000 + 400_000_000)
+    tolerance_ns = 4_200_000 if ending == ".avi" else 500_000
+    with open_frames(path) as reader:
+        times = [found.time_ns for found in reader]
+        end_ns = reader.times.end_ns
+    assert times == pytest.approx([begin_ms * 1_000_000 for begin_ms in begins_ms], abs=tolerance_ns)
+    if ending != ".avi":  # which holds no durations
+        assert end_ns == pytest.approx(6_033_000_000, abs=tolerance_ns)
+
+
+def test_a_frame_without_a_time_needs_a_rate(tmp_path: Path) -> None:
     with (
-        pytest.raises(MediaError, match="cannot write mp4v"),
-        VideoWriter(tmp_path / "out.mp4", 1e-5, (32, 32)),
+        pytest.raises(MediaError, match="frame 0 has no time; give time_ns, or the writer's fps"),
+        VideoWriter(tmp_path / "out.mp4", (32, 32)) as writer,
     ):
-        pass
+        writer.write(frame(0, (32, 32)))
     assert names(tmp_path) == []
+
+
+def test_an_mp4_is_h264_that_players_can_begin_before_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path, (49, 65), fps=30.0) as writer:
+        for number in range(9):
+            writer.write(frame(number, (49, 65)))
+    with av.open(str(path)) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.name, context.pix_fmt) == ("h264", "yuv420p")
+    data = path.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
 
 
 @pytest.mark.parametrize(
@@ -281,14 +310,14 @@ def test_a_rate_that_the_codec_cannot_hold_is_an_error(tmp_path: Path) -> None:
     [np.zeros((32, 33, 3), np.uint8), np.zeros((32, 32, 3), np.float32), np.zeros((32, 32), np.uint8)],
 )
 def test_frames_of_another_kind_are_refused(tmp_path: Path, image: np.ndarray) -> None:
-    with VideoWriter(tmp_path / "out.mp4", 25.0, (32, 32)) as writer:
+    with VideoWriter(tmp_path / "out.mp4", (32, 32), fps=25.0) as writer:
         writer.write(frame(0, (32, 32)))
         with pytest.raises(MediaError, match="frame 1 is"):
             writer.write(image)
 
 
 def test_writing_outside_of_the_block_is_an_error(tmp_path: Path) -> None:
-    writer = VideoWriter(tmp_path / "out.mp4", 25.0, (32, 32))
+    writer = VideoWriter(tmp_path / "out.mp4", (32, 32), fps=25.0)
     with pytest.raises(MediaError, match="with"):
         writer.write(frame(0, (32, 32)))
 
@@ -302,7 +331,7 @@ def test_a_disk_that_fills_up_is_noticed(tmp_path: Path, ending: str) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def write() -> None:
-        with VideoWriter(tmp_path / f"out{ending}", 25.0, (64, 64)) as writer:
+        with VideoWriter(tmp_path / f"out{ending}", (64, 64), fps=25.0) as writer:
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
             for number in range(60):
                 writer.write(np.roll(noise, number, axis=1))

@@ -79,9 +79,9 @@ def test_all_takes_in_every_extra_but_the_tests(project: dict[str, Any]) -> None
     assert set(extras) >= {"openvino", "export", "gaze", "serve", "test", "all"}
 
 
-def test_the_base_install_is_three_libraries(project: dict[str, Any]) -> None:
+def test_the_base_install_is_four_libraries(project: dict[str, Any]) -> None:
     names = {one.partition(">=")[0] for one in project["project"]["dependencies"]}
-    assert names == {"numpy", "opencv-python", "onnxruntime"}
+    assert names == {"numpy", "opencv-python", "onnxruntime", "av"}
 
 
 ORDER = (

@@ -40,7 +40,11 @@ def video() -> list[VideoFrame]:
     wide = cv2.resize(small, (400, SIZE[0]), interpolation=cv2.INTER_CUBIC)
     return [
         VideoFrame(
-            index, f"{index}", index * 40 * MS, np.ascontiguousarray(wide[:, 60 - 2 * index :][:, : SIZE[1]])
+            index,
+            f"{index}",
+            index * 40 * MS,
+            (index + 1) * 40 * MS,
+            np.ascontiguousarray(wide[:, 60 - 2 * index :][:, : SIZE[1]]),
         )
         for index in range(FRAMES)
     ]

@@ -17,7 +17,7 @@ import pytest
 
 from sam_edge.config import read_config
 from sam_edge.errors import InputError
-from sam_edge.media.frames import Frame
+from sam_edge.media.frames import VideoFrame
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Segmenter
 from sam_edge.stream.recording import LOG, RecordedCommand, SessionRecorder, read_recording
@@ -32,14 +32,14 @@ FRAMES = 60
 FRAME_NS = 40_000_000
 
 
-def video(seed: int) -> Iterator[Frame]:
+def video(seed: int) -> Iterator[VideoFrame]:
     """Give the frames that were recorded: random blocks that drift to the right, made without OpenCV."""
     blocks = np.random.default_rng(seed).integers(0, 255, (15, 40, 3), dtype=np.uint8)
     wide = np.kron(blocks, np.ones((8, 8, 1), np.uint8))
     for index in range(FRAMES):
         left = 80 - index * (seed % 3)
         image = np.ascontiguousarray(np.roll(wide, -left, axis=1)[:, : SIZE[1]])
-        yield Frame(index, str(index), index * FRAME_NS, image)
+        yield VideoFrame(index, str(index), index * FRAME_NS, (index + 1) * FRAME_NS, image)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

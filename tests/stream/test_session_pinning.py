@@ -272,7 +272,10 @@ def test_a_session_that_records_itself_is_replayed_bit_for_bit(
     samples = gaze_at((700, *ON_THING), (100, 0, None), (900, *ON_OTHER), (600, *ON_THIRD))
     options = {**OPTIONS, "encode_every": encode_every}
     recorder = SessionRecorder(tmp_path / "run", model=model, options=options)
-    frames = [VideoFrame(index, str(index), index * FRAME_NS, texture(index // 2)) for index in range(56)]
+    frames = [
+        VideoFrame(index, str(index), index * FRAME_NS, (index + 1) * FRAME_NS, texture(index // 2))
+        for index in range(56)
+    ]
     feed = GazeFeed(samples)
     made = []
     with GazeSession(

@@ -17,7 +17,7 @@ from sam_edge.profile.measure.failures import reason
 from sam_edge.profile.measure.statistics import Summary, summarise
 from sam_edge.profile.measure.timed_runtime import open_engine
 from sam_edge.profile.plan import Engine
-from sam_edge.stream.playback import NS, GazeFeed, Shown, in_real_time
+from sam_edge.stream.playback import GazeFeed, Shown, in_real_time
 from sam_edge.stream.selection import Selection
 from sam_edge.stream.session import GazeSession
 from sam_edge.stream.trace import Trace
@@ -130,7 +130,7 @@ def waiting(session: GazeSession, reader: FrameReader, samples: Sequence[GazeSam
     feed = GazeFeed(samples)
     shown = []
     for frame in islice(reader, WAITED_FRAMES):
-        session.feed(feed.until(round((frame.index + 1) * NS / reader.fps)))
+        session.feed(feed.until(frame.end_ns))
         selection = session.step(frame.image, frame.time_ns)
         shown.append(Shown(frame, selection, dropped=False, timing_ms=selection.timing_ms))
     return shown
