@@ -50,7 +50,7 @@ MEASURE = """async ({embedding, told, point, runs, warm, threads, graph}) => {
     const {Decoder} = await import("/assets/decoder.js");
     const info = await (await fetch("/api/info")).json();
     if (graph === "points") info.decoder.for_wasm = null;
-    const decoder = await Decoder.open(info, {on: "wasm", threads});
+    const decoder = await Decoder.open(info, {provider: "wasm", threads});
     const data = Uint8Array.from(atob(embedding), (one) => one.charCodeAt(0)).buffer;
     const view = await decoder.embed(data, told);
     const times = [];

@@ -32,10 +32,10 @@ SMALL = 256
 STARTS = 6
 """Masks of a sequence that are moved."""
 CARRY = """async ({pictures, mask, size, small}) => {
-    const {Calls} = await import("/assets/calls.js");
-    const calls = new Calls("./motion-worker.js", "motion");
+    const {WorkerRpc} = await import("/assets/worker-rpc.js");
+    const worker = new WorkerRpc("./motion-worker.js", "motion");
     const bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
-    const thing = {...mask, bytes: bytes(mask.bytes)};
+    const decoded = {...mask, bytes: bytes(mask.bytes)};
     const masks = [];
     const times = [];
     for (const [index, picture] of pictures.entries()) {
@@ -43,14 +43,14 @@ CARRY = """async ({pictures, mask, size, small}) => {
         const shape = {resizeWidth: small[0], resizeHeight: small[1], resizeQuality: "medium"};
         const bitmap = await createImageBitmap(blob, shape);
         const begun = performance.now();
-        await calls.call("note", {key: index + 1, picture: bitmap}, [bitmap]);
-        const things = [{id: 1, from: 1, mask: index ? null : thing}];
-        const [moved] = await calls.call("carry", {things, to: index + 1, size});
+        await worker.call("addImage", {key: index + 1, image: bitmap}, [bitmap]);
+        const tracks = [{id: 1, from: 1, mask: index ? null : decoded}];
+        const [moved] = await worker.call("moveMasks", {tracks, to: index + 1, size});
         times.push(performance.now() - begun);
         const told = moved && btoa(moved.bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
         masks.push(moved && {...moved, bytes: told});
     }
-    calls.close();
+    worker.close();
     return {masks, times: times.slice(1)};
 }"""
 

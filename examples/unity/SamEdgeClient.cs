@@ -1,16 +1,16 @@
-// A client of `sam-edge serve` for Unity, by docs/protocol.md, version 1. One file, no packages besides Unity's own.
+// A client of `sam-edge serve` for Unity, after docs/protocol.md, version 2. One file; needs no packages besides Unity's own.
 //
-// Put it on an object, set the address, and call from your own scripts:
+// Add it to a game object, set the address, and call it from your own scripts:
 //
 //     client.SetCamera(width, height, fx, fy, cx, cy, cameraPositionOnHead, cameraRotationOnHead);
-//     client.AddRay(timeNs, origin, direction, confidence);      // each eye tracker sample, in head space
+//     client.AddRay(timeNs, origin, direction, confidence);      // for each sample of the eye tracker, in head space
 //     if (client.WantsFrame) client.SendJpeg(jpeg, width, height, timeNs);
-//     client.Select(timeNs);                                      // at a pinch: the thing that gaze means
-//     client.SelectAt(ray.origin, ray.direction, timeNs);         // without eye tracking: the thing on a ray
-//     client.Selected += selection => Draw(selection);            // on Unity's main thread
+//     client.Pin(timeNs);                                         // at a pinch: pins the gaze target
+//     client.PinOnRay(ray.origin, ray.direction, timeNs);         // without eye tracking: pins the object on a ray
+//     client.SelectionReceived += selection => Draw(selection);   // on Unity's main thread
 //
 // Times are nanoseconds of one clock: NowNs(). Unity's axes are +x right, +y up, +z forward; the wire's are OpenXR's, with
-// -z forward, so z is turned round on the way. WebGL builds have no ClientWebSocket: use the JavaScript client there.
+// -z forward, so z is negated. WebGL builds have no ClientWebSocket: use the JavaScript client there.
 
 using System;
 using System.Collections.Concurrent;
@@ -25,20 +25,30 @@ using UnityEngine;
 
 namespace SamEdge
 {
-    public enum State { None = 0, Hover = 1, Selected = 2, Held = 3, Lost = 4 }
+    public enum State { None = 0, Hover = 1, Focused = 2, Held = 3, Lost = 4 }
 
-    /// <summary>One thing that is selected. Pixels are those of the frames: x right, y down.</summary>
-    public sealed class Thing
+    /// <summary>How a mask was made.</summary>
+    public enum Origin { None = 0, Encoded = 1, Reused = 2, Propagated = 3 }
+
+    public enum ErrorCode
+    {
+        Malformed = 1, UnsupportedVersion = 2, Unauthorized = 3, TooLarge = 4, InvalidImage = 5, OutOfOrder = 6,
+        InvalidOption = 7, RateLimit = 8, TooManyClients = 9, Timeout = 10, EngineFailed = 11, ShuttingDown = 12,
+        TooManyWebcams = 13
+    }
+
+    /// <summary>One object in a selection. Pixels are those of the frames: x right, y down.</summary>
+    public sealed class SelectedObject
     {
         public uint ObjectId;
-        public bool Meant, Kept;
+        public bool IsGazeTarget, IsPinned;
         public float Score;
         public Rect Box;
         public RectInt Rectangle;
         public uint AreaPx;
         public byte[] Runs;
 
-        /// <summary>Write the mask into an alpha texture's bytes, first row at the top: 255 on the thing.</summary>
+        /// <summary>Write the mask into the bytes of an alpha texture, first row at the top: 255 on the object.</summary>
         public void Paint(byte[] alpha, int frameWidth)
         {
             bool inside = false;
@@ -61,41 +71,51 @@ namespace SamEdge
         }
     }
 
-    /// <summary>What is selected on one frame.</summary>
-    public sealed class Selection
+    /// <summary>The objects selected in one frame.</summary>
+    public sealed class FrameSelection
     {
         public uint FrameId, Session;
         public long FrameTimeNs, ReceivedNs, SentNs;
         public int Width, Height;
         public State State;
+        public Origin Origin;
         public float AgeMs;
         public Vector3 Fixation;
         public readonly Dictionary<string, float> StagesMs = new Dictionary<string, float>();
-        public readonly List<Thing> Things = new List<Thing>();
+        public readonly List<SelectedObject> Objects = new List<SelectedObject>();
     }
 
     public sealed class SamEdgeClient : MonoBehaviour
     {
-        const byte Hello = 0x01, Frame = 0x02, Rays = 0x04, Camera = 0x05, Trigger = 0x06, Ping = 0x07;
-        const byte Welcome = 0x81, SelectionKind = 0x82, Grant = 0x83, Skipped = 0x84, Triggered = 0x85, Pong = 0x86, Error = 0x87;
-        const byte MasksAsRuns = 1, Jpeg = 1, Select_ = 1, Release_ = 2;
+        const byte ProtocolVersion = 2;
+
+        enum MessageKind : byte
+        {
+            Hello = 0x01, Frame = 0x02, Rays = 0x04, Camera = 0x05, Command = 0x06, Ping = 0x07,
+            Welcome = 0x81, Selection = 0x82, Grant = 0x83, Skipped = 0x84, CommandResult = 0x85, Pong = 0x86, Error = 0x87
+        }
+
+        enum CommandAction : byte { Pin = 1, Unpin = 2 }
+
+        const byte MaskFormatRuns = 1, ImageFormatJpeg = 1;
         const byte AtFlag = 0x08, RayFlag = 0x20;
-        const int RaysAMessage = 1024;
+        const int MaxSamples = 1024;
 
         [SerializeField] string url = "ws://127.0.0.1:8765/api/stream";
         [SerializeField] string token = "";
 
         /// <summary>Raised on the main thread for every selection.</summary>
-        public event Action<Selection> Selected;
-        /// <summary>Raised on the main thread: trigger's number, and the object that is kept or let go, 0 for none.</summary>
-        public event Action<uint, uint> TriggerAnswered;
-        /// <summary>Raised on the main thread: the code and what was wrong. The connection is made again by itself.</summary>
-        public event Action<int, string> Failed;
+        public event Action<FrameSelection> SelectionReceived;
+        /// <summary>Raised on the main thread: the command's number, and the object that was pinned or unpinned, 0 for none.</summary>
+        public event Action<uint, uint> CommandAnswered;
+        /// <summary>Raised on the main thread: the error's code (0: the network) and its message. The client reconnects by
+        /// itself, except after UnsupportedVersion.</summary>
+        public event Action<ErrorCode, string> ErrorReceived;
 
-        /// <summary>Server's minus own clock, nanoseconds, by the shortest round trip of late; null before the first.</summary>
+        /// <summary>Server's minus own clock, nanoseconds, from the shortest of the last round trips; null before the first.</summary>
         public long? ClockOffsetNs { get; private set; }
-        /// <summary>Whether the server wants another frame now. Keep the newest one until it does.</summary>
-        public bool WantsFrame { get { lock (gate) return HasRoom(); } }
+        /// <summary>Whether the server accepts another frame now. Keep the newest frame until then.</summary>
+        public bool WantsFrame { get { lock (gate) return MaySend(); } }
 
         readonly object gate = new object();
         readonly HashSet<uint> inFlight = new HashSet<uint>();
@@ -104,18 +124,20 @@ namespace SamEdge
         readonly Queue<(long roundTrip, long offset)> pings = new Queue<(long, long)>();
         readonly MemoryStream rays = new MemoryStream();
         int raysWaiting, window;
-        float mostPerS = 1f, framesPerS;
+        float maxPerS = 1f, framesPerS;
         long dueNs;
-        uint nextFrame, nextTrigger, nextPing;
-        bool greeted;
+        uint lastFrameId, lastCommandId, lastPingId;
+        bool welcomed;
+        volatile bool unsupported;
         byte[] camera;
         CancellationTokenSource ending;
 
-        /// <summary>Nanoseconds of a monotonic clock: the time base of frames, gaze and triggers.</summary>
+        /// <summary>Nanoseconds of a monotonic clock: the time base of frames, gaze and commands.</summary>
         public static long NowNs() => (long)(Stopwatch.GetTimestamp() * (1e9 / Stopwatch.Frequency));
 
         void OnEnable()
         {
+            unsupported = false;
             ending = new CancellationTokenSource();
             _ = Task.Run(() => KeepConnected(ending.Token));
             InvokeRepeating(nameof(SendPing), 0.2f, 1f);
@@ -133,11 +155,11 @@ namespace SamEdge
             while (onMainThread.TryDequeue(out Action action)) action();
         }
 
-        /// <summary>Say what rays are projected into; again after every change.</summary>
+        /// <summary>Set the camera into which rays are projected; call it again after every change.</summary>
         public void SetCamera(int width, int height, float fx, float fy, float cx, float cy,
                               Vector3 positionOnHead, Quaternion rotationOnHead, float distanceM = 2f)
         {
-            camera = Message(Camera, 0, 0, to =>
+            camera = Message(MessageKind.Camera, 0, 0, to =>
             {
                 to.Write((ushort)width); to.Write((ushort)height);
                 to.Write(fx); to.Write(fy); to.Write(cx); to.Write(cy);
@@ -149,12 +171,12 @@ namespace SamEdge
             Send(camera);
         }
 
-        /// <summary>Add an eye tracker's sample in head space, Unity's axes; confidence 0 while the eyes are shut.</summary>
+        /// <summary>Add a sample of the eye tracker in head space, Unity's axes; confidence 0 while the eyes are closed.</summary>
         public void AddRay(long timeNs, Vector3 origin, Vector3 direction, float confidence = 1f, float depthM = float.NaN)
         {
             lock (rays)
             {
-                if (raysWaiting == RaysAMessage) return;
+                if (raysWaiting == MaxSamples) return;
                 var to = new BinaryWriter(rays);
                 PutRay(to, timeNs, origin, direction, confidence, depthM);
                 to.Flush();
@@ -162,54 +184,54 @@ namespace SamEdge
             }
         }
 
-        /// <summary>Send a frame: a JPEG of exactly this size. Returns its number; 0 when the server wants none now.</summary>
+        /// <summary>Send a frame: a JPEG of exactly this size. Returns its number; 0 if the server accepts none now.</summary>
         public uint SendJpeg(byte[] jpeg, int width, int height, long timeNs)
         {
-            uint number;
+            uint frameId;
             lock (gate)
             {
-                if (!HasRoom()) return 0;
-                number = nextFrame = nextFrame == uint.MaxValue ? 1 : nextFrame + 1;
-                inFlight.Add(number);
-                // What a camera's own interval made late is made good by the next frame, so that the rate comes true.
+                if (!MaySend()) return 0;
+                frameId = lastFrameId = lastFrameId == uint.MaxValue ? 1 : lastFrameId + 1;
+                inFlight.Add(frameId);
+                // A frame that the camera delivered late does not delay the next one, so that the mean rate is met.
                 dueNs = Math.Max(dueNs, NowNs() - IntervalNs) + IntervalNs;
             }
             FlushRays();
-            bool sent = Send(Message(Frame, 0, number, to =>
+            bool sent = Send(Message(MessageKind.Frame, 0, frameId, to =>
             {
                 to.Write(timeNs);
-                to.Write(Jpeg); to.Write((byte)0); to.Write((ushort)0);
+                to.Write(ImageFormatJpeg); to.Write((byte)0); to.Write((ushort)0);
                 to.Write((ushort)width); to.Write((ushort)height);
                 to.Write(jpeg);
             }));
-            if (sent) return number;
-            Answered(number);
+            if (sent) return frameId;
+            Answered(frameId);
             return 0;
         }
 
-        /// <summary>Keep what gaze means, or meant at this time. Returns the trigger's number.</summary>
-        public uint Select(long atNs) => SendTrigger(Select_, AtFlag, 0, atNs, null);
+        /// <summary>Pin the object that the gaze is on at this time. Returns the command's number.</summary>
+        public uint Pin(long atNs) => SendCommand(CommandAction.Pin, AtFlag, 0, atNs, null);
 
-        /// <summary>Keep what is on a ray in head space: for headsets without eye tracking. Go on sending frames.</summary>
-        public uint SelectAt(Vector3 origin, Vector3 direction, long timeNs) =>
-            SendTrigger(Select_, RayFlag, 0, 0, to => PutRay(to, timeNs, origin, direction, 1f, float.NaN));
+        /// <summary>Pin the object on a ray in head space, for headsets without eye tracking. Keep sending frames.</summary>
+        public uint PinOnRay(Vector3 origin, Vector3 direction, long timeNs) =>
+            SendCommand(CommandAction.Pin, RayFlag, 0, 0, to => PutRay(to, timeNs, origin, direction, 1f, float.NaN));
 
-        /// <summary>Let go of an object, or of everything with 0.</summary>
-        public uint Release(uint objectId = 0) => SendTrigger(Release_, 0, objectId, 0, null);
+        /// <summary>Unpin an object, or all objects with 0. Returns the command's number.</summary>
+        public uint Unpin(uint objectId = 0) => SendCommand(CommandAction.Unpin, 0, objectId, 0, null);
 
-        uint SendTrigger(byte action, byte flags, uint objectId, long atNs, Action<BinaryWriter> ray)
+        uint SendCommand(CommandAction action, byte flags, uint objectId, long atNs, Action<BinaryWriter> ray)
         {
-            uint number = ++nextTrigger;
+            uint commandId = ++lastCommandId;
             FlushRays();
-            Send(Message(Trigger, flags, number, to =>
+            Send(Message(MessageKind.Command, flags, commandId, to =>
             {
-                to.Write(action); to.Write((byte)0); to.Write((ushort)0);
+                to.Write((byte)action); to.Write((byte)0); to.Write((ushort)0);
                 to.Write(objectId);
                 to.Write(atNs);
                 to.Write(0f); to.Write(0f);
                 ray?.Invoke(to);
             }));
-            return number;
+            return commandId;
         }
 
         void SendPing()
@@ -217,10 +239,10 @@ namespace SamEdge
             long known = -1, offset = 0;
             lock (gate)
             {
-                if (!greeted) return;
+                if (!welcomed) return;
                 if (ClockOffsetNs.HasValue) (known, offset) = (BestRoundTrip().roundTrip / 2, ClockOffsetNs.Value);
             }
-            Send(Message(Ping, 0, ++nextPing, to => { to.Write(NowNs()); to.Write(offset); to.Write(known); }));
+            Send(Message(MessageKind.Ping, 0, ++lastPingId, to => { to.Write(NowNs()); to.Write(offset); to.Write(known); }));
         }
 
         void FlushRays()
@@ -230,29 +252,29 @@ namespace SamEdge
             {
                 if (raysWaiting == 0) return;
                 byte[] samples = rays.ToArray();
-                message = Message(Rays, 0, (uint)raysWaiting, to => to.Write(samples));
+                message = Message(MessageKind.Rays, 0, (uint)raysWaiting, to => to.Write(samples));
                 rays.SetLength(0);
                 raysWaiting = 0;
             }
-            // Rays need a camera on the server's side first.
+            // The server needs a camera before rays.
             if (camera != null) Send(message);
         }
 
         bool Send(byte[] message)
         {
-            lock (gate) if (!greeted) return false;
-            // A full queue means that the network stands still: old gaze and frames are worth nothing then.
+            lock (gate) if (!welcomed) return false;
+            // The queue is full when the network is stalled: drop the message, it would be outdated.
             return outgoing.TryAdd(message);
         }
 
-        // To be called under the lock: whether window and rate have room for a frame. A fifth of the interval early will do.
-        bool HasRoom() => greeted && inFlight.Count < window && NowNs() >= dueNs - IntervalNs / 5;
+        // Call it under the lock: whether window and rate allow a frame. It may be early by a fifth of the interval.
+        bool MaySend() => welcomed && inFlight.Count < window && NowNs() >= dueNs - IntervalNs / 5;
 
-        long IntervalNs => (long)(1e9 / Math.Min(framesPerS > 0 ? framesPerS : mostPerS, mostPerS));
+        long IntervalNs => (long)(1e9 / Math.Min(framesPerS > 0 ? framesPerS : maxPerS, maxPerS));
 
         async Task KeepConnected(CancellationToken end)
         {
-            while (!end.IsCancellationRequested)
+            while (!end.IsCancellationRequested && !unsupported)
             {
                 using (var cut = CancellationTokenSource.CreateLinkedTokenSource(end))
                 using (var socket = new ClientWebSocket())
@@ -260,7 +282,7 @@ namespace SamEdge
                     try
                     {
                         await socket.ConnectAsync(new Uri(url), cut.Token);
-                        await socket.SendAsync(Greeting(), WebSocketMessageType.Binary, true, cut.Token);
+                        await socket.SendAsync(HelloMessage(), WebSocketMessageType.Binary, true, cut.Token);
                         Task sending = Task.Run(() => SendAll(socket, cut.Token));
                         await ReceiveAll(socket, cut.Token);
                         cut.Cancel();
@@ -274,7 +296,7 @@ namespace SamEdge
                     }
                     cut.Cancel();
                 }
-                Forget();
+                ClearState();
                 try { await Task.Delay(1000, end); } catch (OperationCanceledException) { return; }
             }
         }
@@ -296,67 +318,69 @@ namespace SamEdge
             var whole = new MemoryStream();
             while (socket.State == WebSocketState.Open)
             {
-                WebSocketReceiveResult got = await socket.ReceiveAsync(new ArraySegment<byte>(part), end);
-                if (got.MessageType == WebSocketMessageType.Close) return;
-                whole.Write(part, 0, got.Count);
-                if (!got.EndOfMessage) continue;
-                Take(whole.ToArray(), NowNs());
+                WebSocketReceiveResult result = await socket.ReceiveAsync(new ArraySegment<byte>(part), end);
+                if (result.MessageType == WebSocketMessageType.Close) return;
+                whole.Write(part, 0, result.Count);
+                if (!result.EndOfMessage) continue;
+                Handle(whole.ToArray(), NowNs());
                 whole.SetLength(0);
             }
         }
 
-        void Take(byte[] data, long nowNs)
+        void Handle(byte[] data, long nowNs)
         {
             try
             {
                 var from = new BinaryReader(new MemoryStream(data));
-                byte kind = from.ReadByte();
+                var kind = (MessageKind)from.ReadByte();
                 from.ReadByte();
                 from.ReadUInt16();
                 uint id = from.ReadUInt32();
                 switch (kind)
                 {
-                    case Welcome: TakeWelcome(from); break;
-                    case SelectionKind: TakeSelection(from, id); break;
-                    case Grant: TakeGrant(from, id); break;
-                    case Skipped: Answered(id); break;
-                    case Triggered:
+                    case MessageKind.Welcome: HandleWelcome(from); break;
+                    case MessageKind.Selection: HandleSelection(from, id); break;
+                    case MessageKind.Grant: HandleGrant(from, id); break;
+                    case MessageKind.Skipped: Answered(id); break;
+                    case MessageKind.CommandResult:
                         from.ReadUInt32();
-                        uint kept = from.ReadUInt32();
-                        onMainThread.Enqueue(() => TriggerAnswered?.Invoke(id, kept));
+                        uint objectId = from.ReadUInt32();
+                        onMainThread.Enqueue(() => CommandAnswered?.Invoke(id, objectId));
                         break;
-                    case Pong: TakePong(from, nowNs); break;
-                    case Error:
-                        int code = from.ReadUInt16();
-                        if (from.ReadByte() == Frame) Answered(id);
-                        from.ReadByte();
-                        Report(code, Text(from));
-                        break;
+                    case MessageKind.Pong: HandlePong(from, nowNs); break;
+                    case MessageKind.Error: HandleError(from, id); break;
                 }
             }
             catch (EndOfStreamException error)
             {
-                throw new InvalidDataException("a message of the server was cut off", error);
+                throw new InvalidDataException("a message of the server is incomplete", error);
             }
         }
 
-        void TakeWelcome(BinaryReader from)
+        void HandleWelcome(BinaryReader from)
         {
-            Exactly(from, 4 + 4 + 8 + 4 + 4);
-            float most = from.ReadSingle();
-            int wanted = from.ReadUInt16();
+            Exactly(from, 4);
+            byte version = from.ReadByte();
+            if (version != ProtocolVersion)
+            {
+                ReportVersion($"the server answers in protocol version {version}");
+                throw new OperationCanceledException();
+            }
+            Exactly(from, 3 + 8 + 4 + 4);
+            float maxRate = from.ReadSingle();
+            int frames = from.ReadUInt16();
             lock (gate)
             {
-                window = wanted;
-                mostPerS = Math.Max(1f, most);
+                window = frames;
+                maxPerS = Math.Max(1f, maxRate);
                 framesPerS = 0f;
                 dueNs = 0;
-                greeted = true;
+                welcomed = true;
             }
             if (camera != null) Send(camera);
         }
 
-        void TakeGrant(BinaryReader from, uint id)
+        void HandleGrant(BinaryReader from, uint id)
         {
             float rate = from.ReadSingle();
             lock (gate)
@@ -367,50 +391,68 @@ namespace SamEdge
             }
         }
 
-        void TakeSelection(BinaryReader from, uint id)
+        void HandleError(BinaryReader from, uint id)
         {
-            var found = new Selection { FrameId = id };
-            found.FrameTimeNs = from.ReadInt64();
-            found.ReceivedNs = from.ReadInt64();
-            found.SentNs = from.ReadInt64();
-            found.Session = from.ReadUInt32();
-            found.Width = from.ReadUInt16();
-            found.Height = from.ReadUInt16();
-            found.State = (State)from.ReadByte();
+            var code = (ErrorCode)from.ReadUInt16();
+            if ((MessageKind)from.ReadByte() == MessageKind.Frame) Answered(id);
             from.ReadByte();
-            int stages = from.ReadByte(), things = from.ReadByte();
-            found.AgeMs = from.ReadSingle();
-            found.Fixation = new Vector3(from.ReadSingle(), from.ReadSingle(), from.ReadSingle());
+            string message = Text(from);
+            if (code == ErrorCode.UnsupportedVersion) ReportVersion(message);
+            else Report(code, message);
+        }
+
+        // Another attempt would fail in the same way, so the client does not reconnect.
+        void ReportVersion(string message)
+        {
+            unsupported = true;
+            Report(ErrorCode.UnsupportedVersion, message + $" (this client speaks protocol version {ProtocolVersion}; " +
+                                                 "use server and client of the same release)");
+        }
+
+        void HandleSelection(BinaryReader from, uint id)
+        {
+            var selection = new FrameSelection { FrameId = id };
+            selection.FrameTimeNs = from.ReadInt64();
+            selection.ReceivedNs = from.ReadInt64();
+            selection.SentNs = from.ReadInt64();
+            selection.Session = from.ReadUInt32();
+            selection.Width = from.ReadUInt16();
+            selection.Height = from.ReadUInt16();
+            selection.State = (State)from.ReadByte();
+            selection.Origin = (Origin)from.ReadByte();
+            int stages = from.ReadByte(), objects = from.ReadByte();
+            selection.AgeMs = from.ReadSingle();
+            selection.Fixation = new Vector3(from.ReadSingle(), from.ReadSingle(), from.ReadSingle());
             for (int i = 0; i < stages; i++)
             {
                 string name = Encoding.ASCII.GetString(Exactly(from, 12)).TrimEnd('\0');
-                found.StagesMs[name] = from.ReadSingle();
+                selection.StagesMs[name] = from.ReadSingle();
             }
-            for (int i = 0; i < things; i++) found.Things.Add(ReadThing(from));
+            for (int i = 0; i < objects; i++) selection.Objects.Add(ReadObject(from));
             Answered(id);
-            onMainThread.Enqueue(() => Selected?.Invoke(found));
+            onMainThread.Enqueue(() => SelectionReceived?.Invoke(selection));
         }
 
-        static Thing ReadThing(BinaryReader from)
+        static SelectedObject ReadObject(BinaryReader from)
         {
-            var thing = new Thing { ObjectId = from.ReadUInt32() };
-            byte roles = from.ReadByte();
-            thing.Meant = (roles & 1) != 0;
-            thing.Kept = (roles & 2) != 0;
+            var item = new SelectedObject { ObjectId = from.ReadUInt32() };
+            byte flags = from.ReadByte();
+            item.IsGazeTarget = (flags & 1) != 0;
+            item.IsPinned = (flags & 2) != 0;
             from.ReadByte();
             from.ReadUInt16();
-            thing.Score = from.ReadSingle();
+            item.Score = from.ReadSingle();
             float x0 = from.ReadSingle(), y0 = from.ReadSingle(), x1 = from.ReadSingle(), y1 = from.ReadSingle();
-            thing.Box = Rect.MinMaxRect(x0, y0, x1, y1);
-            thing.Rectangle = new RectInt(from.ReadUInt16(), from.ReadUInt16(), from.ReadUInt16(), from.ReadUInt16());
-            thing.AreaPx = from.ReadUInt32();
+            item.Box = Rect.MinMaxRect(x0, y0, x1, y1);
+            item.Rectangle = new RectInt(from.ReadUInt16(), from.ReadUInt16(), from.ReadUInt16(), from.ReadUInt16());
+            item.AreaPx = from.ReadUInt32();
             int mask = checked((int)from.ReadUInt32()), polygons = checked((int)from.ReadUInt32());
-            thing.Runs = Exactly(from, mask);
+            item.Runs = Exactly(from, mask);
             Exactly(from, (4 - mask % 4) % 4 + polygons);
-            return thing;
+            return item;
         }
 
-        void TakePong(BinaryReader from, long t3)
+        void HandlePong(BinaryReader from, long t3)
         {
             long t0 = from.ReadInt64(), t1 = from.ReadInt64(), t2 = from.ReadInt64();
             lock (gate)
@@ -424,20 +466,20 @@ namespace SamEdge
         (long roundTrip, long offset) BestRoundTrip()
         {
             (long roundTrip, long offset) best = (long.MaxValue, 0);
-            foreach ((long roundTrip, long offset) one in pings)
-                if (one.roundTrip < best.roundTrip) best = one;
+            foreach ((long roundTrip, long offset) ping in pings)
+                if (ping.roundTrip < best.roundTrip) best = ping;
             return best;
         }
 
-        void Answered(uint frame) { lock (gate) inFlight.Remove(frame); }
+        void Answered(uint frameId) { lock (gate) inFlight.Remove(frameId); }
 
-        void Report(int code, string message) => onMainThread.Enqueue(() => Failed?.Invoke(code, message));
+        void Report(ErrorCode code, string message) => onMainThread.Enqueue(() => ErrorReceived?.Invoke(code, message));
 
-        void Forget()
+        void ClearState()
         {
             lock (gate)
             {
-                greeted = false;
+                welcomed = false;
                 inFlight.Clear();
                 pings.Clear();
                 ClockOffsetNs = null;
@@ -445,11 +487,11 @@ namespace SamEdge
             while (outgoing.TryTake(out _)) { }
         }
 
-        ArraySegment<byte> Greeting() => new ArraySegment<byte>(Message(Hello, 0, 0, to =>
+        ArraySegment<byte> HelloMessage() => new ArraySegment<byte>(Message(MessageKind.Hello, 0, 0, to =>
         {
             to.Write(Encoding.ASCII.GetBytes("SEGE"));
-            to.Write((byte)2); to.Write((byte)2);
-            to.Write(MasksAsRuns); to.Write((byte)0);
+            to.Write(ProtocolVersion); to.Write(ProtocolVersion);
+            to.Write(MaskFormatRuns); to.Write((byte)0);
             to.Write(1f); to.Write(0f);
             to.Write((ushort)0); to.Write((ushort)0);
             PutText(to, token);
@@ -457,12 +499,12 @@ namespace SamEdge
             PutText(to, "Unity " + Environment.OSVersion.Platform);
         }));
 
-        static byte[] Message(byte kind, byte flags, uint id, Action<BinaryWriter> body)
+        static byte[] Message(MessageKind kind, byte flags, uint id, Action<BinaryWriter> body)
         {
             // BinaryWriter is little-endian on every platform, as the protocol is.
             var bytes = new MemoryStream();
             var to = new BinaryWriter(bytes);
-            to.Write(kind); to.Write(flags); to.Write((ushort)0); to.Write(id);
+            to.Write((byte)kind); to.Write(flags); to.Write((ushort)0); to.Write(id);
             body(to);
             to.Flush();
             return bytes.ToArray();
@@ -479,7 +521,7 @@ namespace SamEdge
             to.Write(0u);
         }
 
-        // Turning z round turns a rotation's x and y round.
+        // Negating z negates x and y of a rotation.
         static void Put(BinaryWriter to, Vector3 v) { to.Write(v.x); to.Write(v.y); to.Write(-v.z); }
 
         static void Put(BinaryWriter to, Quaternion q) { to.Write(-q.x); to.Write(-q.y); to.Write(q.z); to.Write(q.w); }

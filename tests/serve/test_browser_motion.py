@@ -33,43 +33,43 @@ PAN_PX, SHOWN = 14, (600, 1100)
 """The camera turns by so many pixels a frame, and shows this height and width of it."""
 
 MOVED = """async ({before, after, width, height, mask}) => {
-    const {movedMask, pointsOn, pyramidOf, similarityOf, track} = await import("/assets/motion.js");
+    const {buildPyramid, fitSimilarity, selectPoints, trackPoints, transformMask} = await import("/assets/motion.js");
     const bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
     const grey = (text) => Float32Array.from(bytes(text));
-    const [from, to] = [before, after].map((text) => pyramidOf(grey(text), width, height));
+    const [from, to] = [before, after].map((text) => buildPyramid(grey(text), width, height));
     const thing = {...mask, bytes: bytes(mask.bytes)};
-    const points = pointsOn(thing, from[0], 1);
-    const places = track(from, to, points);
-    const found = similarityOf(points, places);
-    const moved = found && movedMask(thing, found, [width, height]);
+    const points = selectPoints(thing, from[0], 1);
+    const places = trackPoints(from, to, points);
+    const found = fitSimilarity(points, places);
+    const moved = found && transformMask(thing, found, [width, height]);
     return {found, points: points.length, mask: moved && {...moved, bytes: Array.from(moved.bytes)}};
 }"""
 CARRIED = """async ({pictures, mask, size, small}) => {
-    const {Calls} = await import("/assets/calls.js");
-    const calls = new Calls("./motion-worker.js", "motion");
+    const {WorkerRpc} = await import("/assets/worker-rpc.js");
+    const worker = new WorkerRpc("./motion-worker.js", "motion");
     const bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
     for (const [index, picture] of pictures.entries()) {
         const blob = new Blob([bytes(picture)], {type: "image/jpeg"});
         const bitmap = await createImageBitmap(blob, {resizeWidth: small[0], resizeHeight: small[1]});
-        await calls.call("note", {key: index, picture: bitmap}, [bitmap]);
+        await worker.call("addImage", {key: index, image: bitmap}, [bitmap]);
     }
     const last = pictures.length - 1;
-    const things = [{id: 1, from: 0, mask: {...mask, bytes: bytes(mask.bytes)}}];
-    const [moved] = await calls.call("carry", {things, to: last, size});
+    const tracks = [{id: 1, from: 0, mask: {...mask, bytes: bytes(mask.bytes)}}];
+    const [moved] = await worker.call("moveMasks", {tracks, to: last, size});
     const middle = [mask.x + mask.width / 2, mask.y + mask.height / 2];
-    const [there] = await calls.call("carry", {things: [{id: 1, from: 0, mask: null}], to: last, size});
-    const gone = await calls.call("carry", {things: [{id: 2, from: 99, mask: things[0].mask}], to: last, size});
+    const [there] = await worker.call("moveMasks", {tracks: [{id: 1, from: 0, mask: null}], to: last, size});
+    const gone = await worker.call("moveMasks", {tracks: [{id: 2, from: 99, mask: tracks[0].mask}], to: last, size});
     const place = [moved.x + moved.width / 2, moved.y + moved.height / 2];
-    const back = await calls.call("back", {place, from: last, to: 0, size});
-    calls.close();
+    const back = await worker.call("movePointBack", {point: place, from: last, to: 0, size});
+    worker.close();
     return {mask: {...moved, bytes: Array.from(moved.bytes)}, again: there.areaPx === moved.areaPx, gone, back, middle};
 }"""
 SESSION = """async ({moving, lag, frames}) => {
     const {BrowserSession} = await import("/assets/browser-session.js");
-    const {Mover} = await import("/assets/mover.js");
+    const {MaskTracker} = await import("/assets/mask-tracker.js");
     if (!moving) {
-        Mover.prototype.carry = async (several) => several.map(() => null);
-        Mover.prototype.back = async (place) => place;
+        MaskTracker.prototype.moveTo = async (tracks) => tracks.map(() => null);
+        MaskTracker.prototype.movePointBack = async (point) => point;
     }
     const [width, height, radius] = [480, 270, 50];
     const context = new OffscreenCanvas(width, height).getContext("2d", {willReadFrequently: true});
@@ -125,7 +125,7 @@ SESSION = """async ({moving, lag, frames}) => {
         playing: true,
         size: [width, height],
         capture: async () => ({blob: {frame}, width, height}),
-        glance: (longSide) => createImageBitmap(context.canvas, small(longSide)),
+        thumbnail: (longSide) => createImageBitmap(context.canvas, small(longSide)),
     });
     let [waiting, encodings, beside] = [[], 0, 0];
     const decoder = {
@@ -133,24 +133,24 @@ SESSION = """async ({moving, lag, frames}) => {
             const until = blob.frame + lag;
             encodings += 1;
             if (encodings > 1) await new Promise((resolve) => waiting.push({until, resolve}));
-            return {of: blob.frame, placement: {width, height}, encodeMs: 0, networkMs: 0};
+            return {of: blob.frame, transform: {width, height}, encodeMs: 0, networkMs: 0};
         },
         decode: async ({of}, {points = []}) => {
             const [x, y] = at(of);
             const on = points.every(([px, py]) => Math.hypot(px - x, py - y) < radius);
             if (!on) beside += 1;
-            return {mask: on ? maskAt(of) : null, score: 0.9, likeness: on ? 1 : 0, decodeMs: 0, pasteMs: 0};
+            return {mask: on ? maskAt(of) : null, score: 0.9, similarity: on ? 1 : 0, decodeMs: 0, pasteMs: 0};
         },
         close: () => {},
     };
     // The eye rests on the rim of the ball that is ahead when it moves to the right.
-    const eye = {get place() { const [x, y] = at(frame); return [x + 0.7 * radius, y]; }};
-    const session = new BrowserSession(decoder, {camera, eye, size: null, engine: ""});
+    const gazeSource = {get point() { const [x, y] = at(frame); return [x + 0.7 * radius, y]; }};
+    const session = new BrowserSession(decoder, {camera, gazeSource, size: null, engine: ""});
     const problems = [];
-    let [kept, told] = [null, () => {}];
+    let [pinned, told] = [null, () => {}];
     session.addEventListener("problem", ({detail}) => problems.push(detail.message));
     session.addEventListener("selection", ({detail}) => {
-        kept = detail.things.find((thing) => thing.kept)?.mask ?? null;
+        pinned = detail.objects.find((object) => object.pinned)?.mask ?? null;
         told(detail);
     });
     shown();
@@ -160,13 +160,13 @@ SESSION = """async ({moving, lag, frames}) => {
         told = (detail) => { clearInterval(again); resolve(detail); };
         camera.dispatchEvent(new Event("frame"));
     });
-    while (!session.select()) await said();
+    while (!session.pin()) await said();
     const found = [];
     for (frame = 1; frame <= frames; frame += 1) {
         shown();
         waiting = waiting.filter(({until, resolve}) => until > frame || resolve());
         await said();
-        if (kept) found.push(iou(kept, maskAt(frame)));
+        if (pinned) found.push(iou(pinned, maskAt(frame)));
     }
     session.close();
     return {found, problems, encodings, beside};

@@ -157,9 +157,9 @@ def point_at(page: Any, place: tuple[float, float]) -> None:
     page.mouse.move(box["x"] + place[0] * box["width"], box["y"] + place[1] * box["height"])
 
 
-def things(page: Any, which: str) -> dict[int, list[int]]:
-    """Boxes of the things that are `meant` or `kept`, by number; 0 is one that has none yet."""
-    told = page.get_attribute("#stage", f"data-{which}") or ""
+def objects(page: Any, role: str) -> dict[int, list[int]]:
+    """Boxes of the objects with the role `gaze-target` or `pinned`, by number; 0 is an object without a number."""
+    told = page.get_attribute("#viewport", f"data-{role}") or ""
     pairs = [entry.split(":") for entry in told.split()]
     return {int(number): [int(side) for side in box.split(",")] for number, box in pairs}
 
@@ -171,20 +171,21 @@ def wait_for(condition: Callable[[], object], what: str, timeout_s: float = SLOW
         time.sleep(0.05)
 
 
-def kept(page: Any) -> dict[int, list[int]]:
-    return things(page, "kept")
+def pinned(page: Any) -> dict[int, list[int]]:
+    return objects(page, "pinned")
 
 
 def outlines_a_ball(page: Any) -> bool:
     """Whether what is outlined has the width of a ball."""
     return any(
-        1.4 * RADIUS_PX < right - left < 3 * RADIUS_PX for left, _, right, _ in things(page, "meant").values()
+        1.4 * RADIUS_PX < right - left < 3 * RADIUS_PX
+        for left, _, right, _ in objects(page, "gaze-target").values()
     )
 
 
 def start_camera(page: Any) -> None:
     page.click("button[data-source=camera]")
-    page.wait_for_selector("#stage.live")
+    page.wait_for_selector("#viewport.live")
 
 
 def look_at_the_ball(page: Any) -> None:
@@ -194,11 +195,11 @@ def look_at_the_ball(page: Any) -> None:
 
 
 def watch_it_swing(page: Any, number: int) -> None:
-    """Wait until a kept thing has moved as the ball does, and see that it stays the ball."""
+    """Wait until a pinned object has moved as the ball does, and check that it stays the ball."""
     boxes: list[list[int]] = []
 
     def swung() -> bool:
-        boxes.extend([kept(page)[number]] if number in kept(page) else [])
+        boxes.extend([pinned(page)[number]] if number in pinned(page) else [])
         centres = [(left + right) / 2 for left, _, right, _ in boxes]
         return bool(boxes) and max(centres) - min(centres) > SWING_PX
 
@@ -207,47 +208,48 @@ def watch_it_swing(page: Any, number: int) -> None:
     assert 1.4 * RADIUS_PX < np.median(widths) < 3 * RADIUS_PX
 
 
-def drawn_share(page: Any, colour: str) -> float:
-    """The share of the overlay whose colour has more of `colour` than of the other."""
+def drawn_share(page: Any, role: str) -> float:
+    """Share of the overlay in the colour of a role: `gaze-target` or `pinned`."""
     return float(
         page.evaluate(
-            """(kept) => {
+            """(pinned) => {
                 const canvas = document.getElementById("overlay");
                 const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
                 let count = 0;
                 for (let at = 0; at < data.length; at += 4) {
-                    if (data[at + 3] > 40 && (data[at + 1] > data[at]) === kept) count += 1;
+                    if (data[at + 3] > 40 && (data[at + 1] > data[at]) === pinned) count += 1;
                 }
                 return count / (data.length / 4);
             }""",
-            colour == "kept",
+            role == "pinned",
         )
     )
 
 
-def test_a_thing_is_selected_followed_switched_and_released(open_page: Callable[..., Any]) -> None:
+def test_an_object_is_pinned_followed_and_unpinned(open_page: Callable[..., Any]) -> None:
     page = open_page()
     look_at_the_ball(page)
-    assert drawn_share(page, "meant") > 0.01
+    assert drawn_share(page, "gaze-target") > 0.01
     page.keyboard.press("Space")
-    wait_for(lambda: kept(page), "the thing to be kept")
-    [number] = kept(page)
+    wait_for(lambda: pinned(page), "the object to be pinned")
+    [number] = pinned(page)
     point_at(page, STILL)
     watch_it_swing(page, number)
-    assert drawn_share(page, "kept") > 0.01
+    assert drawn_share(page, "pinned") > 0.01
     wait_for(
-        lambda: things(page, "meant") and number not in things(page, "meant"), "another thing to be outlined"
+        lambda: objects(page, "gaze-target") and number not in objects(page, "gaze-target"),
+        "another object to be outlined",
     )
     page.keyboard.press("Space")
-    wait_for(lambda: len(kept(page)) == 2, "a second thing to be kept")
-    page.get_by_role("button", name=f"Release thing {number}").click()
-    wait_for(lambda: len(kept(page)) == 1 and number not in kept(page), "the first thing to be released")
-    page.click("#release")
-    wait_for(lambda: not kept(page), "everything to be released")
+    wait_for(lambda: len(pinned(page)) == 2, "a second object to be pinned")
+    page.get_by_role("button", name=f"Unpin object {number}").click()
+    wait_for(lambda: len(pinned(page)) == 1 and number not in pinned(page), "the first object to be unpinned")
+    page.click("#unpin")
+    wait_for(lambda: not pinned(page), "all objects to be unpinned")
     assert page.locator("#legend li").count() >= 6
 
 
-def test_a_cut_connection_is_told_and_comes_back(open_page: Callable[..., Any], engines: Engines) -> None:
+def test_a_lost_connection_is_shown_and_restored(open_page: Callable[..., Any], engines: Engines) -> None:
     first = Server(engines, port=0)
     first.start()
     try:
@@ -261,8 +263,8 @@ def test_a_cut_connection_is_told_and_comes_back(open_page: Callable[..., Any], 
     with Server(engines, port=port):
         page.wait_for_selector("#connection[data-state=open]")
         wait_for(lambda: not page.is_visible("#badge"), "the note to go away")
-        page.evaluate("document.getElementById('stage').dataset.meant = ''")
-        wait_for(lambda: things(page, "meant"), "masks to come again")
+        page.evaluate("document.getElementById('viewport').dataset.gazeTarget = ''")
+        wait_for(lambda: objects(page, "gaze-target"), "masks to come again")
 
 
 def test_keys_and_a_screen_reader_are_enough(open_page: Callable[..., Any]) -> None:
@@ -270,11 +272,11 @@ def test_keys_and_a_screen_reader_are_enough(open_page: Callable[..., Any]) -> N
     start_camera(page)
     for _ in range(3):
         page.keyboard.press("Shift+ArrowLeft")
-    wait_for(lambda: things(page, "meant"), "something to be outlined")
+    wait_for(lambda: objects(page, "gaze-target"), "something to be outlined")
     page.keyboard.press("Enter")
-    wait_for(lambda: "Selected thing" in page.inner_text("[aria-live]"), "the selection to be said")
+    wait_for(lambda: "Pinned object" in page.inner_text("[aria-live]"), "the pin to be announced")
     page.keyboard.press("Backspace")
-    wait_for(lambda: "Released everything" in page.inner_text("[aria-live]"), "the release to be said")
+    wait_for(lambda: "Unpinned all objects" in page.inner_text("[aria-live]"), "the unpin to be announced")
     page.keyboard.press("p")
     assert page.get_attribute("#pause", "aria-pressed") == "true"
     assert page.evaluate("document.getElementById('video').paused")
@@ -286,7 +288,7 @@ def test_keys_and_a_screen_reader_are_enough(open_page: Callable[..., Any]) -> N
     assert unnamed == []
 
 
-def test_without_a_camera_the_clip_plays_and_nobody_else_is_asked(
+def test_without_a_camera_the_clip_plays_and_no_other_host_is_contacted(
     open_page: Callable[..., Any], server: Server
 ) -> None:
     page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
@@ -295,7 +297,7 @@ def test_without_a_camera_the_clip_plays_and_nobody_else_is_asked(
     page.reload()
     page.wait_for_selector("[data-ready]")
     page.click("button[data-source=demo]")
-    page.wait_for_selector("#stage.live")
+    page.wait_for_selector("#viewport.live")
     wait_for(lambda: page.evaluate("document.getElementById('video').currentTime") > 0.2, "the clip to play")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     own = f"127.0.0.1:{server.port}"
@@ -317,7 +319,7 @@ def test_a_token_is_asked_for(open_page: Callable[..., Any], browser: Any, engin
 
 
 @needs_vendor
-def test_masks_can_come_from_the_browser(open_page: Callable[..., Any]) -> None:
+def test_masks_can_be_computed_by_the_browser(open_page: Callable[..., Any]) -> None:
     page = open_page()
     start_camera(page)
     page.locator("input[value=browser]").check()
@@ -325,18 +327,18 @@ def test_masks_can_come_from_the_browser(open_page: Callable[..., Any]) -> None:
     assert page.evaluate("crossOriginIsolated")
     point_at(page, SWINGING)
     wait_for(lambda: outlines_a_ball(page), "a mask of the browser's own")
-    page.click("#select")
-    wait_for(lambda: kept(page), "the thing to be kept")
+    page.click("#pin")
+    wait_for(lambda: pinned(page), "the object to be pinned")
     watch_it_swing(page, 1)
-    page.focus("#stage")
+    page.focus("#viewport")
     page.keyboard.press("Backspace")
-    wait_for(lambda: not kept(page), "it to be released")
+    wait_for(lambda: not pinned(page), "it to be unpinned")
 
 
 DECODE = """async ({picture, prompts}) => {
     const {Decoder} = await import("/assets/decoder.js");
     const info = await (await fetch("/api/info")).json();
-    const decoder = await Decoder.open(info, {on: "wasm", threads: 1});
+    const decoder = await Decoder.open(info, {provider: "wasm", threads: 1});
     const blob = new Blob([Uint8Array.from(atob(picture), (one) => one.charCodeAt(0))], {type: "image/jpeg"});
     const embedding = await decoder.encode(blob, {size: [672, 448], dtype: "float16"});
     const found = [];
@@ -392,37 +394,37 @@ def test_the_decoder_in_the_browser_agrees_with_python(
 WRITE = """async () => {
     const wire = await import("/assets/protocol.js");
     const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
-    const ray = {timeNs: 7n, direction: [0, 0, -1], distance: 1.5, orientation: [0, 0, 0, 1]};
+    const ray = {timeNs: 7n, direction: [0, 0, -1], depthM: 1.5, headOrientation: [0, 0, 0, 1]};
     const at = 2n ** 60n;
     const data = new Uint8Array(4096).fill(3);
-    const hello = {masks: "png", polygons: true, tolerancePx: 2, size: [672, 448]};
+    const hello = {maskFormat: "png", polygons: true, tolerancePx: 2, size: [672, 448]};
     return [
         wire.encodeHello({...hello, token: "t", engine: "e", name: "näme"}),
-        wire.encodeFrame(9, {timeNs: at, format: "rgba", width: 32, height: 32, data, flipped: true}),
+        wire.encodeFrame(9, {timeNs: at, format: "rgba", width: 32, height: 32, data, bottomUp: true}),
         wire.encodeGaze([{timeNs: 5n, x: 1.5, y: -2}, {timeNs: 6n, x: NaN, y: NaN, confidence: 0}]),
         wire.encodeRays([ray], {cameraAxes: false, space: "head"}),
-        wire.encodeCamera({width: 640, height: 480, focal: [500, 501], centre: [320, 240]}),
-        wire.encodeTrigger(4, "select", {point: [10, 20]}),
-        wire.encodeTrigger(5, "release", {objectId: 3}),
-        wire.encodeTrigger(6, "select", {atNs: 123n}),
+        wire.encodeCamera({width: 640, height: 480, focalPx: [500, 501], centerPx: [320, 240]}),
+        wire.encodeCommand(4, "pin", {point: [10, 20]}),
+        wire.encodeCommand(5, "unpin", {objectId: 3}),
+        wire.encodeCommand(6, "pin", {atNs: 123n}),
         wire.encodePing(8, {timeNs: 1n, offsetNs: -5n, uncertaintyNs: 2n}),
-        wire.encodeConfigure({masks: "coco"}),
+        wire.encodeConfigure({maskFormat: "coco"}),
     ].map(text);
 }"""
 
-WRITE_EYE = """async () => {
+WRITE_WEBCAM = """async () => {
     const wire = await import("/assets/protocol.js");
     const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
     const data = new Uint8Array([255, 216, 1]);
     return [
-        wire.encodeEye({width: 1920, height: 1080, widthMm: 530, cameraAboveMm: 9, cameraAsideMm: -3, fovDeg: 64}),
-        wire.encodeEye(null),
-        wire.encodeFace(7, {timeNs: 2n ** 60n, width: 640, height: 480, data}),
-        wire.encodeStage({x: 12.5, y: -4, scaleX: 1.5, scaleY: 1.25}),
-        wire.encodeCalibrate("begin"),
+        wire.encodeWebcam({width: 1920, height: 1080, widthMm: 530, cameraAboveMm: 9, cameraAsideMm: -3, fovDeg: 64}),
+        wire.encodeWebcam(null),
+        wire.encodeFaceFrame(7, {timeNs: 2n ** 60n, width: 640, height: 480, data}),
+        wire.encodeViewport({x: 12.5, y: -4, scaleX: 1.5, scaleY: 1.25}),
+        wire.encodeCalibrate("start"),
         wire.encodeCalibrate("restore", '{"size": "groß"}'),
-        wire.encodeTarget(9, {timeNs: 5n, x: 1.5, y: 2.5, check: true}),
-        wire.encodeClicked({timeNs: 6n, x: 3.5, y: 4.5, sizePx: 20}),
+        wire.encodeTarget(9, {timeNs: 5n, x: 1.5, y: 2.5, validation: true}),
+        wire.encodeClick({timeNs: 6n, x: 3.5, y: 4.5, sizePx: 20}),
     ].map(text);
 }"""
 
@@ -432,7 +434,7 @@ READ = """async (text) => {
     const message = decodeMessage(bytes.buffer);
     const plain = (key, value) => (typeof value === "bigint" ? Number(value) : value);
     const masks = message.objects?.map(({mask}) => Array.from(fillRuns(mask)));
-    const polygons = message.objects?.map((thing) => thing.polygons.map((one) => Array.from(one)));
+    const polygons = message.objects?.map((object) => object.polygons.map((one) => Array.from(one)));
     return JSON.parse(JSON.stringify({...message, masks, polygons, objects: message.objects}, plain));
 }"""
 
@@ -440,7 +442,7 @@ READ = """async (text) => {
 def test_javascript_writes_what_python_reads(open_page: Callable[..., Any]) -> None:
     page = open_page()
     read = [protocol.decode_client_message(base64.b64decode(text)) for text in page.evaluate(WRITE)]
-    hello, frame, gaze, rays, camera, pinch, release, select, ping, configure = read
+    hello, frame, gaze, rays, camera, pin_point, unpin, pin_at, ping, configure = read
     masks = MaskOptions(MaskFormat.PNG, polygons=True, tolerance_px=2)
     assert hello == Hello(masks=masks, token="t", engine="e", name="näme", size=(448, 672))
     assert isinstance(frame, SceneFrame)
@@ -452,20 +454,24 @@ def test_javascript_writes_what_python_reads(open_page: Callable[..., Any]) -> N
     assert isinstance(rays, Rays)
     assert len(rays.samples) == 1
     assert isinstance(camera, CameraSetup)
-    assert isinstance(pinch, Command)
-    assert (pinch.command_id, pinch.action, pinch.point_px) == (4, CommandAction.PIN, (10.0, 20.0))
-    assert isinstance(release, Command)
-    assert (release.action, release.object_id) == (CommandAction.UNPIN, 3)
-    assert isinstance(select, Command)
-    assert select.at_ns == 123
+    assert isinstance(pin_point, Command)
+    assert (pin_point.command_id, pin_point.action, pin_point.point_px) == (
+        4,
+        CommandAction.PIN,
+        (10.0, 20.0),
+    )
+    assert isinstance(unpin, Command)
+    assert (unpin.action, unpin.object_id) == (CommandAction.UNPIN, 3)
+    assert isinstance(pin_at, Command)
+    assert pin_at.at_ns == 123
     assert isinstance(ping, Ping)
     assert (ping.offset_ns, ping.uncertainty_ns) == (-5, 2)
     assert configure == Configure(MaskOptions(MaskFormat.COCO))
 
 
-def test_javascript_writes_about_eyes_what_python_reads(open_page: Callable[..., Any]) -> None:
+def test_javascript_writes_webcam_messages_that_python_reads(open_page: Callable[..., Any]) -> None:
     page = open_page()
-    read = [protocol.decode_client_message(base64.b64decode(text)) for text in page.evaluate(WRITE_EYE)]
+    read = [protocol.decode_client_message(base64.b64decode(text)) for text in page.evaluate(WRITE_WEBCAM)]
     assert read == [
         Webcam(Screen((1080, 1920), 530.0, 9.0, -3.0), 64.0),
         Webcam(None),
@@ -478,7 +484,7 @@ def test_javascript_writes_about_eyes_what_python_reads(open_page: Callable[...,
     ]
 
 
-EYE_ANSWERS = (
+WEBCAM_REPLIES = (
     (
         GazeEstimate(
             6,
@@ -489,15 +495,15 @@ EYE_ANSWERS = (
             latency_ms=12.5,
         ),
         {
-            "kind": "sight",
-            "faceId": 6,
+            "kind": "gaze_estimate",
+            "faceFrameId": 6,
             "timeNs": 5,
             "gaze": {"x": 100.5, "y": 200.5, "confidence": 1, "covariance": [400, 10, 900]},
             "face": {"box": [1, 2, 3, 4], "irises": [[5, 6], [7, 8]], "distanceMm": 600},
             "blinking": False,
             "calibrated": True,
-            "learned": 1,
-            "tookMs": 12.5,
+            "faceModelProgress": 1,
+            "latencyMs": 12.5,
         },
     ),
     (
@@ -505,20 +511,20 @@ EYE_ANSWERS = (
             7, GazeSample(5, float("nan"), float("nan"), 0.0), None, blinking=True, face_model_progress=0.5
         ),
         {
-            "kind": "sight",
-            "faceId": 7,
+            "kind": "gaze_estimate",
+            "faceFrameId": 7,
             "timeNs": 5,
             "gaze": None,
             "face": None,
             "blinking": True,
             "calibrated": False,
-            "learned": 0.5,
-            "tookMs": 0,
+            "faceModelProgress": 0.5,
+            "latencyMs": 0,
         },
     ),
     (
         TargetProgress(3, TargetState.UNSTEADY, 0.25, 12),
-        {"kind": "aimed", "target": 3, "state": "unsteady", "samples": 12, "progress": 0.25},
+        {"kind": "target_progress", "targetId": 3, "state": "unsteady", "validSamples": 12, "progress": 0.25},
     ),
     (
         CalibrationResult(
@@ -529,28 +535,28 @@ EYE_ANSWERS = (
             0.75,
             40.0,
             (TargetError(4, True, False, (1.0, 2.0), (4.0, 6.0)),),
-            b"kept",
+            b"stored",
         ),
         {
-            "kind": "calibrated",
+            "kind": "calibration_result",
             "action": "finish",
             "accuracyPx": 60,
             "accuracyDeg": 1.5,
             "worstDeg": 2.5,
             "noiseDeg": 0.75,
-            "pxPerDegree": 40,
+            "pxPerDeg": 40,
             "targets": [
-                {"target": 4, "check": True, "rejected": False, "x": 1, "y": 2, "gazeX": 4, "gazeY": 6}
+                {"targetId": 4, "validation": True, "rejected": False, "x": 1, "y": 2, "gazeX": 4, "gazeY": 6}
             ],
-            "kept": "kept",
+            "calibration": "stored",
         },
     ),
 )
 
 
-def test_javascript_reads_about_eyes_what_python_writes(open_page: Callable[..., Any]) -> None:
+def test_javascript_reads_webcam_messages_that_python_writes(open_page: Callable[..., Any]) -> None:
     page = open_page()
-    for answer, expected in EYE_ANSWERS:
+    for answer, expected in WEBCAM_REPLIES:
         assert page.evaluate(READ, base64.b64encode(protocol.encode(answer)).decode()) == expected
 
 
@@ -558,7 +564,7 @@ def test_javascript_reads_what_python_writes(open_page: Callable[..., Any]) -> N
     mask = np.zeros((5, 7), np.bool_)
     mask[1:4, 2:6] = mask[0, 0] = True
     polygon = np.array([[1, 2], [3, 4], [5, 6.5]], np.float32)
-    thing = SelectedObject(
+    item = SelectedObject(
         object_id=3,
         gaze_target=True,
         pinned=True,
@@ -581,17 +587,17 @@ def test_javascript_reads_what_python_writes(open_page: Callable[..., Any]) -> N
         origin="propagated",
         age_ms=33.5,
         fixation=(1.0, 2.0, 3.0),
-        objects=(thing,),
+        objects=(item,),
         stages_ms={"wait": 1.5, "closeup": 2.25},
     )
     text = base64.b64encode(protocol.encode(selected)).decode()
     read = open_page().evaluate(READ, text)
     assert (read["kind"], read["frameId"], read["timeNs"], read["sentNs"]) == ("selection", 4, 100, 300)
-    assert (read["width"], read["height"], read["state"], read["source"]) == (64, 48, "held", "propagated")
+    assert (read["width"], read["height"], read["state"], read["origin"]) == (64, 48, "held", "propagated")
     assert read["stages"] == {"wait": 1.5, "closeup": 2.25}
-    assert read["rest"] == {"x": 1, "y": 2, "spread": 3}
+    assert read["fixation"] == {"x": 1, "y": 2, "spread": 3}
     [found] = read["objects"]
-    assert (found["objectId"], found["meant"], found["kept"], found["box"]) == (
+    assert (found["objectId"], found["gazeTarget"], found["pinned"], found["box"]) == (
         3,
         True,
         True,

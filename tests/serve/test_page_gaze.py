@@ -138,7 +138,7 @@ def kept(faces: list[dict[str, Any]]) -> str:
     return json.dumps(
         {
             "screen": f"{WIDTH}x{HEIGHT}@1",
-            "kept": calibration.to_json(),
+            "calibration": calibration.to_json(),
             "accuracyDeg": 1.2,
             "at": int(time.time() * 1000),
         }
@@ -187,7 +187,7 @@ def open_page(browser: Any, server: Server, faces: list[dict[str, Any]]) -> Iter
             page.evaluate(CORNER)
             page.mouse.move(9, 9)
             home = page.evaluate("window.corner")
-            facts = {**json.loads(kept), "measured": {"home": home, "size": [WIDTH, HEIGHT]}}
+            facts = {**json.loads(kept), "measured": {"origin": home, "size": [WIDTH, HEIGHT]}}
             page.evaluate("(text) => localStorage.setItem('sam-edge-calibration', text)", json.dumps(facts))
         return page
 
@@ -206,43 +206,43 @@ def wait_for(condition: Callable[[], object], what: str, timeout_s: float = SLOW
 
 
 def agree(page: Any) -> None:
-    page.select_option("#eye", "webcam")
+    page.select_option("#gaze-source", "webcam")
     page.click("#consent button[value=yes]")
     page.wait_for_selector("#calibration[open]")
 
 
 def calibrate(page: Any) -> None:
-    page.click("#calibration-begin")
+    page.click("#calibration-start")
     page.wait_for_selector("#calibration-result:not([hidden])")
 
 
 def test_without_consent_the_mouse_stays_and_no_camera_is_asked_for(open_page: Callable[..., Any]) -> None:
     page = open_page()
-    page.select_option("#eye", "webcam")
+    page.select_option("#gaze-source", "webcam")
     terms = page.inner_text("#consent")
-    for words in ("pictures of your face", f"{page.url.split('/')[2]}", "not stored, not logged", "Any time"):
+    for words in ("images of your face", f"{page.url.split('/')[2]}", "not stored, not logged", "Any time"):
         assert words in terms
     page.click("#consent button[value=no]")
-    wait_for(lambda: page.input_value("#eye") == "pointer", "the mouse to stay")
-    page.select_option("#eye", "webcam")
+    wait_for(lambda: page.input_value("#gaze-source") == "pointer", "the mouse to stay")
+    page.select_option("#gaze-source", "webcam")
     page.keyboard.press("Escape")
-    wait_for(lambda: page.input_value("#eye") == "pointer", "the mouse to stay")
+    wait_for(lambda: page.input_value("#gaze-source") == "pointer", "the mouse to stay")
     assert page.evaluate("window.asked") == []
     assert page.is_hidden("#gaze-card")
 
 
 def test_a_camera_that_is_denied_is_told(open_page: Callable[..., Any]) -> None:
     page = open_page(mirror=False)
-    page.select_option("#eye", "webcam")
+    page.select_option("#gaze-source", "webcam")
     page.click("#consent button[value=yes]")
-    page.wait_for_selector("#gaze-note:has-text('The camera was not allowed')")
-    assert page.input_value("#eye") == "pointer"
-    assert "mouse stays the eye" in page.inner_text("#said")
+    page.wait_for_selector("#gaze-note:has-text('Access to the camera was denied')")
+    assert page.input_value("#gaze-source") == "pointer"
+    assert "mouse stays the gaze" in page.inner_text("#announcement")
 
 
 def gaze_away_deg(page: Any, place: tuple[float, float] = THING) -> float:
     """How far the newest gaze is from a place of the page (shares), degrees; many while there is none."""
-    told = page.get_attribute("#stage", "data-gaze")
+    told = page.get_attribute("#viewport", "data-gaze")
     if not told:
         return 99.0
     x, y = map(float, told.split())
@@ -253,7 +253,7 @@ def use_last(page: Any) -> None:
     """Choose webcam gaze with the calibration that the browser kept."""
     agree(page)
     page.click("#calibration-last")
-    page.wait_for_selector("#stage.live")
+    page.wait_for_selector("#viewport.live")
     page.wait_for_selector("#face-state[data-state=good]")
 
 
@@ -265,18 +265,20 @@ def test_eyes_are_calibrated_and_select_a_thing(open_page: Callable[..., Any]) -
     assert page.is_hidden("#calibration-last")
     page.wait_for_selector("#face-state-large[data-state=good]")
     calibrate(page)
-    assert re.match("(Very good|Good|Coarse): about", page.inner_text("#calibration-title-result"))
+    assert re.match(
+        "(Very good|Good|Coarse): an error of about", page.inner_text("#calibration-title-result")
+    )
     kept = json.loads(page.evaluate("localStorage.getItem('sam-edge-calibration')"))
     assert kept["accuracyDeg"] < 4.0
     page.click("#calibration-use")
-    page.wait_for_selector("#stage.live")
+    page.wait_for_selector("#viewport.live")
     page.evaluate("(place) => { window.looking = place; }", list(THING))
     wait_for(lambda: gaze_away_deg(page) < 4.0, "gaze to arrive where the face looks")
-    wait_for(lambda: page.get_attribute("#stage", "data-meant"), "a thing to be outlined")
+    wait_for(lambda: page.get_attribute("#viewport", "data-gaze-target"), "a thing to be outlined")
     page.keyboard.press("Space")
-    wait_for(lambda: page.get_attribute("#stage", "data-kept"), "the thing to be kept")
+    wait_for(lambda: page.get_attribute("#viewport", "data-pinned"), "the thing to be kept")
     page.click("#gaze-stop")
-    assert page.input_value("#eye") == "pointer"
+    assert page.input_value("#gaze-source") == "pointer"
     assert page.is_hidden("#gaze-card")
     assert page.evaluate("document.getElementById('face').srcObject") is None
 
@@ -302,7 +304,7 @@ def test_the_last_calibration_is_offered_and_clicks_are_told(
     agree(page)
     assert "about 1.2°" in page.inner_text("#calibration-last")
     page.click("#calibration-last")
-    page.wait_for_selector("#stage.live")
+    page.wait_for_selector("#viewport.live")
     page.evaluate("(place) => { window.looking = place; }", list(THING))
     wait_for(lambda: gaze_away_deg(page) < 4.0, "gaze to arrive where the face looks")
     assert "Sit as you sat" in page.inner_text("#gaze-accuracy")
@@ -317,7 +319,7 @@ def test_the_last_calibration_is_offered_and_clicks_are_told(
         """What is at a point is found in a second and a half, or not at all: a busy machine needs more clicks."""
         page.mouse.click(x, y)
         time.sleep(2.0)
-        told: str | None = page.get_attribute("#stage", "data-kept")
+        told: str | None = page.get_attribute("#viewport", "data-pinned")
         return told
 
     wait_for(clicked_again, "what was clicked to be kept")
@@ -333,7 +335,7 @@ def test_a_cut_connection_comes_back_with_its_calibration(
         page.evaluate("(place) => { window.looking = place; }", list(THING))
         wait_for(lambda: gaze_away_deg(page) < 4.0, "gaze to arrive")
     page.wait_for_selector("#connection[data-state=waiting]")
-    page.evaluate("document.getElementById('stage').dataset.gaze = ''")
+    page.evaluate("document.getElementById('viewport').dataset.gaze = ''")
     with Server(engines, port=port):
         page.wait_for_selector("#connection[data-state=open]")
         wait_for(lambda: gaze_away_deg(page) < 4.0, "calibrated gaze to come back")
@@ -348,26 +350,26 @@ def test_gaze_selects_among_masks_of_the_browser(open_page: Callable[..., Any], 
     use_last(page)
     page.evaluate("(place) => { window.looking = place; }", list(THING))
     wait_for(lambda: gaze_away_deg(page) < 4.0, "gaze to arrive")
-    wait_for(lambda: page.get_attribute("#stage", "data-meant"), "a mask of the browser's own")
+    wait_for(lambda: page.get_attribute("#viewport", "data-gaze-target"), "a mask of the browser's own")
     page.keyboard.press("Space")
-    wait_for(lambda: page.get_attribute("#stage", "data-kept"), "the thing to be kept")
-    page.select_option("#eye", "pointer")
+    wait_for(lambda: page.get_attribute("#viewport", "data-pinned"), "the thing to be kept")
+    page.select_option("#gaze-source", "pointer")
     wait_for(lambda: page.is_hidden("#gaze-card"), "webcam gaze to end")
 
 
 def test_keys_are_enough_and_escape_stops(open_page: Callable[..., Any]) -> None:
     page = open_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
-    page.focus("#eye")
-    page.select_option("#eye", "webcam")
+    page.focus("#gaze-source")
+    page.select_option("#gaze-source", "webcam")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_selector("#calibration[open]")
     page.wait_for_selector("#face-state-large[data-state=good]")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate("document.getElementById('calibration').scrollWidth") <= 390
-    assert page.evaluate("document.activeElement.id") == "calibration-begin"
+    assert page.evaluate("document.activeElement.id") == "calibration-start"
     page.check("#calibration-manual")
-    page.focus("#calibration-begin")
+    page.focus("#calibration-start")
     page.keyboard.press("Enter")
     page.wait_for_selector("#dot[data-state=settle]")
     assert "press Space" in page.inner_text("#calibration-hint")
@@ -389,7 +391,7 @@ def test_who_is_not_seen_is_told(open_page: Callable[..., Any]) -> None:
     page = open_page()
     agree(page)
     page.evaluate("window.looking = null")
-    page.wait_for_selector("#face-state-large:has-text('No face to be seen')")
+    page.wait_for_selector("#face-state-large:has-text('No face in view')")
     unnamed = page.evaluate(
         """[...document.querySelectorAll("#calibration button, #calibration input, #calibration video")]
             .filter((one) => !(one.ariaLabel || one.textContent.trim() || one.labels?.length))
@@ -398,8 +400,8 @@ def test_who_is_not_seen_is_told(open_page: Callable[..., Any]) -> None:
     assert unnamed == []
     page.keyboard.press("Escape")
     page.wait_for_selector("#calibration", state="hidden")
-    page.select_option("#eye", "pointer")
-    wait_for(lambda: "no pictures are taken" in page.inner_text("#gaze-note"), "the end to be told")
+    page.select_option("#gaze-source", "pointer")
+    wait_for(lambda: "No images are taken" in page.inner_text("#gaze-note"), "the end to be told")
 
 
 def test_a_server_that_watches_enough_faces_says_so(open_page: Callable[..., Any], engines: Engines) -> None:
@@ -408,10 +410,10 @@ def test_a_server_that_watches_enough_faces_says_so(open_page: Callable[..., Any
         eye.start_calibration()
         assert eye.receive(10) is not None
         page = open_page(small.url)
-        page.select_option("#eye", "webcam")
+        page.select_option("#gaze-source", "webcam")
         page.click("#consent button[value=yes]")
         wait_for(lambda: "gaze for 1 clients" in page.inner_text("#gaze-note"), "the refusal to be told")
-        assert page.input_value("#eye") == "pointer"
+        assert page.input_value("#gaze-source") == "pointer"
         page.context.close()
 
 
@@ -420,17 +422,17 @@ def test_a_server_that_does_not_know_webcam_gaze_does_not_offer_it(open_page: Ca
     page.route("**/api/info", without_eye)
     page.reload()
     page.wait_for_selector("[data-ready]")
-    assert page.evaluate("document.querySelector('#eye option[value=webcam]').disabled")
+    assert page.evaluate("document.querySelector('#gaze-source option[value=webcam]').disabled")
 
 
 @pytest.mark.parametrize(
     ("off_deg", "title", "things", "usable"),
     [
-        (0.62, "Very good: about 0.6 degrees off", "a thumb", True),
-        (0.97, "Very good: about 1 degree off", "a thumb", True),
-        (2.1, "Good: about 2 degrees off", "a hand", True),
-        (4.4, "Coarse: about 4.5 degrees off", "a few large things", True),
-        (7.0, "That did not work well", "more light", False),
+        (0.62, "Very good: an error of about 0.6 degrees", "a thumb", True),
+        (0.97, "Very good: an error of about 1 degree", "a thumb", True),
+        (2.1, "Good: an error of about 2 degrees", "a hand", True),
+        (4.4, "Coarse: an error of about 4.5 degrees", "a few large objects", True),
+        (7.0, "Too inaccurate", "more light", False),
     ],
 )
 def test_how_good_it_is_is_said_in_words(
@@ -439,7 +441,7 @@ def test_how_good_it_is_is_said_in_words(
     page = browser.new_context().new_page()
     page.goto(f"{server.url}openapi.json")
     told = page.evaluate(
-        """async (off) => (await import("/assets/calibration.js")).inWords(
+        """async (off) => (await import("/assets/calibration.js")).describeAccuracy(
             {accuracyDeg: off, worstDeg: 2 * off, noiseDeg: 0.5, accuracyPx: 40 * off})""",
         off_deg,
     )
@@ -451,26 +453,26 @@ def test_how_good_it_is_is_said_in_words(
 
 
 STEADY = """async () => {
-    const {WebcamEye} = await import("/assets/webcam-eye.js");
+    const {WebcamGazeSource} = await import("/assets/webcam-gaze-source.js");
     const box = {left: 100, top: 50, width: 800, height: 400};
-    const eye = new WebcamEye({
-        boxOf: () => box, sizeOf: () => [400, 200], screenPlace: {shift: [10, 20]},
+    const source = new WebcamGazeSource({
+        boxOf: () => box, sizeOf: () => [400, 200], screenMapping: {shift: [10, 20]},
     });
     const covariance = [900, 0, 900];
-    const looked = (x, y, ms) => eye.note({timeNs: BigInt(ms) * 1000000n, gaze: {x, y, confidence: 1, covariance}});
-    const found = {stage: eye.moved(), again: eye.moved(), nowhere: eye.place};
-    looked(310, 170, 1);
-    Object.assign(found, {first: eye.place, spread: eye.spread});
-    looked(320, 170, 2);
-    found.noise = eye.place;
-    looked(710, 270, 3);
-    Object.assign(found, {leap: eye.place, trail: eye.trail.length, click: eye.clickOn([10, 20, 30, 30], 7)});
+    const look = (x, y, ms) => source.update({timeNs: BigInt(ms) * 1000000n, gaze: {x, y, confidence: 1, covariance}});
+    const found = {viewport: source.changedViewport(), again: source.changedViewport(), nowhere: source.point};
+    look(310, 170, 1);
+    Object.assign(found, {first: source.point, spread: source.spread});
+    look(320, 170, 2);
+    found.noise = source.point;
+    look(710, 270, 3);
+    Object.assign(found, {leap: source.point, trail: source.trail.length, click: source.clickOn([10, 20, 30, 30], 7)});
     found.click.timeNs = Number(found.click.timeNs);
     box.left = 200;
-    found.scrolled = eye.moved().x;
-    eye.note({timeNs: 4n, gaze: null});
-    eye.forget();
-    found.forgotten = eye.place;
+    found.scrolled = source.changedViewport().x;
+    source.update({timeNs: 4n, gaze: null});
+    source.clear();
+    found.forgotten = source.point;
     return found;
 }"""
 
@@ -481,7 +483,7 @@ def test_gaze_is_brought_to_the_frames_and_steadied(browser: Any, server: Server
     page.goto(f"{server.url}openapi.json")
     found = page.evaluate(STEADY)
     page.context.close()
-    assert found["stage"] == {"x": 110, "y": 70, "scaleX": 2, "scaleY": 2}
+    assert found["viewport"] == {"x": 110, "y": 70, "scaleX": 2, "scaleY": 2}
     assert (found["again"], found["nowhere"], found["forgotten"]) == (None, None, None)
     assert found["first"] == [100, 50]
     assert found["spread"] == pytest.approx(15.0)

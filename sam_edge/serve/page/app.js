@@ -1,73 +1,75 @@
-// The page: brings camera, eye, server or browser, overlay and graph together.
+// The page: connects camera, gaze, server or browser session, overlay and latency graph.
 
+import { Announcer } from "./announcer.js";
 import { BrowserSession } from "./browser-session.js";
-import { Camera } from "./camera.js";
 import { Decoder } from "./decoder.js";
-import { Dwell } from "./dwell.js";
-import { Eye } from "./eye.js";
-import { LatencyGraph } from "./latency.js";
+import { DwellTimer } from "./dwell-timer.js";
+import { LatencyGraph } from "./latency-graph.js";
 import { Overlay } from "./overlay.js";
+import { PointerGazeSource } from "./pointer-gaze-source.js";
 import { SamEdgeClient, fillRuns, nsOf } from "./sam-edge-client.js";
-import { ScreenPlace } from "./screen-place.js";
-import { Voice } from "./voice.js";
-import { WebcamEye } from "./webcam-eye.js";
-import { WebcamGaze } from "./webcam-gaze.js";
+import { SceneCamera } from "./scene-camera.js";
+import { ScreenMapping } from "./screen-mapping.js";
+import { WebcamGazeSource } from "./webcam-gaze-source.js";
+import { WebcamPanel } from "./webcam-panel.js";
 
-const SLOW_MS = 600;
+const OUTDATED_AFTER_MS = 600;
 const SHORT_STAGES = ["gaze", "propagate", "show", "pack"];
-const STATE_WORDS = { none: "nothing", hover: "looking", selected: "outlined", held: "held", lost: "lost" };
+const STATE_NAMES = { none: "no object", hover: "looking", focused: "outlined", held: "held", lost: "lost" };
+const PINNABLE_STATES = ["hover", "focused", "held"];
+const NO_SELECTION = { objects: [], at: 0 };
 const $ = (id) => document.getElementById(id);
-const KEYS = {
+const KEYS_TEXT = {
   pointer: $("keys").textContent,
-  webcam: "With the video focused, Space selects what you look at, Backspace releases, P pauses, C calibrates.",
+  webcam: "With the video focused: Space pins the object you look at, Backspace unpins, P pauses, C calibrates.",
 };
 
-const stage = $("stage");
+const viewport = $("viewport");
 const video = $("video");
 const canvas = $("overlay");
-const camera = new Camera(video);
-const placed = { boxOf: () => canvas.getBoundingClientRect(), sizeOf: () => camera.size };
-const pointer = new Eye(stage, placed);
-const screenPlace = new ScreenPlace();
-const gazer = new WebcamEye({ ...placed, screenPlace });
+const camera = new SceneCamera(video);
+const frameGeometry = { boxOf: () => canvas.getBoundingClientRect(), sizeOf: () => camera.size };
+const pointerGaze = new PointerGazeSource(viewport, frameGeometry);
+const screenMapping = new ScreenMapping();
+const webcamGaze = new WebcamGazeSource({ ...frameGeometry, screenMapping });
 const overlay = new Overlay(canvas);
 const graph = new LatencyGraph($("latency"), $("legend"), $("latency-median"));
-const dwell = new Dwell();
-const voice = new Voice($("said"));
-const gaze = new WebcamGaze({
-  client: () => client, eye: gazer, screenPlace, server: location.host, say: (text) => voice.say(text),
+const dwellTimer = new DwellTimer();
+const announcer = new Announcer($("announcement"));
+const webcamPanel = new WebcamPanel({
+  client: () => client, gazeSource: webcamGaze, screenMapping, server: location.host, say: (text) => announcer.say(text),
 });
 
-let eye = pointer;
+let gazeSource = pointerGaze;
 let token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 let info = null;
 let client = null;
-let local = null;
+let browserSession = null;
 let mode = "server";
 let paused = false;
-let seen = { things: [], at: 0, objects: 0 };
+let current = NO_SELECTION;
 let capturing = false;
-let sentAt = 0;
+let lastSentMs = 0;
 const captureMs = new Map();
-const rate = { since: performance.now(), count: 0, perS: 0 };
+const maskRate = { sinceMs: performance.now(), count: 0, perS: 0 };
 
-/* The server */
+/* Server */
 
-async function ask() {
+async function fetchInfo() {
   const response = await fetch("/api/info", { headers: token ? { Authorization: `Bearer ${token}` } : {} });
   if (response.status === 401) return null;
   if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
   return response.json();
 }
 
-async function askUntilKnown() {
+async function fetchInfoWithRetries() {
   for (let tries = 0; ; tries += 1) {
     try {
-      const answer = await ask();
+      const answer = await fetchInfo();
       if (answer) return answer;
       token = await askForToken();
     } catch (error) {
-      connection("waiting", `No server: ${error.message}. Trying again…`);
+      showConnection("waiting", `No server: ${error.message}. Trying again…`);
       await new Promise((resolve) => setTimeout(resolve, Math.min(8000, 500 * 2 ** tries)));
     }
   }
@@ -81,7 +83,7 @@ function askForToken() {
   });
 }
 
-function connection(state, text) {
+function showConnection(state, text) {
   if ($("connection-text").textContent === text) return;
   $("connection").dataset.state = state;
   $("connection-text").textContent = text;
@@ -90,14 +92,14 @@ function connection(state, text) {
 function startClient() {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   client = new SamEdgeClient(`${scheme}//${location.host}${info.protocol.stream}`, {
-    token, engine: chosenEngine(), size: chosenSize(), masks: "runs", name: "page",
+    token, engine: chosenEngine(), size: chosenSize(), maskFormat: "runs", name: "page",
   });
   client.addEventListener("state", ({ detail }) => showState(detail));
   client.addEventListener("selection", ({ detail }) => showServerSelection(detail));
   client.addEventListener("skipped", ({ detail }) => captureMs.delete(detail.frameId));
-  client.addEventListener("sight", ({ detail }) => gaze.sight(detail));
+  client.addEventListener("gaze_estimate", ({ detail }) => webcamPanel.update(detail));
   client.addEventListener("error", ({ detail }) => {
-    if (!detail.fatal && !gaze.refused(detail)) problem(`Server: ${detail.message}`);
+    if (!detail.fatal && !webcamPanel.handleError(detail)) showProblem(`Server: ${detail.message}`);
   });
   client.connect();
 }
@@ -107,176 +109,183 @@ let countdown = 0;
 function showState(detail) {
   clearInterval(countdown);
   const { state } = detail;
-  if (state === "open") gaze.connected();
+  if (state === "open") webcamPanel.connected();
   if (mode === "browser") {
-    // The server only tells where the eyes look; the decoder here is what the state is about.
-    badge(state === "waiting" ? "Connection lost: no gaze" : "");
+    // The connection is used for webcam gaze only; the shown state is that of the decoder.
+    showBadge(state === "waiting" ? "Connection lost: no gaze" : "");
   } else if (state === "open") {
-    connection("open", `${detail.model} on ${detail.engine} (${detail.precision})`);
-    voice.say("Connected.");
-    badge("");
-    seen = { things: [], at: 0, objects: 0 };
-    showKept();
+    showConnection("open", `${detail.model} on ${detail.engine} (${detail.precision})`);
+    announcer.say("Connected.");
+    showBadge("");
+    current = NO_SELECTION;
+    listPinned();
   } else if (state === "connecting") {
-    connection("connecting", detail.tries ? "Connecting again…" : "Connecting…");
+    showConnection("connecting", detail.tries ? "Reconnecting…" : "Connecting…");
   } else if (state === "waiting") {
-    const due = performance.now() + detail.waitMs;
-    const tell = () => {
-      const left = Math.max(1, Math.ceil((due - performance.now()) / 1000));
-      connection("waiting", `Connection lost. Trying again in ${left} s`);
+    const dueMs = performance.now() + detail.waitMs;
+    const update = () => {
+      const left = Math.max(1, Math.ceil((dueMs - performance.now()) / 1000));
+      showConnection("waiting", `Connection lost. Trying again in ${left} s`);
     };
-    tell();
-    countdown = setInterval(tell, 500);
-    badge("Connection lost: masks stand still");
-    voice.say("Connection lost. Trying again.");
+    update();
+    countdown = setInterval(update, 500);
+    showBadge("Connection lost: the masks are outdated");
+    announcer.say("Connection lost. Trying again.");
   } else if (state === "refused") {
-    connection("refused", `Not connected: ${detail.reason}`);
-    voice.say(`Not connected: ${detail.reason}`);
+    showConnection("refused", `Not connected: ${detail.reason}`);
+    announcer.say(`Not connected: ${detail.reason}`);
   }
 }
 
-/* What is seen */
+/* Selection */
 
 function showServerSelection(selection) {
-  const things = selection.objects.map((thing) => {
-    const { x, y, width, height } = thing.mask;
-    const bytes = width ? fillRuns(thing.mask) : new Uint8Array(0);
-    return { ...thing, mask: { x, y, width, height, bytes }, faint: thing.meant && selection.state === "hover" };
+  const objects = selection.objects.map((object) => {
+    const { x, y, width, height } = object.mask;
+    const bytes = width ? fillRuns(object.mask) : new Uint8Array(0);
+    const faint = object.gazeTarget && selection.state === "hover";
+    return { ...object, mask: { x, y, width, height, bytes }, faint };
   });
-  show({ ...selection, things });
-  const { wait = 0, picture = 0, motion = 0, closeup = 0, uplink = 0 } = selection.stages;
+  showSelection({ ...selection, objects });
+  const { wait = 0, picture: image = 0, motion = 0, closeup = 0, uplink = 0 } = selection.stages;
   const capture = captureMs.get(selection.frameId) ?? 0;
   captureMs.delete(selection.frameId);
-  const rest = SHORT_STAGES.reduce((sum, name) => sum + (selection.stages[name] ?? 0), 0);
-  const way = Math.max(0, uplink - capture);
-  graph.add({ capture, uplink: way, wait, picture, motion, closeup, session: rest, downlink: selection.downMs ?? 0 });
+  const session = SHORT_STAGES.reduce((sum, name) => sum + (selection.stages[name] ?? 0), 0);
+  const network = Math.max(0, uplink - capture);
+  graph.add({ capture, uplink: network, wait, image, motion, closeup, session, downlink: selection.downMs ?? 0 });
 }
 
 function showBrowserSelection(selection) {
-  show(selection);
+  showSelection(selection);
   if (Object.keys(selection.stages).length) graph.add(selection.stages);
 }
 
-function show(selection) {
+function showSelection(selection) {
   const now = performance.now();
-  const kept = selection.things.filter((thing) => thing.kept);
-  const keptBefore = seen.things.filter((thing) => thing.kept).map(({ objectId }) => objectId).join();
-  const meant = selection.things.find((thing) => thing.meant);
+  const pinned = selection.objects.filter((object) => object.pinned);
+  const pinnedBefore = current.objects.filter((object) => object.pinned).map(({ objectId }) => objectId).join();
+  const gazeTarget = selection.objects.find((object) => object.gazeTarget);
   const { width, height } = selection;
-  seen = { things: selection.things, size: [width, height], at: now, state: selection.state, meant };
-  if (kept.map(({ objectId }) => objectId).join() !== keptBefore) showKept();
-  count(now);
-  const score = meant ? `, ${Math.min(1, meant.score).toFixed(2)}` : "";
-  const source = selection.source === "propagated" ? `, ${Math.round(selection.ageMs)} ms old` : "";
-  $("now").textContent = `${STATE_WORDS[selection.state]}${score}${source} · ${rate.perS} masks/s`;
-  $("select").disabled = !meant;
-  stage.dataset.state = selection.state;
-  const told = ({ objectId = 0, box }) => `${objectId}:${box.map(Math.round)}`;
-  stage.dataset.kept = kept.map(told).join(" ");
-  stage.dataset.meant = meant ? told(meant) : "";
-  if (meant && selection.state === "selected") voice.thing(meant.objectId ?? "", meant.score);
+  current = { objects: selection.objects, size: [width, height], at: now, state: selection.state, gazeTarget };
+  if (pinned.map(({ objectId }) => objectId).join() !== pinnedBefore) listPinned();
+  countMask(now);
+  const score = gazeTarget ? `, ${Math.min(1, gazeTarget.score).toFixed(2)}` : "";
+  const age = selection.origin === "propagated" ? `, ${Math.round(selection.ageMs)} ms old` : "";
+  $("now").textContent = `${STATE_NAMES[selection.state]}${score}${age} · ${maskRate.perS} masks/s`;
+  $("pin").disabled = !gazeTarget;
+  viewport.dataset.state = selection.state;
+  const summary = ({ objectId = 0, box }) => `${objectId}:${box.map(Math.round)}`;
+  viewport.dataset.pinned = pinned.map(summary).join(" ");
+  viewport.dataset.gazeTarget = gazeTarget ? summary(gazeTarget) : "";
+  if (gazeTarget && selection.state === "focused") announcer.outlined(gazeTarget.objectId ?? "", gazeTarget.score);
 }
 
-function count(now) {
-  rate.count += 1;
-  if (now - rate.since < 1000) return;
-  rate.perS = Math.round((1000 * rate.count) / (now - rate.since));
-  Object.assign(rate, { since: now, count: 0 });
+function countMask(now) {
+  maskRate.count += 1;
+  if (now - maskRate.sinceMs < 1000) return;
+  maskRate.perS = Math.round((1000 * maskRate.count) / (now - maskRate.sinceMs));
+  Object.assign(maskRate, { sinceMs: now, count: 0 });
 }
 
-function showKept() {
-  const kept = seen.things.filter((thing) => thing.kept);
-  $("kept").replaceChildren(...kept.map((thing) => {
+function listPinned() {
+  const pinned = current.objects.filter((object) => object.pinned);
+  $("pinned").replaceChildren(...pinned.map((object) => {
     const entry = document.createElement("li");
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = "Release";
-    button.setAttribute("aria-label", `Release thing ${thing.objectId}`);
-    button.addEventListener("click", () => release(thing.objectId));
-    entry.append(`Thing ${thing.objectId}`, button);
+    button.textContent = "Unpin";
+    button.setAttribute("aria-label", `Unpin object ${object.objectId}`);
+    button.addEventListener("click", () => unpin(object.objectId));
+    entry.append(`Object ${object.objectId}`, button);
     return entry;
   }));
-  $("kept-none").hidden = kept.length > 0;
-  $("release").disabled = kept.length === 0;
+  $("pinned-none").hidden = pinned.length > 0;
+  $("unpin").disabled = pinned.length === 0;
 }
 
-function badge(text) {
+function showBadge(text) {
   $("badge").textContent = text;
   $("badge").hidden = !text;
 }
 
-function problem(text) {
+function showProblem(text) {
   $("problem").textContent = text;
   $("problem").hidden = !text;
   if (text && $("start").hidden) {
-    badge(text);
-    voice.say(text);
+    showBadge(text);
+    announcer.say(text);
   }
 }
 
-/* What one does */
+/* Actions */
 
-async function select(point = null) {
-  if (mode === "browser") {
-    if (seen.meant && !point) gaze.selected(seen.meant.box, performance.now());
-    const number = local?.select();
-    voice.say(number ? `Selected thing ${number}.` : "There is nothing to select.");
-    return;
-  }
-  const meant = seen.meant && ["hover", "selected", "held"].includes(seen.state);
-  const place = point ?? eye.place;
+async function pin(point = null) {
+  announcePinned(mode === "browser" ? pinInBrowser(point) : await pinOnServer(point));
+}
+
+function pinInBrowser(point) {
+  if (current.gazeTarget && !point) webcamPanel.reportPin(current.gazeTarget.box, performance.now());
+  return browserSession?.pin();
+}
+
+function pinOnServer(point) {
   const now = performance.now();
-  if (meant && !point) gaze.selected(seen.meant.box, now);
-  const options = (meant && !point) || !place ? { atNs: nsOf(now) } : { point: place };
-  const number = await client.select(options);
-  voice.say(number ? `Selected thing ${number}.` : "There is nothing to select.");
+  const usesGaze = !point && current.gazeTarget && PINNABLE_STATES.includes(current.state);
+  if (usesGaze) webcamPanel.reportPin(current.gazeTarget.box, now);
+  const place = usesGaze ? null : point ?? gazeSource.point;
+  return client.pin(place ? { point: place } : { atNs: nsOf(now) });
 }
 
-async function release(objectId = 0) {
-  if (mode === "browser") local?.release(objectId);
-  else await client.release(objectId);
-  voice.say(objectId ? `Released thing ${objectId}.` : "Released everything.");
+function announcePinned(objectId) {
+  announcer.say(objectId ? `Pinned object ${objectId}.` : "There is no object to pin.");
 }
 
-function pause() {
+async function unpin(objectId = 0) {
+  if (mode === "browser") browserSession?.unpin(objectId);
+  else await client.unpin(objectId);
+  announcer.say(objectId ? `Unpinned object ${objectId}.` : "Unpinned all objects.");
+}
+
+function togglePause() {
   paused = !paused;
   if (paused) camera.pause();
   else camera.resume();
   $("pause").setAttribute("aria-pressed", String(paused));
-  $("pause").querySelector("span").textContent = paused ? "Go on" : "Pause";
-  badge(paused ? "Paused" : "");
-  voice.say(paused ? "Paused." : "Going on.");
+  $("pause").querySelector("span").textContent = paused ? "Resume" : "Pause";
+  showBadge(paused ? "Paused" : "");
+  announcer.say(paused ? "Paused." : "Resumed.");
 }
 
 async function openSource(source) {
-  problem("");
+  showProblem("");
   if (source === "file") {
     $("file").click();
     return;
   }
-  await opened(() => (source === "camera" ? camera.openCamera() : camera.openDemo()));
+  await openScene(() => (source === "camera" ? camera.openCamera() : camera.openDemo()));
 }
 
-async function opened(open) {
+async function openScene(open) {
   try {
     await open();
   } catch (error) {
     const denied = error.name === "NotAllowedError";
-    problem(denied ? "The camera was not allowed. A video file or the demo clip works without." : String(error.message));
+    const text = "Access to the camera was denied. A video file or the demo clip works without a camera.";
+    showProblem(denied ? text : String(error.message));
     $("source").value = camera.source;
     return;
   }
   $("source").value = camera.source;
-  if (gaze.on) gaze.note(camera.deviceId);
+  if (webcamPanel.on) webcamPanel.checkScene(camera.deviceId);
   $("start").hidden = true;
   $("pause").disabled = false;
-  stage.classList.add("live");
-  if (paused) pause();
+  viewport.classList.add("live");
+  if (paused) togglePause();
   graph.clear();
-  if (mode === "server" && client?.state === "open") client.restart();
-  badge("");
-  layOut();
-  stage.focus({ preventScroll: true });
+  if (mode === "server" && client?.state === "open") client.reset();
+  showBadge("");
+  updateLayout();
+  viewport.focus({ preventScroll: true });
 }
 
 async function changeMode(next) {
@@ -284,79 +293,81 @@ async function changeMode(next) {
   mode = next;
   graph.clear();
   captureMs.clear();
-  seen = { things: [], at: 0 };
-  showKept();
-  local?.close();
-  local = null;
+  current = NO_SELECTION;
+  listPinned();
+  browserSession?.close();
+  browserSession = null;
   if (mode === "server") {
-    $("mode-hint").textContent = "The server follows what you look at through the video.";
+    $("mode-hint").textContent = "The server follows the objects through the video.";
     client.connect();
     return;
   }
-  if (!gaze.on) client.close();
-  await startBrowser();
+  if (!webcamPanel.on) client.close();
+  await startBrowserSession();
 }
 
-// Whichever eye is chosen.
-const looking = { get place() { return eye.place; } };
+// The gaze source that is active at the time of the call.
+const activeGaze = { get point() { return gazeSource.point; } };
 
-async function startBrowser() {
-  connection("connecting", "Loading the decoder…");
+async function startBrowserSession() {
+  showConnection("connecting", "Loading the decoder…");
   try {
     const decoder = await Decoder.open(info, { token });
     if (mode !== "browser") {
       decoder.close();
       return;
     }
-    local = new BrowserSession(decoder, { camera, eye: looking, size: chosenSize(), engine: chosenEngine() });
-    local.addEventListener("selection", ({ detail }) => showBrowserSelection(detail));
-    local.addEventListener("problem", ({ detail }) => problem(detail.message));
-    const where = decoder.provider === "webgpu" ? "WebGPU" : `WebAssembly, ${decoder.threads} threads`;
-    connection("open", `decoder in the page: ${where}`);
-    $("mode-hint").textContent = `The server encodes pictures; masks are decoded here, on ${where}.`;
-    voice.say("The decoder runs in this browser.");
-    local.run();
+    const options = { camera, gazeSource: activeGaze, size: chosenSize(), engine: chosenEngine() };
+    browserSession = new BrowserSession(decoder, options);
+    browserSession.addEventListener("selection", ({ detail }) => showBrowserSelection(detail));
+    browserSession.addEventListener("problem", ({ detail }) => showProblem(detail.message));
+    const backend = decoder.provider === "webgpu" ? "WebGPU" : `WebAssembly, ${decoder.threads} threads`;
+    showConnection("open", `decoder in this browser: ${backend}`);
+    $("mode-hint").textContent = `The server encodes images; this browser decodes masks on ${backend}.`;
+    announcer.say("The decoder runs in this browser.");
+    browserSession.run();
   } catch (error) {
-    connection("refused", `The decoder cannot run here: ${error.message}`);
-    voice.say("The decoder cannot run in this browser.");
+    showConnection("refused", `The decoder cannot run in this browser: ${error.message}`);
+    announcer.say("The decoder cannot run in this browser.");
   }
 }
 
-/* The eye */
+/* Gaze */
 
-async function changeEye(kind) {
+async function changeGazeSource(kind) {
   if (kind === "pointer") {
-    gaze.stop("Webcam gaze is off: no pictures are taken any more.");
+    webcamPanel.stop("Webcam gaze is off. No images are taken.");
     return;
   }
-  // Without it, masks from this browser need no connection.
+  // Masks from the browser need a connection only for webcam gaze.
   if (mode === "browser") client.connect();
-  if (!(await gaze.start())) {
-    $("eye").value = "pointer";
+  if (!(await webcamPanel.start())) {
+    $("gaze-source").value = "pointer";
     if (mode === "browser") client.close();
   }
 }
 
-function switchEye() {
-  eye = gaze.on ? gazer : pointer;
-  $("eye").value = gaze.on ? "webcam" : "pointer";
-  stage.dataset.eye = $("eye").value;
-  $("keys").textContent = gaze.on ? KEYS.webcam : KEYS.pointer;
-  if (gaze.on) return;
+function switchGazeSource() {
+  gazeSource = webcamPanel.on ? webcamGaze : pointerGaze;
+  const kind = webcamPanel.on ? "webcam" : "pointer";
+  $("gaze-source").value = kind;
+  viewport.dataset.gazeSource = kind;
+  $("keys").textContent = KEYS_TEXT[kind];
+  if (webcamPanel.on) return;
   if (mode === "browser") client.close();
-  else if (client.state === "open" && camera.source !== "none") client.restart();
+  else if (client.state === "open" && camera.source !== "none") client.reset();
 }
 
-function recalibrate() {
-  gaze.calibrate();
+function calibrate() {
+  webcamPanel.calibrate();
 }
 
-async function lookNow() {
+async function useWebcamGaze() {
   if (camera.source === "none") await openSource("demo");
-  // A degree has another size in these frames than it had for a mouse.
-  else if (mode === "server" && client.state === "open") client.restart();
-  gaze.note(camera.deviceId);
-  stage.focus({ preventScroll: true });
+  // A degree of visual angle has another size in the frames than with the mouse, so a new session starts.
+  else if (mode === "server" && client.state === "open") client.reset();
+  webcamPanel.checkScene(camera.deviceId);
+  viewport.focus({ preventScroll: true });
 }
 
 /* Settings */
@@ -364,60 +375,61 @@ async function lookNow() {
 const chosenEngine = () => $("engine").value;
 
 function chosenSize() {
-  const value = $("size").value;
+  const { value } = $("size");
   return value ? value.split("x").map(Number) : null;
 }
 
-function offer(select, entries, chosen) {
+function setOptions(select, entries, chosen) {
   select.replaceChildren(...entries.map(([value, text]) => new Option(text, value, false, value === chosen)));
 }
 
-function offerSettings() {
-  offer($("engine"), info.engines.map(({ name }) => [name, name]), info.engine);
+function showSettings() {
+  setOptions($("engine"), info.engines.map(({ name }) => [name, name]), info.engine);
   const sizes = info.sizes.map((size) => [size.join("x"), size.join(" × ")]);
-  offer($("size"), [["", "by the picture"], ...sizes], info.default_size?.join("x") ?? "");
-  const webcam = document.querySelector('#eye option[value="webcam"]');
+  setOptions($("size"), [["", "automatic"], ...sizes], info.default_size?.join("x") ?? "");
+  const webcam = document.querySelector('#gaze-source option[value="webcam"]');
   webcam.disabled = !info.webcam;
   if (!info.webcam) webcam.textContent += " (not on this server)";
   const browser = document.querySelector('input[value="browser"]');
   browser.disabled = !info.decoder;
   $("mode-hint").textContent = info.decoder
-    ? "The server follows what you look at through the video."
-    : "This server's model has no decoder for browsers.";
+    ? "The server follows the objects through the video."
+    : "The server's model has no decoder for browsers.";
 }
 
 function settingsChanged() {
-  if (mode === "browser") local?.configure({ size: chosenSize(), engine: chosenEngine() });
-  else client.configure({ size: chosenSize(), engine: chosenEngine() });
+  const settings = { size: chosenSize(), engine: chosenEngine() };
+  if (mode === "browser") browserSession?.configure(settings);
+  else client.configure(settings);
 }
 
-/* Every frame */
+/* Frames */
 
-function layOut() {
+function updateLayout() {
   const { videoWidth, videoHeight } = video;
   if (!videoWidth) return;
-  stage.style.setProperty("--shape", `${videoWidth} / ${videoHeight}`);
-  const scale = Math.min(stage.clientWidth / videoWidth, stage.clientHeight / videoHeight);
+  viewport.style.setProperty("--shape", `${videoWidth} / ${videoHeight}`);
+  const scale = Math.min(viewport.clientWidth / videoWidth, viewport.clientHeight / videoHeight);
   const [width, height] = [videoWidth * scale, videoHeight * scale];
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
-  canvas.style.left = `${(stage.clientWidth - width) / 2}px`;
-  canvas.style.top = `${(stage.clientHeight - height) / 2}px`;
+  canvas.style.left = `${(viewport.clientWidth - width) / 2}px`;
+  canvas.style.top = `${(viewport.clientHeight - height) / 2}px`;
 }
 
 async function sendFrame({ detail: { ms } }) {
   if (mode !== "server" || capturing || !client?.ready) return;
-  if (client.framesPerS && ms - sentAt < 900 / client.framesPerS) return;
+  if (client.framesPerS && ms - lastSentMs < 900 / client.framesPerS) return;
   capturing = true;
-  sentAt = ms;
+  lastSentMs = ms;
   try {
-    const picture = await camera.capture();
-    if (!picture || mode !== "server") return;
-    const { width, height } = picture;
-    const data = await picture.blob.arrayBuffer();
-    gaze.tick();
-    client.gaze(eye.take());
-    const id = client.frame({ timeNs: nsOf(ms), width, height, data });
+    const image = await camera.capture();
+    if (!image || mode !== "server") return;
+    const { width, height } = image;
+    const data = await image.blob.arrayBuffer();
+    webcamPanel.updateViewport();
+    client.sendGaze(gazeSource.takeSamples());
+    const id = client.sendFrame({ timeNs: nsOf(ms), width, height, data });
     if (id) captureMs.set(id, performance.now() - ms);
   } finally {
     capturing = false;
@@ -426,22 +438,22 @@ async function sendFrame({ detail: { ms } }) {
 
 function tick(now) {
   if (camera.source !== "none") {
-    eye.tick(now);
-    gaze.tick();
-    if (mode !== "server") eye.take();
-    else if (!paused && client?.state === "open") client.gaze(eye.take());
-    if (dwell.note(eye.place, now, camera.size[0], eye.spread)) select();
-    const shown = seen.size ?? camera.size;
-    const faded = now - seen.at > SLOW_MS && !paused && mode === "server";
-    const ring = dwell.ring(now, camera.size[0]);
-    const { trail, place, spread } = eye;
-    overlay.draw(now, { size: shown, things: seen.things, trail, place, spread, ring, faded });
+    gazeSource.tick(now);
+    webcamPanel.updateViewport();
+    if (mode !== "server") gazeSource.takeSamples();
+    else if (!paused && client?.state === "open") client.sendGaze(gazeSource.takeSamples());
+    if (dwellTimer.update(gazeSource.point, now, camera.size[0], gazeSource.spread)) pin();
+    const size = current.size ?? camera.size;
+    const faded = now - current.at > OUTDATED_AFTER_MS && !paused && mode === "server";
+    const ring = dwellTimer.ring(now, camera.size[0]);
+    const { trail, point, spread } = gazeSource;
+    overlay.draw(now, { size, objects: current.objects, trail, point, spread, ring, faded });
   }
   graph.draw(now);
   requestAnimationFrame(tick);
 }
 
-/* Wiring */
+/* Events */
 
 for (const button of document.querySelectorAll("[data-source]")) {
   button.addEventListener("click", () => openSource(button.dataset.source));
@@ -449,7 +461,7 @@ for (const button of document.querySelectorAll("[data-source]")) {
 $("source").addEventListener("change", ({ target }) => openSource(target.value));
 $("file").addEventListener("change", ({ target }) => {
   const [file] = target.files;
-  if (file) opened(() => camera.openFile(file));
+  if (file) openScene(() => camera.openFile(file));
   target.value = "";
 });
 $("file").addEventListener("cancel", () => { $("source").value = camera.source; });
@@ -457,34 +469,37 @@ for (const input of document.querySelectorAll("[name=mode]")) {
   input.addEventListener("change", () => changeMode(input.value));
 }
 for (const id of ["engine", "size"]) $(id).addEventListener("change", settingsChanged);
-$("eye").addEventListener("change", ({ target }) => changeEye(target.value));
-for (const name of ["on", "off"]) gaze.addEventListener(name, switchEye);
-gaze.addEventListener("ready", lookNow);
-$("dwell").addEventListener("change", ({ target }) => { dwell.dwellMs = Number(target.value); });
-$("select").addEventListener("click", () => select());
-$("release").addEventListener("click", () => release());
-$("pause").addEventListener("click", pause);
-// A mouse has looked before it clicks; a finger that taps says where.
-stage.addEventListener("click", ({ pointerType, clientX, clientY, timeStamp }) => {
-  if (!stage.classList.contains("live")) return;
-  if (gaze.on) gaze.clicked(clientX, clientY, timeStamp);
-  select(gaze.on || pointerType === "touch" ? pointer.place : null);
+$("gaze-source").addEventListener("change", ({ target }) => changeGazeSource(target.value));
+for (const name of ["on", "off"]) webcamPanel.addEventListener(name, switchGazeSource);
+webcamPanel.addEventListener("ready", useWebcamGaze);
+$("dwell").addEventListener("change", ({ target }) => { dwellTimer.dwellMs = Number(target.value); });
+$("pin").addEventListener("click", () => pin());
+$("unpin").addEventListener("click", () => unpin());
+$("pause").addEventListener("click", togglePause);
+// A mouse click pins the gaze target. A tap, or a click with webcam gaze, pins the object at its point.
+viewport.addEventListener("click", ({ pointerType, clientX, clientY, timeStamp }) => {
+  if (!viewport.classList.contains("live")) return;
+  if (webcamPanel.on) webcamPanel.reportClick(clientX, clientY, timeStamp);
+  pin(webcamPanel.on || pointerType === "touch" ? pointerGaze.point : null);
 });
-stage.addEventListener("keydown", (event) => {
-  if (!stage.classList.contains("live") || event.target !== stage || event.ctrlKey || event.metaKey) return;
-  const verbs = { " ": select, Enter: select, Backspace: release, Delete: release, p: pause, P: pause, c: recalibrate, C: recalibrate };
-  if (!verbs[event.key]) return;
+viewport.addEventListener("keydown", (event) => {
+  const live = viewport.classList.contains("live");
+  if (!live || event.target !== viewport || event.ctrlKey || event.metaKey) return;
+  const actions = {
+    " ": pin, Enter: pin, Backspace: unpin, Delete: unpin, p: togglePause, P: togglePause, c: calibrate, C: calibrate,
+  };
+  if (!actions[event.key]) return;
   event.preventDefault();
-  if (!event.repeat) verbs[event.key]();
+  if (!event.repeat) actions[event.key]();
 });
 camera.addEventListener("frame", sendFrame);
-camera.addEventListener("change", layOut);
-camera.addEventListener("lost", () => problem("The camera is gone."));
-video.addEventListener("resize", layOut);
-new ResizeObserver(layOut).observe(stage);
+camera.addEventListener("change", updateLayout);
+camera.addEventListener("lost", () => showProblem("The camera was disconnected."));
+video.addEventListener("resize", updateLayout);
+new ResizeObserver(updateLayout).observe(viewport);
 
-info = await askUntilKnown();
-offerSettings();
+info = await fetchInfoWithRetries();
+showSettings();
 startClient();
 requestAnimationFrame(tick);
 document.documentElement.dataset.ready = "yes";

@@ -1,40 +1,43 @@
-// Selecting in the browser: the server encodes pictures one after the other, masks are decoded in the page, and move with
-// the picture until the next one is encoded.
+// A session in the browser: the server encodes images one after the other, masks are decoded in the page, and move with
+// the video until the next image is encoded.
 
-import { Mover } from "./mover.js";
+import { MaskTracker } from "./mask-tracker.js";
 
 const MOVED_SHARE = 0.006;
 const BOX_MARGIN = 0.04;
-const CERTAIN = 0.75;
-const ACCEPTED = 0.4;
-const FORGOTTEN_AFTER = 5;
+const SURE_SIMILARITY = 0.75;
+const MIN_SIMILARITY = 0.4;
+const MAX_MISSES = 5;
+const POLL_MS = 15;
+const RETRY_MS = 1500;
 
 /**
- * Tells "selection" with `{width, height, things, stages, ageMs}` after every decode of what the eye rests on, and for
- * every frame that is shown. What was kept is found again in every new picture from where motion has taken it.
+ * Emits "selection" with `{width, height, objects, stages, state, origin, ageMs}` after every decode at the gaze point
+ * and for every shown frame, and "problem" with `{message}`. Pinned objects are decoded again in every encoded image,
+ * from the position to which motion has moved them.
  */
 export class BrowserSession extends EventTarget {
   #decoder;
   #camera;
-  #eye;
+  #gazeSource;
   #running = true;
   #embedding = null;
-  #hover = null;
-  #kept = [];
-  #numbers = 0;
+  #gazeTarget = null;
+  #pinned = [];
+  #lastObjectId = 0;
   #options;
-  #stopping = new AbortController();
-  #mover;
-  #busy = null;
-  #onFrame = () => this.#move().catch(() => {});
+  #abort = new AbortController();
+  #tracker;
+  #pending = null;
+  #onFrame = () => this.#update().catch(() => {});
 
-  constructor(decoder, { camera, eye, size, engine }) {
+  constructor(decoder, { camera, gazeSource, size, engine }) {
     super();
     this.#decoder = decoder;
     this.#camera = camera;
-    this.#eye = eye;
+    this.#gazeSource = gazeSource;
     this.#options = { size, engine };
-    this.#mover = new Mover(camera);
+    this.#tracker = new MaskTracker(camera);
     camera.addEventListener("frame", this.#onFrame);
   }
 
@@ -44,171 +47,178 @@ export class BrowserSession extends EventTarget {
 
   /** Encode and decode until `close`. */
   async run() {
-    let at = null;
+    let decodedPoint = null;
     while (this.#running) {
       try {
         if (await this.#encode()) {
-          await this.#follow();
-          at = null;
+          await this.#decodePinned();
+          decodedPoint = null;
         }
-        at = await this.#lookAround(at);
+        decodedPoint = await this.#decodeGazeTarget(decodedPoint);
       } catch (error) {
         if (!this.#running) return;
-        this.#tell("problem", { message: String(error.message ?? error) });
-        await pause(1500);
+        this.#emit("problem", { message: String(error.message ?? error) });
+        await pause(RETRY_MS);
       }
     }
   }
 
-  select() {
-    if (!this.#hover?.mask) return 0;
-    this.#numbers += 1;
-    this.#kept.push({ ...this.#hover, objectId: this.#numbers, kept: true, missed: 0 });
-    this.#say({});
-    return this.#numbers;
+  /** Pin the gaze target. Returns its number; 0 if there is none. */
+  pin() {
+    if (!this.#gazeTarget?.mask) return 0;
+    this.#lastObjectId += 1;
+    this.#pinned.push({ ...this.#gazeTarget, objectId: this.#lastObjectId, pinned: true, misses: 0 });
+    this.#emitSelection({});
+    return this.#lastObjectId;
   }
 
-  release(objectId = 0) {
-    this.#kept = objectId ? this.#kept.filter((thing) => thing.objectId !== objectId) : [];
-    this.#say({});
+  /** Unpin one object, or all of them (0). */
+  unpin(objectId = 0) {
+    this.#pinned = objectId ? this.#pinned.filter((object) => object.objectId !== objectId) : [];
+    this.#emitSelection({});
   }
 
   close() {
     this.#running = false;
-    this.#stopping.abort();
+    this.#abort.abort();
     this.#camera.removeEventListener("frame", this.#onFrame);
     this.#decoder.close();
-    this.#mover.close();
+    this.#tracker.close();
   }
 
   async #encode() {
     if (!this.#camera.playing && this.#embedding) return false;
-    const begun = performance.now();
-    const { picture, key } = await this.#alone(() => this.#picture());
-    if (!picture) {
-      await pause(15);
+    const startMs = performance.now();
+    const { image, key } = await this.#exclusive(() => this.#capture());
+    if (!image) {
+      await pause(POLL_MS);
       return false;
     }
-    const pictureMs = performance.now() - begun;
-    const options = { ...this.#options, signal: this.#stopping.signal };
-    const embedding = await this.#decoder.encode(picture.blob, options);
+    const captureMs = performance.now() - startMs;
+    const options = { ...this.#options, signal: this.#abort.signal };
+    const embedding = await this.#decoder.encode(image.blob, options);
     const { encodeMs, networkMs } = embedding;
-    const stages = { picture: pictureMs, network: networkMs, encode: encodeMs };
-    this.#embedding = { ...embedding, seen: key, begun, stages };
+    const stages = { capture: captureMs, network: networkMs, encode: encodeMs };
+    this.#embedding = { ...embedding, imageKey: key, startMs, stages };
     return true;
   }
 
-  // The picture to encode, and the same one for motion; what there is is brought there.
-  async #picture() {
-    const [picture, key] = await Promise.all([this.#camera.capture(), this.#mover.note()]);
-    if (!picture || !key) return { picture: null, key };
-    await this.#bring(key, [picture.width, picture.height]);
-    for (const thing of this.#kept) thing.before = thing.mask;
-    return { picture, key };
+  // Capture the image to encode and add the same image to the tracker; all masks are moved to it.
+  async #capture() {
+    const [image, key] = await Promise.all([this.#camera.capture(), this.#tracker.addImage()]);
+    if (!image || !key) return { image: null, key };
+    await this.#moveMasks(key, [image.width, image.height]);
+    for (const object of this.#pinned) object.maskBefore = object.mask;
+    return { image, key };
   }
 
-  // Decode what the eye rests on: once a picture, and again while a picture stays and the eye moves.
-  async #lookAround(before) {
-    const place = this.#eye.place;
+  // Decode at the gaze point: once per encoded image, and again when the gaze moves over it.
+  async #decodeGazeTarget(before) {
+    const { point } = this.#gazeSource;
     const embedding = this.#embedding;
     if (!embedding) return before;
-    const { width, height } = embedding.placement;
-    const moved = place && before && Math.hypot(place[0] - before[0], place[1] - before[1]);
-    if (before !== null && (!place || moved < MOVED_SHARE * width)) {
-      await pause(15);
+    const { width, height } = embedding.transform;
+    const moved = point && before && Math.hypot(point[0] - before[0], point[1] - before[1]);
+    if (before !== null && (!point || moved < MOVED_SHARE * width)) {
+      await pause(POLL_MS);
       return before;
     }
-    if (!place) {
-      this.#hover = null;
-      this.#say({});
+    if (!point) {
+      this.#gazeTarget = null;
+      this.#emitSelection({});
       return [-1, -1];
     }
-    const points = [await this.#there([Math.min(place[0], width), Math.min(place[1], height)], embedding)];
+    const clamped = [Math.min(point[0], width), Math.min(point[1], height)];
+    const points = [await this.#pointInEncodedImage(clamped, embedding)];
     const { mask, score, decodeMs, pasteMs } = await this.#decoder.decode(embedding, { points });
-    this.#hover = mask && { ...this.#found(mask), score, meant: true };
-    await this.#move({ ...embedding.stages, decode: decodeMs, paste: pasteMs });
-    return place;
+    this.#gazeTarget = mask && { ...this.#decodedObject(mask), score, gazeTarget: true };
+    await this.#update({ ...embedding.stages, decode: decodeMs, paste: pasteMs });
+    return point;
   }
 
-  // Where on the encoded picture that is which the eye rests on now.
-  async #there(place, { seen, placement: { width, height } }) {
-    const now = await this.#mover.note();
-    return now && this.#camera.playing ? this.#mover.back(place, now, seen, [width, height]) : place;
+  // The gaze point lies in the image shown now; move it back to the encoded image.
+  async #pointInEncodedImage(point, { imageKey, transform: { width, height } }) {
+    const now = await this.#tracker.addImage();
+    if (!now || !this.#camera.playing) return point;
+    return this.#tracker.movePointBack(point, now, imageKey, [width, height]);
   }
 
-  // A thing that moved is found from the middle of where it was; where that is another thing, from its box.
-  async #follow() {
-    for (const thing of this.#kept) {
-      const { before } = thing;
-      // It was selected while the picture was being encoded.
-      if (!before) continue;
-      const prompts = [{ points: [middleOf(before)] }, { box: grown(boxOf(before), this.#embedding.placement) }];
-      let best = { likeness: 0 };
+  // Decode pinned objects from the middle of their moved masks; where that gives another object, from their boxes.
+  async #decodePinned() {
+    for (const object of this.#pinned) {
+      const { maskBefore: reference } = object;
+      // Objects pinned while the image was being encoded have no mask in it yet.
+      if (!reference) continue;
+      const prompts = [
+        { points: [middleOf(reference)] },
+        { box: expandBox(boxOf(reference), this.#embedding.transform) },
+      ];
+      let best = { similarity: 0 };
       for (const prompt of prompts) {
-        const found = await this.#decoder.decode(this.#embedding, { ...prompt, like: before });
-        if (found.mask && found.likeness > best.likeness) best = found;
-        if (best.likeness >= CERTAIN) break;
+        const decoded = await this.#decoder.decode(this.#embedding, { ...prompt, reference });
+        if (decoded.mask && decoded.similarity > best.similarity) best = decoded;
+        if (best.similarity >= SURE_SIMILARITY) break;
       }
-      if (best.likeness < ACCEPTED) thing.missed += 1;
-      else Object.assign(thing, this.#found(best.mask), { score: best.score, missed: 0 });
+      if (best.similarity < MIN_SIMILARITY) object.misses += 1;
+      else Object.assign(object, this.#decodedObject(best.mask), { score: best.score, misses: 0 });
     }
-    this.#kept = this.#kept.filter((thing) => thing.missed < FORGOTTEN_AFTER);
+    this.#pinned = this.#pinned.filter((object) => object.misses < MAX_MISSES);
   }
 
-  // A thing as it is on the picture that is encoded.
-  #found(mask) {
-    return { mask, box: boxOf(mask), moving: this.#mover.found(mask, this.#embedding.seen) };
+  // An object in the encoded image, with a new track.
+  #decodedObject(mask) {
+    return { mask, box: boxOf(mask), track: this.#tracker.start(mask, this.#embedding.imageKey) };
   }
 
-  // Bring what is shown to the picture that is shown now, and say so.
-  async #move(stages = {}) {
-    const known = Object.keys(stages).length > 0;
-    if (!this.#embedding || (this.#busy && !known)) return;
-    const { width, height } = this.#embedding.placement;
-    await this.#alone(async () => {
-      const key = await this.#mover.note();
-      if (key) await this.#bring(key, [width, height]);
+  // Move all masks to the image shown now and emit the selection.
+  async #update(stages = {}) {
+    const decoded = Object.keys(stages).length > 0;
+    if (!this.#embedding || (this.#pending && !decoded)) return;
+    const { width, height } = this.#embedding.transform;
+    await this.#exclusive(async () => {
+      const key = await this.#tracker.addImage();
+      if (key) await this.#moveMasks(key, [width, height]);
     });
-    this.#say(stages);
+    this.#emitSelection(stages);
   }
 
-  async #bring(key, size) {
-    const things = this.#things;
-    const moving = things.map((thing) => thing.moving);
-    const masks = await this.#mover.carry(moving, key, size);
-    for (const [index, thing] of things.entries()) {
+  async #moveMasks(key, size) {
+    const objects = this.#objects;
+    const tracks = objects.map((object) => object.track);
+    const masks = await this.#tracker.moveTo(tracks, key, size);
+    for (const [index, object] of objects.entries()) {
       const mask = masks[index];
-      if (mask && thing.moving === moving[index]) Object.assign(thing, { mask, box: boxOf(mask) });
+      if (mask && object.track === tracks[index]) Object.assign(object, { mask, box: boxOf(mask) });
     }
   }
 
-  // One after the other: a mask that was brought to a picture cannot be brought to an earlier one any more.
-  async #alone(work) {
-    while (this.#busy) await this.#busy;
-    const done = work();
-    this.#busy = done.catch(() => {});
+  // Run one task at a time: a mask that was moved to an image cannot be moved to an earlier one.
+  async #exclusive(task) {
+    while (this.#pending) await this.#pending;
+    const result = task();
+    this.#pending = result.catch(() => {});
     try {
-      return await done;
+      return await result;
     } finally {
-      this.#busy = null;
+      this.#pending = null;
     }
   }
 
-  get #things() {
-    return [...(this.#hover ? [this.#hover] : []), ...this.#kept];
+  get #objects() {
+    return [...(this.#gazeTarget ? [this.#gazeTarget] : []), ...this.#pinned];
   }
 
-  #say(stages) {
+  #emitSelection(stages) {
     if (!this.#embedding || !this.#running) return;
-    const { width, height } = this.#embedding.placement;
-    const things = this.#things;
-    const state = this.#hover ? "selected" : "none";
-    const source = Object.keys(stages).length ? "encoded" : "propagated";
-    const ageMs = performance.now() - this.#embedding.begun;
-    this.#tell("selection", { width, height, things, stages, state, source, ageMs });
+    const { width, height } = this.#embedding.transform;
+    const objects = this.#objects;
+    const state = this.#gazeTarget ? "focused" : "none";
+    const origin = Object.keys(stages).length ? "encoded" : "propagated";
+    const ageMs = performance.now() - this.#embedding.startMs;
+    this.#emit("selection", { width, height, objects, stages, state, origin, ageMs });
   }
 
-  #tell(type, detail) {
+  #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }
@@ -217,7 +227,7 @@ function boxOf({ x, y, width, height }) {
   return [x, y, x + width, y + height];
 }
 
-// A place on the mask, close to its centre of mass.
+// The pixel of the mask that is closest to its centre of mass.
 function middleOf({ x, y, width, height, bytes }) {
   let [sumX, sumY, count] = [0, 0, 0];
   for (let at = 0; at < bytes.length; at += 1) {
@@ -226,20 +236,22 @@ function middleOf({ x, y, width, height, bytes }) {
     sumY += Math.floor(at / width);
     count += 1;
   }
-  const [centreX, centreY] = [Math.round(sumX / count), Math.round(sumY / count)];
-  let best = [centreX, centreY];
+  const [centerX, centerY] = [Math.round(sumX / count), Math.round(sumY / count)];
+  let best = [centerX, centerY];
   let nearest = Infinity;
   for (let at = 0; at < bytes.length && nearest > 0; at += 1) {
     const [column, row] = [at % width, Math.floor(at / width)];
-    const distance = (column - centreX) ** 2 + (row - centreY) ** 2;
+    const distance = (column - centerX) ** 2 + (row - centerY) ** 2;
     if (bytes[at] && distance < nearest) [best, nearest] = [[column, row], distance];
   }
   return [x + best[0] + 0.5, y + best[1] + 0.5];
 }
 
-function grown([x0, y0, x1, y1], { width, height }) {
-  const [across, down] = [BOX_MARGIN * (x1 - x0) + 1, BOX_MARGIN * (y1 - y0) + 1];
-  return [Math.max(0, x0 - across), Math.max(0, y0 - down), Math.min(width, x1 + across), Math.min(height, y1 + down)];
+function expandBox([x0, y0, x1, y1], { width, height }) {
+  const [marginX, marginY] = [BOX_MARGIN * (x1 - x0) + 1, BOX_MARGIN * (y1 - y0) + 1];
+  return [
+    Math.max(0, x0 - marginX), Math.max(0, y0 - marginY), Math.min(width, x1 + marginX), Math.min(height, y1 + marginY),
+  ];
 }
 
 function pause(ms) {

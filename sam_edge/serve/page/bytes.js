@@ -1,7 +1,7 @@
-// Little-endian values into bytes and out of them; `nsOf` and `msOf` are times.
+// Reads and writes little-endian values; converts between milliseconds and nanoseconds.
 
 const NS_PER_MS = 1e6;
-const text8 = new TextDecoder();
+const decoder = new TextDecoder();
 
 /** Milliseconds of `performance.now()` as whole nanoseconds. */
 export function nsOf(ms) {
@@ -14,8 +14,8 @@ export function msOf(ns) {
 }
 
 export class Writer {
-  constructor(bytes) {
-    this.view = new DataView(new ArrayBuffer(bytes));
+  constructor(byteLength) {
+    this.view = new DataView(new ArrayBuffer(byteLength));
     this.at = 0;
   }
   u8(value) { this.view.setUint8(this.at, value); this.at += 1; return this; }
@@ -43,10 +43,11 @@ export class Reader {
   u32() { this.at += 4; return this.view.getUint32(this.at - 4, true); }
   i64() { this.at += 8; return this.view.getBigInt64(this.at - 8, true); }
   f32() { this.at += 4; return this.view.getFloat32(this.at - 4, true); }
+  skip(count) { this.at += count; }
   bytes(count) {
     if (this.at + count > this.buffer.byteLength) throw new RangeError("a message ends too early");
     this.at += count;
     return new Uint8Array(this.buffer, this.at - count, count);
   }
-  text() { return text8.decode(this.bytes(this.u16())); }
+  text() { return decoder.decode(this.bytes(this.u16())); }
 }

@@ -1,26 +1,27 @@
-// The calibration on the whole screen: nine targets to learn from, four to see how good it became.
+// Webcam calibration on the whole screen: nine targets to fit, four to validate.
 
 import { nsOf } from "./bytes.js";
 
-const NEAR = 0.1;
-const LINES = [NEAR, 0.5, 1 - NEAR];
-const LEARN = [[0.5, 0.5], ...LINES.flatMap((y) => LINES.map((x) => [x, y])).filter(([x, y]) => x !== 0.5 || y !== 0.5)];
-const CHECK = [[0.3, 0.3], [0.7, 0.3], [0.3, 0.7], [0.7, 0.7]];
+const EDGE = 0.1;
+const LINES = [EDGE, 0.5, 1 - EDGE];
+const FIT_TARGETS = [[0.5, 0.5], ...LINES.flatMap((y) => LINES.map((x) => [x, y])).filter(([x, y]) => x !== 0.5 || y !== 0.5)];
+const VALIDATION_TARGETS = [[0.3, 0.3], [0.7, 0.3], [0.3, 0.7], [0.7, 0.7]];
 const SETTLE_MS = 700;
 const RETRIES = 2;
-const SILENT_MS = 6000;
-const GIVEN_UP = "Your eyes were not seen steadily at enough of the dots. More light from the front helps, and sitting still.";
+const ANSWER_TIMEOUT_MS = 6000;
+const MAX_FAILED_TARGETS = 3;
+const FAILED = "The gaze was not steady at enough of the dots. Add light from the front, and sit still.";
 
-/** Why a calibration ended without a result: the person stopped it. */
-export class Stopped extends Error {}
+/** The person stopped the calibration. */
+export class CalibrationStopped extends Error {}
 
-/** Shows targets in `dot` and words in `hint`; both lie in a dialog that covers the page. */
+/** Shows targets in `dot` and instructions in `hint`; both lie in a dialog that covers the page. */
 export class Calibration {
   #client;
   #dot;
   #hint;
-  #stop = new AbortController();
-  #confirmed = null;
+  #abort = new AbortController();
+  #onConfirm = null;
 
   constructor(client, { dot, hint }) {
     this.#client = client;
@@ -28,98 +29,100 @@ export class Calibration {
     this.#hint = hint;
   }
 
-  /** End it; `run` rejects with `Stopped`. */
+  /** Stop: `run` rejects with `CalibrationStopped`. */
   stop(reason = "") {
-    this.#stop.abort(new Stopped(reason));
+    this.#abort.abort(new CalibrationStopped(reason));
   }
 
-  /** In the manual way: the person looks at the target now. */
+  /** In manual mode: the person looks at the target now. */
   confirm() {
-    this.#confirmed?.();
+    this.#onConfirm?.();
   }
 
-  /** Show all targets. Resolves to what the server says of the calibration. */
+  /** Show all targets. Resolves to the server's `calibration_result`. */
   async run({ manual }) {
-    const { signal } = this.#stop;
+    const { signal } = this.#abort;
     try {
-      await this.#learned(signal);
-      await this.#client.calibrate("begin");
-      const queue = [...LEARN.map((place) => ({ place })), ...CHECK.map((place) => ({ place, check: true }))];
-      const targets = queue.map((target, number) => ({ ...target, number, tries: 0 }));
-      let [done, failed] = [0, 0];
+      await this.#faceMeasured(signal);
+      await this.#client.calibrate("start");
+      const fit = FIT_TARGETS.map((position) => ({ position, validation: false }));
+      const validation = VALIDATION_TARGETS.map((position) => ({ position, validation: true }));
+      const targets = [...fit, ...validation].map((target, targetId) => ({ ...target, targetId, tries: 0 }));
+      const count = targets.length;
+      let [collected, failed] = [0, 0];
       for (let target = targets.shift(); target; target = targets.shift()) {
-        this.#say(`Dot ${done + 1} of ${queue.length}${manual ? ": look at it and press Space" : ""}`);
-        if (await this.#show(target, { manual, signal })) done += 1;
+        this.#say(`Dot ${collected + 1} of ${count}${manual ? ": look at it and press Space" : ""}`);
+        if (await this.#collect(target, { manual, signal })) collected += 1;
         else if (target.tries < RETRIES) targets.push({ ...target, tries: target.tries + 1 });
         else failed += 1;
-        if (failed > 3) throw new Error(GIVEN_UP);
+        if (failed > MAX_FAILED_TARGETS) throw new Error(FAILED);
       }
       signal.throwIfAborted();
       return await this.#client.calibrate("finish");
     } catch (error) {
-      if (this.#client.state === "open") this.#client.calibrate("abandon").catch(() => {});
+      if (this.#client.state === "open") this.#client.calibrate("cancel").catch(() => {});
       throw error;
     } finally {
       this.#dot.hidden = true;
     }
   }
 
-  // The server knows where eyes look only once it knows the face.
-  async #learned(signal) {
+  // The server estimates gaze only when it knows the face's shape.
+  async #faceMeasured(signal) {
     this.#dot.hidden = true;
-    await this.#until("sight", signal, ({ face, learned }) => {
-      this.#say(face ? "Learning your face…" : "No face to be seen");
-      return learned >= 1 || undefined;
+    await this.#until("gaze_estimate", signal, ({ face, faceModelProgress }) => {
+      this.#say(face ? "Measuring your face…" : "No face in view");
+      return faceModelProgress >= 1 || undefined;
     });
   }
 
-  async #show({ place, check = false, number }, { manual, signal }) {
-    const [x, y] = [place[0] * innerWidth, place[1] * innerHeight];
+  async #collect({ position, validation, targetId }, { manual, signal }) {
+    const [x, y] = [position[0] * innerWidth, position[1] * innerHeight];
     const dot = this.#dot;
     dot.hidden = false;
     dot.dataset.state = "settle";
     dot.style.setProperty("--share", 0);
     dot.style.left = `${x}px`;
     dot.style.top = `${y}px`;
-    // Begins its animation anew.
+    // Restart its animation.
     dot.getAnimations({ subtree: true }).forEach((animation) => { animation.cancel(); animation.play(); });
-    if (manual) await this.#key(signal);
+    if (manual) await this.#confirmation(signal);
     else await pause(SETTLE_MS, signal);
     dot.dataset.state = "collect";
-    this.#client.target(number, { timeNs: nsOf(performance.now()), x, y, check });
-    const state = await this.#until("aimed", signal, (aimed) => {
-      if (aimed.target !== number) return undefined;
-      dot.style.setProperty("--share", aimed.progress);
-      return aimed.state === "collecting" ? undefined : aimed.state;
+    this.#client.collectTarget(targetId, { timeNs: nsOf(performance.now()), x, y, validation });
+    const state = await this.#until("target_progress", signal, (message) => {
+      if (message.targetId !== targetId) return undefined;
+      dot.style.setProperty("--share", message.progress);
+      return message.state === "collecting" ? undefined : message.state;
     });
     dot.dataset.state = state;
-    return state === "seen";
+    return state === "collected";
   }
 
-  // Wait for an event for which `found` gives something; the server's silence is an error.
-  #until(type, signal, found) {
+  // Resolve to the first result of `select(detail)` that is not undefined; reject when no such event comes in time.
+  #until(type, signal, select) {
     return new Promise((resolve, reject) => {
-      const ends = new AbortController();
-      const fail = (error) => { ends.abort(); clearTimeout(timer); reject(error); };
-      const silent = () => fail(new Error("The server does not answer. Is the camera covered, or the network slow?"));
-      let timer = setTimeout(silent, SILENT_MS);
-      signal.addEventListener("abort", () => fail(signal.reason), { signal: ends.signal });
+      const listening = new AbortController();
+      const fail = (error) => { listening.abort(); clearTimeout(timer); reject(error); };
+      const timedOut = () => fail(new Error("The server does not answer. Is the camera covered, or the network slow?"));
+      let timer = setTimeout(timedOut, ANSWER_TIMEOUT_MS);
+      signal.addEventListener("abort", () => fail(signal.reason), { signal: listening.signal });
       if (signal.aborted) fail(signal.reason);
       this.#client.addEventListener(type, ({ detail }) => {
         clearTimeout(timer);
-        timer = setTimeout(silent, SILENT_MS);
-        const value = found(detail);
+        timer = setTimeout(timedOut, ANSWER_TIMEOUT_MS);
+        const value = select(detail);
         if (value === undefined) return;
-        ends.abort();
+        listening.abort();
         clearTimeout(timer);
         resolve(value);
-      }, { signal: ends.signal });
+      }, { signal: listening.signal });
     });
   }
 
-  #key(signal) {
+  #confirmation(signal) {
     return new Promise((resolve, reject) => {
-      this.#confirmed = resolve;
+      this.#onConfirm = resolve;
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     });
   }
@@ -129,30 +132,30 @@ export class Calibration {
   }
 }
 
-/** How good a calibration is, in words, for eyes half a metre away. */
-export function inWords({ accuracyDeg, worstDeg, noiseDeg, accuracyPx }) {
+/** Describe the accuracy of a calibration in words, for a viewing distance of half a metre. */
+export function describeAccuracy({ accuracyDeg, worstDeg, noiseDeg, accuracyPx }) {
   const degrees = accuracyDeg < 0.95 ? accuracyDeg.toFixed(1) : String(Math.round(accuracyDeg * 2) / 2);
-  const [good, things] = accuracyDeg <= 1 ? ["Very good", "things of the size of a thumb can be told apart"]
-    : accuracyDeg <= 3 ? ["Good", "things of the size of a hand can be told apart"]
-      : accuracyDeg <= 6 ? ["Coarse", "enough to choose among a few large things"]
-        : ["That did not work well", "try again with more light from the front, and sit still"];
+  const [rating, use] = accuracyDeg <= 1 ? ["Very good", "you can select objects of the size of a thumb"]
+    : accuracyDeg <= 3 ? ["Good", "you can select objects of the size of a hand"]
+      : accuracyDeg <= 6 ? ["Coarse", "you can select a few large objects"]
+        : ["Too inaccurate", "try again with more light from the front, and sit still"];
   return {
-    title: accuracyDeg <= 6 ? `${good}: about ${degrees} degree${degrees === "1" ? "" : "s"} off` : good,
-    text: `On this screen that is ${Math.round(accuracyPx)} pixels: ${things}.`,
-    detail: `The worst dot was missed by ${worstDeg.toFixed(1)}°; single looks scatter by ${noiseDeg.toFixed(1)}°.`,
+    title: accuracyDeg <= 6 ? `${rating}: an error of about ${degrees} degree${degrees === "1" ? "" : "s"}` : rating,
+    text: `That is ${Math.round(accuracyPx)} pixels on this screen: ${use}.`,
+    detail: `Largest error of a dot: ${worstDeg.toFixed(1)}°. Noise of single samples: ${noiseDeg.toFixed(1)}°.`,
     usable: accuracyDeg <= 6,
   };
 }
 
-/** Draw where the dots were and where the gaze was, small. */
-export function plot(canvas, { targets }, [width, height], colours) {
+/** Draw a small plot of the dots and of the gaze at each dot. */
+export function plotErrors(canvas, { targets }, [width, height], colours) {
   const ratio = Math.min(2, devicePixelRatio || 1);
   const across = canvas.clientWidth * ratio;
   Object.assign(canvas, { width: across, height: (across * height) / width });
   const context = canvas.getContext("2d");
   const scale = across / width;
-  for (const { x, y, gazeX, gazeY, check, rejected } of targets) {
-    const tone = check ? colours.check : colours.learn;
+  for (const { x, y, gazeX, gazeY, validation, rejected } of targets) {
+    const tone = validation ? colours.validation : colours.fit;
     context.globalAlpha = rejected ? 0.4 : 1;
     context.strokeStyle = context.fillStyle = tone;
     context.lineWidth = 1.6 * ratio;
@@ -170,8 +173,8 @@ export function plot(canvas, { targets }, [width, height], colours) {
 function pause(ms, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms);
-    const stopped = () => { clearTimeout(timer); reject(signal.reason); };
-    if (signal.aborted) stopped();
-    signal.addEventListener("abort", stopped, { once: true });
+    const onAbort = () => { clearTimeout(timer); reject(signal.reason); };
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
   });
 }

@@ -1,13 +1,13 @@
-// The decoder, off the page's own thread: onnxruntime-web, an embedding at a time, prompts in, masks out.
+// Runs the decoder on onnxruntime-web in a worker: embeddings and prompts in, masks out.
 
-import { Placement } from "./placement.js";
+import { ViewTransform } from "./view-transform.js";
 
 const VENDOR = new URL("../vendor/", import.meta.url);
 const FILES = { wasm: "ort.wasm.min.mjs", webgpu: "ort.webgpu.min.mjs" };
-const NEAR_BEST = 0.1;
+const SCORE_MARGIN = 0.1;
 const MASKS = 4;
-const PADDING = -1;
-const BOX_CORNERS = [2, 3];
+const PADDING_LABEL = -1;
+const BOX_LABELS = [2, 3];
 
 let ort = null;
 let model = null;
@@ -16,24 +16,24 @@ let provider = "wasm";
 const sessions = new Map();
 const embeddings = new Map();
 
-async function fetched(url, token) {
+async function fetchBytes(url, token) {
   const response = await fetch(url, { headers: token ? { Authorization: `Bearer ${token}` } : {} });
   if (!response.ok) throw new Error(`${url}: ${response.status} ${response.statusText}`);
   return new Uint8Array(await response.arrayBuffer());
 }
 
-async function open({ graph, weights, token, threads, on }) {
-  provider = on;
-  ort = await import(new URL(FILES[on], VENDOR));
+async function open({ graph, weights, token, threads, provider: chosen }) {
+  provider = chosen;
+  ort = await import(new URL(FILES[provider], VENDOR));
   ort.env.wasm.wasmPaths = VENDOR.href;
   ort.env.wasm.numThreads = self.crossOriginIsolated ? threads : 1;
   ort.env.logLevel = "error";
-  [model, ...external] = await Promise.all([graph, ...weights.map(({ url }) => url)].map((url) => fetched(url, token)));
+  [model, ...external] = await Promise.all([graph, ...weights.map(({ url }) => url)].map((url) => fetchBytes(url, token)));
   external = external.map((data, index) => ({ path: weights[index].path, data }));
   return { threads: ort.env.wasm.numThreads, provider };
 }
 
-// One session a size: every shape in it is known, positions and widened weights are folded into constants.
+// One session per input size: with fixed shapes, positions and dequantized weights are folded into constants.
 function sessionFor(rows, columns) {
   const key = `${rows}x${columns}`;
   if (!sessions.has(key)) {
@@ -50,17 +50,17 @@ function sessionFor(rows, columns) {
   return sessions.get(key);
 }
 
-async function embed({ key, data, told }) {
-  const [, , rows, columns] = told.shape;
-  const values = told.dtype === "float16" ? widened(new Uint16Array(data)) : new Float32Array(data);
-  const tensor = new ort.Tensor("float32", values, told.shape);
-  embeddings.set(key, { tensor, placement: new Placement(told), rows, columns });
+async function embed({ key, data, metadata }) {
+  const [, , rows, columns] = metadata.shape;
+  const values = metadata.dtype === "float16" ? toFloat32(new Uint16Array(data)) : new Float32Array(data);
+  const tensor = new ort.Tensor("float32", values, metadata.shape);
+  embeddings.set(key, { tensor, transform: new ViewTransform(metadata), rows, columns });
   while (embeddings.size > 2) embeddings.delete(embeddings.keys().next().value);
   await sessionFor(rows, columns);
   return {};
 }
 
-function widened(halves) {
+function toFloat32(halves) {
   const out = new Float32Array(halves.length);
   for (let index = 0; index < halves.length; index += 1) {
     const half = halves[index];
@@ -72,47 +72,47 @@ function widened(halves) {
   return out;
 }
 
-async function decode({ key, points = [], labels = null, box = null, like = null }) {
-  const { tensor, placement, rows, columns } = embeddings.get(key) ?? {};
-  if (!tensor) throw new Error("that embedding is no longer here");
+async function decode({ key, points = [], labels = null, box = null, reference = null }) {
+  const { tensor, transform, rows, columns } = embeddings.get(key) ?? {};
+  if (!tensor) throw new Error("the embedding is no longer loaded");
   const corners = box ? [[box[0], box[1]], [box[2], box[3]]] : [];
-  const places = [...points, ...corners].map((point) => placement.toInput(point));
-  const kinds = [...(labels ?? points.map(() => 1)), ...(box ? BOX_CORNERS : [])];
+  const coordinates = [...points, ...corners].map((point) => transform.toInput(point));
+  const allLabels = [...(labels ?? points.map(() => 1)), ...(box ? BOX_LABELS : [])];
   if (!box) {
-    places.push([0, 0]);
-    kinds.push(PADDING);
+    coordinates.push([0, 0]);
+    allLabels.push(PADDING_LABEL);
   }
   const session = await sessionFor(rows, columns);
-  const begun = performance.now();
+  const startMs = performance.now();
   const { logits, scores } = await session.run({
     embedding: tensor,
-    points: new ort.Tensor("float32", Float32Array.from(places.flat()), [1, places.length, 2]),
-    labels: new ort.Tensor("int32", Int32Array.from(kinds), [1, kinds.length]),
+    points: new ort.Tensor("float32", Float32Array.from(coordinates.flat()), [1, coordinates.length, 2]),
+    labels: new ort.Tensor("int32", Int32Array.from(allLabels), [1, allLabels.length]),
   });
-  const decoded = performance.now();
-  const found = masksOf(logits.data, scores.data, placement, columns);
-  const token = like ? likest(found, like) : meant(found, points.length === 1 && !box);
-  const mask = placement.paste(found[token].low);
+  const decodedMs = performance.now();
+  const candidates = candidatesOf(logits.data, scores.data, transform, columns);
+  const token = reference ? mostSimilar(candidates, reference) : bestCandidate(candidates, points.length === 1 && !box);
+  const mask = transform.paste(candidates[token].lowres);
   return {
-    mask, token, score: scores.data[token], likeness: like ? likeness(found[token], like) : 1,
-    decodeMs: decoded - begun, pasteMs: performance.now() - decoded, provider,
+    mask, token, score: scores.data[token], similarity: reference ? similarity(candidates[token], reference) : 1,
+    decodeMs: decodedMs - startMs, pasteMs: performance.now() - decodedMs, provider,
   };
 }
 
-function masksOf(logits, scores, placement, columns) {
+function candidatesOf(logits, scores, transform, columns) {
   const count = logits.length / MASKS;
   return Array.from({ length: MASKS }, (_, token) => {
-    const low = logits.subarray(token * count, (token + 1) * count);
-    return { low, token, score: scores[token], ...extent(low, placement, 4 * columns) };
+    const lowres = logits.subarray(token * count, (token + 1) * count);
+    return { lowres, token, score: scores[token], ...sizeOf(lowres, transform, 4 * columns) };
   });
 }
 
-// Area and bounding box of a mask, in frame pixels as far as its own grid tells them.
-function extent(low, { insideLow: [across, down], scaleX, scaleY }, stride) {
+// Area, width and height of a low-resolution mask, in frame pixels.
+function sizeOf(lowres, { insideLow: [across, down], scaleX, scaleY }, stride) {
   let [area, left, top, right, bottom] = [0, across, down, -1, -1];
   for (let row = 0; row < down; row += 1) {
     for (let column = 0; column < across; column += 1) {
-      if (low[row * stride + column] <= 0) continue;
+      if (lowres[row * stride + column] <= 0) continue;
       area += 1;
       left = Math.min(left, column);
       right = Math.max(right, column);
@@ -124,23 +124,25 @@ function extent(low, { insideLow: [across, down], scaleX, scaleY }, stride) {
   return { area: area * stepX * stepY, width: (right - left + 1) * stepX, height: (bottom - top + 1) * stepY };
 }
 
-// The rule of `sam_edge.masks.best_first`: one point may mean a part or the whole, and people mean wholes.
-function meant(found, ambiguous) {
+// The same rule as in Python: one point may belong to a part or to the whole object; of masks with nearly the best
+// score, the largest one wins.
+function bestCandidate(candidates, ambiguous) {
   if (!ambiguous) return 0;
-  const several = found.slice(1);
-  const best = Math.max(...several.map(({ score }) => score));
-  const near = several.filter(({ score }) => score >= best - NEAR_BEST);
-  return near.reduce((one, other) => (other.area > one.area ? other : one)).token;
+  const multimask = candidates.slice(1);
+  const best = Math.max(...multimask.map(({ score }) => score));
+  const near = multimask.filter(({ score }) => score >= best - SCORE_MARGIN);
+  return near.reduce((largest, candidate) => (candidate.area > largest.area ? candidate : largest)).token;
 }
 
-// How much a mask has the size and the proportions of another, 0 to 1, wherever it is.
-function likeness(one, { areaPx, width, height }) {
+// Similarity of the size and proportions of two masks, 0 to 1; their positions do not matter.
+function similarity(candidate, { areaPx, width, height }) {
   const ratio = (a, b) => (a > 0 && b > 0 ? Math.min(a, b) / Math.max(a, b) : 0);
-  return ratio(one.area, areaPx) * Math.sqrt(ratio(one.width, width) * ratio(one.height, height));
+  return ratio(candidate.area, areaPx) * Math.sqrt(ratio(candidate.width, width) * ratio(candidate.height, height));
 }
 
-function likest(found, like) {
-  return found.reduce((one, other) => (likeness(other, like) > likeness(one, like) ? other : one)).token;
+function mostSimilar(candidates, reference) {
+  const better = (a, b) => (similarity(b, reference) > similarity(a, reference) ? b : a);
+  return candidates.reduce(better).token;
 }
 
 const VERBS = { open, embed, decode };

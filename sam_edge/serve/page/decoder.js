@@ -1,32 +1,32 @@
-// The decoder in the page: the server encodes a picture once, masks are decoded here.
+// Runs the decoder in the page: the server encodes an image once, and masks are decoded here.
 
-import { Calls } from "./calls.js";
-import { Placement } from "./placement.js";
+import { ViewTransform } from "./view-transform.js";
+import { WorkerRpc } from "./worker-rpc.js";
 
 const MOST_THREADS = 4;
 
-/** Decodes in a worker. `Decoder.open` says on what, in `provider` and `threads`. */
+/** Decodes in a worker. `provider` and `threads` say on which backend. */
 export class Decoder {
-  #calls = new Calls("./decoder-worker.js", "the decoder");
+  #worker = new WorkerRpc("./decoder-worker.js", "the decoder");
   #key = 0;
   #token;
 
   /**
-   * Load onnxruntime-web and the graph.
-   * `info` is /api/info's answer; `on` is "wasm", "webgpu", or "auto": WebGPU where there is an adapter of hardware.
+   * Load onnxruntime-web and the decoder. `info` is the answer of /api/info; `provider` is "wasm", "webgpu" or "auto":
+   * WebGPU on a hardware adapter, else WebAssembly.
    */
-  static async open(info, { token = "", on = "auto", threads = null } = {}) {
+  static async open(info, { token = "", provider: requested = "auto", threads = null } = {}) {
     if (!info.decoder) throw new Error("this server's model has no decoder for browsers");
-    const provider = on === "auto" ? await bestProvider() : on;
+    const provider = requested === "auto" ? await bestProvider() : requested;
     const decoder = new Decoder(token);
     const fast = provider === "wasm" && info.decoder.for_wasm;
     const most = Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1);
-    const opened = await decoder.#calls.call("open", {
+    const opened = await decoder.#worker.call("open", {
       graph: (fast || info.decoder).url,
       weights: info.decoder.external_data,
       token,
       threads: threads ?? most,
-      on: provider,
+      provider,
     });
     Object.assign(decoder, opened);
     return decoder;
@@ -38,7 +38,7 @@ export class Decoder {
     this.threads = 0;
   }
 
-  /** Let the server encode a JPEG or PNG. Gives an embedding for `decode`; its parts' times are in ms. */
+  /** Encode a JPEG or PNG on the server. Resolves to an embedding for `decode`, with durations in ms. */
   async encode(blob, { size = null, view = null, engine = "", dtype = "float32", signal = null } = {}) {
     const query = new URLSearchParams({ dtype });
     if (size) query.set("size", size.join("x"));
@@ -46,33 +46,33 @@ export class Decoder {
     if (engine) query.set("engine", engine);
     const headers = { "Content-Type": blob.type };
     if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
-    const begun = performance.now();
+    const startMs = performance.now();
     const response = await fetch(`/api/encode?${query}`, { method: "POST", body: blob, headers, signal });
-    if (!response.ok) throw await refusal(response);
-    const told = JSON.parse(response.headers.get("X-Sam-Edge-Embedding"));
+    if (!response.ok) throw await errorOf(response);
+    const metadata = JSON.parse(response.headers.get("X-Sam-Edge-Embedding"));
     const data = await response.arrayBuffer();
-    const networkMs = Math.max(0, performance.now() - begun - told.encode_ms - told.picture_ms);
-    return { ...(await this.embed(data, told)), encodeMs: told.encode_ms, networkMs };
+    const networkMs = Math.max(0, performance.now() - startMs - metadata.encode_ms - metadata.picture_ms);
+    return { ...(await this.embed(data, metadata)), encodeMs: metadata.encode_ms, networkMs };
   }
 
-  /** Take an embedding: its bytes, which are given away, and what /api/encode says of it. */
-  async embed(data, told) {
+  /** Load an embedding: its bytes, which are transferred to the worker, and the metadata of /api/encode. */
+  async embed(data, metadata) {
     this.#key += 1;
     const key = this.#key;
-    await this.#calls.call("embed", { key, data, told }, [data]);
-    return { key, placement: new Placement(told) };
+    await this.#worker.call("embed", { key, data, metadata }, [data]);
+    return { key, transform: new ViewTransform(metadata) };
   }
 
   /**
-   * Decode a prompt, in pixels of the encoded picture.
-   * `like`, a mask of `decode`, asks for the one that is most like it in size; `likeness` says how much, 0 to 1.
+   * Decode a prompt in pixels of the encoded image. With `reference`, a mask of an earlier `decode`, the mask with the
+   * most similar size is chosen; `similarity` (0 to 1) says how similar it is.
    */
-  decode(embedding, { points = [], labels = null, box = null, like = null }) {
-    return this.#calls.call("decode", { key: embedding.key, points, labels, box, like });
+  decode(embedding, { points = [], labels = null, box = null, reference = null }) {
+    return this.#worker.call("decode", { key: embedding.key, points, labels, box, reference });
   }
 
   close() {
-    this.#calls.close();
+    this.#worker.close();
   }
 }
 
@@ -80,11 +80,11 @@ async function bestProvider() {
   const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
   const software = adapter?.isFallbackAdapter ?? adapter?.info?.isFallbackAdapter ?? true;
   if (!adapter || software) return "wasm";
-  const there = await fetch("/vendor/ort.webgpu.min.mjs", { method: "HEAD" }).catch(() => null);
-  return there?.ok ? "webgpu" : "wasm";
+  const vendorFile = await fetch("/vendor/ort.webgpu.min.mjs", { method: "HEAD" }).catch(() => null);
+  return vendorFile?.ok ? "webgpu" : "wasm";
 }
 
-async function refusal(response) {
+async function errorOf(response) {
   const { error } = await response.json().catch(() => ({ error: null }));
   return new Error(error?.message ?? `${response.status} ${response.statusText}`);
 }

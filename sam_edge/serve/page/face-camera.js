@@ -1,17 +1,17 @@
-// The camera that looks at the person: a small preview, and its pictures as JPEG.
+// The webcam that sees the person's face: a preview, and its images as JPEG.
 
-const WANTED = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 30 } };
-const QUALITY = 0.92;
+const CONSTRAINTS = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 30 } };
+const JPEG_QUALITY = 0.92;
 const LONG_SIDE_PX = 1280;
-const EVERY_MS = 30;
+const MIN_INTERVAL_MS = 30;
 
-/** Plays in `video`; tells "face" with `{ms}` when a new picture is there, "lost" when the camera is gone. */
+/** Plays in `video`. Emits "frame" with `{ms}` for each new image, and "lost" when the camera is disconnected. */
 export class FaceCamera extends EventTarget {
   #video;
   #worker = null;
   #stream = null;
-  #watching = 0;
-  #last = 0;
+  #generation = 0;
+  #lastMs = 0;
   #encoding = false;
 
   constructor(video) {
@@ -36,8 +36,8 @@ export class FaceCamera extends EventTarget {
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new Error("Cameras work on localhost and over HTTPS only.");
     }
-    const which = deviceId ? { deviceId: { exact: deviceId } } : { facingMode: "user" };
-    const stream = await navigator.mediaDevices.getUserMedia({ video: { ...WANTED, ...which }, audio: false });
+    const device = deviceId ? { deviceId: { exact: deviceId } } : { facingMode: "user" };
+    const stream = await navigator.mediaDevices.getUserMedia({ video: { ...CONSTRAINTS, ...device }, audio: false });
     this.stop();
     this.#stream = stream;
     stream.getVideoTracks()[0].addEventListener("ended", () => this.dispatchEvent(new Event("lost")));
@@ -49,7 +49,7 @@ export class FaceCamera extends EventTarget {
   }
 
   stop() {
-    this.#watching += 1;
+    this.#generation += 1;
     for (const track of this.#stream?.getTracks() ?? []) track.stop();
     this.#stream = null;
     this.#video.srcObject = null;
@@ -58,13 +58,13 @@ export class FaceCamera extends EventTarget {
     this.#encoding = false;
   }
 
-  /** Every camera there is, as `{deviceId, label}`. */
+  /** All cameras, as `{deviceId, label}`. */
   async cameras() {
     const devices = await navigator.mediaDevices.enumerateDevices();
     return devices.filter(({ kind, deviceId }) => kind === "videoinput" && deviceId);
   }
 
-  /** The picture that is shown now, as `{blob, width, height}`; null while another is being made. */
+  /** The image shown now as a JPEG, `{blob, width, height}`; null without an image or while another one is encoded. */
   async capture() {
     const worker = this.#worker;
     const [videoWidth, videoHeight] = this.size;
@@ -73,9 +73,9 @@ export class FaceCamera extends EventTarget {
     try {
       const scale = Math.min(1, LONG_SIDE_PX / Math.max(videoWidth, videoHeight));
       const [width, height] = [Math.round(videoWidth * scale), Math.round(videoHeight * scale)];
-      const picture = await createImageBitmap(this.#video, { resizeWidth: width, resizeHeight: height, resizeQuality: "high" });
+      const image = await createImageBitmap(this.#video, { resizeWidth: width, resizeHeight: height, resizeQuality: "high" });
       if (worker !== this.#worker) return null;
-      worker.postMessage({ picture, width, height, quality: QUALITY }, [picture]);
+      worker.postMessage({ image, width, height, quality: JPEG_QUALITY }, [image]);
       return await new Promise((resolve) => { worker.onmessage = ({ data }) => resolve(data); });
     } finally {
       if (worker === this.#worker) this.#encoding = false;
@@ -83,15 +83,15 @@ export class FaceCamera extends EventTarget {
   }
 
   #watch() {
-    this.#watching += 1;
-    const mine = this.#watching;
-    const step = (now, told) => {
-      if (mine !== this.#watching) return;
-      const taken = told?.captureTime ?? now;
-      const ms = taken > now - 1000 && taken <= performance.now() ? taken : now;
-      if (ms - this.#last >= EVERY_MS) {
-        this.#last = ms;
-        this.dispatchEvent(new CustomEvent("face", { detail: { ms } }));
+    this.#generation += 1;
+    const generation = this.#generation;
+    const step = (now, metadata) => {
+      if (generation !== this.#generation) return;
+      const captured = metadata?.captureTime ?? now;
+      const ms = captured > now - 1000 && captured <= performance.now() ? captured : now;
+      if (ms - this.#lastMs >= MIN_INTERVAL_MS) {
+        this.#lastMs = ms;
+        this.dispatchEvent(new CustomEvent("frame", { detail: { ms } }));
       }
       this.#next(step);
     };

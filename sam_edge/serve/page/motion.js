@@ -1,37 +1,37 @@
-// How things moved between two pictures: pyramidal Lucas-Kanade over points on the thing, and the similarity that most
-// of them agree on. Plain arithmetic on small grey pictures; no page, no worker.
+// Motion of an object between two images: pyramidal Lucas-Kanade on points of the object, and the similarity transform on
+// which most points agree. Plain arithmetic on small grey images; needs neither a page nor a worker.
 // B. D. Lucas, T. Kanade, "An iterative image registration technique" (1981); J. Shi, C. Tomasi, "Good features to
 // track" (1994); J.-Y. Bouguet, "Pyramidal implementation of the Lucas Kanade feature tracker" (2001).
 
 const LEVELS = 4;
-const REACH = 3;
-const SIDE = 2 * REACH + 1;
-const STEPS = 6;
-const ARRIVED = 0.03;
-const FLAT = 1e-3;
-const CELL = 6;
-const MOST_POINTS = 40;
-const ENOUGH = 12;
-const ROUND = [[-REACH, 0], [REACH, 0], [0, -REACH], [0, REACH]];
-const LEAST_POINTS = 4;
-const LEAST_SHARE = 0.3;
-const MOST_GROWTH = 1.25;
-const LEAST_CORNER = 30;
+const RADIUS = 3;
+const SIDE = 2 * RADIUS + 1;
+const MAX_STEPS = 6;
+const CONVERGED_PX = 0.03;
+const MIN_DETERMINANT = 1e-3;
+const CELL_PX = 6;
+const MAX_POINTS = 40;
+const ENOUGH_POINTS = 12;
+const NEIGHBOURS = [[-RADIUS, 0], [RADIUS, 0], [0, -RADIUS], [0, RADIUS]];
+const MIN_INLIERS = 4;
+const MIN_INLIER_SHARE = 0.3;
+const MAX_GROWTH = 1.25;
+const MIN_CORNER = 30;
 const TRIALS = 80;
-const STRIDE = 7;
-const AGREES_WITHIN = 0.75;
-const RETURNS_WITHIN = 1;
+const TRIAL_STRIDE = 7;
+const INLIER_PX = 0.75;
+const ROUND_TRIP_PX = 1;
 
-/** A grey picture of `width` x `height` values, and halves of it on top of each other, finest first. */
-export function pyramidOf(values, width, height) {
+/** Image pyramid of a grey image of `width` x `height` values: each level has half the size of the previous one. */
+export function buildPyramid(values, width, height) {
   const levels = [{ values, width, height }];
-  while (levels.length < LEVELS && Math.min(levels.at(-1).width, levels.at(-1).height) > 4 * REACH) {
-    levels.push(halved(levels.at(-1)));
+  while (levels.length < LEVELS && Math.min(levels.at(-1).width, levels.at(-1).height) > 4 * RADIUS) {
+    levels.push(halve(levels.at(-1)));
   }
   return levels;
 }
 
-function halved({ values, width, height }) {
+function halve({ values, width, height }) {
   const [across, down] = [width >> 1, height >> 1];
   const out = new Float32Array(across * down);
   for (let y = 0; y < down; y += 1) {
@@ -44,10 +44,10 @@ function halved({ values, width, height }) {
 }
 
 /**
- * Places on a mask that can be told from their neighbours, one a cell at most; `scale` is picture pixels a mask pixel.
- * Where there are enough of them they are so far inside that what is seen of them is the thing alone.
+ * Select corners on a mask, at most one per cell; `scale` is image pixels per mask pixel. Where enough corners lie well
+ * inside the mask, only those are used, so that their patches show the object alone.
  */
-export function pointsOn(mask, { values, width: across, height: down }, scale) {
+export function selectPoints(mask, { values, width: across, height: down }, scale) {
   const [inside, all] = [new Map(), new Map()];
   const x1 = Math.min(across - 3, Math.floor((mask.x + mask.width) * scale));
   const y1 = Math.min(down - 3, Math.floor((mask.y + mask.height) * scale));
@@ -55,15 +55,15 @@ export function pointsOn(mask, { values, width: across, height: down }, scale) {
     for (let x = Math.max(2, Math.ceil(mask.x * scale)); x <= x1; x += 1) {
       if (!covers(mask, x, y, scale)) continue;
       const corner = cornerness(values, across, x, y);
-      const cell = Math.floor(y / CELL) * across + Math.floor(x / CELL);
-      const deep = ROUND.every(([dx, dy]) => covers(mask, x + dx, y + dy, scale));
+      const cell = Math.floor(y / CELL_PX) * across + Math.floor(x / CELL_PX);
+      const deep = NEIGHBOURS.every(([dx, dy]) => covers(mask, x + dx, y + dy, scale));
       for (const best of deep ? [inside, all] : [all]) {
-        if (corner > (best.get(cell)?.corner ?? LEAST_CORNER)) best.set(cell, { corner, place: [x, y] });
+        if (corner > (best.get(cell)?.corner ?? MIN_CORNER)) best.set(cell, { corner, place: [x, y] });
       }
     }
   }
-  const found = [...(inside.size >= ENOUGH ? inside : all).values()].sort((one, other) => other.corner - one.corner);
-  return found.slice(0, MOST_POINTS).map(({ place }) => place);
+  const corners = [...(inside.size >= ENOUGH_POINTS ? inside : all).values()].sort((a, b) => b.corner - a.corner);
+  return corners.slice(0, MAX_POINTS).map(({ place }) => place);
 }
 
 function covers({ x, y, width, height, bytes }, px, py, scale) {
@@ -71,7 +71,7 @@ function covers({ x, y, width, height, bytes }, px, py, scale) {
   return column >= 0 && row >= 0 && column < width && row < height && bytes[row * width + column] === 1;
 }
 
-// The smaller eigenvalue of the gradients' matrix in 3x3 pixels.
+// The smaller eigenvalue of the structure tensor of 3x3 pixels (Shi and Tomasi).
 function cornerness(values, width, x, y) {
   let [xx, xy, yy] = [0, 0, 0];
   for (let row = y - 1; row <= y + 1; row += 1) {
@@ -86,30 +86,30 @@ function cornerness(values, width, x, y) {
   return (xx + yy - Math.hypot(xx - yy, 2 * xy)) / 2;
 }
 
-/** Where points of one pyramid lie in another: `[x, y]`, or null for those that do not find the way back. */
-export function track(from, to, points) {
+/** Track points from one pyramid to another: `[x, y]`, or null where tracking back does not return to the point. */
+export function trackPoints(from, to, points) {
   return points.map((point) => {
-    const there = tracked(from, to, point);
-    const back = there && tracked(to, from, there);
-    return back && Math.hypot(back[0] - point[0], back[1] - point[1]) < RETURNS_WITHIN ? there : null;
+    const there = trackPoint(from, to, point);
+    const back = there && trackPoint(to, from, there);
+    return back && Math.hypot(back[0] - point[0], back[1] - point[1]) < ROUND_TRIP_PX ? there : null;
   });
 }
 
-function tracked(from, to, [x, y]) {
+function trackPoint(from, to, [x, y]) {
   let [moveX, moveY] = [0, 0];
   for (let level = from.length - 1; level >= 0; level -= 1) {
     const scale = 2 ** -level;
     const place = [(x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5];
-    [moveX, moveY] = refined(from[level], to[level], place, [2 * moveX, 2 * moveY]);
+    [moveX, moveY] = refine(from[level], to[level], place, [2 * moveX, 2 * moveY]);
   }
   const [endX, endY] = [x + moveX, y + moveY];
   const inside = endX >= 0 && endY >= 0 && endX < to[0].width && endY < to[0].height;
   return inside ? [endX, endY] : null;
 }
 
-// Steps of Gauss and Newton on the squared difference of two patches.
-function refined(from, to, [x, y], [moveX, moveY]) {
-  const patch = patchOf(from, x, y, REACH + 1);
+// Gauss-Newton steps on the squared difference of two patches.
+function refine(from, to, [x, y], [moveX, moveY]) {
+  const patch = patchOf(from, x, y, RADIUS + 1);
   const wide = SIDE + 2;
   const gradients = new Float32Array(2 * SIDE * SIDE);
   let [xx, xy, yy] = [0, 0, 0];
@@ -124,9 +124,9 @@ function refined(from, to, [x, y], [moveX, moveY]) {
     yy += dy * dy;
   }
   const determinant = xx * yy - xy * xy;
-  if (determinant < FLAT) return [moveX, moveY];
-  for (let step = 0; step < STEPS; step += 1) {
-    const there = patchOf(to, x + moveX, y + moveY, REACH);
+  if (determinant < MIN_DETERMINANT) return [moveX, moveY];
+  for (let step = 0; step < MAX_STEPS; step += 1) {
+    const there = patchOf(to, x + moveX, y + moveY, RADIUS);
     let [ex, ey] = [0, 0];
     for (let index = 0; index < SIDE * SIDE; index += 1) {
       const at = (Math.floor(index / SIDE) + 1) * wide + (index % SIDE) + 1;
@@ -138,12 +138,12 @@ function refined(from, to, [x, y], [moveX, moveY]) {
     const dy = (xx * ey - xy * ex) / determinant;
     moveX += dx;
     moveY += dy;
-    if (Math.hypot(dx, dy) < ARRIVED) break;
+    if (Math.hypot(dx, dy) < CONVERGED_PX) break;
   }
   return [moveX, moveY];
 }
 
-// Values round a place that need not be whole; the picture's edge repeats.
+// Bilinear patch around a point that need not be a whole number; the image's edge repeats.
 function patchOf({ values, width, height }, x, y, reach) {
   const side = 2 * reach + 1;
   const out = new Float32Array(side * side);
@@ -164,56 +164,56 @@ function patchOf({ values, width, height }, x, y, reach) {
 }
 
 /**
- * The similarity `[a, b, x, y]` that takes points to where they are now: (a -b; b a) times a point, plus (x, y). It is
- * the one that most of them agree on, among those that two of them say (M. Fischler, R. Bolles, "Random sample
- * consensus", 1981; here every trial is told beforehand). Null where too few agree, or say what no thing does from one
- * picture to the next.
+ * Fit the similarity transform `[a, b, x, y]` from `before` to `after`: (a -b; b a) times a point, plus (x, y). The
+ * transform of the pair of points with the most inliers is fitted again to its inliers (M. Fischler, R. Bolles, "Random
+ * sample consensus", 1981; here the pairs are fixed). Null with too few inliers, or where the scale changes more than
+ * objects do from one image to the next.
  */
-export function similarityOf(before, after) {
+export function fitSimilarity(before, after) {
   const pairs = before.map((point, index) => [point, after[index]]).filter(([, there]) => there);
-  let agreed = [];
+  let inliers = [];
   for (let trial = 0; trial < TRIALS; trial += 1) {
-    const one = pairs[trial % pairs.length];
-    const other = pairs[(trial * STRIDE + (pairs.length >> 1)) % pairs.length];
-    if (!one || one === other) continue;
-    const inside = agreeing(fitted([one, other]), pairs);
-    if (inside.length > agreed.length) agreed = inside;
+    const first = pairs[trial % pairs.length];
+    const second = pairs[(trial * TRIAL_STRIDE + (pairs.length >> 1)) % pairs.length];
+    if (!first || first === second) continue;
+    const agreeing = inliersOf(leastSquares([first, second]), pairs);
+    if (agreeing.length > inliers.length) inliers = agreeing;
   }
-  if (agreed.length < Math.max(LEAST_POINTS, LEAST_SHARE * pairs.length)) return null;
-  const found = fitted(agreed);
-  return believable(found) ? found : null;
+  if (inliers.length < Math.max(MIN_INLIERS, MIN_INLIER_SHARE * pairs.length)) return null;
+  const transform = leastSquares(inliers);
+  return isPlausible(transform) ? transform : null;
 }
 
-function agreeing(found, pairs) {
-  return pairs.filter(([point, there]) => distance(moved(found, point), there) < AGREES_WITHIN);
+function inliersOf(transform, pairs) {
+  return pairs.filter(([point, there]) => distance(transformPoint(transform, point), there) < INLIER_PX);
 }
 
-function believable([a, b]) {
+function isPlausible([a, b]) {
   const growth = Math.hypot(a, b);
-  return growth < MOST_GROWTH && growth > 1 / MOST_GROWTH;
+  return growth < MAX_GROWTH && growth > 1 / MAX_GROWTH;
 }
 
-// Least squares, in closed form.
-function fitted(pairs) {
+// The similarity transform of least squared error, in closed form.
+function leastSquares(pairs) {
   const mean = (which, axis) => pairs.reduce((sum, pair) => sum + pair[which][axis], 0) / pairs.length;
   const [x, y, u, v] = [mean(0, 0), mean(0, 1), mean(1, 0), mean(1, 1)];
-  let [along, beside, size] = [0, 0, 0];
+  let [dot, cross, size] = [0, 0, 0];
   for (const [[px, py], [qx, qy]] of pairs) {
-    along += (px - x) * (qx - u) + (py - y) * (qy - v);
-    beside += (px - x) * (qy - v) - (py - y) * (qx - u);
+    dot += (px - x) * (qx - u) + (py - y) * (qy - v);
+    cross += (px - x) * (qy - v) - (py - y) * (qx - u);
     size += (px - x) ** 2 + (py - y) ** 2;
   }
-  const [a, b] = size > 1 ? [along / size, beside / size] : [1, 0];
+  const [a, b] = size > 1 ? [dot / size, cross / size] : [1, 0];
   return [a, b, u - a * x + b * y, v - b * x - a * y];
 }
 
-export function moved([a, b, x, y], [px, py]) {
+export function transformPoint([a, b, x, y], [px, py]) {
   return [a * px - b * py + x, b * px + a * py + y];
 }
 
-/** First `before`, then `after`. */
-export function chained([a, b, x, y], [c, d, u, v]) {
-  const [endX, endY] = moved([c, d, u, v], [x, y]);
+/** The transform that applies the first argument, then the second. */
+export function compose([a, b, x, y], [c, d, u, v]) {
+  const [endX, endY] = transformPoint([c, d, u, v], [x, y]);
   return [c * a - d * b, d * a + c * b, endX, endY];
 }
 
@@ -221,11 +221,11 @@ function distance([x, y], [u, v]) {
   return Math.hypot(x - u, y - v);
 }
 
-/** A mask moved by a similarity in pixels of its frame, cut to the frame; null where nothing of it is left. */
-export function movedMask(mask, [a, b, x, y], [frameWidth, frameHeight]) {
+/** Transform a mask by a similarity in frame pixels and crop it to the frame; null if nothing is left. */
+export function transformMask(mask, [a, b, x, y], [frameWidth, frameHeight]) {
   const { x: left, y: top, width, height, bytes } = mask;
   const corners = [[left, top], [left + width, top], [left, top + height], [left + width, top + height]];
-  const places = corners.map((corner) => moved([a, b, x, y], corner));
+  const places = corners.map((corner) => transformPoint([a, b, x, y], corner));
   const x0 = Math.max(0, Math.floor(Math.min(...places.map(([px]) => px))));
   const y0 = Math.max(0, Math.floor(Math.min(...places.map(([, py]) => py))));
   const x1 = Math.min(frameWidth, Math.ceil(Math.max(...places.map(([px]) => px))));

@@ -1,10 +1,11 @@
-// What is drawn over the video: masks, the trail of the gaze, and the ring of dwell.
+// Draws over the video: masks, the gaze trail, its uncertainty, and the dwell ring.
 
 const TRAIL_MS = 500;
+const COLOURS = { gazeTarget: "--meant", pinned: "--kept", gaze: "--gaze", ink: "--ink" };
 const OUTLINE = [[1, 0], [0.71, 0.71], [0, 1], [-0.71, 0.71], [-1, 0], [-0.71, -0.71], [0, -1], [0.71, -0.71]];
 
-/** A mask as a picture of its rectangle, painted once for every size and colour in which it is shown. */
-class Shape {
+/** The image of a mask, cached for the last size and colour. */
+class MaskImage {
   #painted = null;
   #key = "";
 
@@ -18,8 +19,8 @@ class Shape {
     context.putImageData(image, 0, 0);
   }
 
-  /** The filled and outlined shape at `scale`, as `{canvas, x, y}`. */
-  painted(scale, { colour, ink, line, rim, fill }) {
+  /** Paint the filled and outlined mask at `scale`: `{canvas, x, y}`. */
+  paint(scale, { colour, ink, line, rim, fill }) {
     const key = [scale, colour, line, fill].join();
     if (key === this.#key) return this.#painted;
     const [width, height] = [this.width * scale, this.height * scale];
@@ -36,7 +37,7 @@ class Shape {
     return this.#painted;
   }
 
-  // The shape in one colour: filled (to = 0), or the band between two distances from its edge.
+  // The mask in one colour: filled (to = 0), or the band between two distances from its edge.
   #band([x, y, width, height], size, from, to, colour) {
     const stencil = new OffscreenCanvas(...size);
     const context = stencil.getContext("2d");
@@ -60,7 +61,7 @@ class Shape {
 export class Overlay {
   #canvas;
   #context;
-  #shapes = new WeakMap();
+  #images = new WeakMap();
   #drawn = [];
   #colours = {};
   #reduced = matchMedia("(prefers-reduced-motion: reduce)");
@@ -69,29 +70,29 @@ export class Overlay {
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d");
     const style = getComputedStyle(canvas);
-    for (const name of ["meant", "kept", "gaze", "ink"]) this.#colours[name] = style.getPropertyValue(`--${name}`).trim();
+    for (const [name, property] of Object.entries(COLOURS)) this.#colours[name] = style.getPropertyValue(property).trim();
   }
 
   /**
-   * Draw. `things` are `{mask: {x, y, width, height, bytes}, kept, faint}` in pixels of a frame of `size`;
-   * `trail` is the eye's, `spread` how uncertain its place is; `ring` is `{x, y, radius, share}`; `faded` says that what is shown is old.
+   * Draw `objects`, `{mask: {x, y, width, height, bytes}, pinned, faint}` in pixels of a frame of `size`. `trail` and
+   * `point` are the gaze, `spread` its standard deviation; `ring` is `{x, y, radius, share}`; `faded`: masks are outdated.
    */
-  draw(nowMs, { size, things, trail, place, spread = 0, ring, faded }) {
+  draw(nowMs, { size, objects, trail, point, spread = 0, ring, faded }) {
     const context = this.#context;
     const scale = this.#fit(size);
     const moving = trail.length > 0 && (trail[0].x !== trail.at(-1).x || trail[0].y !== trail.at(-1).y);
-    const key = [things, scale, place?.join(), spread, ring && Object.values(ring).join(), faded, moving && nowMs];
+    const key = [objects, scale, point?.join(), spread, ring && Object.values(ring).join(), faded, moving && nowMs];
     if (key.every((part, index) => part === this.#drawn[index])) return;
     this.#drawn = key;
     context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
     if (!scale) return;
     const unit = Math.max(1, Math.min(this.#canvas.width, this.#canvas.height) / 420);
     context.globalAlpha = faded ? 0.45 : 1;
-    for (const thing of things) this.#drawThing(thing, scale, unit);
+    for (const object of objects) this.#drawObject(object, scale, unit);
     context.globalAlpha = 1;
     if (!this.#reduced.matches) this.#drawTrail(nowMs, trail, scale, unit);
-    if (place && spread) this.#drawSpread(place, spread, scale, unit);
-    if (place) this.#drawPlace(place, scale, unit);
+    if (point && spread) this.#drawSpread(point, spread, scale, unit);
+    if (point) this.#drawPoint(point, scale, unit);
     if (ring) this.#drawRing(ring, scale, unit);
   }
 
@@ -105,11 +106,11 @@ export class Overlay {
     return width && across ? across / width : 0;
   }
 
-  #drawThing({ mask, kept, faint }, scale, unit) {
+  #drawObject({ mask, pinned, faint }, scale, unit) {
     if (!mask?.width) return;
-    if (!this.#shapes.has(mask)) this.#shapes.set(mask, new Shape(mask));
-    const { canvas, x, y } = this.#shapes.get(mask).painted(scale, {
-      colour: this.#colours[kept ? "kept" : "meant"],
+    if (!this.#images.has(mask)) this.#images.set(mask, new MaskImage(mask));
+    const { canvas, x, y } = this.#images.get(mask).paint(scale, {
+      colour: this.#colours[pinned ? "pinned" : "gazeTarget"],
       ink: this.#colours.ink,
       line: (faint ? 1.2 : 2) * unit,
       rim: unit,
@@ -134,7 +135,7 @@ export class Overlay {
     context.globalAlpha = 1;
   }
 
-  #drawPlace([x, y], scale, unit) {
+  #drawPoint([x, y], scale, unit) {
     const context = this.#context;
     context.lineWidth = 1.5 * unit;
     for (const [colour, radius] of [[this.#colours.ink, 4.5], [this.#colours.gaze, 3.2]]) {
@@ -145,7 +146,7 @@ export class Overlay {
     }
   }
 
-  // Two thirds of all looks are within about this far of the place.
+  // About two thirds of all gaze samples lie within this radius.
   #drawSpread([x, y], spread, scale, unit) {
     const context = this.#context;
     context.beginPath();

@@ -1,4 +1,4 @@
-/** A client of `sam-edge serve`. Fields are those of docs/protocol.md; times of a client are ns of `performance.now()`. */
+/** A client of `sam-edge serve`. Fields are those of docs/protocol.md. Client times are ns of `performance.now()`. */
 
 /** Milliseconds of `performance.now()` as whole nanoseconds. */
 export function nsOf(ms: number): bigint;
@@ -8,60 +8,61 @@ export function msOf(ns: bigint): number;
 export type Point = [x: number, y: number];
 export type Vector = [x: number, y: number, z: number];
 export type Quaternion = [x: number, y: number, z: number, w: number];
-export type State = "none" | "hover" | "selected" | "held" | "lost";
-export type Source = "none" | "encoded" | "reused" | "propagated";
+export type State = "none" | "hover" | "focused" | "held" | "lost";
+/** How the mask was made. */
+export type Origin = "none" | "encoded" | "reused" | "propagated";
 export type MaskFormat = "none" | "runs" | "png" | "coco";
-export type PictureFormat = "jpeg" | "rgb" | "nv12" | "rgba";
+export type ImageFormat = "jpeg" | "rgb" | "nv12" | "rgba";
 export type Space = "head" | "world" | "camera";
 
-export interface Wanted {
-  /** How masks are written; runs unless given. */
-  masks?: MaskFormat;
-  /** Whether polygons come along. */
+export interface MaskOptions {
+  /** Default: runs. */
+  maskFormat?: MaskFormat;
+  /** Whether selections contain polygons. Default: false. */
   polygons?: boolean;
-  /** How far polygons may be off, pixels. */
+  /** Largest distance of polygons from the mask's edge, pixels. Default: 1. */
   tolerancePx?: number;
 }
 
-export interface Options extends Wanted {
-  /** Pixels in a degree of visual angle; 0 leaves it to the server. */
-  pxPerDegree?: number;
-  /** The encoder's input, width and height; null leaves it to the server. */
+export interface ClientOptions extends MaskOptions {
+  /** Frame pixels per degree of visual angle. Default 0: the server decides. */
+  pxPerDeg?: number;
+  /** Input size of the encoder. Default null: the server decides. */
   size?: [width: number, height: number] | null;
   token?: string;
-  /** One of `/api/info`'s engines; empty for the server's own choice. */
+  /** One of the engines in `/api/info`. Default: the server's default engine. */
   engine?: string;
-  /** The client's name, for people. */
+  /** The client's name, for logs. */
   name?: string;
-  /** Another implementation than the browser's. */
+  /** WebSocket class to use instead of the browser's. */
   WebSocket?: typeof WebSocket;
 }
 
 export interface Intrinsics {
-  /** Focal length x and y, pixels. */
-  focal: Point;
-  /** Principal point, pixels; the first pixel's centre at 0.5. */
-  centre: Point;
+  focalPx: Point;
+  /** Principal point, pixels; the first pixel's centre is at 0.5. */
+  centerPx: Point;
   /** k1, k2, p1, p2, k3. */
   distortion?: [number, number, number, number, number];
 }
 
-export interface Frame {
-  /** Later than that of the frame before. */
+/** An image of the scene camera. */
+export interface SceneFrame {
+  /** Capture time, later than that of the previous frame. */
   timeNs: bigint;
-  /** jpeg unless given. */
-  format?: PictureFormat;
+  /** Default: jpeg. */
+  format?: ImageFormat;
   width: number;
   height: number;
   data: ArrayBuffer | Uint8Array;
   intrinsics?: Intrinsics | null;
-  /** Raw pictures whose first row is the lowest. */
-  flipped?: boolean;
+  /** Raw images only: the first row is the lowest one. */
+  bottomUp?: boolean;
 }
 
 export interface GazeSample {
   timeNs: bigint;
-  /** Frame pixels; NaN while there is no gaze. */
+  /** Frame pixels; NaN without gaze. */
   x: number;
   y: number;
   confidence?: number;
@@ -74,42 +75,44 @@ export interface Ray {
   direction: Vector;
   origin?: Vector;
   confidence?: number;
-  /** Metres from the origin to the point of regard. */
-  distance?: number;
-  /** Position of the head in the world; needed in the space world alone. */
-  head?: Vector;
-  orientation?: Quaternion;
+  /** Metres from the origin to the point of regard; NaN: unknown. */
+  depthM?: number;
+  /** Position of the head in the world, metres; for the space world only. */
+  headPosition?: Vector;
+  headOrientation?: Quaternion;
 }
 
 export interface RayOptions {
   /** +y down, +z forward instead of OpenXR's axes. */
   cameraAxes?: boolean;
-  /** Space of origin and direction; head unless given. */
+  /** Space of origin and direction. Default: head. */
   space?: Space;
 }
 
-export interface CameraPose extends Intrinsics {
+/** The camera into which rays are projected. */
+export interface CameraSetup extends Intrinsics {
   width: number;
   height: number;
+  /** Position on the head, metres. */
   position?: Vector;
   orientation?: Quaternion;
-  /** Metres at which a ray without a depth meets the picture; 2 unless given. */
-  distance?: number;
+  /** Depth of rays without a depth, metres. Default: 2. */
+  distanceM?: number;
   cameraAxes?: boolean;
 }
 
-export interface SelectOptions extends RayOptions {
-  /** The time of the decision; now unless given. */
+export interface PinOptions extends RayOptions {
+  /** Time of the person's decision. Default: now. */
   atNs?: bigint | null;
-  /** What is at this point, frame pixels. */
+  /** Pin the object at this point, frame pixels. */
   point?: Point | null;
-  /** What is in this ray. */
+  /** Pin the object on this ray. */
   ray?: Ray | null;
 }
 
 export interface Mask {
   format: MaskFormat;
-  /** The rectangle that the mask covers, pixels. */
+  /** Bounding rectangle of the mask, frame pixels. */
   x: number;
   y: number;
   width: number;
@@ -117,22 +120,22 @@ export interface Mask {
   data: Uint8Array;
 }
 
-export interface Thing {
+export interface SelectedObject {
   objectId: number;
-  /** Meant now. */
-  meant: boolean;
-  /** Selected on purpose. */
-  kept: boolean;
+  /** The gaze is on it now. */
+  gazeTarget: boolean;
+  pinned: boolean;
   /** Predicted IoU. */
   score: number;
   box: [x0: number, y0: number, x1: number, y1: number];
   areaPx: number;
   mask: Mask;
-  /** Each x, y, x, y, ... in pixels. */
+  /** Vertices x, y, x, y, ... in frame pixels. */
   polygons: Float32Array[];
 }
 
-export interface Selection {
+/** The objects selected in one frame. */
+export interface FrameSelection {
   kind: "selection";
   frameId: number;
   timeNs: bigint;
@@ -142,20 +145,22 @@ export interface Selection {
   width: number;
   height: number;
   state: State;
-  source: Source;
+  origin: Origin;
+  /** How much older than this frame the frame is on which the mask was decoded. */
   ageMs: number;
-  rest: { x: number; y: number; spread: number } | null;
+  /** Where the gaze rests, frame pixels; null while it moves. */
+  fixation: { x: number; y: number; spread: number } | null;
   stages: Record<string, number>;
-  objects: Thing[];
-  /** From the frame's capture until now, ms. */
+  objects: SelectedObject[];
+  /** From the frame's capture to this event, ms. */
   totalMs: number;
-  /** From the server to here, ms; null before the clocks are related. */
+  /** From the server to this client, ms; null before the clocks are synchronized. */
   downMs: number | null;
 }
 
 export interface Welcome {
   kind: "welcome";
-  client: number;
+  clientId: number;
   version: number;
   lowest: number;
   highest: number;
@@ -170,23 +175,23 @@ export interface Welcome {
   precision: string;
 }
 
-/** What the person looks at, in pixels that the client chooses: CSS pixels in a page. */
+/** The screen that the person looks at, in pixels that the client chooses: CSS pixels in a page. */
 export interface Screen {
   width: number;
   height: number;
-  /** Width of the screen in millimetres; a guess will do. */
+  /** Width of the screen in millimetres; an estimate is enough. */
   widthMm: number;
-  /** How far the camera is above the screen's upper edge; 8 unless given. */
+  /** Distance of the webcam above the screen's upper edge. Default: 8. */
   cameraAboveMm?: number;
-  /** How far it is to the right of the screen's middle; 0 unless given. */
+  /** Distance of the webcam to the right of the screen's centre. Default: 0. */
   cameraAsideMm?: number;
-  /** How wide it sees along the diagonal; 78 unless given. */
+  /** Diagonal field of view of the webcam. Default: 78. */
   fovDeg?: number;
 }
 
-/** A picture of the person. */
-export interface Face {
-  /** Later than that of the face before. */
+/** A webcam image of the person. */
+export interface FaceFrame {
+  /** Capture time, later than that of the previous face frame. */
   timeNs: bigint;
   width: number;
   height: number;
@@ -195,23 +200,23 @@ export interface Face {
 }
 
 /** Where frames are shown on the screen. */
-export interface Stage {
-  /** Their top left corner, screen pixels. */
+export interface Viewport {
+  /** Top left corner of the frames, screen pixels. */
   x: number;
   y: number;
-  /** Screen pixels in one pixel of a frame. */
+  /** Screen pixels per frame pixel. */
   scaleX: number;
   scaleY: number;
 }
 
-export interface Target {
-  /** From when on the person looks at it. */
+export interface CalibrationTarget {
+  /** The person looks at the target from this time on. */
   timeNs: bigint;
   /** Screen pixels. */
   x: number;
   y: number;
-  /** Whether it only tells how good the calibration is. */
-  check?: boolean;
+  /** The target measures the calibration's accuracy; the calibration is not fitted to it. */
+  validation?: boolean;
 }
 
 export interface Click {
@@ -219,68 +224,72 @@ export interface Click {
   /** Screen pixels. */
   x: number;
   y: number;
-  /** How large the thing is that was selected. */
+  /** Size of the clicked object, screen pixels. Default 0: a point. */
   sizePx?: number;
 }
 
-export type CalibrationAction = "begin" | "finish" | "abandon" | "restore";
+export type CalibrationAction = "start" | "finish" | "cancel" | "restore";
 
-/** Where the person looked in one picture of their face. */
-export interface Sight {
-  kind: "sight";
-  faceId: number;
+/** Where the person looks, estimated from one face frame. */
+export interface GazeEstimate {
+  kind: "gaze_estimate";
+  faceFrameId: number;
   timeNs: bigint;
-  /** Screen pixels; null in a blink, without a face, and while its shape is learned. */
+  /** Screen pixels; null during blinks, without a face, and before the face's shape is known. */
   gaze: { x: number; y: number; confidence: number; covariance: [xx: number, xy: number, yy: number] } | null;
-  /** Box and irises in pixels of the picture; null without a face. */
+  /** Box and irises in pixels of the face frame; null without a face. */
   face: { box: [x0: number, y0: number, x1: number, y1: number]; irises: [Point, Point]; distanceMm: number } | null;
   blinking: boolean;
   calibrated: boolean;
   /** How much of the face's shape is known, 0 to 1. */
-  learned: number;
-  tookMs: number;
+  faceModelProgress: number;
+  /** From the face frame's arrival at the server to this estimate. */
+  latencyMs: number;
 }
 
-export interface Aimed {
-  kind: "aimed";
-  target: number;
-  state: "collecting" | "seen" | "unsteady";
-  samples: number;
+export interface TargetProgress {
+  kind: "target_progress";
+  targetId: number;
+  state: "collecting" | "collected" | "unsteady";
+  validSamples: number;
+  /** Share of the steady gaze that is needed, 0 to 1. */
   progress: number;
 }
 
-export interface Calibrated {
-  kind: "calibrated";
+export interface CalibrationResult {
+  kind: "calibration_result";
   action: CalibrationAction;
   accuracyPx: number;
   accuracyDeg: number;
   worstDeg: number;
   noiseDeg: number;
-  pxPerDegree: number;
-  targets: { target: number; check: boolean; rejected: boolean; x: number; y: number; gazeX: number; gazeY: number }[];
-  /** For `calibrate("restore", kept)`, later. */
-  kept: string;
+  pxPerDeg: number;
+  targets: { targetId: number; validation: boolean; rejected: boolean; x: number; y: number; gazeX: number; gazeY: number }[];
+  /** For a later `calibrate("restore", calibration)`. */
+  calibration: string;
 }
 
 export interface Grant { kind: "grant"; window: number; framesPerS: number }
-export interface Skipped { kind: "skipped"; frameId: number; why: "replaced" | "restarted" | "too soon" | "other" }
-export interface Triggered { kind: "triggered"; triggerId: number; action: "select" | "release" | "restart"; objectId: number }
-export interface Pong { kind: "pong"; id: number; t0: bigint; t1: bigint; t2: bigint }
-export interface Fault {
+export interface SkippedFrame { kind: "skipped"; frameId: number; reason: "replaced" | "reset" | "too_soon" | "other" }
+export interface CommandResult { kind: "command_result"; commandId: number; action: "pin" | "unpin" | "reset"; objectId: number }
+export interface Pong { kind: "pong"; pingId: number; t0: bigint; t1: bigint; t2: bigint }
+export interface ErrorReply {
   kind: "error";
-  id: number;
-  /** Whether the connection ends with it. */
+  /** Whether the connection ends with this error. */
   fatal: boolean;
   code: number;
   name: string;
-  /** Kind of the message at fault. */
-  about: number;
+  /** Kind and number of the message that caused the error; 0 if there is none. */
+  aboutKind: number;
+  aboutId: number;
   message: string;
 }
 
-export type Answer = Omit<Selection, "totalMs" | "downMs"> | Welcome | Grant | Skipped | Triggered | Pong | Fault | Sight | Aimed | Calibrated;
+export type ServerMessage =
+  | Omit<FrameSelection, "totalMs" | "downMs"> | Welcome | Grant | SkippedFrame | CommandResult | Pong | ErrorReply
+  | GazeEstimate | TargetProgress | CalibrationResult;
 
-export type Connection =
+export type ConnectionState =
   | { state: "closed" }
   | { state: "connecting"; tries: number }
   | ({ state: "open" } & Welcome)
@@ -288,65 +297,66 @@ export type Connection =
   | { state: "refused"; reason: string; code: number };
 
 export interface ClientEvents {
-  state: CustomEvent<Connection>;
+  state: CustomEvent<ConnectionState>;
   welcome: CustomEvent<Welcome>;
-  selection: CustomEvent<Selection>;
+  selection: CustomEvent<FrameSelection>;
   grant: CustomEvent<Grant>;
-  skipped: CustomEvent<Skipped>;
-  triggered: CustomEvent<Triggered>;
-  sight: CustomEvent<Sight>;
-  aimed: CustomEvent<Aimed>;
-  calibrated: CustomEvent<Calibrated>;
-  error: CustomEvent<Fault>;
+  skipped: CustomEvent<SkippedFrame>;
+  command_result: CustomEvent<CommandResult>;
+  gaze_estimate: CustomEvent<GazeEstimate>;
+  target_progress: CustomEvent<TargetProgress>;
+  calibration_result: CustomEvent<CalibrationResult>;
+  error: CustomEvent<ErrorReply>;
 }
 
 export class SamEdgeClient extends EventTarget {
-  /** `url` is the WebSocket's: `ws://127.0.0.1:8765/api/stream`. Nothing is connected yet. */
-  constructor(url: string, options?: Options);
-  readonly state: Connection["state"];
-  /** What the server said first; null before. */
+  /** `url` is that of the WebSocket: `ws://127.0.0.1:8765/api/stream`. Call `connect` to open it. */
+  constructor(url: string, options?: ClientOptions);
+  readonly state: ConnectionState["state"];
+  /** The server's first message; null before the first connection. */
   readonly welcome: Welcome | null;
-  /** Most frames unanswered; 0 without a connection. */
+  /** Most unanswered frames; 0 without a connection. */
   readonly window: number;
-  /** Frames a second that make sense now; 0: no advice. */
+  /** Frame rate that the server asks for; 0: no limit. */
   readonly framesPerS: number;
-  /** Server's minus client's clock, as far as it is known. */
+  /** Server's minus client's clock; null before the first pong. */
   readonly clock: { offsetNs: bigint; uncertaintyNs: bigint } | null;
-  /** Whether the server takes another frame now. */
+  /** Whether the server accepts another frame now. */
   readonly ready: boolean;
   /** Frames sent and not yet answered. */
   readonly inFlight: number;
-  /** Connect, and again with growing pauses whenever the connection is lost, until `close`. */
+  /** Connect, and reconnect with growing pauses until `close`. */
   connect(): void;
   close(): void;
-  /** Change what was asked for. Engine, size and token take effect with a new connection. */
-  configure(changes: Options): void;
-  /** Send a frame, or keep it as the newest until the server wants one. Returns its number; 0 where it was not taken. */
-  frame(frame: Frame): number;
-  gaze(samples: GazeSample[]): void;
-  /** Needs `camera` first. */
-  rays(rays: Ray[], options?: RayOptions): void;
-  camera(camera: CameraPose): void;
-  /** Keep a thing. Resolves to its number, or 0 where there was nothing to keep. */
-  select(options?: SelectOptions): Promise<number>;
-  /** Let go of one thing, or of all. */
-  release(objectId?: number): Promise<number>;
-  /** Forget everything. */
-  restart(): Promise<number>;
-  /** Let a camera that looks at the person be watched, or end it. Ask the person first. */
-  eye(screen: Screen | null): void;
-  /** Whether the server takes another face now. */
-  readonly faceReady: boolean;
-  /** Send a face. Returns its number; 0 where it was not taken. */
-  face(face: Face): number;
-  stage(place: Stage): void;
-  /** Rejects with the server's reason. */
-  calibrate(action: CalibrationAction, kept?: string): Promise<Calibrated>;
-  target(number: number, target: Target): void;
-  /** What was clicked was looked at. */
-  clicked(click: Click): void;
-  /** A time of the server's clock on this client's; null before the clocks are related. */
-  fromServer(ns: bigint): bigint | null;
+  /** Change options. A new engine, size or token opens a new connection. */
+  configure(changes: ClientOptions): void;
+  /** Send a frame, or keep it as the newest until the server accepts one. Returns its number; 0 if it was not taken. */
+  sendFrame(frame: SceneFrame): number;
+  sendGaze(samples: GazeSample[]): void;
+  /** Call `setCamera` first. */
+  sendRays(rays: Ray[], options?: RayOptions): void;
+  setCamera(camera: CameraSetup): void;
+  /** Pin an object. Resolves to its number; 0 if there was none. */
+  pin(options?: PinOptions): Promise<number>;
+  /** Unpin one object, or all of them (0). */
+  unpin(objectId?: number): Promise<number>;
+  /** Start a new session: forget all objects. */
+  reset(): Promise<number>;
+  /** Start webcam gaze; null stops it. Ask the person first. */
+  setWebcam(screen: Screen | null): void;
+  /** Whether the server accepts another face frame now. */
+  readonly faceFrameReady: boolean;
+  /** Send a face frame. Returns its number; 0 if it was not sent. */
+  sendFaceFrame(frame: FaceFrame): number;
+  setViewport(viewport: Viewport): void;
+  /** Rejects with the server's error. */
+  calibrate(action: CalibrationAction, calibration?: string): Promise<CalibrationResult>;
+  /** Collect gaze at a target. `target_progress` events follow. */
+  collectTarget(targetId: number, target: CalibrationTarget): void;
+  /** Report a click on something that the person looked at: it corrects the drift of the gaze. */
+  reportClick(click: Click): void;
+  /** Convert a time of the server's clock to this client's clock; null before the first pong. */
+  toClientTime(ns: bigint): bigint | null;
   addEventListener<Name extends keyof ClientEvents>(
     type: Name, listener: (event: ClientEvents[Name]) => void, options?: boolean | AddEventListenerOptions,
   ): void;
@@ -355,9 +365,9 @@ export class SamEdgeClient extends EventTarget {
   ): void;
 }
 
-/** Read a message of the server. Throws a RangeError where it is none of this version. */
-export function decodeMessage(buffer: ArrayBuffer): Answer;
-/** The run lengths of a mask of the format runs, in turn outside and inside, along the rows of its rectangle. */
+/** Read a message of the server. Throws a RangeError for anything that is not a message of this version. */
+export function decodeMessage(buffer: ArrayBuffer): ServerMessage;
+/** Run lengths of a mask in the format runs: outside and inside in turn, along the rows of the mask's rectangle. */
 export function runsOf(mask: Mask): Uint32Array;
-/** Fill a mask of the format runs into bytes of its rectangle: 1 on the thing, 0 beside it. */
+/** Expand a mask in the format runs to one byte per pixel of its rectangle: 1 on the object, 0 outside. */
 export function fillRuns(mask: Mask, out?: Uint8Array): Uint8Array;

@@ -1,12 +1,13 @@
-// A client of `sam-edge serve` for pages and for programs in JavaScript: frames and gaze in, selections out.
+// A client of `sam-edge serve` for pages and JavaScript programs: sends frames and gaze, receives selections.
 //
 //   const client = new SamEdgeClient("ws://127.0.0.1:8765/api/stream", { size: [672, 448] });
 //   client.addEventListener("selection", ({ detail }) => draw(detail.objects));
 //   client.connect();
-//   client.gaze([{ timeNs: nsOf(performance.now()), x, y }]);
-//   client.frame({ timeNs: nsOf(performance.now()), width, height, data: jpeg });
+//   client.sendGaze([{ timeNs: nsOf(performance.now()), x, y }]);
+//   client.sendFrame({ timeNs: nsOf(performance.now()), width, height, data: jpeg });
 //
-// It connects again by itself, keeps to the window, and relates the clocks. Types are in sam-edge-client.d.ts.
+// The client reconnects by itself, keeps to the server's window, and synchronizes the clocks. Types are in
+// sam-edge-client.d.ts.
 
 import * as wire from "./protocol.js";
 
@@ -14,14 +15,16 @@ export { decodeMessage, fillRuns, msOf, nsOf, runsOf } from "./protocol.js";
 
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 15000;
-const HELLO_MS = 8000;
-const SILENCE_MS = 8000;
-const PING_EVERY_MS = 1000;
+const HELLO_TIMEOUT_MS = 8000;
+const SILENCE_TIMEOUT_MS = 8000;
+const PING_INTERVAL_MS = 1000;
+const FIRST_PINGS = 4;
 const PINGS_KEPT = 12;
-const FACES_IN_FLIGHT = 2;
-const FACE_KIND = 0x09;
-const CALIBRATE_KIND = 0x0c;
-const FINAL = new Set([2, 3, 7]); // version, unauthorized, setting: trying again would fail again
+const FACE_FRAMES_IN_FLIGHT = 2;
+const CLOSE_CODE_BASE = 4000;
+const UNSUPPORTED_VERSION = 2;
+// unsupported_version, unauthorized, invalid_option: another attempt would fail in the same way.
+const FINAL_CODES = new Set([UNSUPPORTED_VERSION, 3, 7]);
 
 export class SamEdgeClient extends EventTarget {
   #url;
@@ -30,16 +33,16 @@ export class SamEdgeClient extends EventTarget {
   #timers = new Map();
   #tries = 0;
   #frameId = 0;
-  #triggerId = 0;
+  #commandId = 0;
   #pingId = 0;
-  #pings = [];
-  #waiting = null;
+  #roundTrips = [];
+  #waitingFrame = null;
   #inFlight = new Map();
-  #answers = new Map();
-  #faceId = 0;
-  #faces = [];
+  #commands = new Map();
+  #faceFrameId = 0;
+  #faceFramesInFlight = [];
   #calibrations = [];
-  #lastHeard = 0;
+  #lastReceivedMs = 0;
   #lastFrameNs = null;
 
   constructor(url, options = {}) {
@@ -53,24 +56,24 @@ export class SamEdgeClient extends EventTarget {
     this.clock = null;
   }
 
-  /** Connect, and go on doing so until `close`. */
+  /** Connect, and reconnect until `close`. */
   connect() {
     if (this.#socket || this.#timers.has("retry")) return;
     this.#tries = 0;
     this.#open();
   }
 
-  /** Leave, and stay away. */
+  /** Disconnect and do not reconnect. */
   close() {
     this.#drop();
-    this.#set("closed", {});
+    this.#setState("closed", {});
   }
 
-  /** Change engine, size, token or what selections hold. Engine, size and token take effect with a new connection. */
+  /** Change options. A new engine, size or token opens a new connection. */
   configure(changes) {
-    const anew = ["engine", "size", "token"].some((key) => key in changes && changes[key] !== this.#options[key]);
+    const reconnect = ["engine", "size", "token"].some((key) => key in changes && changes[key] !== this.#options[key]);
     Object.assign(this.#options, changes);
-    if (anew && this.state !== "closed") {
+    if (reconnect && this.state !== "closed") {
       this.#drop();
       this.#tries = 0;
       this.#open();
@@ -79,7 +82,7 @@ export class SamEdgeClient extends EventTarget {
     }
   }
 
-  /** Whether the server takes another frame now. Frames offered before that wait, the newest one alone. */
+  /** Whether the server accepts another frame now. Of the frames sent before that, the newest one waits. */
   get ready() {
     return this.state === "open" && this.#inFlight.size < this.window;
   }
@@ -89,169 +92,178 @@ export class SamEdgeClient extends EventTarget {
     return this.#inFlight.size;
   }
 
-  /** Send a frame, or keep it until the server wants one. Returns its number, or 0 while there is no connection. */
-  frame(frame) {
+  /** Send a frame, or keep it until the server accepts one. Returns its number; 0 without a connection. */
+  sendFrame(frame) {
     if (this.state !== "open" || (this.#lastFrameNs !== null && frame.timeNs <= this.#lastFrameNs)) return 0;
     this.#frameId = (this.#frameId + 1) >>> 0 || 1;
     const numbered = { ...frame, id: this.#frameId };
-    if (this.ready) this.#sendFrame(numbered);
-    else this.#waiting = numbered;
+    if (this.ready) this.#sendNow(numbered);
+    else this.#waitingFrame = numbered;
     return numbered.id;
   }
 
-  /** Send samples of gaze, oldest first: `{timeNs, x, y, confidence?, covariance?}`; NaN while there is none. */
-  gaze(samples) {
+  /** Send gaze samples, oldest first: `{timeNs, x, y, confidence?, covariance?}`; x and y are NaN without gaze. */
+  sendGaze(samples) {
     if (samples.length) this.#send(wire.encodeGaze(samples));
   }
 
-  /** Send rays of gaze; needs `camera` first. */
-  rays(rays, options) {
+  /** Send gaze rays; call `setCamera` first. */
+  sendRays(rays, options) {
     if (rays.length) this.#send(wire.encodeRays(rays, options));
   }
 
-  /** Say what rays are projected into. */
-  camera(camera) {
+  /** Set the camera into which rays are projected. */
+  setCamera(camera) {
     this.#send(wire.encodeCamera(camera));
   }
 
-  /** Keep what is meant, what was meant at `atNs`, or what is at a point or in a ray. Resolves to its number, or 0. */
-  select(options = {}) {
-    return this.#trigger("select", options);
+  /** Pin the object under the gaze now, or at `atNs`, or at a point or on a ray. Resolves to its number, or 0. */
+  pin(options = {}) {
+    return this.#command("pin", options);
   }
 
-  /** Let go of one kept thing, or of all. */
-  release(objectId = 0) {
-    return this.#trigger("release", { objectId });
+  /** Unpin one object, or all of them (0). */
+  unpin(objectId = 0) {
+    return this.#command("unpin", { objectId });
   }
 
-  /** Forget everything. */
-  restart() {
-    return this.#trigger("restart", {});
+  /** Start a new session: forget all objects. */
+  reset() {
+    return this.#command("reset", {});
   }
 
   /**
-   * Let a camera that looks at the person be watched: `{width, height, widthMm, cameraAboveMm?, cameraAsideMm?, fovDeg?}`
-   * of the screen, or null to end. Ask the person first. `info.eye` of `/api/info` says whether the server knows it.
+   * Start webcam gaze on a screen `{width, height, widthMm, cameraAboveMm?, cameraAsideMm?, fovDeg?}`; null stops it.
+   * Ask the person first. `/api/info` has the key `webcam` where the server supports it.
    */
-  eye(screen) {
-    this.#faces = [];
-    this.#send(wire.encodeEye(screen));
+  setWebcam(screen) {
+    this.#faceFramesInFlight = [];
+    this.#send(wire.encodeWebcam(screen));
   }
 
-  /** Whether the server takes another face now. */
-  get faceReady() {
-    return this.state === "open" && this.#faces.length < FACES_IN_FLIGHT;
+  /** Whether the server accepts another face frame now. */
+  get faceFrameReady() {
+    return this.state === "open" && this.#faceFramesInFlight.length < FACE_FRAMES_IN_FLIGHT;
   }
 
-  /** Send a picture of the person, a JPEG. Returns its number, or 0 where it was not taken. */
-  face(face) {
-    if (!this.faceReady) return 0;
-    this.#faceId = (this.#faceId + 1) >>> 0 || 1;
-    this.#faces.push(this.#faceId);
-    this.#send(wire.encodeFace(this.#faceId, face));
-    return this.#faceId;
+  /** Send a webcam image of the person, a JPEG. Returns its number; 0 if it was not sent. */
+  sendFaceFrame(frame) {
+    if (!this.faceFrameReady) return 0;
+    this.#faceFrameId = (this.#faceFrameId + 1) >>> 0 || 1;
+    this.#faceFramesInFlight.push(this.#faceFrameId);
+    this.#send(wire.encodeFaceFrame(this.#faceFrameId, frame));
+    return this.#faceFrameId;
   }
 
-  /** Say where frames are shown on the screen: `{x, y, scaleX, scaleY}`. */
-  stage(place) {
-    this.#send(wire.encodeStage(place));
+  /** Set where frames are shown on the screen: `{x, y, scaleX, scaleY}`. */
+  setViewport(viewport) {
+    this.#send(wire.encodeViewport(viewport));
   }
 
-  /** "begin", "finish", "abandon" or "restore" (with what was kept). Resolves to what came of it; rejects with why not. */
-  calibrate(action, kept = "") {
+  /** "start", "finish", "cancel" or "restore" (with a saved calibration). Resolves to the result; rejects on an error. */
+  calibrate(action, calibration = "") {
     if (this.state !== "open") return Promise.reject(new Error("there is no connection"));
-    this.#send(wire.encodeCalibrate(action, kept));
+    this.#send(wire.encodeCalibrate(action, calibration));
     return new Promise((resolve, reject) => this.#calibrations.push({ resolve, reject }));
   }
 
-  /** Say that the person looks at a target, `{timeNs, x, y, check?}`, from a time on. */
-  target(number, target) {
-    this.#send(wire.encodeTarget(number, target));
+  /** Collect gaze at a calibration target `{timeNs, x, y, validation?}`, which the person looks at from `timeNs` on. */
+  collectTarget(targetId, target) {
+    this.#send(wire.encodeTarget(targetId, target));
   }
 
-  /** Say that something on the screen was clicked or selected, `{timeNs, x, y, sizePx?}`: it was looked at. */
-  clicked(click) {
-    this.#send(wire.encodeClicked(click));
+  /** Report a click or a pinned object on the screen, `{timeNs, x, y, sizePx?}`: it corrects the drift of the gaze. */
+  reportClick(click) {
+    this.#send(wire.encodeClick(click));
   }
 
-  /** Nanoseconds of the server's clock as this client's, and how far that may be off; null before the first pong. */
-  fromServer(ns) {
+  /** Convert nanoseconds of the server's clock to this client's clock; null before the first pong. */
+  toClientTime(ns) {
     return this.clock ? ns - this.clock.offsetNs : null;
   }
 
   #open() {
     this.#timers.delete("retry");
-    this.#set("connecting", { tries: this.#tries });
+    this.#setState("connecting", { tries: this.#tries });
     const WebSocketClass = this.#options.WebSocket ?? globalThis.WebSocket;
     let socket;
     try {
       socket = new WebSocketClass(this.#url);
     } catch (error) {
-      this.#lost(String(error.message ?? error), false);
+      this.#disconnected(String(error.message ?? error), false);
       return;
     }
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => socket.send(wire.encodeHello(this.#options));
-    socket.onmessage = ({ data }) => this.#hear(socket, data);
+    socket.onmessage = ({ data }) => this.#receive(socket, data);
     socket.onclose = ({ code, reason }) => {
-      if (socket === this.#socket) this.#lost(reason || `the connection ended (${code})`, FINAL.has(code - 4000), code);
+      if (socket !== this.#socket) return;
+      this.#disconnected(reason || `the connection ended (${code})`, FINAL_CODES.has(code - CLOSE_CODE_BASE), code);
     };
-    this.#after("hello", HELLO_MS, () => this.#lost("the server does not answer", false));
+    this.#after("hello", HELLO_TIMEOUT_MS, () => this.#disconnected("the server does not answer", false));
   }
 
-  #hear(socket, data) {
+  #receive(socket, data) {
     if (socket !== this.#socket) return;
-    this.#lastHeard = performance.now();
+    this.#lastReceivedMs = performance.now();
     let message;
     try {
       message = wire.decodeMessage(data);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      this.#lost(`the server says what this page does not understand: ${error.message}`, true);
+      this.#disconnected(`the server sent a message that this client cannot read: ${error.message}`, true);
       return;
     }
-    this.#take(message);
+    this.#handle(message);
   }
 
-  #take(message) {
-    if (message.kind === "welcome") this.#begin(message);
-    else if (message.kind === "pong") this.#relate(message);
-    else if (message.kind === "grant") Object.assign(this, { window: message.window, framesPerS: message.framesPerS });
-    else if (message.kind === "triggered") this.#answer(message.triggerId, message.objectId);
-    else if (message.kind === "sight") this.#seen(message.faceId);
-    else if (message.kind === "calibrated") this.#calibrations.shift()?.resolve(message);
-    else if (message.kind === "error") this.#failed(message);
-    if (message.kind === "selection") this.#tell("selection", this.#timed(message));
-    else if (message.kind !== "pong") this.#tell(message.kind, message);
-    const answered = message.kind === "error" && message.about === 0x02 ? message.id : message.frameId;
-    if (answered !== undefined) this.#inFlight.delete(answered);
-    if (message.kind === "error" && message.fatal) this.#lost(message.message, FINAL.has(message.code), 4000 + message.code);
+  #handle(message) {
+    const { kind } = message;
+    if (kind === "welcome") this.#welcomed(message);
+    else if (kind === "pong") this.#synchronize(message);
+    else if (kind === "grant") Object.assign(this, { window: message.window, framesPerS: message.framesPerS });
+    else if (kind === "command_result") this.#resolveCommand(message.commandId, message.objectId);
+    else if (kind === "gaze_estimate") this.#faceFrameAnswered(message.faceFrameId);
+    else if (kind === "calibration_result") this.#calibrations.shift()?.resolve(message);
+    else if (kind === "error") this.#handleError(message);
+    if (kind === "selection") this.#emit("selection", this.#withLatency(message));
+    else if (kind !== "pong") this.#emit(kind, message);
+    if (message.frameId !== undefined) this.#inFlight.delete(message.frameId);
+    if (kind === "error" && message.fatal) this.#disconnectedBy(message);
     else this.#flush();
   }
 
-  #failed({ about, id, message }) {
-    if (about === 0x06) this.#answer(id, 0);
-    else if (about === FACE_KIND) this.#seen(id);
-    else if (about === CALIBRATE_KIND) this.#calibrations.shift()?.reject(new Error(message));
+  #handleError({ aboutKind, aboutId, message }) {
+    if (aboutKind === wire.KINDS.frame) this.#inFlight.delete(aboutId);
+    else if (aboutKind === wire.KINDS.command) this.#resolveCommand(aboutId, 0);
+    else if (aboutKind === wire.KINDS.face_frame) this.#faceFrameAnswered(aboutId);
+    else if (aboutKind === wire.KINDS.calibrate) this.#calibrations.shift()?.reject(new Error(message));
   }
 
-  // A face is answered together with all before it.
-  #seen(faceId) {
-    const at = this.#faces.indexOf(faceId);
-    if (at >= 0) this.#faces.splice(0, at + 1);
+  #disconnectedBy({ code, message }) {
+    const versions = `this client speaks protocol version ${wire.VERSION}; use server and client of the same release`;
+    const reason = code === UNSUPPORTED_VERSION ? `${message} (${versions})` : message;
+    this.#disconnected(reason, FINAL_CODES.has(code), CLOSE_CODE_BASE + code);
   }
 
-  #begin(welcome) {
+  // An answer to a face frame answers all earlier ones too.
+  #faceFrameAnswered(faceFrameId) {
+    const at = this.#faceFramesInFlight.indexOf(faceFrameId);
+    if (at >= 0) this.#faceFramesInFlight.splice(0, at + 1);
+  }
+
+  #welcomed(welcome) {
     this.#clear("hello");
     this.#tries = 0;
     this.welcome = welcome;
     this.window = welcome.window;
     this.framesPerS = 0;
-    this.#set("open", welcome);
-    for (let index = 0; index < 4; index += 1) this.#ping();
-    this.#every("ping", PING_EVERY_MS, () => {
-      if (performance.now() - this.#lastHeard > SILENCE_MS) this.#lost("the server fell silent", false);
+    this.#setState("open", welcome);
+    for (let index = 0; index < FIRST_PINGS; index += 1) this.#ping();
+    this.#every("ping", PING_INTERVAL_MS, () => {
+      const silent = performance.now() - this.#lastReceivedMs > SILENCE_TIMEOUT_MS;
+      if (silent) this.#disconnected("the server stopped answering", false);
       else this.#ping();
     });
   }
@@ -262,61 +274,61 @@ export class SamEdgeClient extends EventTarget {
     this.#send(wire.encodePing(this.#pingId, { timeNs: wire.nsOf(performance.now()), offsetNs, uncertaintyNs }));
   }
 
-  #relate({ t0, t1, t2 }) {
+  #synchronize({ t0, t1, t2 }) {
     const t3 = wire.nsOf(performance.now());
-    this.#pings.push({ offsetNs: (t1 - t0 + (t2 - t3)) / 2n, uncertaintyNs: (t3 - t0 - (t2 - t1)) / 2n });
-    if (this.#pings.length > PINGS_KEPT) this.#pings.shift();
-    this.clock = this.#pings.reduce((best, one) => (one.uncertaintyNs < best.uncertaintyNs ? one : best));
+    this.#roundTrips.push({ offsetNs: (t1 - t0 + (t2 - t3)) / 2n, uncertaintyNs: (t3 - t0 - (t2 - t1)) / 2n });
+    if (this.#roundTrips.length > PINGS_KEPT) this.#roundTrips.shift();
+    this.clock = this.#roundTrips.reduce((best, trip) => (trip.uncertaintyNs < best.uncertaintyNs ? trip : best));
   }
 
-  #timed(selection) {
+  #withLatency(selection) {
     const now = wire.nsOf(performance.now());
     const totalMs = wire.msOf(now - selection.timeNs);
-    const sent = this.fromServer(selection.sentNs);
+    const sent = this.toClientTime(selection.sentNs);
     const downMs = sent === null ? null : Math.max(0, wire.msOf(now - sent));
     return { ...selection, totalMs, downMs };
   }
 
-  #sendFrame(frame) {
+  #sendNow(frame) {
     this.#inFlight.set(frame.id, frame.timeNs);
     this.#lastFrameNs = frame.timeNs;
     this.#send(wire.encodeFrame(frame.id, frame));
   }
 
   #flush() {
-    if (!this.#waiting || !this.ready) return;
-    const frame = this.#waiting;
-    this.#waiting = null;
-    this.#sendFrame(frame);
+    if (!this.#waitingFrame || !this.ready) return;
+    const frame = this.#waitingFrame;
+    this.#waitingFrame = null;
+    this.#sendNow(frame);
   }
 
-  #trigger(action, options) {
+  #command(action, options) {
     if (this.state !== "open") return Promise.resolve(0);
-    this.#triggerId = (this.#triggerId + 1) >>> 0 || 1;
-    const id = this.#triggerId;
-    this.#send(wire.encodeTrigger(id, action, options));
-    return new Promise((resolve) => this.#answers.set(id, resolve));
+    this.#commandId = (this.#commandId + 1) >>> 0 || 1;
+    const id = this.#commandId;
+    this.#send(wire.encodeCommand(id, action, options));
+    return new Promise((resolve) => this.#commands.set(id, resolve));
   }
 
-  #answer(id, objectId) {
-    this.#answers.get(id)?.(objectId);
-    this.#answers.delete(id);
+  #resolveCommand(id, objectId) {
+    this.#commands.get(id)?.(objectId);
+    this.#commands.delete(id);
   }
 
   #send(buffer) {
     if (this.state === "open" && this.#socket?.readyState === 1) this.#socket.send(buffer);
   }
 
-  #lost(reason, final, code = 0) {
+  #disconnected(reason, final, code = 0) {
     this.#drop();
     if (final) {
-      this.#set("refused", { reason, code });
+      this.#setState("refused", { reason, code });
       return;
     }
     const longest = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#tries);
     const waitMs = longest * (0.75 + 0.25 * Math.random());
     this.#tries += 1;
-    this.#set("waiting", { reason, code, waitMs, tries: this.#tries });
+    this.#setState("waiting", { reason, code, waitMs, tries: this.#tries });
     this.#after("retry", waitMs, () => this.#open());
   }
 
@@ -328,36 +340,36 @@ export class SamEdgeClient extends EventTarget {
       socket.onopen = socket.onmessage = socket.onclose = null;
       socket.close();
     }
-    for (const resolve of this.#answers.values()) resolve(0);
-    this.#answers.clear();
+    for (const resolve of this.#commands.values()) resolve(0);
+    this.#commands.clear();
     for (const { reject } of this.#calibrations) reject(new Error("the connection was lost"));
     this.#calibrations = [];
-    this.#faces = [];
+    this.#faceFramesInFlight = [];
     this.#inFlight.clear();
-    this.#waiting = null;
-    this.#pings = [];
+    this.#waitingFrame = null;
+    this.#roundTrips = [];
     this.#lastFrameNs = null;
     this.clock = null;
     this.window = 0;
   }
 
-  #set(state, detail) {
+  #setState(state, detail) {
     this.state = state;
-    this.#tell("state", { state, ...detail });
+    this.#emit("state", { state, ...detail });
   }
 
-  #tell(type, detail) {
+  #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
-  #after(name, ms, call) {
+  #after(name, ms, callback) {
     this.#clear(name);
-    this.#timers.set(name, [clearTimeout, setTimeout(call, ms)]);
+    this.#timers.set(name, [clearTimeout, setTimeout(callback, ms)]);
   }
 
-  #every(name, ms, call) {
+  #every(name, ms, callback) {
     this.#clear(name);
-    this.#timers.set(name, [clearInterval, setInterval(call, ms)]);
+    this.#timers.set(name, [clearInterval, setInterval(callback, ms)]);
   }
 
   #clear(name) {

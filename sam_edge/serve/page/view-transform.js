@@ -1,10 +1,10 @@
-// How a view of a frame lies in the encoder's input, and how a low-resolution mask is laid back into the frame.
-// Pixel centres are at +0.5; the decoder counts a pixel's own index as its place.
+// Converts between frame pixels and the encoder's input, and resamples low-resolution masks to the frame.
+// Pixel centres are at +0.5; in the decoder's coordinates they are at whole numbers.
 
 const MASK_STRIDE = 4;
 
-/** What the server says of an embedding, with the two maps between frame and input. */
-export class Placement {
+/** Transform between a view of a frame and the encoder's input; built from the metadata of an embedding. */
+export class ViewTransform {
   constructor({ frame, view, size, inside, scale }) {
     [this.width, this.height] = frame;
     [this.x0, this.y0, this.viewWidth, this.viewHeight] = view;
@@ -13,20 +13,20 @@ export class Placement {
     [this.scaleX, this.scaleY] = scale;
   }
 
-  /** A frame point as the decoder takes it. */
+  /** Convert a frame point to the decoder's coordinates. */
   toInput([x, y]) {
     return [(x - this.x0) * this.scaleX - 0.5, (y - this.y0) * this.scaleY - 0.5];
   }
 
-  /** Columns and rows of a low-resolution mask that show the view. */
+  /** Columns and rows of a low-resolution mask that contain the view. */
   get insideLow() {
     const { insideWidth, insideHeight } = this;
     return [Math.ceil(insideWidth / MASK_STRIDE), Math.ceil(insideHeight / MASK_STRIDE)];
   }
 
   /**
-   * Scale low-resolution logits up to the frame and cut at 0: the bounding rectangle with 1 on the thing, or null
-   * where nothing is on it. Bilinear, edges repeated, as `Placement.paste` in Python.
+   * Resample low-resolution logits to the frame (bilinear, edges repeated, as in Python) and threshold at 0. Returns
+   * the bounding rectangle with 1 on the object; null if the mask is empty.
    */
   paste(low) {
     const columns = this.inputWidth / MASK_STRIDE;
@@ -59,7 +59,7 @@ export class Placement {
         bounds[3] = y;
       }
     }
-    return area ? cut(bytes, this.width, bounds, area) : null;
+    return area ? cropTo(bytes, this.width, bounds, area) : null;
   }
 }
 
@@ -77,7 +77,7 @@ function axis(count, offset, scale, limit) {
   return { first, second, share };
 }
 
-function cut(bytes, stride, [x0, y0, x1, y1], area) {
+function cropTo(bytes, stride, [x0, y0, x1, y1], area) {
   const width = x1 - x0 + 1;
   const height = y1 - y0 + 1;
   const out = new Uint8Array(width * height);

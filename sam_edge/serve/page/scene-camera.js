@@ -1,14 +1,14 @@
-// Where pictures come from: a camera, a file, or the package's clip. All play in one <video>.
+// The scene: a camera, a video file, or the demo clip. All play in one <video>.
 
 const LONG_SIDE_PX = 800;
 
-/** Plays a source in `video` and hands out its frames as they are shown. */
-export class Camera extends EventTarget {
+/** Plays a source in `video` and emits "frame" for each shown frame, "change" and "lost". */
+export class SceneCamera extends EventTarget {
   #video;
   #worker = new Worker(new URL("./capture-worker.js", import.meta.url), { type: "module" });
   #stream = null;
   #fileUrl = null;
-  #watching = 0;
+  #generation = 0;
   #encoding = false;
 
   constructor(video) {
@@ -16,18 +16,18 @@ export class Camera extends EventTarget {
     this.#video = video;
     this.source = "none";
     this.playing = false;
-    video.addEventListener("playing", () => this.#tell(true));
-    for (const name of ["pause", "ended", "emptied"]) video.addEventListener(name, () => this.#tell(false));
+    video.addEventListener("playing", () => this.#setPlaying(true));
+    for (const name of ["pause", "ended", "emptied"]) video.addEventListener(name, () => this.#setPlaying(false));
   }
 
-  /** Size of the frames that are handed out. */
+  /** Width and height of captured frames. */
   get size() {
     const { videoWidth, videoHeight } = this.#video;
     const scale = Math.min(1, LONG_SIDE_PX / Math.max(videoWidth, videoHeight, 1));
     return [Math.round(videoWidth * scale), Math.round(videoHeight * scale)];
   }
 
-  /** Which camera plays; empty for a file. */
+  /** Device id of the camera; empty for a file. */
   get deviceId() {
     return this.#stream?.getVideoTracks()[0]?.getSettings().deviceId ?? "";
   }
@@ -78,7 +78,7 @@ export class Camera extends EventTarget {
   }
 
   stop() {
-    this.#watching += 1;
+    this.#generation += 1;
     for (const track of this.#stream?.getTracks() ?? []) track.stop();
     this.#stream = null;
     this.#video.srcObject = null;
@@ -89,23 +89,23 @@ export class Camera extends EventTarget {
     this.source = "none";
   }
 
-  /** The picture that is shown now, as JPEG; null while another is being made, or where there is none. */
+  /** The image shown now as a JPEG, `{blob, width, height}`; null without an image or while another one is encoded. */
   async capture() {
     const [width, height] = this.size;
     if (this.#encoding || !width || this.#video.readyState < 2) return null;
     this.#encoding = true;
     try {
-      const smaller = { resizeWidth: width, resizeHeight: height, resizeQuality: "medium" };
-      const picture = await createImageBitmap(this.#video, smaller);
-      this.#worker.postMessage({ picture, width, height }, [picture]);
+      const options = { resizeWidth: width, resizeHeight: height, resizeQuality: "medium" };
+      const image = await createImageBitmap(this.#video, options);
+      this.#worker.postMessage({ image, width, height }, [image]);
       return await new Promise((resolve) => { this.#worker.onmessage = ({ data }) => resolve(data); });
     } finally {
       this.#encoding = false;
     }
   }
 
-  /** The picture that is shown now, `longSide` pixels long, as a bitmap; null where there is none. */
-  glance(longSide) {
+  /** The image shown now as a bitmap whose longer side has `longSide` pixels; null without an image. */
+  thumbnail(longSide) {
     const [width, height] = this.size;
     if (!width || this.#video.readyState < 2) return null;
     const scale = longSide / Math.max(width, height);
@@ -113,12 +113,12 @@ export class Camera extends EventTarget {
     return createImageBitmap(this.#video, { resizeWidth, resizeHeight, resizeQuality: "medium" });
   }
 
-  // "frame" events carry the time at which the frame is shown: what the eye answers is what is on the screen.
+  // "frame" events have the time at which the frame is shown: the person reacts to what is on the screen.
   #watch() {
-    this.#watching += 1;
-    const mine = this.#watching;
+    this.#generation += 1;
+    const generation = this.#generation;
     const step = (now) => {
-      if (mine !== this.#watching) return;
+      if (generation !== this.#generation) return;
       this.dispatchEvent(new CustomEvent("frame", { detail: { ms: now } }));
       this.#next(step);
     };
@@ -130,7 +130,7 @@ export class Camera extends EventTarget {
     else requestAnimationFrame(step);
   }
 
-  #tell(playing) {
+  #setPlaying(playing) {
     this.playing = playing;
     this.dispatchEvent(new Event("change"));
   }

@@ -1,12 +1,12 @@
-// Where the time of each mask went: a stack for every frame, newest at the right, and the medians in words.
+// Latency of each mask by stage: one stacked bar per frame, the newest at the right, and a legend of medians.
 
-const KEPT = 120;
+const FRAMES_SHOWN = 120;
 const GRID_MS = 50;
-const LEAST_MS = 100;
-const DRAW_EVERY_MS = 100;
-const LIST_EVERY_MS = 500;
+const MIN_SCALE_MS = 100;
+const DRAW_INTERVAL_MS = 100;
+const LEGEND_INTERVAL_MS = 500;
 
-/** Draws on `canvas`, lists medians in `legend` and says that of all in `headline`. The order and colours of stages are those of their first coming. */
+/** Draws on `canvas`, lists medians in `legend`, and writes the median of the sum to `headline`. Stages keep the order of their first appearance. */
 export class LatencyGraph {
   #canvas;
   #context;
@@ -14,9 +14,9 @@ export class LatencyGraph {
   #headline;
   #rows = [];
   #stages = [];
-  #top = LEAST_MS;
-  #told = 0;
-  #drawnAt = 0;
+  #top = MIN_SCALE_MS;
+  #legendAtMs = 0;
+  #drawnAtMs = 0;
   #changed = true;
 
   constructor(canvas, legend, headline) {
@@ -26,13 +26,13 @@ export class LatencyGraph {
     this.#headline = headline;
   }
 
-  /** Add a frame: stages by name in ms, which add up to its latency. */
+  /** Add a frame: the duration of each stage by name, ms. Their sum is its latency. */
   add(stages) {
     for (const name of Object.keys(stages)) {
       if (!this.#stages.includes(name)) this.#stages.push(name);
     }
     this.#rows.push({ stages, total: Object.values(stages).reduce((sum, ms) => sum + ms, 0) });
-    if (this.#rows.length > KEPT) this.#rows.shift();
+    if (this.#rows.length > FRAMES_SHOWN) this.#rows.shift();
     this.#changed = true;
   }
 
@@ -44,10 +44,10 @@ export class LatencyGraph {
     this.#changed = true;
   }
 
-  /** Draw what is new, some times a second. */
+  /** Draw if there is anything new, at most every `DRAW_INTERVAL_MS`. */
   draw(nowMs) {
-    if (!this.#changed || nowMs - this.#drawnAt < DRAW_EVERY_MS) return;
-    this.#drawnAt = nowMs;
+    if (!this.#changed || nowMs - this.#drawnAtMs < DRAW_INTERVAL_MS) return;
+    this.#drawnAtMs = nowMs;
     this.#changed = false;
     const ratio = Math.min(2, devicePixelRatio || 1);
     const { clientWidth, clientHeight } = this.#canvas;
@@ -55,11 +55,11 @@ export class LatencyGraph {
     if (this.#canvas.width !== width || this.#canvas.height !== height) Object.assign(this.#canvas, { width, height });
     const context = this.#context;
     context.clearRect(0, 0, width, height);
-    const tallest = Math.max(LEAST_MS, ...this.#rows.map(({ total }) => Math.min(total, 1000)));
+    const tallest = Math.max(MIN_SCALE_MS, ...this.#rows.map(({ total }) => Math.min(total, 1000)));
     this.#top = Math.ceil(tallest / GRID_MS) * GRID_MS;
     const style = getComputedStyle(this.#canvas);
     this.#grid(width, height, ratio, style);
-    const step = width / KEPT;
+    const step = width / FRAMES_SHOWN;
     for (const [index, { stages }] of this.#rows.entries()) {
       let y = height;
       const x = width - (this.#rows.length - index) * step;
@@ -70,9 +70,9 @@ export class LatencyGraph {
         y -= tall;
       }
     }
-    if (this.#rows.length && nowMs - this.#told > LIST_EVERY_MS) {
-      this.#told = nowMs;
-      this.#list();
+    if (this.#rows.length && nowMs - this.#legendAtMs > LEGEND_INTERVAL_MS) {
+      this.#legendAtMs = nowMs;
+      this.#updateLegend();
     }
   }
 
@@ -81,8 +81,8 @@ export class LatencyGraph {
     context.fillStyle = context.strokeStyle = style.getPropertyValue("--faint");
     context.font = `${11 * ratio}px ${style.fontFamily}`;
     context.lineWidth = ratio;
-    const every = this.#top > 400 ? 200 : this.#top > 200 ? 100 : GRID_MS;
-    for (let ms = every; ms < this.#top; ms += every) {
+    const gridStep = this.#top > 400 ? 200 : this.#top > 200 ? 100 : GRID_MS;
+    for (let ms = gridStep; ms < this.#top; ms += gridStep) {
       const y = Math.round(height * (1 - ms / this.#top)) + 0.5;
       context.globalAlpha = 0.35;
       context.beginPath();
@@ -94,7 +94,7 @@ export class LatencyGraph {
     }
   }
 
-  #list() {
+  #updateLegend() {
     const entries = this.#stages.map((name, order) => {
       const entry = document.createElement("li");
       entry.dataset.stage = String(order % 8);
@@ -104,11 +104,11 @@ export class LatencyGraph {
       return entry;
     });
     this.#legend.replaceChildren(...entries);
-    this.#headline.textContent = `${median(this.#rows.map(({ total }) => total)).toFixed(0)} ms at the median`;
+    this.#headline.textContent = `${median(this.#rows.map(({ total }) => total)).toFixed(0)} ms median`;
   }
 }
 
 function median(values) {
-  const sorted = values.toSorted((one, other) => one - other);
+  const sorted = values.toSorted((a, b) => a - b);
   return sorted.length ? sorted[sorted.length >> 1] : 0;
 }
