@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import shutil
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -23,7 +24,54 @@ if TYPE_CHECKING:
 
 REPO = Path(__file__).resolve().parent.parent
 PHOTOGRAPHS = ("000000000009", "000000000034", "000000000036")
-HOW_TO_FETCH = "fetch it: python .ci/fetch_models.py (or set SAM_EDGE_MODELS)"
+MODELS = Path(os.environ.get("SAM_EDGE_MODELS", REPO / ".cache" / "models"))
+"""Where `.ci/fetch_models.py` puts official weights and published references."""
+SHARED = Path(os.environ.get("SAM_EDGE_SHARED", REPO.parent / "shared"))
+"""Development data with ground truth."""
+WEIGHTS = {
+    "checkpoint": MODELS / "mobile_sam.pt",
+    "published_decoder": MODELS / "sam_decoder_published.onnx",
+    "upstream": MODELS.parent / "upstream" / "mobile_sam",
+}
+"""The file or folder that each fixture of the marker `weights` needs."""
+VENDOR = REPO / "sam_edge" / "serve" / "page" / "vendor" / "ort.wasm.min.mjs"
+"""onnxruntime-web, which some tests of the page need."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test by the fixtures that it uses: `weights` and `shared` need no marker in the test itself."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & WEIGHTS.keys():
+            item.add_marker("weights")
+        if "shared_dir" in fixtures:
+            item.add_marker("shared")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose markers name something that is missing here; the reason says how to get it."""
+    if reason := next(missing_for(item), None):
+        pytest.skip(reason)
+
+
+def missing_for(item: pytest.Item) -> Iterator[str]:
+    """Yield what a test needs and this machine lacks, by the test's markers."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if item.get_closest_marker("weights"):
+        for path in {WEIGHTS[name] for name in fixtures & WEIGHTS.keys()} or {WEIGHTS["checkpoint"]}:
+            if not path.exists():
+                yield f"weights: {path} is missing; get it: make models (or set SAM_EDGE_MODELS)"
+    if item.get_closest_marker("shared") and not (SHARED / "data").is_dir():
+        yield f"shared: {SHARED} has no development data; set SAM_EDGE_SHARED to a folder that has"
+    if browser := item.get_closest_marker("browser"):
+        if not (shutil.which("chromium") or shutil.which("chromium-browser")):
+            yield "browser: Chromium is missing; get it: apt install chromium"
+        if importlib.util.find_spec("playwright") is None:
+            yield "browser: playwright is missing; get it: pip install 'sam-edge[test]'"
+        if browser.kwargs.get("onnxruntime_web") and not VENDOR.is_file():
+            yield "browser: onnxruntime-web is missing; get it: make page"
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +100,7 @@ def load_script() -> Callable[[Path], types.ModuleType]:
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """Development data with ground truth: the folder `shared` beside the checkout, or SAM_EDGE_SHARED."""
-    folder = Path(os.environ.get("SAM_EDGE_SHARED", REPO.parent / "shared"))
-    if not (folder / "data").is_dir():
-        pytest.skip(f"development data is not here: {folder} (set SAM_EDGE_SHARED)")
-    return folder
+    return SHARED
 
 
 @pytest.fixture(scope="session")
@@ -76,25 +121,19 @@ def clip_frame() -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def models_dir() -> Path:
     """Where `.ci/fetch_models.py` puts what the tests compare with: `.cache/models`, or SAM_EDGE_MODELS."""
-    return Path(os.environ.get("SAM_EDGE_MODELS", REPO / ".cache" / "models"))
+    return MODELS
 
 
 @pytest.fixture(scope="session")
-def checkpoint(models_dir: Path) -> Path:
-    """The official MobileSAM checkpoint."""
-    path = models_dir / "mobile_sam.pt"
-    if not path.is_file():
-        pytest.skip(f"the official checkpoint is not here: {path}; {HOW_TO_FETCH}")
-    return path
+def checkpoint() -> Path:
+    """The official MobileSAM checkpoint. A test that uses it has the marker `weights`."""
+    return WEIGHTS["checkpoint"]
 
 
 @pytest.fixture(scope="session")
-def published_decoder(models_dir: Path) -> Path:
-    """SAM's prompt encoder and mask decoder as somebody else exported them, with the official weights."""
-    path = models_dir / "sam_decoder_published.onnx"
-    if not path.is_file():
-        pytest.skip(f"the published decoder is not here: {path}; {HOW_TO_FETCH}")
-    return path
+def published_decoder() -> Path:
+    """SAM's prompt encoder and mask decoder with the official weights, exported by a third party."""
+    return WEIGHTS["published_decoder"]
 
 
 @pytest.fixture(scope="session")
@@ -121,14 +160,14 @@ def stand_ins() -> dict[str, types.ModuleType]:
     torch = importlib.import_module("torch")
 
     def module(name: str, **names: Any) -> types.ModuleType:
-        made = types.ModuleType(name)
-        vars(made).update(names)
-        return made
+        stand_in = types.ModuleType(name)
+        vars(stand_in).update(names)
+        return stand_in
 
     def unused(*args: object, **kwargs: object) -> None:
         raise NotImplementedError("a stand-in was called")
 
-    made = [
+    modules = [
         module("timm"),
         module("timm.models"),
         module(
@@ -144,15 +183,13 @@ def stand_ins() -> dict[str, types.ModuleType]:
         module("torchvision.transforms"),
         module("torchvision.transforms.functional", resize=unused, to_pil_image=unused),
     ]
-    return {one.__name__: one for one in made}
+    return {module.__name__: module for module in modules}
 
 
 @pytest.fixture(scope="session")
-def upstream(models_dir: Path, checkpoint: Path) -> Iterator[Any]:
+def upstream(checkpoint: Path) -> Iterator[Any]:
     """Upstream's own MobileSAM with the official weights: `image_encoder`, `prompt_encoder`, `mask_decoder`."""
-    folder = models_dir.parent / "upstream"
-    if not (folder / "mobile_sam").is_dir():
-        pytest.skip(f"upstream's model code is not here: {folder}; {HOW_TO_FETCH}")
+    folder = WEIGHTS["upstream"].parent
     torch = pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[export]'")
     with pytest.MonkeyPatch.context() as patch:
         for name, module in stand_ins().items():

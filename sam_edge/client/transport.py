@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import sam_edge
 from sam_edge.errors import InputError, MissingExtraError, SessionError
+from sam_edge.version import __version__
 from sam_edge.wire import protocol
 from sam_edge.wire.errors import ErrorCode, ProtocolError
 from sam_edge.wire.kinds import VERSION, MessageKind
@@ -43,7 +43,7 @@ class VersionError(RefusedError):
     def __init__(self, reply: ErrorReply) -> None:
         """Name the version of this client and what to do."""
         advice = (
-            f"This client is sam-edge {sam_edge.__version__} and speaks protocol version {VERSION}; "
+            f"This client is sam-edge {__version__} and speaks protocol version {VERSION}; "
             "install the same release of sam-edge on both sides"
         )
         super().__init__(replace(reply, message=f"{reply.message}. {advice}"))

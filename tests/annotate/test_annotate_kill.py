@@ -27,6 +27,8 @@ pytest.importorskip("uvicorn", reason="needs the server: pip install 'sam-edge[s
 from sam_edge.masks.coco import CocoDataset, read_coco
 from sam_edge.masks.sa1b import read_sa1b
 
+pytestmark = pytest.mark.slow
+
 SLOW_S = 60.0
 ROUNDS = 5
 """Times that the server is killed."""

@@ -41,7 +41,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
 SLOW_MS = 120_000
 ASKED, DONE = "[data-ready=proposal]", "[data-ready=finished]"
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not here: apt install chromium")
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 Open = Callable[..., Any]
 Serve = Callable[..., PageServer]
 

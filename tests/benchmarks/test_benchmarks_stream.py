@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 FRAMES, SIZE = 30, (120, 160)
 
 

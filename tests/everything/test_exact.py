@@ -21,6 +21,8 @@ from sam_edge.runtimes.fake import Fake
 from sam_edge.sam_compat import upscale_logits
 from sam_edge.segmenter import Segmenter
 
+pytestmark = pytest.mark.slow
+
 BOUND = 0.99
 """IoU of each mask with the original's."""
 

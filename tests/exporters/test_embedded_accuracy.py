@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import sam_edge
 from sam_edge.exporters.evaluate import compare
 from sam_edge.exporters.pictures import labelled_pictures
 from sam_edge.segmenter import Segmenter
+
+pytestmark = pytest.mark.slow
 
 PICTURES = 24
 

@@ -35,6 +35,8 @@ from sam_edge.exporters.onnx_rounding import insert_rounding, insert_shifted_rou
 from sam_edge.exporters.quantize import QuantizationPlan, plan_quantization, simulate_rounding  # noqa: E402
 from sam_edge.exporters.rounding import Rounding, linear_layers  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 Float = NDArray[np.float32]
 SIZES = [(448, 672), (1024, 1024), (480, 640)]
 """A pad-free size, SAM's own, and one that is no multiple of 224."""

@@ -34,6 +34,8 @@ from sam_edge.segmenter import DEFAULT_BUNDLE, Segmenter  # noqa: E402
 if TYPE_CHECKING:
     from sam_edge.nn import Sam
 
+pytestmark = pytest.mark.slow
+
 IMPOSSIBLE = Thresholds(2.0, 0.0, 0.0, 2.0, 2.0, 0.0)
 
 

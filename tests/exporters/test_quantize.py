@@ -29,6 +29,8 @@ from sam_edge.exporters.quantize import (
 from sam_edge.exporters.rounding import LEVELS, Rounding, asymmetric_rounding, encoder_layers, fake_round
 from sam_edge.nn import Sam, mobile_sam
 
+pytestmark = pytest.mark.slow
+
 VALUES = arrays.arrays(float, 50, elements=st.floats(-100, 100, width=32))
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 torch = pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[export]'")
 
+pytestmark = pytest.mark.slow
+
 Float = NDArray[np.float32]
 SIDE = 1024
 TOLERANCE = 1e-3

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 torch = pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[export]'")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def inference() -> Iterator[None]:

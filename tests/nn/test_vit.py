@@ -20,6 +20,8 @@ torch = pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[
 from sam_edge.nn import MODELS  # noqa: E402
 from sam_edge.nn.vit import VIT_B, ViT, ViTConfig, relative_positions  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 HOW_TO_INSTALL = "needs upstream's code: pip install --no-deps segment-anything==1.0"
 TOLERANCE = 1e-3
 """Norm of the difference of two embeddings over the norm of upstream's."""

@@ -27,6 +27,8 @@ from sam_edge.exporters.trace import trace_encoder  # noqa: E402
 from sam_edge.nn import MODELS, Sam  # noqa: E402
 from sam_edge.nn.vit import VIT_B, ViT  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-4
 """Norm of the difference of two embeddings over the norm of torch's."""
 SHORT_VIT_B = replace(VIT_B, depth=2, global_blocks=(1,))

@@ -14,6 +14,8 @@ torch = pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[
 from sam_edge.nn import MODELS, ORIGINS, Sam, load_model, recognise  # noqa: E402
 from sam_edge.nn.vit import ViT, ViTConfig  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("mobile_sam", "sam_vit_b", "sam_vit_l", "sam_vit_h")
 SMALL = ViTConfig(width=32, depth=3, heads=2, global_blocks=(1,), canvas=8)
 

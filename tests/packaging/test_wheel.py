@@ -25,7 +25,10 @@ def setuptools_version() -> int:
         return 0
 
 
-pytestmark = pytest.mark.skipif(setuptools_version() < 77, reason="needs setuptools 77 or newer")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(setuptools_version() < 77, reason="needs setuptools 77 or newer"),
+]
 
 
 def build(kind: str, source: Path, out: Path) -> Path:

@@ -19,6 +19,8 @@ from sam_edge.profile.operators.peak import Peak
 from sam_edge.profile.plan import Engine
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
+pytestmark = pytest.mark.slow
+
 SIZE = (224, 224)
 
 

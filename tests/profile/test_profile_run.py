@@ -16,6 +16,8 @@ from sam_edge.profile.report.report import Report
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
+pytestmark = pytest.mark.slow
+
 
 def written(report: Report, folder: Path) -> dict[str, object]:
     path = folder / "profile.json"

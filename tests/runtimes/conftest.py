@@ -14,8 +14,9 @@ from sam_edge.geometry import Placement, View
 from sam_edge.runtimes import Runtime, RuntimeOptions, open_runtime
 from sam_edge.segmenter import DEFAULT_BUNDLE, load
 
-ENGINES = ("onnxruntime", "openvino", "torch", "fake")
-REAL = ENGINES[:3]
+TORCH = pytest.param("torch", marks=pytest.mark.weights)
+REAL = ("onnxruntime", "openvino", TORCH)
+ENGINES = (*REAL, "fake")
 
 Opener = Callable[..., Runtime]
 

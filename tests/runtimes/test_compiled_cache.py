@@ -15,6 +15,8 @@ from sam_edge.errors import InputError
 from sam_edge.runtimes.compiled_cache import CompiledCache, cache_key
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
+pytestmark = pytest.mark.slow
+
 ENGINE = {
     "name": "openvino",
     "version": "1",

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from sam_edge.errors import EngineError, InputError
 from sam_edge.runtimes import Runtime
 
+pytestmark = pytest.mark.slow
+
 Picture = Callable[..., NDArray[np.uint8]]
 SIZE = (224, 448)
 """The input of most tests: pad-free, and quick."""
@@ -326,7 +328,9 @@ class TestBadInput:
         np.testing.assert_array_equal(prompt(RABBIT).on(runtime, embedding)[0], before)
 
 
-@pytest.mark.parametrize("name", ["onnxruntime", "openvino", "torch", "fake"])
+@pytest.mark.parametrize(
+    "name", ["onnxruntime", "openvino", pytest.param("torch", marks=pytest.mark.weights), "fake"]
+)
 def test_after_close_every_call_says_so(
     name: str, open_engine: Callable[..., Runtime], picture: Picture
 ) -> None:
@@ -363,7 +367,9 @@ GIVES_BACK = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLO
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads memory from /proc")
-@pytest.mark.parametrize("name", ["onnxruntime", "openvino", "torch"])
+@pytest.mark.parametrize(
+    "name", ["onnxruntime", "openvino", pytest.param("torch", marks=pytest.mark.weights)]
+)
 def test_opening_and_closing_many_times_keeps_no_memory(
     name: str, open_engine: Callable[..., Runtime], request: pytest.FixtureRequest
 ) -> None:

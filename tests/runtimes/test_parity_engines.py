@@ -24,6 +24,8 @@ from sam_edge.masks import Masks, iou
 from sam_edge.runtimes import Runtime, RuntimeOptions
 from sam_edge.segmenter import DEFAULT_BUNDLE, Embedding, Segmenter
 
+pytestmark = pytest.mark.slow
+
 PICTURES = 5
 SIZE = (448, 672)
 

@@ -26,7 +26,7 @@ playwright = pytest.importorskip(
 )
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not here: apt install chromium")
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 FIRST, LAST, RABBIT = 60, 68, (0.35, 0.5)
 """Frames of the demo clip, a third of a second apart, and a place on the rabbit, shares of the frame's sides."""
 PAN_PX, SHOWN = 14, (600, 1100)

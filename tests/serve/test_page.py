@@ -74,10 +74,7 @@ RADIUS_PX, SWING_PX = 46, 24
 SWINGING, STILL = (0.68, 0.66), (0.2, 0.3)
 """Where the balls are, shares of the film's sides; the first one's place lies on it all the time."""
 SLOW_MS = 60_000
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not here: apt install chromium")
-needs_vendor = pytest.mark.skipif(
-    not VENDOR.is_file(), reason="onnxruntime-web is not here: python .ci/fetch_page.py"
-)
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +315,7 @@ def test_a_token_is_asked_for(open_page: Callable[..., Any], browser: Any, engin
         with_fragment.wait_for_selector("#connection[data-state=open]")
 
 
-@needs_vendor
+@pytest.mark.browser(onnxruntime_web=True)
 def test_masks_can_be_computed_by_the_browser(open_page: Callable[..., Any]) -> None:
     page = open_page()
     start_camera(page)
@@ -353,7 +350,7 @@ DECODE = """async ({picture, prompts}) => {
 }"""
 
 
-@needs_vendor
+@pytest.mark.browser(onnxruntime_web=True)
 def test_the_decoder_in_the_browser_agrees_with_python(
     open_page: Callable[..., Any], engines: Engines, repo_dir: Path
 ) -> None:

@@ -56,10 +56,7 @@ LEARN = [(x, y) for y in (0.1, 0.5, 0.9) for x in (0.1, 0.5, 0.9)]
 CHECK = [(x, y) for y in (0.3, 0.7) for x in (0.3, 0.7)]
 THING = (0.34, 0.38)
 """Where the face looks afterwards, shares of the page: on the video."""
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not here: apt install chromium")
-needs_vendor = pytest.mark.skipif(
-    not VENDOR.is_file(), reason="onnxruntime-web is not here: python .ci/fetch_page.py"
-)
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 MIRROR = """(faces) => {
     // The camera that looks at the person: a canvas that shows the face which looks where the dot is.
     const pictures = faces.map(({x, y, data}) => {
@@ -342,7 +339,7 @@ def test_a_cut_connection_comes_back_with_its_calibration(
         page.context.close()
 
 
-@needs_vendor
+@pytest.mark.browser(onnxruntime_web=True)
 def test_gaze_selects_among_masks_of_the_browser(open_page: Callable[..., Any], kept: str) -> None:
     page = open_page(kept=kept)
     page.locator("input[value=browser]").check()

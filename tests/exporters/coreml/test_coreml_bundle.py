@@ -25,6 +25,8 @@ from sam_edge.runtimes.torch import Torch
 if TYPE_CHECKING:
     from sam_edge.nn import Sam
 
+pytestmark = pytest.mark.slow
+
 SMALL = (224, 224)
 IOS_17 = 8
 MAX_DISTURBANCE = 0.06

@@ -19,6 +19,8 @@ from sam_edge.segmenter import Segmenter
 if TYPE_CHECKING:
     from sam_edge.nn import Sam
 
+pytestmark = pytest.mark.slow
+
 SIZE = (448, 448)
 
 
