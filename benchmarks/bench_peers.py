@@ -274,7 +274,7 @@ def main() -> None:
     check(peers)
     noise = NoiseMeter()
     for _ in range(given.rounds):
-        noise.look()
+        noise.check()
         for peer in peers:
             # Once without a clock: what ran before has had the caches and the threads.
             peer.warm()

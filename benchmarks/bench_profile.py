@@ -1,16 +1,15 @@
-"""Is the profile right? Its own figures beside outside timings of the same calls, twice over, and what tracing costs.
+"""Checks the profile: against pytest-benchmark on the same calls, for repeatability, and the overhead of tracing.
 
     python benchmarks/bench_profile.py [--turns 24] [--runtime NAME,...] [--only PART,...] [--json FILE]
 
-agree   the profile's medians of encode and decode beside pytest-benchmark's of the same calls. Blocks of the one and
-        of the other follow each other, each in a process of its own, so that a drift of the machine hits both.
-turns   two runs of the profile's timing whose rounds take turns: how far each row is from itself.
-repeat  two whole runs of `sam-edge profile --only timing`, one after the other: the same, and what the machine's own
-        speed did meanwhile.
-trace   two sessions on the same frames, one traced and one not, step by step in turns; and what a span costs.
-whole   the wall time of `sam-edge profile` as it comes.
+agree   the profile's medians of encode and decode compared with pytest-benchmark's, on the same calls. Blocks of both
+        alternate, each in a process of its own, so that drift of the machine affects both alike.
+turns   two runs of the profile's timing with alternating rounds: the ratio of each row.
+repeat  two whole runs of `sam-edge profile --only timing`, one after the other: the same, with the machine's own drift.
+trace   two sessions on the same frames, one traced and one not, with alternating steps; and the cost of a span.
+whole   the wall time of `sam-edge profile` with its defaults.
 
-Measure when nothing else runs: the last line says whether that was so.
+Measure on an idle machine: the last line says whether it was idle.
 """
 
 from __future__ import annotations
@@ -31,21 +30,26 @@ from typing import Any
 import cv2
 import numpy as np
 from bench_engines import Asked
-from outside_timing import Outside
+from outside_timing import OutsideTimer
 
 import sam_edge
 from sam_edge.cli.options import parse_sizes
 from sam_edge.gaze.recordings import read
 from sam_edge.media.frames import open_frames
 from sam_edge.profile.measure.energy import EnergyMeter
-from sam_edge.profile.measure.engine_bench import Block
+from sam_edge.profile.measure.engine_bench import CallBlock
 from sam_edge.profile.measure.environment import gather_machine
 from sam_edge.profile.measure.noise import NoiseMeter
-from sam_edge.profile.measure.statistics import Ratio, interval, medians, ratio
-from sam_edge.profile.measure.subprocess_bench import Apart
-from sam_edge.profile.measure.timing import ROUNDS_OF_A_PROCESS, Timing
-from sam_edge.profile.plan import CLIP, GAZE, Case, Engine, Plan, choose_engines
-from sam_edge.profile.report.comparison import compare
+from sam_edge.profile.measure.statistics import (
+    MedianRatio,
+    bootstrap_medians,
+    compare_medians,
+    interval_percentiles,
+)
+from sam_edge.profile.measure.subprocess_bench import SubprocessBench
+from sam_edge.profile.measure.timing import ROUNDS_PER_PROCESS, InterleavedTiming
+from sam_edge.profile.plan import DEMO_GAZE, DEMO_VIDEO, EngineConfig, ProfilePlan, TimingCase, choose_engines
+from sam_edge.profile.report.comparison import compare_profiles
 from sam_edge.stream import GazeSession
 from sam_edge.stream.playback import GazeFeed
 from sam_edge.stream.trace import Tracer
@@ -64,135 +68,142 @@ class Samples:
     turns: list[int] = field(default_factory=list)
 
     def add(self, times_ms: list[float], turn: int) -> None:
-        """Add what a turn gave."""
+        """Add the samples of a turn."""
         self.times_ms += times_ms
         self.turns += [turn] * len(times_ms)
 
 
-def over(own: Samples, outside: Samples) -> Ratio:
-    """Compare the medians; the interval draws whole turns."""
-    return ratio(own.times_ms, outside.times_ms, own.turns, outside.turns)
+def compare_samples(own: Samples, outside: Samples) -> MedianRatio:
+    """Compare the medians; the interval is bootstrapped over whole turns."""
+    return compare_medians(own.times_ms, outside.times_ms, own.turns, outside.turns)
 
 
-def agree(given: argparse.Namespace) -> Iterator[Asked]:
-    """Let every block of the profile and an outside timing of the same call follow each other."""
+def agree(args: argparse.Namespace) -> Iterator[Asked]:
+    """Alternate every block of the profile with a block of pytest-benchmark on the same call."""
     outside: dict[Row, Samples] = {}
 
-    class Beside(Apart):
-        """A process of the profile, and one of pytest-benchmark beside it."""
+    class PairedBench(SubprocessBench):
+        """A process of the profile and one of pytest-benchmark, whose blocks alternate."""
 
-        def __init__(self, engine: Engine, energy: EnergyMeter | None = None) -> None:
+        def __init__(self, engine: EngineConfig, energy: EnergyMeter | None = None) -> None:
             super().__init__(engine, energy)
-            self._engine, self._asked = engine, 0
-            self._outside = Outside(engine, given.size, 3 * ROUNDS_OF_A_PROCESS)
+            self._engine, self._blocks = engine, 0
+            self._outside = OutsideTimer(engine, args.size, 3 * ROUNDS_PER_PROCESS)
 
-        def block(self, case: Case, target_ms: float) -> Block:
-            # Who is first changes, so that none has the caches of the other always.
-            self._asked += 1
-            if self._asked % 2:
+        def time_block(self, case: TimingCase, target_ms: float) -> CallBlock:
+            # The order changes, so that neither always finds the caches that the other filled.
+            self._blocks += 1
+            if self._blocks % 2:
                 self._outside.time(case.prompts)
-            block = super().block(case, target_ms)
-            if not self._asked % 2:
+            block = super().time_block(case, target_ms)
+            if not self._blocks % 2:
                 self._outside.time(case.prompts)
             return block
 
         def close(self) -> None:
             super().close()
-            for prompts, times_ms in self._outside.close():
+            for prompts, times_ms in self._outside.finish():
                 row = outside.setdefault((self._engine.runtime, self._engine.precision, prompts), Samples())
                 row.add(times_ms, max(row.turns, default=-1) + 1)
 
-    timing = timing_of(given, Beside)
+    timing = make_timing(args, PairedBench)
     for _ in timing.run():
         pass
     print(f"{'ms, medians':<46}{'profile':>10}{'outside':>10}{'ratio':>8}{'95 %':>16}")
     worst = 1.0
-    for one in timing.rows():
-        if one.failed:
-            raise SystemExit(f"{one.case.label}: {one.failed}")
-        own = Samples(list(one.samples_ms), list(one.rounds))
-        engine = one.case.engine
+    for result in timing.results():
+        if result.error:
+            raise SystemExit(f"{result.case.label}: {result.error}")
+        own = Samples(list(result.samples_ms), list(result.rounds))
+        engine = result.case.engine
         worst = max(
             worst,
-            printed(one.case.label, own, outside[engine.runtime, engine.precision, one.case.prompts]),
+            print_row(result.case.label, own, outside[engine.runtime, engine.precision, result.case.prompts]),
         )
     yield Asked(
-        "profile beside pytest-benchmark, the worst row",
+        "profile over pytest-benchmark, the worst row",
         "within 5 %",
         percent(worst - 1),
         worst <= 1 + WITHIN,
     )
 
 
-def timing_of(given: argparse.Namespace, bench: type[Apart] = Apart) -> Timing:
+def make_timing(
+    args: argparse.Namespace, bench: type[SubprocessBench] = SubprocessBench
+) -> InterleavedTiming:
     """Prepare the profile's timing at one size."""
-    engines = choose_engines(runtimes=given.runtime, threads=[given.threads])
-    plan = Plan(engines, sizes=(given.size,), rounds=given.turns, rounds_s=math.inf)
-    return Timing(plan, broken={}, energy=None, noise=NoiseMeter(), bench=bench)
+    engines = choose_engines(runtimes=args.runtime, threads=[args.threads])
+    plan = ProfilePlan(engines, sizes=(args.size,), rounds=args.turns, max_rounds_s=math.inf)
+    return InterleavedTiming(plan, broken={}, energy=None, noise=NoiseMeter(), bench=bench)
 
 
-def turns(given: argparse.Namespace) -> Iterator[Asked]:
-    """Let two runs of the timing take turns, round by round."""
-    first, second = timing_of(given), timing_of(given)
+def turns(args: argparse.Namespace) -> Iterator[Asked]:
+    """Run the timing twice, with alternating rounds."""
+    first, second = make_timing(args), make_timing(args)
     for _ in zip_longest(first.run(), second.run()):
         pass
     print(f"{'ms, medians':<46}{'first':>10}{'second':>10}{'ratio':>8}{'95 %':>16}")
     worst = 1.0
-    for one, other in zip(first.rows(), second.rows(), strict=True):
-        if one.failed or other.failed:
-            raise SystemExit(f"{one.case.label}: {one.failed or other.failed}")
-        before, after = (Samples(list(row.samples_ms), list(row.rounds)) for row in (one, other))
-        worst = max(worst, printed(one.case.label, before, after))
-    yield Asked("two runs in turns, the worst row", "within 5 %", percent(worst - 1), worst <= 1 + WITHIN)
+    for before, after in zip(first.results(), second.results(), strict=True):
+        if before.error or after.error:
+            raise SystemExit(f"{before.case.label}: {before.error or after.error}")
+        samples = [Samples(list(row.samples_ms), list(row.rounds)) for row in (before, after)]
+        worst = max(worst, print_row(before.case.label, *samples))
+    yield Asked(
+        "two runs, alternating rounds, the worst row",
+        "within 5 %",
+        percent(worst - 1),
+        worst <= 1 + WITHIN,
+    )
 
 
-def printed(label: str, one: Samples, other: Samples) -> float:
-    """Print a row; returns how many times as long the slower one took."""
-    found = over(one, other)
-    medians = f"{np.median(one.times_ms):>10.2f}{np.median(other.times_ms):>10.2f}"
-    print(f"{label:<46}{medians}{found.value:>8.3f}{found.low:>9.3f}-{found.high:.3f}")
-    return max(found.value, 1 / found.value)
+def print_row(label: str, first: Samples, second: Samples) -> float:
+    """Print a row; returns the ratio of the slower over the faster median."""
+    ratio = compare_samples(first, second)
+    medians = f"{np.median(first.times_ms):>10.2f}{np.median(second.times_ms):>10.2f}"
+    print(f"{label:<46}{medians}{ratio.value:>8.3f}{ratio.low:>9.3f}-{ratio.high:.3f}")
+    return max(ratio.value, 1 / ratio.value)
 
 
-def repeat(given: argparse.Namespace) -> Iterator[Asked]:
+def repeat(args: argparse.Namespace) -> Iterator[Asked]:
     """Run the profile's timing twice and compare the runs row by row."""
-    size = f"{given.size[1]}x{given.size[0]}"
+    size = f"{args.size[1]}x{args.size[0]}"
     with tempfile.TemporaryDirectory() as folder:
         reports = []
         for name in ("first", "second"):
-            options = ["--only", "timing", "--sizes", size, "--threads", str(given.threads), "--quiet"]
-            options += ["--runtime", ",".join(given.runtime)] if given.runtime else []
-            profiled([*options, "--rounds", str(given.turns), "--out", str(Path(folder) / name)])
+            options = ["--only", "timing", "--sizes", size, "--threads", str(args.threads), "--quiet"]
+            options += ["--runtime", ",".join(args.runtime)] if args.runtime else []
+            run_profile([*options, "--rounds", str(args.turns), "--out", str(Path(folder) / name)])
             reports.append(Path(folder) / name / "profile.json")
-        found = compare(*reports)
-    print(found.table())
-    worst = max(max(row.ratio.value, 1 / row.ratio.value) for row in found.rows)
+        comparison = compare_profiles(*reports)
+    print(comparison.table())
+    worst = max(max(row.ratio.value, 1 / row.ratio.value) for row in comparison.rows)
     yield Asked(
         "two runs one after the other, the worst row", "within 5 %", percent(worst - 1), worst <= 1 + WITHIN
     )
 
 
-def trace(given: argparse.Namespace) -> Iterator[Asked]:
-    """Step two sessions in turns, one of them traced, over the same frames several times."""
+def trace(args: argparse.Namespace) -> Iterator[Asked]:
+    """Alternate the steps of two sessions, one of them traced, over the same frames several times."""
     cv2.setNumThreads(1)
     traced, plain, spans = Samples(), Samples(), 0
-    recording = read(GAZE)
-    with open_frames(CLIP) as reader:
+    recording = read(DEMO_GAZE)
+    with open_frames(DEMO_VIDEO) as reader:
         fps, frames = reader.fps, list(islice(reader, STEPS))
-    with sam_edge.load(threads=given.threads) as model:
+    with sam_edge.load(threads=args.threads) as model:
         for again in range(PASSES):
-            with GazeSession(model) as first, GazeSession(model) as second, first.trace() as noted:
+            with GazeSession(model) as first, GazeSession(model) as second, first.trace() as trace:
                 feeds = {first: GazeFeed(recording.samples), second: GazeFeed(recording.samples)}
                 for turn, frame in enumerate(frames):
                     order = [(first, traced), (second, plain)]
                     for session, samples in order if (turn + again) % 2 else order[::-1]:
                         session.feed(feeds[session].until(round((frame.index + 1) * 1e9 / fps)))
-                        begun = time.perf_counter()
+                        start = time.perf_counter()
                         session.step(frame.image, frame.time_ns)
-                        samples.add([1e3 * (time.perf_counter() - begun)], turn)
-            spans += len(noted.spans)
+                        samples.add([1e3 * (time.perf_counter() - start)], turn)
+            spans += len(trace.spans)
     pairs = np.array(traced.times_ms) / np.array(plain.times_ms)
-    low, high = np.percentile(medians(pairs.tolist()), interval())
+    low, high = np.percentile(bootstrap_medians(pairs.tolist()), interval_percentiles())
     cost_us, spans_each = span_us(), spans / len(traced.times_ms)
     share = cost_us * (spans_each + 1) / 1e3 / float(np.median(plain.times_ms))
     print(
@@ -203,17 +214,20 @@ def trace(given: argparse.Namespace) -> Iterator[Asked]:
         f"a span: {cost_us:.2f} us with a sink, {spans_each:.1f} spans a step: {100 * share:.4f} % of a step"
     )
     cost = float(np.median(pairs)) - 1
-    yield Asked("tracing, steps in turns", "under 1 %", f"{100 * cost:+.2f} %", cost < TRACING)
+    yield Asked("tracing, alternating steps", "under 1 %", f"{100 * cost:+.2f} %", cost < TRACING)
     yield Asked(
-        "tracing, spans of a step by what one costs", "under 1 %", f"{100 * share:.4f} %", share < TRACING
+        "tracing, spans of a step times the cost of a span",
+        "under 1 %",
+        f"{100 * share:.4f} %",
+        share < TRACING,
     )
 
 
 def span_us() -> float:
-    """Return what noting a span costs while somebody listens, handing it on to the sink included, microseconds."""
+    """Return the cost of recording a span with one sink, delivery to the sink included, microseconds."""
 
-    class Nothing:
-        """A sink that lets everything go."""
+    class NullSink:
+        """Discards everything."""
 
         def span(self, span: object) -> None: ...
 
@@ -222,28 +236,30 @@ def span_us() -> float:
         def gaze(self, samples: object) -> None: ...
 
     tracer = Tracer()
-    listening = tracer.add(Nothing())
-    begun = time.process_time()
+    sink = tracer.add(NullSink())
+    start = time.process_time()
     for index in range(SPANS):
         tracer.span("encode", index, index + 1)
-    tracer.remove([listening])
-    return 1e6 * (time.process_time() - begun) / SPANS
+    tracer.remove([sink])
+    return 1e6 * (time.process_time() - start) / SPANS
 
 
-def whole(given: argparse.Namespace) -> Iterator[Asked]:
+def whole(args: argparse.Namespace) -> Iterator[Asked]:
     """Time the whole default profile."""
     with tempfile.TemporaryDirectory() as folder:
-        begun = time.perf_counter()
-        profiled(["--quiet", "--out", folder])
-        took_s = time.perf_counter() - begun
-    yield Asked("the whole default profile", f"under {WHOLE_S:.0f} s", f"{took_s:.0f} s", took_s < WHOLE_S)
+        start = time.perf_counter()
+        run_profile(["--quiet", "--out", folder])
+        duration_s = time.perf_counter() - start
+    yield Asked(
+        "the whole default profile", f"under {WHOLE_S:.0f} s", f"{duration_s:.0f} s", duration_s < WHOLE_S
+    )
 
 
-def profiled(options: list[str]) -> None:
+def run_profile(options: list[str]) -> None:
     """Run `sam-edge profile` in a process of its own."""
-    done = subprocess.run([sys.executable, "-m", "sam_edge.cli", "profile", *options], check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"sam-edge profile {' '.join(options)} ended with status {done.returncode}")
+    process = subprocess.run([sys.executable, "-m", "sam_edge.cli", "profile", *options], check=False)
+    if process.returncode != 0:
+        raise SystemExit(f"sam-edge profile {' '.join(options)} ended with status {process.returncode}")
 
 
 def percent(share: float) -> str:
@@ -260,7 +276,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Asked]]] = {
 }
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -271,36 +287,36 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--runtime", default="", help="engines, with commas between them; all that are here")
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--json", type=Path, metavar="FILE")
-    given = parser.parse_args()
-    given.runtime = given.runtime.split(",") if given.runtime else []
-    given.size = parse_sizes("--size", given.size)[0]
-    unknown = set(given.only.split(",")) - set(PARTS)
+    args = parser.parse_args()
+    args.runtime = args.runtime.split(",") if args.runtime else []
+    args.size = parse_sizes("--size", args.size)[0]
+    unknown = set(args.only.split(",")) - set(PARTS)
     if unknown:
         parser.error(f"--only: {', '.join(sorted(unknown))}; accepted: {', '.join(PARTS)}")
-    return given
+    return args
 
 
 def main() -> None:
     """Measure and print."""
-    given = arguments()
+    args = parse_arguments()
     noise, rows = NoiseMeter(), list[Asked]()
-    for name in given.only.split(","):
-        noise.look()
-        rows += list(PARTS[name](given))
+    for name in args.only.split(","):
+        noise.check()
+        rows += list(PARTS[name](args))
         print()
-    noise.look()
-    machine, found = gather_machine(), noise.noise()
-    print(f"{machine.cpu}, {given.threads} threads; Python {machine.python}; {versions(machine.packages)}")
+    noise.check()
+    machine, note = gather_machine(), noise.noise().note()
+    print(f"{machine.cpu}, {args.threads} threads; Python {machine.python}; {versions(machine.packages)}")
     for row in rows:
         print(row.row())
-    print(found.note() or "the machine was quiet")
-    if given.json:
+    print(note or "the machine was quiet")
+    if args.json:
         content: list[Any] = [vars(row) for row in rows]
-        given.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        args.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def versions(packages: dict[str, str]) -> str:
-    """Write the packages that count."""
+    """Write the versions of packages."""
     return ", ".join(f"{name} {version}" for name, version in packages.items())
 
 

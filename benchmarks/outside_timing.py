@@ -1,9 +1,9 @@
-"""The calls that `sam-edge profile` times, timed by pytest-benchmark: what `bench_profile.py` compares it with.
+"""Times the calls of `sam-edge profile` with pytest-benchmark, for the comparison in `bench_profile.py`.
 
     pytest benchmarks/outside_timing.py --benchmark-json OUT.json
 
-Alone it times encoding a frame and decoding 1 and 16 prompts. `Outside` runs it in a process that waits before every
-call to be told what is next, so that both can take turns.
+Alone it times encoding a frame and decoding 1 and 16 prompts. `OutsideTimer` runs it in a process that waits for a
+request before each block, so that blocks of both can alternate.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ from typing import Any
 import pytest
 
 import sam_edge
-from sam_edge.profile.measure.engine_bench import measured_frame, measured_points
-from sam_edge.profile.plan import Engine
+from sam_edge.profile.measure.engine_bench import make_benchmark_frame, make_benchmark_points
+from sam_edge.profile.plan import EngineConfig
 
-ASKED = "SAM_EDGE_OUTSIDE"
-"""Environment: JSON that says what is opened, and where requests come from."""
-GIVEN = json.loads(os.environ.get(ASKED, "{}"))
-SIZE = tuple(GIVEN.get("size", (448, 672)))
+VARIABLE = "SAM_EDGE_OUTSIDE"
+"""Environment variable with JSON: the model to open, and the pipes of requests and answers."""
+SETTINGS = json.loads(os.environ.get(VARIABLE, "{}"))
+SIZE = tuple(SETTINGS.get("size", (448, 672)))
 CALLS = {1: (9, 5)}
-"""Calls that count, and those before that do not, by prompts: about as many as in a block of the profile, for a burst
-after a pause may be faster than what goes on and on."""
-OTHERWISE = (3, 2)
+"""Timed and warm-up calls by number of prompts: about as many as in a block of the profile, because a short burst after
+a pause may be faster than continuous load."""
+DEFAULT_CALLS = (3, 2)
 
 
-class Outside:
-    """A process in which pytest-benchmark times one engine, call by call as it is asked."""
+class OutsideTimer:
+    """A process in which pytest-benchmark times one engine, one block per request."""
 
-    def __init__(self, engine: Engine, size: tuple[int, int], most: int) -> None:
-        """Start it; it ends after `most` requests at the latest."""
+    def __init__(self, engine: EngineConfig, size: tuple[int, int], max_requests: int) -> None:
+        """Start the process, which ends after `max_requests` at the latest."""
         self._folder = tempfile.TemporaryDirectory()
         self._out = Path(self._folder.name) / "outside.json"
         requests, self._requests = os.pipe()
         self._answers, answers = os.pipe()
-        given = {
+        settings = {
             "open": {"runtime": engine.runtime, "precision": engine.precision, "threads": engine.threads},
             "size": size,
-            "most": most,
+            "max_requests": max_requests,
             "requests": requests,
             "answers": answers,
         }
         options = ["-q", "-p", "no:cacheprovider", f"--benchmark-json={self._out}"]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "pytest", __file__, *options],
-            env={**os.environ, ASKED: json.dumps(given)},
+            env={**os.environ, VARIABLE: json.dumps(settings)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=(requests, answers),
@@ -62,22 +62,22 @@ class Outside:
         self._wait()
 
     def time(self, prompts: int) -> None:
-        """Have one thing timed, and wait for it: encoding for 0 prompts."""
+        """Request a block and wait for it; 0 prompts time encoding."""
         os.write(self._requests, f"{prompts}\n".encode())
         self._wait()
 
-    def close(self) -> list[tuple[int, list[float]]]:
-        """End it; returns prompts and the milliseconds of each call, request by request."""
+    def finish(self) -> list[tuple[int, list[float]]]:
+        """End the process; returns the prompts and the duration of each call, milliseconds, for each request."""
         os.close(self._requests)
-        said = self._process.communicate()[0].decode()
+        output = self._process.communicate()[0].decode()
         os.close(self._answers)
         if self._process.returncode != 0:
-            raise SystemExit(f"{Path(__file__).name} failed:\n{said}")
+            raise SystemExit(f"{Path(__file__).name} failed:\n{output}")
         content = json.loads(self._out.read_text(encoding="utf-8"))
         self._folder.cleanup()
         return [
-            (one["extra_info"]["prompts"], [1e3 * seconds for seconds in one["stats"]["data"]])
-            for one in content["benchmarks"]
+            (result["extra_info"]["prompts"], [1e3 * seconds for seconds in result["stats"]["data"]])
+            for result in content["benchmarks"]
         ]
 
     def _wait(self) -> None:
@@ -86,52 +86,53 @@ class Outside:
 
 
 @pytest.fixture(scope="module")
-def opened() -> Iterator[tuple[sam_edge.Segmenter, sam_edge.Embedding]]:
+def model_and_embedding() -> Iterator[tuple[sam_edge.Segmenter, sam_edge.Embedding]]:
     """Open the model, and encode a frame."""
-    with sam_edge.load(**GIVEN.get("open", {"threads": 2})) as model:
-        embedding = model.encode(measured_frame(), size=SIZE)
+    with sam_edge.load(**SETTINGS.get("open", {"threads": 2})) as model:
+        embedding = model.encode(make_benchmark_frame(), size=SIZE)
         answer()
         yield model, embedding
 
 
 @pytest.fixture(scope="module")
 def requests() -> Iterator[Iterator[int]]:
-    """Give the prompts of each request, as they come."""
-    if "requests" not in GIVEN:
+    """Yield the number of prompts of each request."""
+    if "requests" not in SETTINGS:
         yield iter((0, 1, 16))
         return
-    with open(GIVEN["requests"], encoding="utf-8") as lines:
+    with open(SETTINGS["requests"], encoding="utf-8") as lines:
         yield (int(line) for line in iter(lines.readline, ""))
 
 
-@pytest.mark.parametrize("number", range(GIVEN.get("most", 3)))
+@pytest.mark.parametrize("number", range(SETTINGS.get("max_requests", 3)))
 def test_call(
-    opened: tuple[sam_edge.Segmenter, sam_edge.Embedding],
+    model_and_embedding: tuple[sam_edge.Segmenter, sam_edge.Embedding],
     requests: Iterator[int],
     benchmark: Any,
     number: int,
 ) -> None:
-    """Time what is asked for next."""
+    """Time the next request."""
     prompts = next(requests, None)
     if prompts is None:
         pytest.skip("no more requests")
-    (model, embedding), frame, points = opened, measured_frame(), measured_points(max(1, prompts))
-    rounds, warm = CALLS.get(prompts, OTHERWISE)
+    model, embedding = model_and_embedding
+    frame, points = make_benchmark_frame(), make_benchmark_points(max(1, prompts))
+    rounds, warmup = CALLS.get(prompts, DEFAULT_CALLS)
     benchmark.extra_info["prompts"] = prompts
     if prompts:
-        made = benchmark.pedantic(
-            lambda: model.decode(embedding, points=points).masks, rounds=rounds, warmup_rounds=warm
+        result = benchmark.pedantic(
+            lambda: model.decode(embedding, points=points).masks, rounds=rounds, warmup_rounds=warmup
         )
-        assert made.shape == (prompts, 4, *frame.shape[:2])
+        assert result.shape == (prompts, 4, *frame.shape[:2])
     else:
-        made = benchmark.pedantic(
-            lambda: model.encode(frame, size=SIZE).data, rounds=rounds, warmup_rounds=warm
+        result = benchmark.pedantic(
+            lambda: model.encode(frame, size=SIZE).data, rounds=rounds, warmup_rounds=warmup
         )
-        assert made.shape == (1, 256, SIZE[0] // 16, SIZE[1] // 16)
+        assert result.shape == (1, 256, SIZE[0] // 16, SIZE[1] // 16)
     answer()
 
 
 def answer() -> None:
-    """Say that something is done."""
-    if "answers" in GIVEN:
-        os.write(GIVEN["answers"], b".")
+    """Report that a request is done."""
+    if "answers" in SETTINGS:
+        os.write(SETTINGS["answers"], b".")

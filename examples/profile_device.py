@@ -16,8 +16,8 @@ import sam_edge
 from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.recordings import read
 from sam_edge.media.frames import open_frames
-from sam_edge.profile import Plan, choose_engines, profile
-from sam_edge.profile.plan import CLIP, GAZE
+from sam_edge.profile import ProfilePlan, choose_engines, run_plan
+from sam_edge.profile.plan import DEMO_GAZE, DEMO_VIDEO
 from sam_edge.stream import GazeSession
 
 FRAMES = 48
@@ -31,20 +31,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/profile"))
     given = parser.parse_args()
 
-    plan = Plan(choose_engines(), sizes=((448, 672),), prompts=(1,), rounds=3, parts=("timing",))
-    report = profile(plan, print)
+    plan = ProfilePlan(choose_engines(), sizes=((448, 672),), prompts=(1,), rounds=3, parts=("timing",))
+    report = run_plan(plan, print)
     report.write(given.out / "profile.json")
-    encodes = [row for row in report.timed if row.total is not None and row.case.what == "encode"]
+    encodes = [row for row in report.timings if row.total is not None and row.case.operation == "encode"]
     for row in encodes:
         if row.total is not None:
-            print(f"{row.case.label}: {row.total.median_ms:.1f} ms, {row.ran_as}")
+            print(f"{row.case.label}: {row.total.median_ms:.1f} ms, {row.actual_precision}")
     for note in report.notes:
         print(note)
 
-    gaze = read(GAZE)
+    gaze = read(DEMO_GAZE)
     with (
         sam_edge.load() as model,
-        open_frames(CLIP) as frames,
+        open_frames(DEMO_VIDEO) as frames,
         GazeSession(model) as session,
         session.trace() as trace,  # further sinks go in here: session.trace(OpenTelemetrySink())
     ):

@@ -15,15 +15,26 @@ from sam_edge.errors import InputError
 from sam_edge.media.atomic import write_atomically
 from sam_edge.media.progress import ProgressBar
 from sam_edge.precision import check_precision
-from sam_edge.profile.budget.search import LABELLED, SIZES_TRIED, Advisor, advise
+from sam_edge.profile.budget.search import BUDGET_SIZES, DEFAULT_DATASET, BudgetSearch, run_search
 from sam_edge.profile.measure.environment import gather_machine
-from sam_edge.profile.plan import CLIP, GAZE, PARTS, Engine, Plan, choose_engines
-from sam_edge.profile.report.budget_report import advice_json, advice_page, advice_table
-from sam_edge.profile.report.comparison import REGRESSION, compare
-from sam_edge.profile.report.csv_export import sheet
-from sam_edge.profile.report.html_report import page
-from sam_edge.profile.report.terminal import tables
-from sam_edge.profile.run import profile
+from sam_edge.profile.plan import (
+    DEMO_GAZE,
+    DEMO_VIDEO,
+    PARTS,
+    EngineConfig,
+    ProfilePlan,
+    choose_engines,
+)
+from sam_edge.profile.report.budget_report import (
+    format_recommendation,
+    recommendation_html,
+    recommendation_json,
+)
+from sam_edge.profile.report.comparison import REGRESSION_RATIO, compare_profiles
+from sam_edge.profile.report.csv_export import to_csv
+from sam_edge.profile.report.html_report import to_html
+from sam_edge.profile.report.terminal import format_report
+from sam_edge.profile.run import run_plan
 
 Value = TypeVar("Value")
 FAILED, INTERRUPTED = 1, 130
@@ -60,9 +71,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     other.add_argument(
         "--regression",
         type=float,
-        default=REGRESSION,
+        default=REGRESSION_RATIO,
         metavar="RATIO",
-        help=f"times slower that counts as a regression, for --compare (default: {REGRESSION})",
+        help=f"times slower that counts as a regression, for --compare (default: {REGRESSION_RATIO})",
     )
     other.add_argument(
         "--budget-ms",
@@ -139,7 +150,7 @@ def add_procedure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, compare two profiles, or search for a budget."""
     if args.compare is not None:
-        comparison = compare(*args.compare, allowed=args.regression)
+        comparison = compare_profiles(*args.compare, limit=args.regression)
         print(comparison.table())
         return FAILED if comparison.regressed else 0
     if args.budget_ms is not None:
@@ -149,54 +160,54 @@ def run(args: argparse.Namespace) -> int:
 
 def run_profile(args: argparse.Namespace) -> int:
     """Measure, write the outputs, and print tables."""
-    plan = plan_of(args)
+    plan = build_plan(args)
     with progress(args) as bar:
-        report = profile(plan, lambda text: bar.advance(note=text))
+        report = run_plan(plan, lambda text: bar.advance(note=text))
     if args.out is not None:
         report.write(args.out / REPORT)
-        write(args.out / PAGE, page(report))
-        write(args.out / SHEET, sheet(report))
+        write(args.out / PAGE, to_html(report))
+        write(args.out / SHEET, to_csv(report))
         for name, trace in report.traces.items():
             trace.write(args.out / name)
     if args.json:
         print(json.dumps(report.to_json(), indent=1))
     elif not args.quiet:
-        print(tables(report))
+        print(format_report(report))
     if not report.complete:
         return INTERRUPTED
-    return FAILED if report.failed else 0
+    return FAILED if report.errors else 0
 
 
 def run_budget(args: argparse.Namespace) -> int:
     """Search the configurations, write the outputs, and print a table."""
     video, gaze = clip_of(args)
-    advisor = Advisor(
+    search = BudgetSearch(
         engines_of(args),
         args.budget_ms,
-        sizes=parse_sizes("--sizes", args.sizes) or SIZES_TRIED,
-        labelled=args.dataset or LABELLED,
-        pictures=args.limit,
+        sizes=parse_sizes("--sizes", args.sizes) or BUDGET_SIZES,
+        dataset=args.dataset or DEFAULT_DATASET,
+        limit=args.limit,
         video=video,
         gaze=gaze,
     )
     with progress(args) as bar:
-        advice, complete = advise(advisor, lambda text: bar.advance(note=text))
+        recommendation, complete = run_search(search, lambda text: bar.advance(note=text))
     machine = gather_machine()
-    content = advice_json(advice, machine, complete=complete)
+    content = recommendation_json(recommendation, machine, complete=complete)
     if args.out is not None:
         write(args.out / BUDGET, json.dumps(content, indent=1) + "\n")
-        write(args.out / BUDGET_PAGE, advice_page(advice, machine))
+        write(args.out / BUDGET_PAGE, recommendation_html(recommendation, machine))
     for path in (args.config, args.out / CONFIG if args.out is not None else None):
-        config = advice.config(path.parent) if path is not None else None
+        config = recommendation.config(path.parent) if path is not None else None
         if config is not None and path is not None:
             config.write(path)
     if args.json:
         print(json.dumps(content, indent=1))
     elif not args.quiet:
-        print(advice_table(advice))
+        print(format_recommendation(recommendation))
     if not complete:
         return INTERRUPTED
-    return FAILED if advice.chosen is None else 0
+    return FAILED if recommendation.chosen is None else 0
 
 
 def progress(args: argparse.Namespace) -> ProgressBar:
@@ -210,7 +221,7 @@ def write(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
-def plan_of(args: argparse.Namespace) -> Plan:
+def build_plan(args: argparse.Namespace) -> ProfilePlan:
     """Build the plan from the options.
 
     Raises:
@@ -220,15 +231,15 @@ def plan_of(args: argparse.Namespace) -> Plan:
     unknown = [part for part in (*only, *skip) if part not in PARTS]
     if unknown:
         raise InputError(f"parts: {', '.join(unknown)}; accepted: {', '.join(PARTS)}")
-    standard = Plan(engines_of(args))
+    standard = ProfilePlan(engines_of(args))
     video, gaze = clip_of(args)
-    return Plan(
+    return ProfilePlan(
         standard.engines,
         sizes=tuple(parse_sizes("--sizes", args.sizes)) or standard.sizes,
         prompts=tuple(list_of("--prompts", args.prompts, int)) or standard.prompts,
-        many=() if args.prompts else standard.many,
+        first_size_prompts=() if args.prompts else standard.first_size_prompts,
         rounds=standard.rounds if args.rounds is None else args.rounds,
-        rounds_s=standard.rounds_s if args.rounds is None else math.inf,
+        max_rounds_s=standard.max_rounds_s if args.rounds is None else math.inf,
         sustained_s=standard.sustained_s if args.sustained is None else args.sustained,
         video=video,
         gaze=gaze,
@@ -236,7 +247,7 @@ def plan_of(args: argparse.Namespace) -> Plan:
     )
 
 
-def engines_of(args: argparse.Namespace) -> tuple[Engine, ...]:
+def engines_of(args: argparse.Namespace) -> tuple[EngineConfig, ...]:
     """Return the models and engines that the options choose."""
     return choose_engines(
         args.bundles,
@@ -257,7 +268,7 @@ def clip_of(args: argparse.Namespace) -> tuple[Path, Path]:
     """
     if (args.video is None) != (args.gaze is None):
         raise InputError("--video, --gaze: only one of them is set; give both, or neither for the demo clip")
-    return args.video or CLIP, args.gaze or GAZE
+    return args.video or DEMO_VIDEO, args.gaze or DEMO_GAZE
 
 
 def list_of(option: str, text: str | None, kind: Callable[[str], Value]) -> Sequence[Value]:

@@ -1,4 +1,4 @@
-"""What is to be measured: models on engines, at sizes, with so many prompts."""
+"""What a profile measures: engines, input sizes, numbers of prompts, and how long."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from sam_edge.runtimes.registry import preferred_precision
 from sam_edge.segmenter import DEFAULT_BUNDLE, check_size
 
 ASSETS = DEFAULT_BUNDLE.parent
-CLIP, GAZE = ASSETS / "demo" / "clip.mp4", ASSETS / "demo" / "gaze.csv"
-"""What a session sees where nothing else is given, and where the person looks in it."""
+DEMO_VIDEO, DEMO_GAZE = ASSETS / "demo" / "clip.mp4", ASSETS / "demo" / "gaze.csv"
+"""Default video and gaze recording of a session."""
 PARTS = ("cold", "timing", "session", "sustained", "peak", "operators")
-"""What a profile consists of, in the order in which it is measured."""
-SIZES = ((448, 672), (448, 448), (224, 224))
-"""Input sizes (height, width) where none are asked for: a whole frame, a square, and a close-up."""
-FEWEST_ROUNDS = 4
-"""Rounds that are measured however long they take: an interval draws from them."""
-LEFT_OUT = ("fake", "torch")
-"""Engines that are measured only when they are asked for."""
-CHOOSES_THREADS = ("coreml",)
-"""Engines that are told no number of threads."""
+"""Parts of a profile, in the order in which they are measured."""
+DEFAULT_SIZES = ((448, 672), (448, 448), (224, 224))
+"""Default encoder inputs (height, width): a whole frame, a square, and a close-up."""
+MIN_ROUNDS = 4
+"""Rounds that are measured regardless of their duration: a confidence interval resamples rounds."""
+EXPLICIT_ONLY = ("fake", "torch")
+"""Engines that are measured only when they are named."""
+CHOOSES_OWN_THREADS = ("coreml",)
+"""Engines that take no number of threads."""
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class EngineConfig:
     """A model on an engine."""
 
     bundle: Path
-    """The bundle's folder, or a checkpoint for torch."""
+    """Folder of the bundle, or a checkpoint for torch."""
     runtime: str
-    """As `sam_edge.load` takes it."""
+    """Name of the engine, as `sam_edge.load` takes it."""
     precision: str | None
     """As `sam_edge.load` takes it."""
     threads: int | None
-    """Threads of one inference; None where the engine chooses itself."""
+    """Threads of one inference; None lets the engine choose."""
     model: str = ""
-    """What tells the bundle from the others that are measured; empty where there is but one."""
+    """Short name that distinguishes the bundle from others in the profile; empty if there is only one."""
 
     @property
     def label(self) -> str:
-        """Name it for people."""
+        """Display name."""
         model = f"{self.model}, " if self.model else ""
         precision = f" {self.precision}" if self.precision else ""
         threads = f", {self.threads} thread{'s' * (self.threads > 1)}" if self.threads else ""
@@ -54,18 +54,17 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One thing that is timed."""
+class TimingCase:
+    """One call that is timed: encoding a frame, or decoding prompts."""
 
-    engine: Engine
-    """The model and its engine."""
+    engine: EngineConfig
     size: tuple[int, int]
-    """The encoder's input (height, width)."""
+    """Encoder input (height, width)."""
     prompts: int
-    """Prompts decoded in one call; 0 where a frame is encoded."""
+    """Prompts decoded in one call; 0 for encoding."""
 
     @property
-    def what(self) -> str:
+    def operation(self) -> str:
         """`encode` or `decode`."""
         return "decode" if self.prompts else "encode"
 
@@ -76,70 +75,73 @@ class Case:
 
     @property
     def label(self) -> str:
-        """Name it for people."""
+        """Display name."""
         prompts = f" {self.prompts}" if self.prompts else ""
-        return f"{self.what}{prompts} {self.size_text}, {self.engine.label}"
+        return f"{self.operation}{prompts} {self.size_text}, {self.engine.label}"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything that a profile measures, and how long it takes over it."""
+class ProfilePlan:
+    """Everything that a profile measures, and how long."""
 
-    engines: tuple[Engine, ...]
-    """Models on engines."""
-    sizes: tuple[tuple[int, int], ...] = SIZES
-    """The encoder's inputs (height, width)."""
+    engines: tuple[EngineConfig, ...]
+    sizes: tuple[tuple[int, int], ...] = DEFAULT_SIZES
+    """Encoder inputs (height, width)."""
     prompts: tuple[int, ...] = (1,)
-    """How many prompts are decoded in one call, at every size."""
-    many: tuple[int, ...] = (16,)
-    """The same, at the first size only: what a prompt more costs hardly depends on the size."""
+    """Numbers of prompts decoded in one call, at every size."""
+    first_size_prompts: tuple[int, ...] = (16,)
+    """Further numbers of prompts, at the first size only: the cost per prompt hardly depends on the size."""
     rounds: int = 6
-    """Everything is timed once a round, so that a drift of the machine hits all alike."""
-    rounds_s: float = 80.0
-    """Where the machine is slow no round begins after so many seconds, but for the first `FEWEST_ROUNDS`."""
+    """Every case is timed once in each round, so that drift of the machine affects all cases alike."""
+    max_rounds_s: float = 80.0
+    """No round starts after this time, seconds, except the first `MIN_ROUNDS`."""
     block_ms: float = 120.0
-    """About how long one thing is timed in a round, milliseconds."""
+    """Approximate duration of timed calls of one case in a round, milliseconds."""
     cold_starts: int = 2
-    """Fresh processes a model and engine."""
+    """New processes per engine."""
     sustained_s: float = 60.0
-    """How long the first engine encodes without a pause, seconds."""
-    video: Path = CLIP
-    """What the session sees."""
-    gaze: Path = GAZE
-    """Where the person in the session looks."""
+    """Duration of the sustained load on the fastest engine, seconds; 0 skips it."""
+    video: Path = DEMO_VIDEO
+    """Video of the session."""
+    gaze: Path = DEMO_GAZE
+    """Gaze recording of the session."""
     parts: tuple[str, ...] = PARTS
-    """Which of `PARTS` are measured."""
+    """The `PARTS` to measure."""
 
     def __post_init__(self) -> None:
-        """Refuse impossible values.
+        """Check the values.
 
         Raises:
-            InputError: names the value.
+            InputError: names the value that is not accepted.
         """
         if not self.engines:
-            raise InputError("engines: none is given; `sam-edge doctor` says what is installed")
+            raise InputError("engines: empty; give at least one, `sam-edge doctor` lists what is installed")
         for size in self.sizes:
             check_size(size)
         for name, values in (
             ("prompts", self.prompts),
             ("rounds", (self.rounds,)),
-            ("many", (1, *self.many)),
+            ("first_size_prompts", (1, *self.first_size_prompts)),
         ):
             if not values or min(values) < 1:
                 raise InputError(f"{name}: {values} is not accepted; give 1 or more")
         if not self.sustained_s >= 0:
-            raise InputError(f"sustained: {self.sustained_s} is not accepted; give seconds, 0 leaves it out")
+            raise InputError(f"sustained: {self.sustained_s} is not accepted; give seconds, 0 skips it")
         unknown = [part for part in self.parts if part not in PARTS]
         if unknown:
             raise InputError(f"parts: {', '.join(unknown)}; accepted: {', '.join(PARTS)}")
 
-    def cases(self) -> list[Case]:
-        """List all that is timed; what shares a model stands together."""
+    def cases(self) -> list[TimingCase]:
+        """List all timing cases; cases that share a model are adjacent."""
         return [
-            Case(engine, size, prompts)
+            TimingCase(engine, size, prompts)
             for size in self.sizes
             for engine in self.engines
-            for prompts in (0, *self.prompts, *(self.many if size == self.sizes[0] else ()))
+            for prompts in (
+                0,
+                *self.prompts,
+                *(self.first_size_prompts if size == self.sizes[0] else ()),
+            )
         ]
 
 
@@ -149,20 +151,20 @@ def choose_engines(
     runtimes: Sequence[str] = (),
     precisions: Sequence[str] = (),
     threads: Sequence[int] = (),
-) -> tuple[Engine, ...]:
-    """List models on engines. What is left open is filled with what this machine has.
+) -> tuple[EngineConfig, ...]:
+    """List models on engines. An empty argument is filled with what this machine has.
 
     Args:
-        bundles: folders, or checkpoints for torch; none is the model in the package.
-        runtimes: engines by name; none is every installed one that opens the bundle.
-        precisions: as `sam_edge.load` takes them; none is fp32, and bf16 where the engine itself would prefer it.
-        threads: threads of one inference; none is every core.
+        bundles: bundle folders, or checkpoints for torch; empty is the model in the package.
+        runtimes: names of engines; empty is every installed engine that opens the bundle.
+        precisions: as `sam_edge.load` takes them; empty is fp32, and bf16 where the engine itself would prefer it.
+        threads: threads of one inference; empty is all cores.
 
     Returns:
-        What is to be measured. A bundle that cannot be opened stays in, so that the profile can say why.
+        All combinations. A bundle that cannot be opened is included, so that the profile reports why.
 
     Raises:
-        InputError: an engine is not known, or a number of threads is not positive.
+        InputError: an engine is unknown, or a number of threads is not positive.
     """
     known = engines()
     for runtime in runtimes:
@@ -172,32 +174,33 @@ def choose_engines(
     if min(counts) < 1:
         raise InputError(f"threads: {min(counts)} is not accepted; give 1 or more")
     precisions = [replace_former_name(name) for name in precisions]
-    names = names_of(bundles or (DEFAULT_BUNDLE,))
-    found = [
-        Engine(bundle, runtime, precision, count, names[bundle])
+    names = name_bundles(bundles or (DEFAULT_BUNDLE,))
+    combinations = [
+        EngineConfig(bundle, runtime, precision, count, names[bundle])
         for bundle in names
-        for runtime in runtimes or opened_by(bundle)
-        for precision in precisions or preferred(bundle, runtime)
-        for count in (counts if runtime not in CHOOSES_THREADS else (None,))
+        for runtime in runtimes or compatible_runtimes(bundle)
+        for precision in precisions or default_precisions(bundle, runtime)
+        for count in (counts if runtime not in CHOOSES_OWN_THREADS else (None,))
     ]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(combinations))
 
 
-def names_of(bundles: Sequence[Path]) -> dict[Path, str]:
-    """Name bundles by as much of the ends of their paths as tells them apart; one alone needs no name."""
-    different = list(dict.fromkeys(bundles))
-    if len(different) == 1:
-        return {different[0]: ""}
-    parts = {bundle: bundle.absolute().parts for bundle in different}
-    deepest = max(len(one) for one in parts.values())
+def name_bundles(bundles: Sequence[Path]) -> dict[Path, str]:
+    """Name bundles by the shortest path endings that distinguish them; a single bundle has an empty name."""
+    distinct = list(dict.fromkeys(bundles))
+    if len(distinct) == 1:
+        return {distinct[0]: ""}
+    parts = {bundle: bundle.absolute().parts for bundle in distinct}
+    deepest = max(len(path) for path in parts.values())
     count = next(
-        (n for n in range(1, deepest) if len({one[-n:] for one in parts.values()}) == len(different)), deepest
+        (n for n in range(1, deepest) if len({path[-n:] for path in parts.values()}) == len(distinct)),
+        deepest,
     )
-    return {bundle: "/".join(one[-count:]) for bundle, one in parts.items()}
+    return {bundle: "/".join(path[-count:]) for bundle, path in parts.items()}
 
 
-def opened_by(bundle: Path) -> list[str]:
-    """List the installed engines that open a bundle; the first where that cannot be told, so that it says why."""
+def compatible_runtimes(bundle: Path) -> list[str]:
+    """List the installed engines that open a bundle. For an unreadable bundle one engine, which reports the error."""
     if bundle.suffix in (".pt", ".pth", ".safetensors"):
         return ["torch"]
     try:
@@ -207,14 +210,14 @@ def opened_by(bundle: Path) -> list[str]:
     return [
         info.name
         for info in engines().values()
-        if info.installed and target in info.targets and info.name not in LEFT_OUT
+        if info.installed and target in info.targets and info.name not in EXPLICIT_ONLY
     ] or ["onnxruntime"]
 
 
-def preferred(bundle: Path, runtime: str) -> list[str | None]:
-    """List the precisions worth measuring of a bundle on an engine."""
+def default_precisions(bundle: Path, runtime: str) -> list[str | None]:
+    """List the precisions worth measuring for a bundle on an engine."""
     try:
-        better = preferred_precision(open_bundle(bundle), runtime)
+        preferred = preferred_precision(open_bundle(bundle), runtime)
     except SamEdgeError:
         return [None]
-    return ["fp32", better] if better else [None] if runtime != "openvino" else ["fp32"]
+    return ["fp32", preferred] if preferred else [None] if runtime != "openvino" else ["fp32"]

@@ -11,7 +11,7 @@ import pytest
 
 import sam_edge
 from sam_edge.errors import EngineError
-from sam_edge.profile.measure.engine_bench import Workbench
+from sam_edge.profile.measure.engine_bench import EngineBench
 from sam_edge.runtimes.fake import Fake
 
 Run = Callable[..., tuple[int, str, str]]
@@ -27,15 +27,15 @@ def test_writes_report_page_sheet_and_traces(
     status, printed, _ = run_cli("profile", *QUICK, "--video", clip, "--gaze", gaze_csv, "--out", out)
     assert status == 0
     assert "cold start, ms" in printed
-    assert "session, on a clock, fake" in printed
+    assert "session, live, fake" in printed
     assert {path.name for path in out.iterdir()} == {
         *("profile.json", "profile.html", "profile.csv"),
-        *("trace_every_step_waits.json", "trace_on_a_clock.json"),
+        *("trace_sequential.json", "trace_live.json"),
     }
     content = json.loads((out / "profile.json").read_text())
     assert content["complete"] is True
-    assert [row["case"]["prompts"] for row in content["timed"]] == [0, 1, 2]
-    assert [row["case"]["size"] for row in content["timed"]] == [[64, 64]] * 3
+    assert [row["case"]["prompts"] for row in content["timings"]] == [0, 1, 2]
+    assert [row["case"]["size"] for row in content["timings"]] == [[64, 64]] * 3
 
 
 def test_json_instead_of_tables(run_cli: Run) -> None:
@@ -63,7 +63,7 @@ def test_a_bundle_that_fails_is_a_row_and_status_1(run_cli: Run, tmp_path: Path)
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time engines in this process, where a test can change them."""
-    monkeypatch.setattr("sam_edge.profile.measure.timing.Apart", Workbench)
+    monkeypatch.setattr("sam_edge.profile.measure.timing.SubprocessBench", EngineBench)
 
 
 @pytest.mark.usefixtures("in_process")
@@ -98,7 +98,7 @@ def test_two_profiles_compared(run_cli: Run, tmp_path: Path) -> None:
     assert status == 0
     assert "encode 64x64" in printed
     content = json.loads(b.read_text())
-    for row in content["timed"]:
+    for row in content["timings"]:
         row["samples_ms"] = [100 * value for value in row["samples_ms"]]
     b.write_text(json.dumps(content))
     status, printed, _ = run_cli("profile", "--compare", a, b)
@@ -124,7 +124,7 @@ def test_nothing_within_the_budget_is_status_1(run_cli: Run, tmp_path: Path) -> 
     asked = ("--runtime", "fake", "--sizes", "224x224", "--limit", 1)
     status, printed, _ = run_cli("profile", "--budget-ms", 0.0001, *asked, "--out", tmp_path)
     assert status == 1
-    assert "nothing keeps to" in printed
+    assert "no candidate is within" in printed
     assert not (tmp_path / "config.json").exists()
 
 
@@ -153,7 +153,7 @@ def test_a_gaze_file_that_fails_is_a_row(run_cli: Run, clip: Path, tmp_path: Pat
         "profile", *QUICK, "--only", "session", "--video", clip, "--gaze", tmp_path / "absent.csv"
     )
     assert status == 1
-    assert "session, every step waits, fake" in printed
+    assert "session, sequential, fake" in printed
     assert "FAILED" in printed
 
 

@@ -9,36 +9,36 @@ import cv2
 import numpy as np
 import pytest
 
-from sam_edge.profile.measure.cold_start import ColdRow
-from sam_edge.profile.measure.engine_bench import Workbench
+from sam_edge.profile.measure.cold_start import ColdStartResult
+from sam_edge.profile.measure.engine_bench import EngineBench
 from sam_edge.profile.measure.environment import Machine, ModelFile
-from sam_edge.profile.measure.noise import Noise
-from sam_edge.profile.measure.session import SessionRow
-from sam_edge.profile.measure.statistics import Ratio, summarise
-from sam_edge.profile.measure.sustained import Second, SustainedRow
-from sam_edge.profile.measure.timing import TimedRow
-from sam_edge.profile.measure.usage import Usage
+from sam_edge.profile.measure.noise import MachineNoise
+from sam_edge.profile.measure.session import SessionResult
+from sam_edge.profile.measure.statistics import MedianRatio, summarise
+from sam_edge.profile.measure.sustained import SustainedResult, SustainedSecond
+from sam_edge.profile.measure.timing import TimingResult
+from sam_edge.profile.measure.usage import ResourceUsage
 from sam_edge.profile.operators.operator_table import Operator, OperatorTable
-from sam_edge.profile.operators.peak import Peak
-from sam_edge.profile.plan import Case, Engine, Plan
-from sam_edge.profile.report.report import Report
+from sam_edge.profile.operators.peak import PeakPerformance
+from sam_edge.profile.plan import EngineConfig, ProfilePlan, TimingCase
+from sam_edge.profile.report.report import ProfileReport
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
-FAKE = Engine(DEFAULT_BUNDLE, "fake", None, 1)
-MakeRow = Callable[..., TimedRow]
-MakeReport = Callable[..., Report]
+FAKE = EngineConfig(DEFAULT_BUNDLE, "fake", None, 1)
+MakeRow = Callable[..., TimingResult]
+MakeReport = Callable[..., ProfileReport]
 
 
 @pytest.fixture
-def fake() -> Engine:
+def fake() -> EngineConfig:
     """The model in the package on the fake engine."""
     return FAKE
 
 
 @pytest.fixture
-def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProfilePlan:
     """Everything, as short as it can be, on the fake engine, which tests may change: it is timed in this process."""
-    monkeypatch.setattr("sam_edge.profile.measure.timing.Apart", Workbench)
+    monkeypatch.setattr("sam_edge.profile.measure.timing.SubprocessBench", EngineBench)
     frames = tmp_path / "clip"
     frames.mkdir()
     for index in range(8):
@@ -49,11 +49,11 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     lines = ["timestamp_s,x_px,y_px,confidence"]
     lines += [f"{index / 200:.4f},{40 + 48 * index / 200:.2f},48,1" for index in range(70)]
     gaze.write_text("\n".join(lines) + "\n")
-    return Plan(
+    return ProfilePlan(
         (FAKE,),
         sizes=((64, 64),),
         prompts=(1, 2),
-        many=(),
+        first_size_prompts=(),
         rounds=2,
         block_ms=0.1,
         cold_starts=1,
@@ -68,19 +68,19 @@ def make_row() -> MakeRow:
     """Make what was timed: samples of an engine."""
 
     def make(
-        *samples_ms: float, engine: Engine = FAKE, prompts: int = 0, failed: str | None = None
-    ) -> TimedRow:
+        *samples_ms: float, engine: EngineConfig = FAKE, prompts: int = 0, error: str | None = None
+    ) -> TimingResult:
         rounds = tuple(range(len(samples_ms)))
         summary = summarise(samples_ms)
-        return TimedRow(
-            case=Case(engine, (448, 672), prompts),
-            ran_as="int8",
+        return TimingResult(
+            case=TimingCase(engine, (448, 672), prompts),
+            actual_precision="int8",
             total=summary,
-            engine=summary,
+            inference=summary,
             samples_ms=samples_ms,
             rounds=rounds,
-            usage=Usage(1.0, 1.5, 10, 2, None),
-            failed=failed,
+            usage=ResourceUsage(1.0, 1.5, 10, 2, None),
+            error=error,
         )
 
     return make
@@ -98,19 +98,19 @@ def make_report(make_row: MakeRow) -> MakeReport:
     summary = summarise([4.0, 5.0, 6.0])
     assert summary is not None
 
-    def make(*rows: TimedRow, interrupted: str | None = None, cpu: str = "Test CPU") -> Report:
-        return Report(
-            made_at="2026-01-01T00:00:00+00:00",
-            took_s=12.0,
+    def make(*rows: TimingResult, interrupted: str | None = None, cpu: str = "Test CPU") -> ProfileReport:
+        return ProfileReport(
+            started_at="2026-01-01T00:00:00+00:00",
+            duration_s=12.0,
             interrupted=interrupted,
             machine=Machine(
                 cpu, 2, 4, ("avx2",), None, None, 8e3, "Linux", "3.11", "0.1.0", {"numpy": "2.0"}, None
             ),
             models=(ModelFile("mobile_sam", "mobile_sam-int8", "int8", "onnx", "ab" * 32, 11.7, {"a": "b"}),),
-            noise=Noise(2, 0.01, 1.01, 1.0, 0.2, busy=False),
+            noise=MachineNoise(2, 0.01, 1.01, 1.0, 0.2, busy=False),
             notes=("energy: <none>",),
-            cold=(
-                ColdRow(
+            cold_starts=(
+                ColdStartResult(
                     FAKE,
                     (448, 672),
                     1,
@@ -119,26 +119,26 @@ def make_report(make_row: MakeRow) -> MakeReport:
                     130.0,
                     {"import": 60.0, "peak": 90.0},
                 ),
-                ColdRow(FAKE, (448, 672), 0, failed="broken"),
+                ColdStartResult(FAKE, (448, 672), 0, error="broken"),
             ),
-            timed=rows or (make_row(10.0, 11.0, 12.0), make_row(prompts=1, failed="no decoder")),
+            timings=rows or (make_row(10.0, 11.0, 12.0), make_row(prompts=1, error="no decoder")),
             sessions=(
-                SessionRow(
-                    FAKE, "on a clock", 3, (96, 128), 24.0, 1, {"total": summary}, summary, {"encoded": 3}
+                SessionResult(
+                    FAKE, "live", 3, (96, 128), 24.0, 1, {"total": summary}, summary, {"encoded": 3}
                 ),
             ),
             traces={},
             sustained=(
-                SustainedRow(
+                SustainedResult(
                     FAKE,
                     (448, 672),
-                    tuple(Second(i + 1.0, 9, 10.0 + i, 2000.0, 50.0, 4.0) for i in range(6)),
-                    Ratio(1.2, 1.1, 1.3),
+                    tuple(SustainedSecond(i + 1.0, 9, 10.0 + i, 2000.0, 50.0, 4.0) for i in range(6)),
+                    MedianRatio(1.2, 1.1, 1.3),
                     throttles=True,
-                    usage=Usage(6.0, 6.0, 1, 1, 12.0),
+                    usage=ResourceUsage(6.0, 6.0, 1, 1, 12.0),
                 ),
             ),
-            peaks=(Peak(1, {"fake": {"fp32": 100.0}}, 20.0),),
+            peaks=(PeakPerformance(1, {"fake": {"fp32": 100.0}}, 20.0),),
             operators=(OperatorTable(FAKE, (448, 672), "encode", 5, 1.1, operators),),
         )
 

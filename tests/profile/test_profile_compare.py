@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 
 from sam_edge.errors import InputError
-from sam_edge.profile.measure.timing import TimedRow
-from sam_edge.profile.plan import Engine
-from sam_edge.profile.report.comparison import compare
-from sam_edge.profile.report.report import Report
+from sam_edge.profile.measure.timing import TimingResult
+from sam_edge.profile.plan import EngineConfig
+from sam_edge.profile.report.comparison import compare_profiles
+from sam_edge.profile.report.report import ProfileReport
 
-MakeRow = Callable[..., TimedRow]
-MakeReport = Callable[..., Report]
+MakeRow = Callable[..., TimingResult]
+MakeReport = Callable[..., ProfileReport]
 
 
 @pytest.fixture
 def written(make_report: MakeReport, tmp_path: Path) -> Callable[..., Path]:
     """Write a report of rows."""
 
-    def write(name: str, *rows: TimedRow, **values: str) -> Path:
+    def write(name: str, *rows: TimingResult, **values: str) -> Path:
         path = tmp_path / f"{name}.json"
         make_report(*rows, **values).write(path)
         return path
@@ -39,7 +39,7 @@ def around(middle: float, count: int = 30, seed: int = 0) -> list[float]:
 def test_what_became_slower(make_row: MakeRow, written: Callable[..., Path]) -> None:
     first = written("a", make_row(*around(100)), make_row(*around(10), prompts=1))
     second = written("b", make_row(*around(120, seed=1)), make_row(*around(10, seed=2), prompts=1))
-    found = compare(first, second)
+    found = compare_profiles(first, second)
     slower, same = found.rows
     assert slower.ratio.value == pytest.approx(1.2, abs=0.03)
     assert slower.ratio.low > 1.15
@@ -47,15 +47,15 @@ def test_what_became_slower(make_row: MakeRow, written: Callable[..., Path]) -> 
     assert not same.regressed
     assert found.regressed
     assert "REGRESSED" in found.table()
-    assert not compare(first, second, allowed=1.3).regressed
-    assert not compare(second, first).regressed
+    assert not compare_profiles(first, second, limit=1.3).regressed
+    assert not compare_profiles(second, first).regressed
 
 
 def test_noise_is_no_regression(make_row: MakeRow, written: Callable[..., Path]) -> None:
     """Past the limit by its median, but the interval reaches down to 1."""
     first = written("a", make_row(10, 10, 30, 30))
     second = written("b", make_row(11, 11, 33, 34))
-    (row,) = compare(first, second).rows
+    (row,) = compare_profiles(first, second).rows
     assert row.ratio.value > 1.05
     assert not row.regressed
 
@@ -75,27 +75,27 @@ def test_what_changed_alike_may_be_the_machine(
             for factor, (ms, index) in zip(factors, rows, strict=True)
         ),
     )
-    assert ("all 4 rows changed alike, about 1.10 times" in compare(first, second).table()) is said
+    assert ("all 4 rows changed alike, about 1.10 times" in compare_profiles(first, second).table()) is said
 
 
 def test_what_fails_now_is_a_regression(make_row: MakeRow, written: Callable[..., Path]) -> None:
-    found = compare(written("a", make_row(1.0, 2.0)), written("b", make_row(failed="gone")))
-    assert found.failed_now == ("encode 672x448, mobile_sam fake 1 thread",)
+    found = compare_profiles(written("a", make_row(1.0, 2.0)), written("b", make_row(error="gone")))
+    assert found.new_failures == ("encode 672x448, mobile_sam fake 1 thread",)
     assert found.regressed
 
 
 def test_what_only_one_of_them_measured(
-    make_row: MakeRow, fake: Engine, written: Callable[..., Path]
+    make_row: MakeRow, fake: EngineConfig, written: Callable[..., Path]
 ) -> None:
     other = replace(fake, runtime="openvino", precision="bf16")
-    found = compare(written("a", make_row(1.0)), written("b", make_row(1.0, engine=other)))
+    found = compare_profiles(written("a", make_row(1.0)), written("b", make_row(1.0, engine=other)))
     assert (len(found.only_first), len(found.only_second), found.rows) == (1, 1, ())
     assert not found.regressed
-    assert "nothing was measured by both" in found.table()
+    assert "the profiles have no measured case in common" in found.table()
 
 
 def test_another_machine_is_said(make_row: MakeRow, written: Callable[..., Path]) -> None:
-    found = compare(
+    found = compare_profiles(
         written("a", make_row(1.0)), written("b", make_row(1.0), cpu="Other CPU", interrupted="cold")
     )
     assert "cpu differ: Test CPU and Other CPU" in found.notes
@@ -105,13 +105,13 @@ def test_another_machine_is_said(make_row: MakeRow, written: Callable[..., Path]
 def test_a_damaged_profile(make_row: MakeRow, written: Callable[..., Path]) -> None:
     path = written("a", make_row(1.0))
     content = json.loads(path.read_text())
-    content["timed"][0]["rounds"] = [1, 2, 3]
+    content["timings"][0]["rounds"] = [1, 2, 3]
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match="damaged"):
-        compare(path, path)
-    del content["timed"][0]["case"]
+        compare_profiles(path, path)
+    del content["timings"][0]["case"]
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"damaged.*case"):
-        compare(path, path)
+        compare_profiles(path, path)
     with pytest.raises(InputError, match="regression: 0"):
-        compare(path, path, allowed=0)
+        compare_profiles(path, path, limit=0)

@@ -8,19 +8,24 @@ from pathlib import Path
 import pytest
 
 from sam_edge.profile.measure import noise
-from sam_edge.profile.measure.cold_start import ColdRow, measure_cold, summed_up, why
-from sam_edge.profile.measure.energy import EnergyMeter, Zone, open_energy
-from sam_edge.profile.measure.engine_bench import measured_frame, measured_points
-from sam_edge.profile.measure.environment import cpu_features, describe_model, gather_machine, git_state
-from sam_edge.profile.measure.failures import LONGEST, reason
-from sam_edge.profile.measure.noise import Noise, NoiseMeter
-from sam_edge.profile.measure.power import PowerMeter, battery_watts, combined_watts
-from sam_edge.profile.measure.statistics import Ratio
-from sam_edge.profile.measure.sustained import SustainedRow, celsius, slower
-from sam_edge.profile.measure.timed_runtime import open_clocked
-from sam_edge.profile.measure.usage import Usage, UsageMeter
+from sam_edge.profile.measure.cold_start import (
+    ColdStartResult,
+    describe_failure,
+    measure_cold_starts,
+    summarise_starts,
+)
+from sam_edge.profile.measure.energy import EnergyMeter, RaplZone, open_energy
+from sam_edge.profile.measure.engine_bench import make_benchmark_frame, make_benchmark_points
+from sam_edge.profile.measure.environment import describe_model, gather_machine, git_commit, read_cpu_features
+from sam_edge.profile.measure.failures import MAX_CHARACTERS, describe_error
+from sam_edge.profile.measure.noise import MachineNoise, NoiseMeter
+from sam_edge.profile.measure.power import PowerMeter, battery_watts, parse_powermetrics
+from sam_edge.profile.measure.statistics import MedianRatio
+from sam_edge.profile.measure.sustained import SustainedResult, compare_thirds, read_celsius
+from sam_edge.profile.measure.timed_runtime import open_timed
+from sam_edge.profile.measure.usage import ResourceUsage, UsageMeter
 from sam_edge.profile.operators.peak import measure_peak
-from sam_edge.profile.plan import Engine
+from sam_edge.profile.plan import EngineConfig
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
 
@@ -48,8 +53,8 @@ def test_packages_are_added_up_and_their_parts_are_not(tmp_path: Path) -> None:
 
 
 def test_a_counter_that_begins_again(tmp_path: Path) -> None:
-    meter = EnergyMeter([Zone(package(tmp_path, "intel-rapl:0", 0), 10_000_000)])
-    assert meter.between(9.5, 0.5) == pytest.approx(1.0)
+    meter = EnergyMeter([RaplZone(package(tmp_path, "intel-rapl:0", 0), 10_000_000)])
+    assert meter.difference(9.5, 0.5) == pytest.approx(1.0)
 
 
 def test_no_counters_and_no_leave_are_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,34 +89,34 @@ def test_batteries(tmp_path: Path) -> None:
 
 
 def test_what_powermetrics_prints() -> None:
-    assert combined_watts("Combined Power (CPU + GPU + ANE): 1234 mW\n") == 1.234
-    assert combined_watts("CPU Power: 900 mW\n") is None
+    assert parse_powermetrics("Combined Power (CPU + GPU + ANE): 1234 mW\n") == 1.234
+    assert parse_powermetrics("CPU Power: 900 mW\n") is None
 
 
 def test_sensors(tmp_path: Path) -> None:
-    assert celsius(tmp_path) is None
+    assert read_celsius(tmp_path) is None
     for index, value in enumerate(("41000", "56500", "broken")):
         (tmp_path / f"thermal_zone{index}").mkdir()
         (tmp_path / f"thermal_zone{index}" / "temp").write_text(value)
-    assert celsius(tmp_path) == 56.5
+    assert read_celsius(tmp_path) == 56.5
 
 
 def test_throttling_is_the_last_third_over_the_first() -> None:
     times = [10.0] * 30 + [12.0] * 30 + [15.0] * 30
     number = [index // 10 for index in range(90)]
-    found = slower(times, number, 9)
+    found = compare_thirds(times, number, 9)
     assert found is not None
     assert (found.value, found.low) == (1.5, 1.5)
-    assert slower(times, number, 2) is None
+    assert compare_thirds(times, number, 2) is None
 
 
-def test_a_machine_that_others_use_is_not_said_to_throttle(fake: Engine) -> None:
-    slower_by = Ratio(1.5, 1.4, 1.6)
-    assert SustainedRow(fake, (64, 64)).verdict == ""
-    assert SustainedRow(fake, (64, 64), slowdown=slower_by, throttles=True).verdict == "it throttles"
-    busy = SustainedRow(fake, (64, 64), slowdown=slower_by, throttles=False, others_share=0.4)
-    assert busy.verdict == "slower, but others had 40 % of the cores: measure again when idle"
-    assert SustainedRow(fake, (64, 64), slowdown=Ratio(1.5, 0.9, 2.0)).verdict == "no throttling"
+def test_a_machine_that_others_use_is_not_said_to_throttle(fake: EngineConfig) -> None:
+    slower_by = MedianRatio(1.5, 1.4, 1.6)
+    assert SustainedResult(fake, (64, 64)).verdict == ""
+    assert SustainedResult(fake, (64, 64), slowdown=slower_by, throttles=True).verdict == "throttling"
+    busy = SustainedResult(fake, (64, 64), slowdown=slower_by, throttles=False, other_cpu_share=0.4)
+    assert busy.verdict == "slower, but other processes used 40 % of the cores: measure again when idle"
+    assert SustainedResult(fake, (64, 64), slowdown=MedianRatio(1.5, 0.9, 2.0)).verdict == "no throttling"
 
 
 def test_a_busy_machine_is_told_from_a_quiet_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,34 +130,34 @@ def test_a_busy_machine_is_told_from_a_quiet_one(tmp_path: Path, monkeypatch: py
     ticks(100, 900, 0)
     meter = NoiseMeter()
     ticks(100, 1900, 0)
-    assert meter.noise().others_share == 0
+    assert meter.noise().other_cpu_share == 0
     ticks(150, 1900, 250)
     found = meter.noise()
-    assert found.others_share == pytest.approx(300 / 1300)
+    assert found.other_cpu_share == pytest.approx(300 / 1300)
     assert found.busy
-    assert "others had 23 %" in str(found.note())
+    assert "other processes used 23 %" in str(found.note())
 
 
 def test_a_quiet_machine_needs_no_note() -> None:
-    assert Noise(9, 0.0, 1.01, 1.0, 0.1, busy=False).note() is None
+    assert MachineNoise(9, 0.0, 1.01, 1.0, 0.1, busy=False).note() is None
 
 
 def test_noise_is_looked_at_once_a_round() -> None:
     meter = NoiseMeter()
     for _ in range(4):
-        meter.look()
+        meter.check()
     found = meter.noise()
-    assert found.rounds == 4
-    assert found.work_spread is not None
-    assert found.work_spread >= 1
+    assert found.checks == 4
+    assert found.reference_spread is not None
+    assert found.reference_spread >= 1
 
 
 def test_usage_adds_up() -> None:
-    one, other = Usage(2.0, 3.0, 5, 1, 4.0), Usage(1.0, 1.0, 2, None, None)
+    one, other = ResourceUsage(2.0, 3.0, 5, 1, 4.0), ResourceUsage(1.0, 1.0, 2, None, None)
     both = one + other
-    assert both == Usage(3.0, 4.0, 7, None, None)
+    assert both == ResourceUsage(3.0, 4.0, 7, None, None)
     assert one.cores == 1.5
-    assert Usage().cores is None
+    assert ResourceUsage().cores is None
 
 
 def test_usage_of_work_that_computes() -> None:
@@ -166,19 +171,19 @@ def test_usage_of_work_that_computes() -> None:
 def test_features_that_the_processor_says(tmp_path: Path) -> None:
     path = tmp_path / "cpuinfo"
     path.write_text("flags : fpu avx2 avx512_vnni something\n")
-    assert cpu_features(path) == ("avx2", "avx512_vnni")
-    assert cpu_features(tmp_path / "absent") == ()
+    assert read_cpu_features(path) == ("avx2", "avx512_vnni")
+    assert read_cpu_features(tmp_path / "absent") == ()
 
 
 def test_this_machine() -> None:
     machine = gather_machine()
-    assert 1 <= machine.cores <= machine.cores_all
+    assert 1 <= machine.cores <= machine.cores_total
     assert {"numpy", "onnxruntime"} <= machine.packages.keys()
 
 
 def test_a_checkout_is_told(tmp_path: Path, repo_dir: Path) -> None:
-    assert git_state(tmp_path) is None
-    state = git_state(repo_dir)
+    assert git_commit(tmp_path) is None
+    state = git_commit(repo_dir)
     if (repo_dir / ".git").exists():
         assert state is not None
         assert len(state.removesuffix("+changes")) == 12
@@ -186,46 +191,49 @@ def test_a_checkout_is_told(tmp_path: Path, repo_dir: Path) -> None:
 
 def test_models_and_their_hashes(tmp_path: Path) -> None:
     found = describe_model(DEFAULT_BUNDLE)
-    assert found.failed is None
-    assert found.megabytes is not None
-    assert 5 < found.megabytes < 50
+    assert found.error is None
+    assert found.size_mb is not None
+    assert 5 < found.size_mb < 50
     assert all(len(digest) == 64 for digest in (str(found.manifest_sha256), *found.files.values()))
     checkpoint = tmp_path / "weights.pt"
     checkpoint.write_bytes(b"abc")
     # echo -n abc | sha256sum
     assert str(describe_model(checkpoint).manifest_sha256).startswith("ba7816bf8f01cfea")
-    assert "absent" in str(describe_model(tmp_path / "absent").failed)
+    assert "absent" in str(describe_model(tmp_path / "absent").error)
 
 
 def test_reasons_are_one_line() -> None:
-    assert reason(ValueError("a\n b")) == "ValueError: a b"
-    assert reason(MemoryError()) == "MemoryError"
-    assert len(reason(ValueError("x" * 999))) == LONGEST
+    assert describe_error(ValueError("a\n b")) == "ValueError: a b"
+    assert describe_error(MemoryError()) == "MemoryError"
+    assert len(describe_error(ValueError("x" * 999))) == MAX_CHARACTERS
 
 
-def test_a_cold_start_of_the_fake(fake: Engine) -> None:
-    row = measure_cold(fake, (64, 64), 1)
-    assert row.failed is None
+def test_a_cold_start_of_the_fake(fake: EngineConfig) -> None:
+    row = measure_cold_starts(fake, (64, 64), 1)
+    assert row.error is None
     assert row.total_ms is not None
     assert sum(row.stages_ms.values()) == pytest.approx(row.total_ms)
     assert list(row.memory_mb) == ["import", "open", "first encode", "first decode", "peak"]
 
 
 def test_a_cold_start_of_an_engine_that_compiles() -> None:
-    row = measure_cold(Engine(DEFAULT_BUNDLE, "onnxruntime", None, 1), (64, 64), 1)
-    assert row.failed is None
+    row = measure_cold_starts(EngineConfig(DEFAULT_BUNDLE, "onnxruntime", None, 1), (64, 64), 1)
+    assert row.error is None
     assert row.stages_ms["compile encoder"] > 1
-    assert row.ran_as == "int8"
+    assert row.actual_precision == "int8"
 
 
-def test_medians_over_processes(fake: Engine) -> None:
+def test_medians_over_processes(fake: EngineConfig) -> None:
     found = [
-        (100.0 + index, {"stages_ms": {"import": 10.0 * index}, "memory_mb": {"peak": None}, "ran_as": "x"})
+        (
+            100.0 + index,
+            {"stages_ms": {"import": 10.0 * index}, "memory_mb": {"peak": None}, "actual_precision": "x"},
+        )
         for index in (1, 5, 2)
     ]
-    row = summed_up(fake, (64, 64), found)
+    row = summarise_starts(fake, (64, 64), found)
     assert (row.total_ms, row.stages_ms["import"], row.memory_mb) == (102.0, 20.0, {})
-    assert summed_up(fake, (64, 64), []) == ColdRow(fake, (64, 64), 0)
+    assert summarise_starts(fake, (64, 64), []) == ColdStartResult(fake, (64, 64), 0)
 
 
 @pytest.mark.parametrize(
@@ -238,18 +246,18 @@ def test_medians_over_processes(fake: Engine) -> None:
     ],
 )
 def test_why_a_process_failed(status: int, stderr: str, said: str) -> None:
-    assert why(subprocess.CompletedProcess([], status, "", stderr)) == said
+    assert describe_failure(subprocess.CompletedProcess([], status, "", stderr)) == said
 
 
-def test_a_process_that_hangs(fake: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_hangs(fake: EngineConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sam_edge.profile.measure.cold_start.TIMEOUT_S", 0.2)
     monkeypatch.setattr("sam_edge.profile.measure.cold_start.PROGRAM", "import time; time.sleep(60)")
-    assert measure_cold(fake, (64, 64), 1).failed == "not done after 0.2 s"
+    assert measure_cold_starts(fake, (64, 64), 1).error == "not finished after 0.2 s"
 
 
 def test_peaks_of_engines_that_are_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sam_edge.profile.operators.peak.TURN_S", 0.001)
-    monkeypatch.setattr("sam_edge.profile.operators.peak.TURNS", 1)
+    monkeypatch.setattr("sam_edge.profile.operators.peak.REPEAT_S", 0.001)
+    monkeypatch.setattr("sam_edge.profile.operators.peak.REPEATS", 1)
     monkeypatch.setattr("sam_edge.profile.operators.peak.COPY_MB", 4.0)
     found = measure_peak(1, ["onnxruntime", "fake"])
     assert found.gflops.keys() == {"onnxruntime"}
@@ -265,25 +273,25 @@ def test_an_engine_whose_peak_cannot_be_measured(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("sam_edge.profile.operators.peak.PRODUCTS", {"onnxruntime": {"fp32": fails}})
     monkeypatch.setattr("sam_edge.profile.operators.peak.COPY_MB", 1.0)
-    monkeypatch.setattr("sam_edge.profile.operators.peak.TURN_S", 0.001)
+    monkeypatch.setattr("sam_edge.profile.operators.peak.REPEAT_S", 0.001)
     found = measure_peak(1, ["onnxruntime"])
     assert found.notes == ("peak: onnxruntime fp32 could not be measured: OSError: no such processor",)
 
 
-def test_the_engines_share_of_a_call(fake: Engine) -> None:
-    model, clock = open_clocked(fake)
+def test_the_engines_share_of_a_call(fake: EngineConfig) -> None:
+    model, clock = open_timed(fake)
     with model:
-        embedding = model.encode(measured_frame(), size=(64, 64))
+        embedding = model.encode(make_benchmark_frame(), size=(64, 64))
         first_ms = clock.last_ms
-        model.decode(embedding, points=measured_points(2))
+        model.decode(embedding, points=make_benchmark_points(2))
     assert first_ms > 0
     assert clock.last_ms != first_ms
     assert clock.name == "fake"
 
 
 def test_prompts_lie_on_the_frame() -> None:
-    height, width = measured_frame().shape[:2]
-    points = measured_points(16)
+    height, width = make_benchmark_frame().shape[:2]
+    points = make_benchmark_points(16)
     assert points.shape == (16, 1, 2)
     assert (points > 0).all()
     assert (points < (width, height)).all()

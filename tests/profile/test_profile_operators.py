@@ -8,15 +8,21 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from sam_edge.profile.operators.coreml import planned
-from sam_edge.profile.operators.measurement import tables_of
-from sam_edge.profile.operators.model_stages import TINY_VIT, stages_of
-from sam_edge.profile.operators.onnx_bytes import product_model, varint
-from sam_edge.profile.operators.onnxruntime import summed_up
-from sam_edge.profile.operators.op_types import family_of, flops_of, sides_of, weight_bytes
-from sam_edge.profile.operators.operator_table import FAMILIES, Operator, against_roof, grouped
-from sam_edge.profile.operators.peak import Peak
-from sam_edge.profile.plan import Engine
+from sam_edge.profile.operators.coreml import parse_plan
+from sam_edge.profile.operators.matmul_model import build_matmul_model, encode_varint
+from sam_edge.profile.operators.measurement import measure_tables
+from sam_edge.profile.operators.model_stages import TINY_VIT, assign_stages
+from sam_edge.profile.operators.onnxruntime import parse_events
+from sam_edge.profile.operators.op_types import (
+    classify_op,
+    count_flops,
+    output_size_of,
+    unlisted_weight_bytes,
+)
+from sam_edge.profile.operators.operator_table import FAMILIES, Operator, group_operators
+from sam_edge.profile.operators.peak import PeakPerformance
+from sam_edge.profile.operators.roofline import apply_roofline
+from sam_edge.profile.plan import EngineConfig
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
 pytestmark = pytest.mark.slow
@@ -48,29 +54,30 @@ SIZE = (224, 224)
 def test_arithmetic_counted_by_hand(
     kind: str, inputs: list[tuple[int, ...]], outputs: list[tuple[int, ...]], expected: int
 ) -> None:
-    assert flops_of(kind, inputs, outputs) == expected
+    assert count_flops(kind, inputs, outputs) == expected
 
 
 def test_weights_that_an_engine_does_not_list() -> None:
     scale: tuple[int, ...] = ()
     assert (
-        weight_bytes("MatMulIntegerToFloat", [(1, 784, 128), scale, (512,)], [(1, 784, 512)], 1) == 128 * 512
+        unlisted_weight_bytes("MatMulIntegerToFloat", [(1, 784, 128), scale, (512,)], [(1, 784, 512)], 1)
+        == 128 * 512
     )
-    assert weight_bytes("MatMul", [(5, 3), (3, 7)], [(5, 7)], 4) == 0
-    assert weight_bytes("Softmax", [(5, 3)], [(5, 3)], 4) == 0
+    assert unlisted_weight_bytes("MatMul", [(5, 3), (3, 7)], [(5, 7)], 4) == 0
+    assert unlisted_weight_bytes("Softmax", [(5, 3)], [(5, 3)], 4) == 0
 
 
 def test_every_type_has_a_kind_of_work() -> None:
-    assert family_of("ios17.linear") == family_of("FullyConnected") == "matrix products"
-    assert family_of("DequantizeLinear") == "rounding to 8 bits and back"
-    assert family_of("NeverHeardOf") == "other"
+    assert classify_op("ios17.linear") == classify_op("FullyConnected") == "matrix products"
+    assert classify_op("DequantizeLinear") == "quantization"
+    assert classify_op("NeverHeardOf") == "other"
     assert "other" in FAMILIES
 
 
 def operator(**values: object) -> Operator:
     given: dict[str, object] = {
         "name": "o",
-        "kind": "MatMul",
+        "op_type": "MatMul",
         "family": "matrix products",
         "stage": "s",
         "dtype": "fp32",
@@ -83,7 +90,7 @@ def operator(**values: object) -> Operator:
 
 
 @pytest.mark.parametrize(
-    ("values", "bound", "share"),
+    ("values", "bound", "fraction"),
     [
         # 10^8 at 100 GFLOP/s take 1 ms, which is all that it took.
         ({"flops": 1e8}, "compute", 1.0),
@@ -94,29 +101,29 @@ def operator(**values: object) -> Operator:
         ({"flops": 1e6, "bytes": 1e5}, "overhead", 0.01),
     ],
 )
-def test_what_bounds_an_operator(values: dict[str, object], bound: str, share: float) -> None:
-    peak = Peak(1, {"engine": {"fp32": 100.0, "int8": 400.0}}, 20.0)
-    found = against_roof(operator(**values), "engine", peak)
+def test_what_bounds_an_operator(values: dict[str, object], bound: str, fraction: float) -> None:
+    peak = PeakPerformance(1, {"engine": {"fp32": 100.0, "int8": 400.0}}, 20.0)
+    found = apply_roofline(operator(**values), "engine", peak)
     assert found.bound == bound
-    assert found.share == pytest.approx(share)
+    assert found.roofline_fraction == pytest.approx(fraction)
 
 
 def test_nothing_bounds_what_has_no_peak() -> None:
-    assert against_roof(operator(flops=1e8), "engine", Peak(1)).bound is None
+    assert apply_roofline(operator(flops=1e8), "engine", PeakPerformance(1)).bound is None
 
 
 def test_groups_add_up() -> None:
-    peak = Peak(1, {"engine": {"fp32": 100.0}}, 20.0)
+    peak = PeakPerformance(1, {"engine": {"fp32": 100.0}}, 20.0)
     members = [
-        against_roof(operator(flops=1e8), "engine", peak),
-        against_roof(operator(family="activations", bytes=1e7, time_us=3000.0), "engine", peak),
-        against_roof(operator(flops=5e7), "engine", peak),
+        apply_roofline(operator(flops=1e8), "engine", peak),
+        apply_roofline(operator(family="activations", bytes=1e7, time_us=3000.0), "engine", peak),
+        apply_roofline(operator(flops=5e7), "engine", peak),
     ]
-    first, second = grouped(members, FAMILIES, "family")
-    assert (first.name, first.count, first.time_ms, first.share_of_time) == ("matrix products", 2, 2.0, 0.4)
+    first, second = group_operators(members, FAMILIES, "family")
+    assert (first.name, first.count, first.time_ms, first.time_share) == ("matrix products", 2, 2.0, 0.4)
     assert first.gflop == pytest.approx(0.15)
     assert first.gflops == pytest.approx(75.0)
-    assert first.share_of_roof == pytest.approx(0.75)
+    assert first.roofline_fraction == pytest.approx(0.75)
     assert (second.name, second.bound) == ("activations", "overhead")
 
 
@@ -129,7 +136,7 @@ def test_parts_of_the_encoder_begin_where_their_width_does() -> None:
         *((places(8), 128), (places(8), 512), (places(16), 160), (places(16), 640), None),
         *((places(16), 320), (places(16), 1280), (places(16), 256), (places(16), 256)),
     ]
-    names = stages_of("mobile_sam", "encode", SIZE, sides, 196)
+    names = assign_stages("mobile_sam", "encode", SIZE, sides, 196)
     first = [names.index(stage.name) for stage in TINY_VIT]
     assert first == [0, 3, 5, 7, 10, 12]
     assert names == sorted(names, key=[stage.name for stage in TINY_VIT].index)
@@ -137,19 +144,19 @@ def test_parts_of_the_encoder_begin_where_their_width_does() -> None:
 
 def test_parts_of_an_unknown_encoder_and_of_a_decoder() -> None:
     sides = [None, (56 * 56, 96), (14 * 14, 768)]
-    assert stages_of("sam_hiera", "encode", SIZE, sides, 196) == ["beginning", "stride 4", "stride 16"]
-    decoder = stages_of(
+    assert assign_stages("sam_hiera", "encode", SIZE, sides, 196) == ["beginning", "stride 4", "stride 16"]
+    decoder = assign_stages(
         "mobile_sam", "decode", SIZE, [(7, 256), (196, 256), None, (4 * 196, 64), (4, 32)], 196
     )
     assert [name.split()[0] for name in decoder] == ["prompts", "image", "image", "masks:", "prompts"]
-    along = stages_of("mobile_sam", "decode", SIZE, [(7, 256), (56, 196), (7, 256), (4, 16 * 196)], 196)
+    along = assign_stages("mobile_sam", "decode", SIZE, [(7, 256), (56, 196), (7, 256), (4, 16 * 196)], 196)
     assert [name.split()[0] for name in along] == ["prompts", "image", "prompts", "masks:"]
 
 
 def test_shapes_tell_places_and_width() -> None:
-    assert sides_of("Conv", [(1, 64, 56, 40)]) == (56 * 40, 64)
-    assert sides_of("MatMulIntegerToFloat", [(16, 49, 128)]) == (16 * 49, 128)
-    assert sides_of("Softmax", [(16, 4, 49, 49)]) is None
+    assert output_size_of("Conv", [(1, 64, 56, 40)]) == (56 * 40, 64)
+    assert output_size_of("MatMulIntegerToFloat", [(16, 49, 128)]) == (16 * 49, 128)
+    assert output_size_of("Softmax", [(16, 4, 49, 49)]) is None
 
 
 def test_onnx_runtimes_profile_is_read() -> None:
@@ -168,7 +175,7 @@ def test_onnx_runtimes_profile_is_read() -> None:
             },
         }
 
-    (found,) = summed_up([event(900), event(10), event(12), event(11)], 3)
+    (found,) = parse_events([event(900), event(10), event(12), event(11)], 3)
     assert (found.name, found.dtype, found.time_us) == ("mm", "int8", 11.0)
     # 4 x 8 bytes, a scale, 16 scales, 4 x 16 numbers out, and 8 x 16 bytes of weights that it does not list.
     assert found.bytes == 32 + 4 + 64 + 256 + 128
@@ -196,14 +203,14 @@ def test_a_compute_plan_is_read() -> None:
             preferred_compute_device=MLNeuralEngineComputeDevice()
         ),
     )
-    (found,) = planned(plan, 2000.0)
-    assert (found.name, found.kind, found.time_us, found.kernel) == ("y", "ios17.linear", 500.0, "npu")
+    (found,) = parse_plan(plan, 2000.0)
+    assert (found.name, found.op_type, found.time_us, found.kernel) == ("y", "ios17.linear", 500.0, "npu")
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_operators_of_the_real_model(runtime: str) -> None:
     pytest.importorskip(runtime)
-    encode, decode = tables_of(Engine(DEFAULT_BUNDLE, runtime, None, 1), SIZE, None)
+    encode, decode = measure_tables(EngineConfig(DEFAULT_BUNDLE, runtime, None, 1), SIZE, None)
     assert (encode.role, decode.role) == ("encode", "decode")
     assert {one.stage for one in encode.operators} == {stage.name for stage in TINY_VIT}
     assert 0 < encode.sum_ms <= (encode.call_ms or 0.0) * 1.2
@@ -218,11 +225,11 @@ def test_the_product_that_is_written_byte_by_byte(dtype: type) -> None:
     random = np.random.default_rng(0)
     weights: np.ndarray = random.integers(-100, 100, (300, 5)).astype(dtype)
     given = random.integers(0, 200, (7, 300)).astype(np.uint8 if dtype is np.int8 else np.float32)
-    session = onnxruntime.InferenceSession(product_model(weights, 7), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(build_matmul_model(weights, 7), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"a": given})
     np.testing.assert_array_equal(found, given.astype(np.int64) @ weights.astype(np.int64))
 
 
 def test_whole_numbers_of_protocol_buffers() -> None:
     # https://protobuf.dev/programming-guides/encoding/#varints
-    assert (varint(1), varint(150), varint(0)) == (b"\x01", b"\x96\x01", b"\x00")
+    assert (encode_varint(1), encode_varint(150), encode_varint(0)) == (b"\x01", b"\x96\x01", b"\x00")

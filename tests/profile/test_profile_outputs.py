@@ -15,13 +15,16 @@ from pathlib import Path
 import pytest
 
 from sam_edge.errors import InputError
-from sam_edge.profile.report.csv_export import COLUMNS, sheet
-from sam_edge.profile.report.html_report import page
-from sam_edge.profile.report.plots import Axis, Bar, Dot, bars, dots, lines, round_step, shortened, ticks
-from sam_edge.profile.report.report import Report, read_report
-from sam_edge.profile.report.terminal import aligned, number, tables
+from sam_edge.profile.report.csv_export import COLUMNS, to_csv
+from sam_edge.profile.report.html_report import to_html
+from sam_edge.profile.report.plots import Bar, Dot, draw_bars, draw_lines, draw_scatter
+from sam_edge.profile.report.report import ProfileReport
+from sam_edge.profile.report.schema import read_report
+from sam_edge.profile.report.svg import PlotAxis, choose_ticks, tick_step, truncate
+from sam_edge.profile.report.terminal import format_report
+from sam_edge.profile.report.text_format import align_columns, format_number
 
-MakeReport = Callable[..., Report]
+MakeReport = Callable[..., ProfileReport]
 VOID = {"meta", "br"}
 
 
@@ -60,20 +63,29 @@ def parsed(text: str) -> Page:
 
 
 def test_the_schema_of_the_json(make_report: MakeReport) -> None:
-    """A reader of schema 1 relies on these: keys may be added, none may go or change their name."""
+    """A reader of schema 2 relies on these: keys may be added, none may be removed or renamed."""
     content = make_report().to_json()
-    assert content["schema"] == 1
+    assert content["schema"] == 2
     assert content["kind"] == "sam-edge profile"
     assert content.keys() >= {
-        *("complete", "interrupted", "made_at", "took_s", "machine", "models", "noise", "notes"),
-        *("cold", "timed", "sessions", "sustained", "peaks", "operators"),
+        *("complete", "interrupted", "started_at", "duration_s", "machine", "models", "noise", "notes"),
+        *("cold_starts", "timings", "sessions", "sustained", "peaks", "operators"),
     }
     assert content["machine"].keys() >= {
-        *("cpu", "cores", "cores_all", "features", "governor", "clock_mhz", "memory_mb", "platform"),
-        *("python", "sam_edge", "packages", "git"),
+        *("cpu", "cores", "cores_total", "cpu_features", "governor", "clock_mhz", "memory_mb", "platform"),
+        *("python", "sam_edge", "packages", "git_commit"),
     }
-    row = content["timed"][0]
-    assert row.keys() >= {"case", "ran_as", "total", "engine", "samples_ms", "rounds", "usage", "failed"}
+    row = content["timings"][0]
+    assert row.keys() >= {
+        "case",
+        "actual_precision",
+        "total",
+        "inference",
+        "samples_ms",
+        "rounds",
+        "usage",
+        "error",
+    }
     assert row["case"] == {
         "engine": {"bundle": "mobile_sam", "runtime": "fake", "precision": None, "threads": 1, "model": ""},
         "size": [448, 672],
@@ -83,10 +95,21 @@ def test_the_schema_of_the_json(make_report: MakeReport) -> None:
         *("count", "median_ms", "median_low_ms", "median_high_ms"),
         *("p95_ms", "p99_ms", "mad_ms", "min_ms", "max_ms", "mean_ms"),
     }
-    assert row["usage"].keys() >= {"wall_s", "cpu_s", "waited", "displaced", "joules"}
-    assert content["models"][0].keys() >= {"name", "model", "manifest_sha256", "megabytes", "files", "failed"}
+    assert row["usage"].keys() >= {"wall_s", "cpu_s", "voluntary_switches", "involuntary_switches", "joules"}
+    assert content["models"][0].keys() >= {"name", "model", "manifest_sha256", "size_mb", "files", "error"}
     assert content["operators"][0]["operators"][0].keys() >= {
-        *("name", "kind", "family", "stage", "dtype", "time_us", "flops", "bytes", "bound", "share")
+        *(
+            "name",
+            "op_type",
+            "family",
+            "stage",
+            "dtype",
+            "time_us",
+            "flops",
+            "bytes",
+            "bound",
+            "roofline_fraction",
+        )
     }
 
 
@@ -107,8 +130,8 @@ def test_a_report_says_nothing_of_where_things_lie(make_report: MakeReport, repo
     ("content", "said"),
     [
         ("{", "cannot be read"),
-        ("[]", "no profile"),
-        ('{"kind": "other"}', "no profile"),
+        ("[]", "not a profile"),
+        ('{"kind": "other"}', "not a profile"),
         ('{"kind": "sam-edge profile", "schema": 9}', "schema 9"),
     ],
 )
@@ -122,7 +145,7 @@ def test_files_that_are_no_profile(tmp_path: Path, content: str, said: str) -> N
 
 
 def test_the_page_needs_nothing_but_itself(make_report: MakeReport) -> None:
-    text = page(make_report())
+    text = to_html(make_report())
     found = parsed(text)
     assert found.addresses == []
     assert not {"script", "link", "img", "iframe"} & set(found.tags)
@@ -130,47 +153,47 @@ def test_the_page_needs_nothing_but_itself(make_report: MakeReport) -> None:
 
 
 def test_the_page_shows_every_part_and_what_failed(make_report: MakeReport) -> None:
-    text = " ".join(parsed(page(make_report())).text)
+    text = " ".join(parsed(to_html(make_report())).text)
     for words in (
         *("Test CPU, 2 of 4 cores", "failed: fake, 1 thread: broken", "energy: <none>", "encode, 672x448"),
-        *("on a clock, fake, 1 thread", "it throttles", "kinds of work", "parts of the model"),
-        *("Operators that take longest", "qkv <1>", "sha256"),
+        *("live, fake, 1 thread", "throttling", "kinds of work", "parts of the model"),
+        *("Slowest operators", "qkv <1>", "sha256"),
     ):
         assert words in text, words
 
 
 def test_the_page_of_an_interrupted_profile_says_so(make_report: MakeReport) -> None:
-    assert "Interrupted during timing" in " ".join(parsed(page(make_report(interrupted="timing"))).text)
+    assert "Interrupted during timing" in " ".join(parsed(to_html(make_report(interrupted="timing"))).text)
 
 
 def test_names_cannot_break_the_page(make_report: MakeReport) -> None:
-    text = page(make_report(cpu='<script>alert("x")</script>'))
+    text = to_html(make_report(cpu='<script>alert("x")</script>'))
     assert "<script" not in text
     assert "script" not in parsed(text).tags
 
 
 def test_tables_hold_figures_and_failures(make_report: MakeReport) -> None:
-    text = tables(make_report(interrupted="session"))
+    text = format_report(make_report(interrupted="session"))
     assert "INTERRUPTED during session" in text
     assert "FAILED no decoder" in text
     assert re.search(r"encode 672x448, fake, 1 thread, int8 +3 +11\.0", text)
-    assert "it throttles" in text
+    assert "throttling" in text
     assert "2.0" in text
     assert "note: energy: <none>" in text
 
 
 def test_the_sheet_has_a_line_a_figure(make_report: MakeReport) -> None:
-    rows = list(csv.DictReader(io.StringIO(sheet(make_report()))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(make_report()))))
     assert tuple(rows[0]) == COLUMNS
-    encode = next(row for row in rows if row["part"] == "timing" and row["what"] == "encode")
+    encode = next(row for row in rows if row["part"] == "timing" and row["metric"] == "encode")
     assert (encode["median"], encode["unit"], encode["width"], encode["height"]) == (
         "11.0",
         "ms",
         "672",
         "448",
     )
-    assert [row["failed"] for row in rows if row["what"] == "decode"] == ["no decoder"]
-    assert {row["part"] for row in rows} == {"cold", "memory", "timing", "session: on a clock", "operator"}
+    assert [row["error"] for row in rows if row["metric"] == "decode"] == ["no decoder"]
+    assert {row["part"] for row in rows} == {"cold", "memory", "timing", "session: live", "operator"}
 
 
 def drawn(text: str) -> ElementTree.Element:
@@ -178,8 +201,8 @@ def drawn(text: str) -> ElementTree.Element:
 
 
 def test_bars_are_as_long_as_their_values() -> None:
-    rows = [Bar("a", ((0, 10.0, "x"), (1, 30.0, "y")), low=35.0, high=50.0), Bar("b & c", (), note="broken")]
-    picture = drawn(bars(rows, unit="ms"))
+    rows = [Bar("a", ((0, 10.0, "x"), (1, 30.0, "y")), low=35.0, high=50.0), Bar("b & c", (), error="broken")]
+    picture = drawn(draw_bars(rows, unit="ms"))
     first, second = [float(one.attrib["width"]) for one in picture.iter("rect")]
     assert second == pytest.approx(3 * first, rel=0.02)
     texts = [one.text or "".join(one.itertext()) for one in picture.iter("text")]
@@ -188,41 +211,43 @@ def test_bars_are_as_long_as_their_values() -> None:
 
 
 def test_bars_of_nothing_can_be_drawn() -> None:
-    drawn(bars([], unit="ms"))
-    drawn(bars([Bar("zero", ((0, 0.0, "x"),))], unit="ms"))
+    drawn(draw_bars([], unit="ms"))
+    drawn(draw_bars([Bar("zero", ((0, 0.0, "x"),))], unit="ms"))
 
 
 def test_lines_rise_where_values_do() -> None:
-    text = lines([("a", [(0.0, 1.0), (1.0, 3.0)])], x_unit="s", y_unit="ms")
+    text = draw_lines([("a", [(0.0, 1.0), (1.0, 3.0)])], x_unit="s", y_unit="ms")
     path = next(one for one in drawn(text).iter("path") if one.attrib["class"].startswith("line"))
     (_, y0), (_, y1) = [tuple(map(float, word.split())) for word in path.attrib["d"][1:].split("L")]
     assert y1 < y0
-    assert lines([], x_unit="s", y_unit="ms") == ""
+    assert draw_lines([], x_unit="s", y_unit="ms") == ""
 
 
 def test_dots_lie_in_the_plot_on_both_kinds_of_axes() -> None:
     points = [Dot(10.0**index, 20.0 + index, index, 4.0, "t", name="n") for index in range(4)]
     for log in (False, True):
         picture = drawn(
-            dots(points, x_unit="ms", y_unit="IoU", log=log, path=[(1.0, 20.0), (10.0, 21.0)], limit_x=33.0)
+            draw_scatter(
+                points, x_unit="ms", y_unit="IoU", log=log, path=[(1.0, 20.0), (10.0, 21.0)], limit_x=33.0
+            )
         )
         xs = [float(one.attrib["cx"]) for one in picture.iter("circle")]
         assert xs == sorted(xs)
         assert all(0 <= x <= 420 for x in xs)
-    assert dots([], x_unit="ms", y_unit="IoU") == ""
+    assert draw_scatter([], x_unit="ms", y_unit="IoU") == ""
 
 
 def test_axes_have_a_few_round_ticks() -> None:
-    assert ticks(10.0) == [0, 2, 4, 6, 8, 10]
-    assert round_step(0.7) == 0.2
-    assert Axis.over([0.5, 2000.0], 0, 1, log=True).ticks() == [0.1, 1, 10, 100, 1000]
-    assert 3 <= len(Axis.over([0.61, 0.75], 0, 1, log=False).ticks()) <= 12
+    assert choose_ticks(10.0) == [0, 2, 4, 6, 8, 10]
+    assert tick_step(0.7) == 0.2
+    assert PlotAxis.over([0.5, 2000.0], 0, 1, log=True).ticks() == [0.1, 1, 10, 100, 1000]
+    assert 3 <= len(PlotAxis.over([0.61, 0.75], 0, 1, log=False).ticks()) <= 12
 
 
 def test_figures_and_columns() -> None:
-    assert [number(value) for value in (None, 1.234, 12.34, 123.4)] == ["-", "1.23", "12.3", "123"]
-    assert list(aligned([["a", "bb"], ["ccc", "1"]])) == ["a    bb", "-------", "ccc   1"]
-    assert shortened("x" * 99, 62) == "x" * 9 + "…"
+    assert [format_number(value) for value in (None, 1.234, 12.34, 123.4)] == ["-", "1.23", "12.3", "123"]
+    assert list(align_columns([["a", "bb"], ["ccc", "1"]])) == ["a    bb", "-------", "ccc   1"]
+    assert truncate("x" * 99, 62) == "x" * 9 + "…"
 
 
 def test_names_of_dots_do_not_cover_each_other() -> None:
@@ -230,7 +255,7 @@ def test_names_of_dots_do_not_cover_each_other() -> None:
     points = [Dot(x, 0.5, 0, 4, "t", name="448x448") for x in (10.0, 11.0, 12.0)] + [
         Dot(40.0, 0.5, 0, 4, "t")
     ]
-    drawn = dots(points, x_unit="ms", y_unit="IoU")
+    drawn = draw_scatter(points, x_unit="ms", y_unit="IoU")
     places = [
         (float(x), float(y))
         for x, y in re.findall(r'<text class="tick" x="([0-9.]+)" y="([0-9.]+)"[^>]*>448x448<', drawn)

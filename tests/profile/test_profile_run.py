@@ -10,37 +10,39 @@ from pathlib import Path
 import pytest
 
 from sam_edge.errors import EngineError, InputError
-from sam_edge.profile import Engine, Plan, choose_engines, profile
-from sam_edge.profile.plan import FEWEST_ROUNDS
-from sam_edge.profile.report.report import Report
+from sam_edge.profile import EngineConfig, ProfilePlan, choose_engines, run_plan
+from sam_edge.profile.plan import MIN_ROUNDS
+from sam_edge.profile.report.report import ProfileReport
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
 pytestmark = pytest.mark.slow
 
 
-def written(report: Report, folder: Path) -> dict[str, object]:
+def written(report: ProfileReport, folder: Path) -> dict[str, object]:
     path = folder / "profile.json"
     report.write(path)
     content: dict[str, object] = json.loads(path.read_text())
     return content
 
 
-def test_everything_is_measured(plan: Plan) -> None:
+def test_everything_is_measured(plan: ProfilePlan) -> None:
     said: list[str] = []
-    report = profile(plan, said.append)
+    report = run_plan(plan, said.append)
     assert report.complete
-    assert not report.failed
-    assert {row.case.prompts for row in report.timed} == {0, 1, 2}
-    assert all(row.total is not None and row.engine is not None for row in report.timed)
+    assert not report.errors
+    assert {row.case.prompts for row in report.timings} == {0, 1, 2}
+    assert all(row.total is not None and row.inference is not None for row in report.timings)
     assert all(
-        row.total.median_ms >= row.engine.median_ms for row in report.timed if row.total and row.engine
+        row.total.median_ms >= row.inference.median_ms
+        for row in report.timings
+        if row.total and row.inference
     )
-    assert report.cold[0].stages_ms["import"] > 0
-    assert report.cold[0].memory_mb["peak"] >= report.cold[0].memory_mb["import"] > 0
-    assert [row.mode for row in report.sessions] == ["every step waits", "on a clock"]
+    assert report.cold_starts[0].stages_ms["import"] > 0
+    assert report.cold_starts[0].memory_mb["peak"] >= report.cold_starts[0].memory_mb["import"] > 0
+    assert [row.mode for row in report.sessions] == ["sequential", "live"]
     assert all("total" in row.stages for row in report.sessions)
-    assert set(report.traces) == {"trace_every_step_waits.json", "trace_on_a_clock.json"}
+    assert set(report.traces) == {"trace_sequential.json", "trace_live.json"}
     assert sum(one.calls for one in report.sustained[0].seconds) > 0
     assert report.peaks[0].gb_s
     assert said
@@ -49,47 +51,51 @@ def test_everything_is_measured(plan: Plan) -> None:
     )
 
 
-def test_every_round_has_a_turn_of_everything(plan: Plan) -> None:
-    report = profile(replace(plan, parts=("timing",), rounds=3))
-    assert all(set(row.rounds) == {0, 1, 2} for row in report.timed)
-    assert all(list(row.rounds) == sorted(row.rounds) for row in report.timed)
+def test_every_round_has_a_turn_of_everything(plan: ProfilePlan) -> None:
+    report = run_plan(replace(plan, parts=("timing",), rounds=3))
+    assert all(set(row.rounds) == {0, 1, 2} for row in report.timings)
+    assert all(list(row.rounds) == sorted(row.rounds) for row in report.timings)
 
 
-def test_many_prompts_are_timed_at_the_first_size(plan: Plan) -> None:
-    cases = replace(plan, sizes=((64, 64), (96, 64)), prompts=(1,), many=(16, 32)).cases()
+def test_many_prompts_are_timed_at_the_first_size(plan: ProfilePlan) -> None:
+    cases = replace(plan, sizes=((64, 64), (96, 64)), prompts=(1,), first_size_prompts=(16, 32)).cases()
     assert [(case.size, case.prompts) for case in cases] == [
         *(((64, 64), prompts) for prompts in (0, 1, 16, 32)),
         *(((96, 64), prompts) for prompts in (0, 1)),
     ]
 
 
-def test_a_slow_machine_has_fewer_rounds_and_a_note(plan: Plan) -> None:
-    report = profile(replace(plan, parts=("timing",), rounds=9, rounds_s=0.0))
-    assert all(set(row.rounds) == set(range(FEWEST_ROUNDS)) for row in report.timed)
-    assert any(note.startswith(f"timing: {FEWEST_ROUNDS} of 9 rounds") for note in report.notes)
+def test_a_slow_machine_has_fewer_rounds_and_a_note(plan: ProfilePlan) -> None:
+    report = run_plan(replace(plan, parts=("timing",), rounds=9, max_rounds_s=0.0))
+    assert all(set(row.rounds) == set(range(MIN_ROUNDS)) for row in report.timings)
+    assert any(note.startswith(f"timing: {MIN_ROUNDS} of 9 rounds") for note in report.notes)
 
 
-def test_only_what_is_asked_for(plan: Plan) -> None:
-    report = profile(replace(plan, parts=("timing",)))
-    assert report.timed
-    assert (report.cold, report.sessions, report.sustained, report.peaks, report.operators) == ((),) * 5
+def test_only_what_is_asked_for(plan: ProfilePlan) -> None:
+    report = run_plan(replace(plan, parts=("timing",)))
+    assert report.timings
+    assert (report.cold_starts, report.sessions, report.sustained, report.peaks, report.operators) == (
+        (),
+    ) * 5
 
 
-def test_a_missing_bundle_is_a_row_and_the_rest_goes_on(plan: Plan, fake: Engine, tmp_path: Path) -> None:
+def test_a_missing_bundle_is_a_row_and_the_rest_goes_on(
+    plan: ProfilePlan, fake: EngineConfig, tmp_path: Path
+) -> None:
     absent = replace(fake, bundle=tmp_path / "absent")
-    report = profile(replace(plan, engines=(absent, fake), parts=("cold", "timing", "session")))
-    cold = {row.engine: row.failed for row in report.cold}
+    report = run_plan(replace(plan, engines=(absent, fake), parts=("cold", "timing", "session")))
+    cold = {row.engine: row.error for row in report.cold_starts}
     assert "absent" in str(cold[absent])
     assert cold[fake] is None
-    assert all(row.failed == cold[absent] for row in report.timed if row.case.engine == absent)
-    assert all(row.total is not None for row in report.timed if row.case.engine == fake)
+    assert all(row.error == cold[absent] for row in report.timings if row.case.engine == absent)
+    assert all(row.total is not None for row in report.timings if row.case.engine == fake)
     assert {row.engine for row in report.sessions} == {fake}
-    assert "absent" in str(report.models[0].failed)
+    assert "absent" in str(report.models[0].error)
     assert written(report, tmp_path)["complete"] is True
 
 
 def test_an_engine_that_fails_while_it_is_timed(
-    plan: Plan, fake: Engine, monkeypatch: pytest.MonkeyPatch
+    plan: ProfilePlan, fake: EngineConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It fails in the decoder only: encoding stays a row with figures."""
 
@@ -97,53 +103,53 @@ def test_an_engine_that_fails_while_it_is_timed(
         raise EngineError("the decoder melted")
 
     monkeypatch.setattr(Fake, "decode", fail)
-    report = profile(replace(plan, parts=("timing", "session", "sustained")))
-    by_prompts = {row.case.prompts: row for row in report.timed}
+    report = run_plan(replace(plan, parts=("timing", "session", "sustained")))
+    by_prompts = {row.case.prompts: row for row in report.timings}
     assert by_prompts[0].total is not None
-    assert by_prompts[1].failed == by_prompts[2].failed == "the decoder melted"
-    assert report.failed == ("fake, 1 thread: the decoder melted",)
+    assert by_prompts[1].error == by_prompts[2].error == "the decoder melted"
+    assert report.errors == ("fake, 1 thread: the decoder melted",)
 
 
-def test_an_engine_that_raises_what_it_should_not(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_raises_what_it_should_not(plan: ProfilePlan, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("somebody else's\n  fault")
 
     monkeypatch.setattr(Fake, "encode", fail)
-    report = profile(replace(plan, parts=("timing", "session", "sustained")))
-    assert {row.failed for row in report.timed} == {"ZeroDivisionError: somebody else's fault"}
+    report = run_plan(replace(plan, parts=("timing", "session", "sustained")))
+    assert {row.error for row in report.timings} == {"ZeroDivisionError: somebody else's fault"}
     assert report.complete
 
 
 def test_a_process_that_dies_is_not_tried_here(
-    plan: Plan, fake: Engine, monkeypatch: pytest.MonkeyPatch
+    plan: ProfilePlan, fake: EngineConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "sam_edge.profile.measure.cold_start.PROGRAM",
         "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
     )
-    report = profile(replace(plan, parts=("cold", "timing")))
-    assert report.cold[0].failed == "the process died of signal 11"
-    assert {row.failed for row in report.timed} == {report.cold[0].failed}
+    report = run_plan(replace(plan, parts=("cold", "timing")))
+    assert report.cold_starts[0].error == "the process died of signal 11"
+    assert {row.error for row in report.timings} == {report.cold_starts[0].error}
 
 
 @pytest.mark.parametrize("part", ["cold", "timing", "session", "sustained", "peak", "operators"])
-def test_ctrl_c_leaves_a_valid_partial_report(plan: Plan, part: str, tmp_path: Path) -> None:
+def test_ctrl_c_leaves_a_valid_partial_report(plan: ProfilePlan, part: str, tmp_path: Path) -> None:
     def say(text: str) -> None:
         if text.startswith(part):
             raise KeyboardInterrupt
 
-    engines = (*plan.engines, Engine(DEFAULT_BUNDLE, "onnxruntime", None, 1))
+    engines = (*plan.engines, EngineConfig(DEFAULT_BUNDLE, "onnxruntime", None, 1))
     wanted = replace(plan, parts=(part,) if part != "sustained" else ("timing", "sustained"))
-    report = profile(replace(wanted, engines=engines if part == "operators" else plan.engines), say)
+    report = run_plan(replace(wanted, engines=engines if part == "operators" else plan.engines), say)
     assert report.interrupted == part
     content = written(report, tmp_path)
     assert content["complete"] is False
     if part == "sustained":
-        assert report.timed[0].total is not None
+        assert report.timings[0].total is not None
         assert len(report.sustained) == 1
 
 
-def test_ctrl_c_in_the_middle_of_a_call(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_in_the_middle_of_a_call(plan: ProfilePlan, monkeypatch: pytest.MonkeyPatch) -> None:
     encode = Fake.encode
     calls = []
 
@@ -154,20 +160,20 @@ def test_ctrl_c_in_the_middle_of_a_call(plan: Plan, monkeypatch: pytest.MonkeyPa
         return encode(self, image)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Fake, "encode", interrupted)
-    report = profile(replace(plan, parts=("timing",), rounds=50))
+    report = run_plan(replace(plan, parts=("timing",), rounds=50))
     assert report.interrupted == "timing"
-    assert any(row.total is not None for row in report.timed)
-    assert all(len(row.samples_ms) == len(row.rounds) for row in report.timed)
+    assert any(row.total is not None for row in report.timings)
+    assert all(len(row.samples_ms) == len(row.rounds) for row in report.timings)
 
 
-def test_no_leave_to_read_energy_is_a_note(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_leave_to_read_energy_is_a_note(plan: ProfilePlan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "sam_edge.profile.run.open_energy", lambda: (None, ["energy: may be read by the administrator alone"])
     )
-    report = profile(replace(plan, parts=("timing",)))
+    report = run_plan(replace(plan, parts=("timing",)))
     assert "energy: may be read by the administrator alone" in report.notes
-    assert report.timed[0].usage.joules is None
-    assert not report.failed
+    assert report.timings[0].usage.joules is None
+    assert not report.errors
 
 
 @pytest.mark.parametrize(
@@ -177,13 +183,13 @@ def test_no_leave_to_read_energy_is_a_note(plan: Plan, monkeypatch: pytest.Monke
         ({"sizes": ((100, 100),)}, "size"),
         ({"prompts": (0,)}, "prompts"),
         ({"rounds": 0}, "rounds"),
-        ({"many": (0,)}, "many"),
+        ({"first_size_prompts": (0,)}, "first_size_prompts"),
         ({"sustained_s": float("nan")}, "sustained"),
         ({"parts": ("timing", "dancing")}, "dancing"),
     ],
 )
-def test_impossible_plans_are_refused(plan: Plan, change: dict[str, object], said: str) -> None:
-    build: Callable[..., Plan] = replace
+def test_impossible_plans_are_refused(plan: ProfilePlan, change: dict[str, object], said: str) -> None:
+    build: Callable[..., ProfilePlan] = replace
     with pytest.raises(InputError, match=said):
         build(plan, **change)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sam_edge.profile.measure.statistics import medians, ratio, summarise
+from sam_edge.profile.measure.statistics import bootstrap_medians, compare_medians, summarise
 
 TIMES = st.lists(st.floats(0.01, 1e4), min_size=1, max_size=40)
 
@@ -42,11 +42,11 @@ def test_calls_of_one_round_count_as_one() -> None:
     assert alone is not None
     assert together is not None
     assert (together.median_low_ms, together.median_high_ms) == (10.0, 20.0)
-    assert set(np.unique(medians(times, rounds))) == {10.0, 15.0, 20.0}
+    assert set(np.unique(bootstrap_medians(times, rounds))) == {10.0, 15.0, 20.0}
 
 
 def test_rounds_of_different_length_are_drawn_whole() -> None:
-    drawn = medians([1.0, 1.0, 1.0, 9.0], [0, 0, 0, 1])
+    drawn = bootstrap_medians([1.0, 1.0, 1.0, 9.0], [0, 0, 0, 1])
     # Two draws of two rounds: 1 1 1 and 1 1 1, 1 1 1 and 9, 9 and 9.
     assert set(np.unique(drawn)) == {1.0, 9.0}
 
@@ -61,7 +61,7 @@ def test_a_ratio_covers_the_truth() -> None:
     hits = 0
     for _ in range(40):
         base, slower = random.normal(100, 5, 40), random.normal(110, 5, 40)
-        found = ratio(list(slower), list(base))
+        found = compare_medians(list(slower), list(base))
         hits += found.low <= 1.1 <= found.high
     # A 95 % interval misses 2 of 40 on average; more than 6 misses happen by chance once in 200.
     assert hits >= 34
@@ -69,6 +69,6 @@ def test_a_ratio_covers_the_truth() -> None:
 
 def test_a_ratio_of_a_thing_with_itself_holds_one() -> None:
     times = list(np.random.default_rng(2).normal(50, 3, 30))
-    found = ratio(times, times)
+    found = compare_medians(times, times)
     assert found.value == 1.0
     assert found.low < 1.0 < found.high

@@ -12,81 +12,85 @@ from pathlib import Path
 import pytest
 
 from sam_edge.errors import EngineError
-from sam_edge.profile import Engine, Plan, profile
+from sam_edge.profile import EngineConfig, ProfilePlan, run_plan
 from sam_edge.profile.measure import subprocess_bench
-from sam_edge.profile.measure.subprocess_bench import Apart
-from sam_edge.profile.plan import Case
+from sam_edge.profile.measure.subprocess_bench import SubprocessBench
+from sam_edge.profile.plan import TimingCase
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
 SIZE = (64, 64)
 
 
 @pytest.fixture
-def bench(fake: Engine) -> Iterator[Apart]:
-    """The fake engine, apart."""
-    bench = Apart(fake)
+def bench(fake: EngineConfig) -> Iterator[SubprocessBench]:
+    """The fake engine, in another process."""
+    bench = SubprocessBench(fake)
     yield bench
     bench.close()
-    assert bench._process.returncode is not None
+    assert bench.exit_status is not None
 
 
-def test_a_block_comes_from_the_other_process(bench: Apart, fake: Engine) -> None:
+def test_a_block_comes_from_the_other_process(bench: SubprocessBench, fake: EngineConfig) -> None:
     bench.open(SIZE)
-    encoded, decoded = (bench.block(Case(fake, SIZE, prompts), 1.0) for prompts in (0, 2))
+    encoded, decoded = (bench.time_block(TimingCase(fake, SIZE, prompts), 1.0) for prompts in (0, 2))
     for block in (encoded, decoded):
-        assert len(block.total_ms) == len(block.engine_ms) >= 3
-        assert all(0 < own <= whole for whole, own in zip(block.total_ms, block.engine_ms, strict=True))
+        assert len(block.total_ms) == len(block.inference_ms) >= 3
+        assert all(0 < own <= whole for whole, own in zip(block.total_ms, block.inference_ms, strict=True))
         assert block.usage.cpu_s > 0
     bench.close()
-    assert bench._process.returncode == 0
+    assert bench.exit_status == 0
 
 
-def test_every_engine_is_timed(fake: Engine) -> None:
-    engines = (fake, Engine(DEFAULT_BUNDLE, "onnxruntime", None, 1))
-    report = profile(Plan(engines, sizes=(SIZE,), many=(2,), rounds=2, block_ms=0.1, parts=("timing",)))
-    assert [(row.case.engine, row.case.prompts) for row in report.timed] == [
+def test_every_engine_is_timed(fake: EngineConfig) -> None:
+    engines = (fake, EngineConfig(DEFAULT_BUNDLE, "onnxruntime", None, 1))
+    report = run_plan(
+        ProfilePlan(
+            engines, sizes=(SIZE,), first_size_prompts=(2,), rounds=2, block_ms=0.1, parts=("timing",)
+        )
+    )
+    assert [(row.case.engine, row.case.prompts) for row in report.timings] == [
         (engine, prompts) for engine in engines for prompts in (0, 1, 2)
     ]
-    assert all(row.failed is None and set(row.rounds) == {0, 1} for row in report.timed)
+    assert all(row.error is None and set(row.rounds) == {0, 1} for row in report.timings)
 
 
 def test_a_bundle_that_is_not_there_is_said(tmp_path: Path) -> None:
-    bench = Apart(Engine(tmp_path / "absent", "onnxruntime", None, 1))
+    bench = SubprocessBench(EngineConfig(tmp_path / "absent", "onnxruntime", None, 1))
     with pytest.raises(EngineError, match=r"bundle: .*absent"):
         bench.open(SIZE)
     bench.close()
 
 
-def test_a_process_that_dies_is_a_reason(bench: Apart, fake: Engine) -> None:
+def test_a_process_that_dies_is_a_reason(bench: SubprocessBench, fake: EngineConfig) -> None:
     bench.open(SIZE)
-    bench._process.send_signal(signal.SIGSEGV)
+    os.kill(bench.pid, signal.SIGSEGV)
     with pytest.raises(EngineError, match="the process died of signal 11"):
-        bench.block(Case(fake, SIZE, 0), 1.0)
+        bench.time_block(TimingCase(fake, SIZE, 0), 1.0)
 
 
-def test_a_process_that_ends_is_a_reason(fake: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_ends_is_a_reason(fake: EngineConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess_bench, "PROGRAM", "raise SystemExit(3)")
-    bench = Apart(fake)
+    bench = SubprocessBench(fake)
     with pytest.raises(EngineError, match="the process ended with status 3"):
         bench.open(SIZE)
     bench.close()
 
 
-def test_a_process_that_hangs_is_given_up(fake: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocess_bench, "TIMEOUT_S", 0.2)
+def test_a_process_that_hangs_is_given_up(fake: EngineConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess_bench, "ANSWER_TIMEOUT_S", 0.2)
     monkeypatch.setattr(subprocess_bench, "PROGRAM", "import time; time.sleep(60)")
-    bench = Apart(fake)
+    bench = SubprocessBench(fake)
     with pytest.raises(EngineError, match=r"no answer after 0\.2 s"):
         bench.open(SIZE)
     bench.close()
-    assert bench._process.returncode == -signal.SIGKILL
+    assert bench.exit_status == -signal.SIGKILL
 
 
 def test_what_an_engine_prints_does_not_come_between(
-    fake: Engine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    fake: EngineConfig, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(subprocess_bench, "PROGRAM", PRINTING)
-    bench = Apart(fake)
+    bench = SubprocessBench(fake)
     bench.open(SIZE)
     bench.close()
     assert "an engine says hello" in capfd.readouterr().err
@@ -136,11 +140,11 @@ def test_ctrl_c_of_a_terminal_ends_both(tmp_path: Path) -> None:
 NOTING = """
 import os, sys
 from sam_edge.cli.command_line import main
-from sam_edge.profile.measure.subprocess_bench import Apart
-block = Apart.block
+from sam_edge.profile.measure.subprocess_bench import SubprocessBench
+time_block = SubprocessBench.time_block
 def noted(*given):
     os.write(1, b".")
-    return block(*given)
-Apart.block = noted
+    return time_block(*given)
+SubprocessBench.time_block = noted
 sys.exit(main(sys.argv[1:]))
 """

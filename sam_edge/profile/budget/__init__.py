@@ -1,1 +1,1 @@
-"""Searches the best configuration within a latency budget."""
+"""Searches for the best engine, precision, size and schedule within a latency budget."""

@@ -1,4 +1,4 @@
-"""How good masks are on this machine's engines: IoU with the truth on a labelled set."""
+"""Mask quality on this machine's engines: IoU with the ground truth on labelled images."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from sam_edge.stream.closeup import Track, look_closer
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
-    """IoU with the truth of the mask that is put first, prompted by one point a thing."""
+class MaskQuality:
+    """IoU of the first mask with the ground truth; each object is prompted by one point."""
 
-    things: int
-    """Things that were prompted."""
+    objects: int
+    """Prompted objects."""
     iou: float
-    """Mean of the mask on the whole frame."""
+    """Mean IoU of masks of whole frames."""
     iou_error: float
-    """Its standard error."""
+    """Standard error of that mean."""
     closeup_iou: float
-    """Mean of the mask after a close-up of it, as a session makes them in a thread."""
+    """Mean IoU of masks of close-ups, as live sessions make them."""
 
 
 def measure_quality(
-    model: Segmenter, pictures: Sequence[LabelledPicture], size: tuple[int, int]
-) -> Generator[str, None, Quality]:
-    """Prompt every thing by its deepest place; says how far it is.
+    model: Segmenter, images: Sequence[LabelledPicture], size: tuple[int, int]
+) -> Generator[str, None, MaskQuality]:
+    """Prompt every object by its innermost point; yields its progress.
 
     Args:
-        model: what is measured.
-        pictures: the labelled set.
-        size: the encoder's input (height, width) that whole pictures are letterboxed to.
+        model: the model to measure.
+        images: labelled images.
+        size: encoder input (height, width) for whole images, which are letterboxed.
     """
     whole: list[float] = []
-    closer: list[float] = []
-    for index, picture in enumerate(pictures):
-        yield f"quality of {size[1]}x{size[0]}: picture {index + 1} of {len(pictures)}"
-        embedding = model.encode(picture.image, size=size)
-        # All things of a picture in one call, which takes half as long as one by one.
-        masks = model.decode(embedding, points=np.asarray(picture.points)[:, None])
-        for number, thing in enumerate(picture.objects):
-            whole.append(iou(masks.masks[number, 0], thing))
+    closeups: list[float] = []
+    for index, labelled in enumerate(images):
+        yield f"quality of {size[1]}x{size[0]}: image {index + 1} of {len(images)}"
+        embedding = model.encode(labelled.image, size=size)
+        # All objects of an image in one call, which takes half as long as one call each.
+        masks = model.decode(embedding, points=np.asarray(labelled.points)[:, None])
+        for number, truth in enumerate(labelled.objects):
+            whole.append(iou(masks.masks[number, 0], truth))
             low = masks.logits[number, 0]
             track = Track(
                 object_id=0,
@@ -58,19 +58,19 @@ def measure_quality(
                 lowres_logits=low,
                 embedding=embedding,
             )
-            closer.append(iou(closed_up(model, picture.image, track), thing))
+            closeups.append(iou(segment_closeup(model, labelled.image, track), truth))
     count = len(whole)
     error = float(np.std(whole) / np.sqrt(count)) if count else 0.0
-    return Quality(
-        things=count,
+    return MaskQuality(
+        objects=count,
         iou=float(np.mean(whole)) if count else 0.0,
         iou_error=error,
-        closeup_iou=float(np.mean(closer)) if count else 0.0,
+        closeup_iou=float(np.mean(closeups)) if count else 0.0,
     )
 
 
-def closed_up(model: Segmenter, image: NDArray[np.uint8], track: Track) -> NDArray[np.bool_]:
-    """Return the mask of a thing after a close-up: bool (H, W) in frame pixels."""
+def segment_closeup(model: Segmenter, image: NDArray[np.uint8], track: Track) -> NDArray[np.bool_]:
+    """Return the mask of an object after a close-up: bool (H, W), frame pixels."""
     size = (image.shape[0], image.shape[1])
     found = look_closer(model, image, track, lambda: track)
     if found is None or found.lowres_logits is None or found.embedding is None:

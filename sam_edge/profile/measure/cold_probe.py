@@ -1,4 +1,4 @@
-"""What a fresh process does: open, compile, infer for the first time, with the memory after each. Prints JSON."""
+"""The work of a cold-start process: open, compile, run the first inference. Prints times and memory as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sam_edge.media.environment import peak_memory_mb
-from sam_edge.profile.measure.engine_bench import measured_frame, measured_points
+from sam_edge.profile.measure.engine_bench import make_benchmark_frame, make_benchmark_points
 from sam_edge.profile.measure.memory import resident_mb
 from sam_edge.segmenter import load
 
@@ -20,28 +20,28 @@ def main(import_s: float, arguments: list[str]) -> None:
     """Measure and print.
 
     Args:
-        import_s: how long `import sam_edge` took.
-        arguments: bundle, runtime, precision (`-` for none), threads (the same), height, width.
+        import_s: duration of `import sam_edge`, seconds.
+        arguments: bundle, runtime, precision (`-` for none), threads (`-` for none), height, width.
     """
     bundle, runtime, precision, threads, height, width = arguments
     stages: dict[str, float] = {"import": 1e3 * import_s}
-    frame, points = measured_frame(), measured_points(1)
+    frame, points = make_benchmark_frame(), make_benchmark_points(1)
     memory = {"import": resident_mb()}
-    builds_s = note_builds()
-    begun = time.perf_counter()
+    builds_s = record_builds()
+    start = time.perf_counter()
     model = load(
         bundle,
         runtime=runtime,
         precision=None if precision == "-" else precision,
         threads=None if threads == "-" else int(threads),
     )
-    stages["open"] = 1e3 * (time.perf_counter() - begun)
+    stages["open"] = 1e3 * (time.perf_counter() - start)
     memory["open"] = resident_mb()
     size = (int(height), int(width))
-    embedding = timed(
+    embedding = time_first_call(
         "encode", lambda: model.encode(frame, size=size), stages=stages, memory=memory, builds_s=builds_s
     )
-    timed(
+    time_first_call(
         "decode",
         lambda: model.decode(embedding, points=points),
         stages=stages,
@@ -50,11 +50,11 @@ def main(import_s: float, arguments: list[str]) -> None:
     )
     memory["peak"] = peak_memory_mb()
     model.close()
-    found = {"stages_ms": stages, "memory_mb": memory, "ran_as": model.runtime.precision}
-    sys.stdout.write(json.dumps(found) + "\n")
+    output = {"stages_ms": stages, "memory_mb": memory, "actual_precision": model.runtime.precision}
+    sys.stdout.write(json.dumps(output) + "\n")
 
 
-def timed(
+def time_first_call(
     name: str,
     call: Callable[[], Result],
     *,
@@ -62,37 +62,37 @@ def timed(
     memory: dict[str, float | None],
     builds_s: list[float],
 ) -> Result:
-    """Call for the first time; compiling and inferring are noted apart."""
-    before_s = sum(builds_s)
-    begun = time.perf_counter()
+    """Make the first call; compilation and inference are separate stages."""
+    builds_before_s = sum(builds_s)
+    start = time.perf_counter()
     result = call()
-    took_s = time.perf_counter() - begun
-    compile_s = sum(builds_s) - before_s
+    duration_s = time.perf_counter() - start
+    compile_s = sum(builds_s) - builds_before_s
     stages[f"compile {name}r"] = 1e3 * compile_s
-    stages[f"first {name}"] = 1e3 * (took_s - compile_s)
+    stages[f"first {name}"] = 1e3 * (duration_s - compile_s)
     memory[f"first {name}"] = resident_mb()
     return result
 
 
-def note_builds() -> list[float]:
-    """Have the seconds noted that engines take to compile a graph.
+def record_builds() -> list[float]:
+    """Return a list that receives the seconds of every graph compilation from now on.
 
-    All of them compile inside `KeptOpen.get`, when a size is first used. Nothing else runs in this process, so the
-    method can be replaced for its whole life.
+    All engines compile inside `KeptOpen.get`, when a size is first used. This process does nothing else, so the
+    method stays replaced until it ends.
     """
     from sam_edge.runtimes.base import KeptOpen
 
-    spent: list[float] = []
+    builds_s: list[float] = []
     get = KeptOpen.get
 
     def timed_get(self: KeptOpen[Any], shape: tuple[int, ...], build: Callable[[], Any]) -> Any:
         def timed_build() -> Any:
-            begun = time.perf_counter()
-            built = build()
-            spent.append(time.perf_counter() - begun)
-            return built
+            start = time.perf_counter()
+            graph = build()
+            builds_s.append(time.perf_counter() - start)
+            return graph
 
         return get(self, shape, timed_build)
 
     setattr(KeptOpen, "get", timed_get)  # noqa: B010 - mypy takes no assignment to a method
-    return spent
+    return builds_s

@@ -1,4 +1,4 @@
-"""Cold starts: fresh processes that import, open, compile and infer for the first time."""
+"""Cold starts: new processes that import, open, compile and run the first inference."""
 
 from __future__ import annotations
 
@@ -11,61 +11,64 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sam_edge.profile.plan import Engine
+from sam_edge.profile.measure.subprocess_bench import describe_exit
+from sam_edge.profile.plan import EngineConfig
 
 TIMEOUT_S = 120.0
-"""A process that has not ended after this is given up."""
+"""A process that has not ended after this time is killed."""
 PROCESS = "process"
-"""The stage before the first line of Python, and after the last: the whole less everything else."""
+"""The stage before the first line of Python and after the last: the total less all other stages."""
 PROGRAM = (
-    "import sys, time; begun = time.perf_counter(); import sam_edge; took = time.perf_counter() - begun; "
-    "from sam_edge.profile.measure.cold_probe import main; main(took, sys.argv[1:])"
+    "import sys, time; start = time.perf_counter(); import sam_edge; import_s = time.perf_counter() - start; "
+    "from sam_edge.profile.measure.cold_probe import main; main(import_s, sys.argv[1:])"
 )
-"""What the process runs. `-m` would import sam_edge before its first line."""
+"""The program of the process. `-m` would import sam_edge before its first line."""
+
+ColdStart = tuple[float, dict[str, object]]
+"""Duration of a process, milliseconds, and what it printed (`cold_probe`)."""
 
 
 @dataclass(frozen=True, slots=True)
-class ColdRow:
-    """Cold starts of one model on one engine."""
+class ColdStartResult:
+    """Cold starts of one engine."""
 
-    engine: Engine
-    """The model and its engine."""
+    engine: EngineConfig
     size: tuple[int, int]
-    """The encoder's input (height, width)."""
-    starts: int
-    """How many processes were started."""
-    ran_as: str | None = None
-    """The precision that really ran."""
+    """Encoder input (height, width)."""
+    processes: int
+    """Number of processes that were started."""
+    actual_precision: str | None = None
+    """The precision that actually ran."""
     stages_ms: dict[str, float] = field(default_factory=dict)
-    """Median of each stage, milliseconds, in order."""
+    """Median duration of each stage, milliseconds, in order."""
     total_ms: float | None = None
-    """Median of the whole process, milliseconds."""
+    """Median duration of the whole process, milliseconds."""
     memory_mb: dict[str, float] = field(default_factory=dict)
-    """Median of the memory held after each stage, MB (10^6 bytes), and the `peak`."""
-    failed: str | None = None
-    """Why there is nothing."""
+    """Median resident memory after each stage, MB (10^6 bytes), and the `peak`."""
+    error: str | None = None
+    """Why it was not measured; None on success."""
 
 
-def measure_cold(engine: Engine, size: tuple[int, int], starts: int) -> ColdRow:
-    """Start processes one after another. What fails, and be it that the process dies, is said in the row."""
-    found: list[tuple[float, dict[str, object]]] = []
-    for _ in range(starts):
-        begun = time.perf_counter()
+def measure_cold_starts(engine: EngineConfig, size: tuple[int, int], processes: int) -> ColdStartResult:
+    """Start processes one after another. A failure, even a crash of the process, is the `error` of the result."""
+    starts: list[ColdStart] = []
+    for _ in range(processes):
+        start = time.perf_counter()
         try:
-            done = subprocess.run(
-                command_of(engine, size), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            process = subprocess.run(
+                build_command(engine, size), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
             )
         except subprocess.TimeoutExpired:
-            return ColdRow(engine, size, len(found), failed=f"not done after {TIMEOUT_S:g} s")
-        took_ms = 1e3 * (time.perf_counter() - begun)
-        if done.returncode != 0:
-            return ColdRow(engine, size, len(found), failed=why(done))
-        found.append((took_ms, json.loads(done.stdout.splitlines()[-1])))
-    return summed_up(engine, size, found)
+            return ColdStartResult(engine, size, len(starts), error=f"not finished after {TIMEOUT_S:g} s")
+        duration_ms = 1e3 * (time.perf_counter() - start)
+        if process.returncode != 0:
+            return ColdStartResult(engine, size, len(starts), error=describe_failure(process))
+        starts.append((duration_ms, json.loads(process.stdout.splitlines()[-1])))
+    return summarise_starts(engine, size, starts)
 
 
-def command_of(engine: Engine, size: tuple[int, int]) -> list[str]:
-    """Write the command of one process."""
+def build_command(engine: EngineConfig, size: tuple[int, int]) -> list[str]:
+    """Build the command line of one process."""
     return [
         *(sys.executable, "-c", PROGRAM),
         *(str(engine.bundle), engine.runtime, engine.precision or "-"),
@@ -73,39 +76,39 @@ def command_of(engine: Engine, size: tuple[int, int]) -> list[str]:
     ]
 
 
-def why(done: subprocess.CompletedProcess[str]) -> str:
-    """Say why a process failed: its last line, or the signal that it died of."""
-    if done.returncode < 0:
-        return f"the process died of signal {-done.returncode}"
-    lines = done.stderr.strip().splitlines()
-    text = lines[-1] if lines else f"the process ended with status {done.returncode}"
-    name, _, said = text.partition(": ")
-    # Errors of our own speak for themselves, without the class that Python puts before them.
-    return said if name.startswith("sam_edge.errors.") else text
+def describe_failure(process: subprocess.CompletedProcess[str]) -> str:
+    """Say why a process failed: the last line of its standard error, or the signal that killed it."""
+    if process.returncode < 0:
+        return describe_exit(process.returncode)
+    lines = process.stderr.strip().splitlines()
+    text = lines[-1] if lines else describe_exit(process.returncode)
+    name, _, message = text.partition(": ")
+    # Messages of SamEdgeErrors suffice without the class name that Python prints before them.
+    return message if name.startswith("sam_edge.errors.") else text
 
 
-def summed_up(
-    engine: Engine, size: tuple[int, int], found: Sequence[tuple[float, dict[str, object]]]
-) -> ColdRow:
+def summarise_starts(
+    engine: EngineConfig, size: tuple[int, int], starts: Sequence[ColdStart]
+) -> ColdStartResult:
     """Take the median of every stage over the processes."""
-    stages = medians_of([one["stages_ms"] for _, one in found])
-    total_ms = float(np.median([took for took, _ in found])) if found else None
+    stages = median_by_key([output["stages_ms"] for _, output in starts])
+    total_ms = float(np.median([duration_ms for duration_ms, _ in starts])) if starts else None
     if total_ms is not None:
         stages = {PROCESS: max(0.0, total_ms - sum(stages.values())), **stages}
-    return ColdRow(
+    return ColdStartResult(
         engine,
         size,
-        len(found),
-        ran_as=str(found[0][1]["ran_as"]) if found else None,
+        len(starts),
+        actual_precision=str(starts[0][1]["actual_precision"]) if starts else None,
         stages_ms=stages,
         total_ms=total_ms,
-        memory_mb=medians_of([one["memory_mb"] for _, one in found]),
+        memory_mb=median_by_key([output["memory_mb"] for _, output in starts]),
     )
 
 
-def medians_of(records: Sequence[object]) -> dict[str, float]:
-    """Return the median of every key of records that hold the same keys; what is not known is left out."""
-    known = [record for record in records if isinstance(record, dict)]
-    names = list(known[0]) if known else []
-    values = {name: [record[name] for record in known if record.get(name) is not None] for name in names}
+def median_by_key(records: Sequence[object]) -> dict[str, float]:
+    """Return the median of every key over dicts with the same keys; None values are left out."""
+    dicts = [record for record in records if isinstance(record, dict)]
+    names = list(dicts[0]) if dicts else []
+    values = {name: [record[name] for record in dicts if record.get(name) is not None] for name in names}
     return {name: float(np.median(numbers)) for name, numbers in values.items() if numbers}

@@ -1,17 +1,16 @@
-"""What went wrong, in a line."""
+"""Errors as one line of text."""
 
 from __future__ import annotations
 
 from sam_edge.errors import SamEdgeError
 
-LONGEST = 300
-"""Characters of a reason."""
+MAX_CHARACTERS = 300
+"""Length of an error text; longer texts are cut."""
 
 
-def reason(error: BaseException) -> str:
-    """Write an error in one line; the kind is named where it is not one of our own."""
+def describe_error(error: BaseException) -> str:
+    """Write an error in one line. The class is named unless it is a `SamEdgeError`, whose message suffices."""
     text = " ".join(str(error).split())
-    said = (
-        text if isinstance(error, SamEdgeError) and text else f"{type(error).__name__}: {text}".rstrip(": ")
-    )
-    return said if len(said) <= LONGEST else f"{said[: LONGEST - 3]}..."
+    own = isinstance(error, SamEdgeError) and text
+    line = text if own else f"{type(error).__name__}: {text}".rstrip(": ")
+    return line if len(line) <= MAX_CHARACTERS else f"{line[: MAX_CHARACTERS - 3]}..."

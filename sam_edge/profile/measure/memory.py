@@ -1,4 +1,4 @@
-"""How much memory this process holds."""
+"""Resident memory of this process."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ STATM = Path("/proc/self/statm")
 
 
 def resident_mb() -> float | None:
-    """Return the memory that this process holds now (resident set), MB (10^6 bytes); None where not known."""
+    """Return the resident set size of this process, MB (10^6 bytes); None where the system does not report it."""
     if sys.platform == "win32" or not STATM.is_file():
         from sam_edge.media.environment import peak_memory_mb
 
-        # The peak is all that these systems tell cheaply; while a model is opened the two hardly differ.
+        # These systems report only the peak cheaply. While a model is opened the two hardly differ.
         return peak_memory_mb()
     pages = int(STATM.read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

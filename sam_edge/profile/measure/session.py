@@ -1,4 +1,4 @@
-"""The whole way from gaze to mask, stage by stage, in a real session."""
+"""The whole path from gaze to mask in a real session, stage by stage."""
 
 from __future__ import annotations
 
@@ -10,101 +10,101 @@ from pathlib import Path
 
 import cv2
 
+from sam_edge.config import Mode
 from sam_edge.gaze.recordings import read
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.frames import FrameReader, open_frames
-from sam_edge.profile.measure.failures import reason
-from sam_edge.profile.measure.statistics import Summary, summarise
+from sam_edge.profile.measure.failures import describe_error
+from sam_edge.profile.measure.statistics import LatencySummary, summarise
 from sam_edge.profile.measure.timed_runtime import open_engine
-from sam_edge.profile.plan import Engine
+from sam_edge.profile.plan import EngineConfig
 from sam_edge.stream.playback import GazeFeed, Shown, in_real_time
 from sam_edge.stream.selection import Selection
 from sam_edge.stream.session import GazeSession
 from sam_edge.stream.trace import Trace
 
 PX_PER_DEG = 15.0
-"""Frame pixels in a degree where the recording says nothing."""
-WAITED_FRAMES = 48
-"""Frames of the session that waits for each: enough for its medians, and soon done."""
-WARM_FRAMES = 3
-"""First frames whose times are left out: engines open on them."""
-WAITING, ON_A_CLOCK = "every step waits", "on a clock"
+"""Frame pixels per degree of visual angle, for recordings that do not state it."""
+SEQUENTIAL_FRAMES = 48
+"""Frames of a sequential session: enough for its medians."""
+WARMUP_FRAMES = 3
+"""First frames, which are not counted: the engine compiles its graphs during them."""
+SEQUENTIAL: Mode = "sequential"
+LIVE: Mode = "live"
+"""Session modes: every step waits for its own encoding; or real time, with encoding in the background."""
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class SessionSchedule:
     """How a session is run."""
 
-    mode: str
-    """`WAITING` or `ON_A_CLOCK`."""
+    mode: Mode
+    """`sequential` or `live`."""
     size: tuple[int, int] | None = None
-    """The encoder's input (height, width) for whole frames; None is the session's choice."""
+    """Encoder input (height, width) for whole frames; None lets the session choose."""
     encode_every: int = 1
-    """One frame in so many is encoded, where every step waits."""
+    """In sequential mode, every n-th frame is encoded."""
 
 
 @dataclass(frozen=True, slots=True)
-class SessionRow:
+class SessionResult:
     """One session on a video and a gaze recording."""
 
-    engine: Engine
-    """The model and its engine."""
-    mode: str
-    """`every step waits` for its own frame's encoding, or `on a clock` in real time, with the encoder in a thread."""
+    engine: EngineConfig
+    mode: Mode
+    """`sequential` or `live`."""
     frames: int = 0
-    """Frames that were stepped, without the first ones."""
+    """Steps, without the warm-up."""
     frame_size: tuple[int, int] = (0, 0)
     """(height, width) of the frames, pixels."""
     fps: float = 0.0
-    """Frames a second of the video."""
+    """Frames per second of the video."""
     late: int = 0
-    """Frames whose selection was not there when the next one came; on a clock only."""
-    stages: dict[str, Summary] = field(default_factory=dict)
-    """Times of each stage of a step, and their `total`."""
-    age_ms: Summary | None = None
-    """How much older than its frame the frame is that a mask was decoded on."""
-    sources: dict[str, int] = field(default_factory=dict)
-    """Frames by where their mask came from."""
-    failed: str | None = None
-    """Why there is nothing."""
+    """In live mode, frames whose selection was not ready when the next frame came."""
+    stages: dict[str, LatencySummary] = field(default_factory=dict)
+    """Duration of each stage of a step, and the `total`."""
+    mask_age_ms: LatencySummary | None = None
+    """Age of the frame that the mask was decoded on, at each step."""
+    origins: dict[str, int] = field(default_factory=dict)
+    """Number of frames by the origin of the mask: `encoded`, `reused`, `propagated`, `none`."""
+    error: str | None = None
+    """Why it was not measured; None on success."""
 
     @property
-    def file_name(self) -> str:
-        """What a file of its trace is called."""
-        return f"trace_{self.mode.replace(' ', '_')}.json"
+    def trace_name(self) -> str:
+        """File name of the trace."""
+        return f"trace_{self.mode}.json"
 
 
-Keep = Callable[[SessionRow, Trace | None], None]
+OnSession = Callable[[SessionResult, Trace | None], None]
+PlaySession = Callable[[GazeSession, FrameReader, Sequence[GazeSample]], list[Shown]]
 
 
-def measure_sessions(engine: Engine, video: Path, gaze: Path, keep: Keep) -> Generator[str]:
-    """Play a video and a recording through sessions of both kinds.
+def measure_sessions(engine: EngineConfig, video: Path, gaze: Path, on_result: OnSession) -> Generator[str]:
+    """Play a video and a gaze recording through a sequential and a live session.
 
     Args:
         engine: the model and its engine.
         video: a video, or a folder of frames.
-        gaze: a recording of where the person looked.
-        keep: given each row as soon as it is there, with its trace where the session was played.
+        gaze: a gaze recording.
+        on_result: receives each result as soon as it is known, with the trace if the session was played.
     """
-    for mode, play in ((WAITING, waiting), (ON_A_CLOCK, on_a_clock)):
+    for mode, play in ((SEQUENTIAL, play_sequential), (LIVE, play_live)):
         yield f"{mode}, {engine.label}"
         try:
-            keep(*measure_session(engine, video, gaze, Schedule(mode), play))
-        except Exception as error:  # an engine may raise anything; the rest of the profile is to go on
-            keep(SessionRow(engine, mode, failed=reason(error)), None)
-
-
-Play = Callable[[GazeSession, FrameReader, Sequence[GazeSample]], list[Shown]]
+            on_result(*measure_session(engine, video, gaze, SessionSchedule(mode), play))
+        except Exception as error:  # an engine may raise anything; the rest of the profile still runs
+            on_result(SessionResult(engine, mode, error=describe_error(error)), None)
 
 
 def measure_session(
-    engine: Engine, video: Path, gaze: Path, schedule: Schedule, play: Play
-) -> tuple[SessionRow, Trace]:
+    engine: EngineConfig, video: Path, gaze: Path, schedule: SessionSchedule, play: PlaySession
+) -> tuple[SessionResult, Trace]:
     """Play one session."""
     recording = read(gaze)
     px_per_deg = recording.px_per_deg or PX_PER_DEG
     threads = cv2.getNumThreads()
-    # OpenCV's own threads would compete with the encoder's, as docs/selection.md says to those who write an app.
+    # OpenCV's threads would compete with the encoder's. docs/selection.md recommends this to apps.
     cv2.setNumThreads(1)
     try:
         with (
@@ -114,51 +114,54 @@ def measure_session(
                 model,
                 px_per_deg=px_per_deg,
                 size=schedule.size,
-                mode="live" if schedule.mode == ON_A_CLOCK else "sequential",
+                mode=schedule.mode,
                 encode_every=schedule.encode_every,
             ) as session,
         ):
             with session.trace() as trace:
-                shown = play(session, reader, recording.samples)
-            return summed_up(engine, schedule.mode, shown, reader), trace
+                steps = play(session, reader, recording.samples)
+            return summarise_session(engine, schedule.mode, steps, reader), trace
     finally:
         cv2.setNumThreads(threads)
 
 
-def waiting(session: GazeSession, reader: FrameReader, samples: Sequence[GazeSample]) -> list[Shown]:
-    """Step every one of the first frames, and wait for it."""
+def play_sequential(session: GazeSession, reader: FrameReader, samples: Sequence[GazeSample]) -> list[Shown]:
+    """Step the first frames, and wait for each."""
     feed = GazeFeed(samples)
-    shown = []
-    for frame in islice(reader, WAITED_FRAMES):
+    steps = []
+    for frame in islice(reader, SEQUENTIAL_FRAMES):
         session.feed(feed.until(frame.end_ns))
         selection = session.step(frame.image, frame.time_ns)
-        shown.append(Shown(frame, selection, dropped=False, timing_ms=selection.timing_ms))
-    return shown
+        steps.append(Shown(frame, selection, dropped=False, timing_ms=selection.timing_ms))
+    return steps
 
 
-def on_a_clock(session: GazeSession, reader: FrameReader, samples: Sequence[GazeSample]) -> list[Shown]:
+def play_live(session: GazeSession, reader: FrameReader, samples: Sequence[GazeSample]) -> list[Shown]:
     """Play in real time."""
     return list(in_real_time(session, reader, samples))
 
 
-def summed_up(engine: Engine, mode: str, shown: Sequence[Shown], reader: FrameReader) -> SessionRow:
-    """Summarise what was played."""
-    kept = shown[WARM_FRAMES:]
-    names = dict.fromkeys(name for one in kept for name in one.timing_ms)
+def summarise_session(
+    engine: EngineConfig, mode: Mode, steps: Sequence[Shown], reader: FrameReader
+) -> SessionResult:
+    """Summarise the steps after the warm-up."""
+    counted = steps[WARMUP_FRAMES:]
+    names = dict.fromkeys(name for step in counted for name in step.timing_ms)
     # `total` comes last.
     order = [name for name in names if name != "total"] + ["total"] * ("total" in names)
     stages = {
-        name: summarise([one.timing_ms[name] for one in kept if name in one.timing_ms]) for name in order
+        name: summarise([step.timing_ms[name] for step in counted if name in step.timing_ms])
+        for name in order
     }
-    selections: list[Selection] = [one.selection for one in kept if one.selection is not None]
-    return SessionRow(
+    selections: list[Selection] = [step.selection for step in counted if step.selection is not None]
+    return SessionResult(
         engine=engine,
         mode=mode,
-        frames=len(kept),
+        frames=len(counted),
         frame_size=reader.size,
         fps=reader.fps,
-        late=sum(one.dropped for one in kept),
+        late=sum(step.dropped for step in counted),
         stages={name: summary for name, summary in stages.items() if summary is not None},
-        age_ms=summarise([one.age_ms for one in selections if one.mask is not None]),
-        sources=dict(Counter(one.origin for one in selections)),
+        mask_age_ms=summarise([selection.age_ms for selection in selections if selection.mask is not None]),
+        origins=dict(Counter(selection.origin for selection in selections)),
     )

@@ -1,4 +1,4 @@
-"""Does it throttle? One engine encodes without a pause, and every second says how fast it still is."""
+"""Sustained load: one engine encodes without pause, and each second is summarised, to detect thermal throttling."""
 
 from __future__ import annotations
 
@@ -10,144 +10,157 @@ from pathlib import Path
 import numpy as np
 
 from sam_edge.profile.measure.energy import EnergyMeter
-from sam_edge.profile.measure.engine_bench import measured_frame
+from sam_edge.profile.measure.engine_bench import make_benchmark_frame
 from sam_edge.profile.measure.environment import first_line
-from sam_edge.profile.measure.failures import reason
-from sam_edge.profile.measure.noise import OTHERS_SHARE, NoiseMeter
+from sam_edge.profile.measure.failures import describe_error
+from sam_edge.profile.measure.noise import MAX_OTHER_CPU_SHARE, NoiseMeter
 from sam_edge.profile.measure.power import PowerMeter
-from sam_edge.profile.measure.statistics import Ratio, ratio
+from sam_edge.profile.measure.statistics import MedianRatio, compare_medians
 from sam_edge.profile.measure.timed_runtime import open_engine
-from sam_edge.profile.measure.usage import Usage, UsageMeter
-from sam_edge.profile.plan import Engine
+from sam_edge.profile.measure.usage import ResourceUsage, UsageMeter
+from sam_edge.profile.plan import EngineConfig
 
 CLOCK = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
 THERMAL = Path("/sys/class/thermal")
-THROTTLES = 1.05
-"""A machine throttles when the last third takes so many times as long as the first, beyond the interval's doubt."""
-FEWEST_S = 3
-"""Seconds from which thirds can be compared."""
+THROTTLING_RATIO = 1.05
+"""Minimum ratio of the last third to the first, for a machine that throttles."""
+MIN_SECONDS = 3
+"""Minimum duration, seconds, for a comparison of thirds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Second:
-    """One second of it."""
+class SustainedSecond:
+    """One second of the sustained load."""
 
     at_s: float
-    """Seconds since the beginning, at its end."""
+    """Its end, seconds since the start."""
     calls: int
     """Calls that ended in it."""
     median_ms: float
-    """Their median, milliseconds."""
+    """Median latency of the calls, milliseconds."""
     clock_mhz: float | None
     """Clock of the first core, MHz."""
     celsius: float | None
     """The hottest sensor, degrees Celsius."""
     watts: float | None
-    """Power, from the battery or from the system's own meter."""
+    """Power draw, watts."""
 
 
 @dataclass(frozen=True, slots=True)
-class SustainedRow:
-    """Encoding without a pause."""
+class SustainedResult:
+    """Encoding without pause."""
 
-    engine: Engine
-    """The model and its engine."""
+    engine: EngineConfig
     size: tuple[int, int]
-    """The encoder's input (height, width)."""
-    seconds: tuple[Second, ...] = ()
-    """Every second."""
-    slowdown: Ratio | None = None
-    """Median call of the last third over that of the first; None where it was too short."""
+    """Encoder input (height, width)."""
+    seconds: tuple[SustainedSecond, ...] = ()
+    slowdown: MedianRatio | None = None
+    """Median latency of the last third over that of the first; None when the run was too short."""
     throttles: bool = False
-    """Whether it became slower for sure, and nobody else had the cores meanwhile."""
-    others_share: float | None = None
-    """Share of all cores, 0..1, that other processes and other virtual machines had; None where not known."""
-    usage: Usage | None = None
-    """What all of it used; None where nothing ran."""
-    failed: str | None = None
-    """Why there is nothing."""
+    """Whether it became significantly slower while no other process used the cores."""
+    other_cpu_share: float | None = None
+    """Share of all cores used by other processes and other virtual machines, 0..1; None if unknown."""
+    usage: ResourceUsage | None = None
+    """Resources used by all calls; None when nothing ran."""
+    error: str | None = None
+    """Why it was not measured; None on success."""
 
     @property
     def verdict(self) -> str:
-        """Say whether it throttles, in a few words; empty where it was too short to tell."""
+        """Whether the machine throttles, in a few words; empty when the run was too short."""
         if self.slowdown is None:
             return ""
         if self.throttles:
-            return "it throttles"
-        if became_slower(self.slowdown):
-            others = f"others had {100 * (self.others_share or 0):.0f} % of the cores"
-            return f"slower, but {others}: measure again when idle"
+            return "throttling"
+        if is_slower(self.slowdown):
+            share = f"other processes used {100 * (self.other_cpu_share or 0):.0f} % of the cores"
+            return f"slower, but {share}: measure again when idle"
         return "no throttling"
 
 
-def became_slower(slowdown: Ratio) -> bool:
-    """Say whether the last third was slower than the first, beyond the interval's doubt."""
-    return slowdown.value > THROTTLES and slowdown.low > 1
+def is_slower(slowdown: MedianRatio) -> bool:
+    """Return whether the last third was significantly slower than the first."""
+    return slowdown.value > THROTTLING_RATIO and slowdown.low > 1
 
 
 def measure_sustained(
-    engine: Engine,
+    engine: EngineConfig,
     size: tuple[int, int],
-    length_s: float,
+    duration_s: float,
     energy: EnergyMeter | None,
-    keep: Callable[[SustainedRow], None],
+    on_result: Callable[[SustainedResult], None],
 ) -> Generator[str]:
-    """Encode for `length_s`; `keep` is given the row also when that is interrupted."""
+    """Encode without pause for `duration_s`; `on_result` receives the result even when the run is interrupted."""
     times_ms: list[float] = []
     number: list[int] = []
-    seconds: list[Second] = []
-    used: Usage | None = None
-    failed = None
+    seconds: list[SustainedSecond] = []
+    usage: ResourceUsage | None = None
+    failure = None
     noise = NoiseMeter()
     try:
         with open_engine(engine) as model, PowerMeter() as power:
-            frame = measured_frame()
+            frame = make_benchmark_frame()
             model.encode(frame, size=size)
             meter = UsageMeter(energy)
-            begun = time.perf_counter()
-            while (passed_s := time.perf_counter() - begun) < length_s:
-                yield f"{passed_s:.0f} of {length_s:.0f} s, {engine.label}"
-                recent: list[float] = []
-                until = time.perf_counter() + min(1.0, length_s - passed_s)
-                while (call_begun := time.perf_counter()) < until:
+            start = time.perf_counter()
+            while (elapsed_s := time.perf_counter() - start) < duration_s:
+                yield f"{elapsed_s:.0f} of {duration_s:.0f} s, {engine.label}"
+                recent_ms: list[float] = []
+                end = time.perf_counter() + min(1.0, duration_s - elapsed_s)
+                while (call_start := time.perf_counter()) < end:
                     model.encode(frame, size=size)
-                    recent.append(1e3 * (time.perf_counter() - call_begun))
-                used = meter.lap() if used is None else used + meter.lap()
-                number += [len(seconds)] * len(recent)
-                times_ms += recent
-                at_s = time.perf_counter() - begun
+                    recent_ms.append(1e3 * (time.perf_counter() - call_start))
+                usage = meter.lap() if usage is None else usage + meter.lap()
+                number += [len(seconds)] * len(recent_ms)
+                times_ms += recent_ms
                 seconds.append(
-                    Second(at_s, len(recent), float(np.median(recent)), clock_mhz(), celsius(), power.watts())
+                    SustainedSecond(
+                        at_s=time.perf_counter() - start,
+                        calls=len(recent_ms),
+                        median_ms=float(np.median(recent_ms)),
+                        clock_mhz=read_clock_mhz(),
+                        celsius=read_celsius(),
+                        watts=power.watts(),
+                    )
                 )
-    except Exception as error:  # an engine may raise anything; the rest of the profile is to go on
-        failed = reason(error)
+    except Exception as error:  # an engine may raise anything; the rest of the profile still runs
+        failure = describe_error(error)
     finally:
-        slowdown = slower(times_ms, number, len(seconds))
-        others_share = noise.noise().others_share
-        keep(
-            SustainedRow(
+        slowdown = compare_thirds(times_ms, number, len(seconds))
+        other_cpu_share = noise.noise().other_cpu_share
+        on_result(
+            SustainedResult(
                 engine=engine,
                 size=size,
                 seconds=tuple(seconds),
                 slowdown=slowdown,
                 throttles=slowdown is not None
-                and became_slower(slowdown)
-                and (others_share or 0.0) <= OTHERS_SHARE,
-                others_share=others_share,
-                usage=used,
-                failed=failed,
+                and is_slower(slowdown)
+                and (other_cpu_share or 0.0) <= MAX_OTHER_CPU_SHARE,
+                other_cpu_share=other_cpu_share,
+                usage=usage,
+                error=failure,
             )
         )
 
 
-def slower(times_ms: list[float], number: list[int], seconds: int) -> Ratio | None:
-    """Compare the last third of the seconds with the first."""
-    if seconds < FEWEST_S:
+def compare_thirds(times_ms: list[float], number: list[int], seconds: int) -> MedianRatio | None:
+    """Compare the last third of the seconds with the first.
+
+    Args:
+        times_ms: duration of every call, milliseconds.
+        number: the second of every call.
+        seconds: number of seconds.
+
+    Returns:
+        Median latency of the last third over that of the first; None when the run was too short.
+    """
+    if seconds < MIN_SECONDS:
         return None
     third = seconds // 3
-    first = [index for index, one in enumerate(number) if one < third]
-    last = [index for index, one in enumerate(number) if one >= seconds - third]
-    return ratio(
+    first = [index for index, second in enumerate(number) if second < third]
+    last = [index for index, second in enumerate(number) if second >= seconds - third]
+    return compare_medians(
         [times_ms[index] for index in last],
         [times_ms[index] for index in first],
         [number[index] for index in last],
@@ -155,14 +168,14 @@ def slower(times_ms: list[float], number: list[int], seconds: int) -> Ratio | No
     )
 
 
-def clock_mhz() -> float | None:
-    """Return the first core's clock now; None where the system does not say."""
+def read_clock_mhz() -> float | None:
+    """Return the current clock of the first core, MHz; None where the system does not report it."""
     line = first_line(CLOCK)
     return int(line) / 1e3 if line is not None and line.isdecimal() else None
 
 
-def celsius(root: Path = THERMAL) -> float | None:
-    """Return what the hottest sensor shows; None where there is none."""
+def read_celsius(root: Path = THERMAL) -> float | None:
+    """Return the temperature of the hottest sensor, degrees Celsius; None where there is none."""
     lines = [first_line(zone / "temp") for zone in root.glob("thermal_zone*")]
-    found = [int(line) / 1e3 for line in lines if line is not None and line.lstrip("-").isdecimal()]
-    return max(found) if found else None
+    values = [int(line) / 1e3 for line in lines if line is not None and line.lstrip("-").isdecimal()]
+    return max(values) if values else None

@@ -1,4 +1,4 @@
-"""A model that notes how much of each call its engine took."""
+"""A runtime wrapper that times each call of the engine."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.profile.plan import Engine
+from sam_edge.profile.plan import EngineConfig
 from sam_edge.runtimes.base import Float, Runtime
 from sam_edge.segmenter import Segmenter, load
 
 
-class Clocked(Runtime):
-    """Another runtime, with the time of its last call."""
+class TimedRuntime(Runtime):
+    """Wraps a runtime and records the duration of its last call."""
 
     def __init__(self, runtime: Runtime) -> None:
-        """Stand before `runtime`."""
+        """Wrap `runtime`."""
         self.inner = runtime
         self.name = runtime.name
         self.precision = runtime.precision
@@ -26,18 +26,18 @@ class Clocked(Runtime):
 
     def encode(self, image: NDArray[np.uint8]) -> Float:
         """See `Runtime.encode`."""
-        begun = time.perf_counter()
+        start = time.perf_counter()
         result = self.inner.encode(image)
-        self.last_ms = 1e3 * (time.perf_counter() - begun)
+        self.last_ms = 1e3 * (time.perf_counter() - start)
         return result
 
     def decode(
         self, embedding: Float, points: Float, labels: NDArray[np.int32], mask: Float, has_mask: Float
     ) -> tuple[Float, Float]:
         """See `Runtime.decode`."""
-        begun = time.perf_counter()
+        start = time.perf_counter()
         result = self.inner.decode(embedding, points, labels, mask, has_mask)
-        self.last_ms = 1e3 * (time.perf_counter() - begun)
+        self.last_ms = 1e3 * (time.perf_counter() - start)
         return result
 
     def close(self) -> None:
@@ -45,7 +45,7 @@ class Clocked(Runtime):
         self.inner.close()
 
 
-def open_engine(engine: Engine) -> Segmenter:
+def open_engine(engine: EngineConfig) -> Segmenter:
     """Open a model on an engine.
 
     Raises:
@@ -54,12 +54,12 @@ def open_engine(engine: Engine) -> Segmenter:
     return load(engine.bundle, runtime=engine.runtime, precision=engine.precision, threads=engine.threads)
 
 
-def open_clocked(engine: Engine) -> tuple[Segmenter, Clocked]:
-    """Open a model whose engine's share of each call is noted.
+def open_timed(engine: EngineConfig) -> tuple[Segmenter, TimedRuntime]:
+    """Open a model on an engine, and the wrapper that times the engine within each call.
 
     Raises:
         SamEdgeError: it cannot be opened.
     """
     model = open_engine(engine)
-    clock = Clocked(model.runtime)
-    return Segmenter(clock, model.bundle), clock
+    runtime = TimedRuntime(model.runtime)
+    return Segmenter(runtime, model.bundle), runtime

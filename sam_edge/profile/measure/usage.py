@@ -1,4 +1,4 @@
-"""What a stretch of work used: processor time, context switches, energy."""
+"""Resources used by this process between two moments: CPU time, context switches, energy."""
 
 from __future__ import annotations
 
@@ -10,84 +10,84 @@ from sam_edge.profile.measure.energy import EnergyMeter
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """What this process used."""
+class ResourceUsage:
+    """Resources used by this process."""
 
     wall_s: float = 0.0
-    """Seconds that went by."""
+    """Wall-clock time, seconds."""
     cpu_s: float = 0.0
-    """Seconds of all cores together that this process computed."""
-    waited: int | None = None
-    """Context switches because a thread waited; None where the system does not tell."""
-    displaced: int | None = None
-    """Context switches because something else was given the core."""
+    """CPU time of all cores, seconds."""
+    voluntary_switches: int | None = None
+    """Context switches of waiting threads; None where the system does not report them."""
+    involuntary_switches: int | None = None
+    """Context switches of preempted threads; None where the system does not report them."""
     joules: float | None = None
-    """Energy of the whole machine's processor; None where it cannot be read."""
+    """Energy of the machine's processors; None where it cannot be read."""
 
-    def __add__(self, other: Usage) -> Usage:
-        """Join two stretches; what one of them does not know is not known."""
-        return Usage(
+    def __add__(self, other: ResourceUsage) -> ResourceUsage:
+        """Add two usages; a value that one of them does not know is None."""
+        return ResourceUsage(
             wall_s=self.wall_s + other.wall_s,
             cpu_s=self.cpu_s + other.cpu_s,
-            waited=added(self.waited, other.waited),
-            displaced=added(self.displaced, other.displaced),
+            voluntary_switches=add(self.voluntary_switches, other.voluntary_switches),
+            involuntary_switches=add(self.involuntary_switches, other.involuntary_switches),
             joules=None if self.joules is None or other.joules is None else self.joules + other.joules,
         )
 
     @property
     def cores(self) -> float | None:
-        """How many cores were busy on average; None for no time at all."""
+        """Mean number of busy cores; None when no time passed."""
         return self.cpu_s / self.wall_s if self.wall_s > 0 else None
 
 
 class UsageMeter:
-    """Measures what is used between two looks."""
+    """Measures the resources used since the last lap."""
 
     def __init__(self, energy: EnergyMeter | None = None) -> None:
-        """Start now. `energy` reads the counters of the machine, where it has them."""
+        """Start the first lap. `energy` reads the energy counters, where there are any."""
         self._energy = energy
         self._last = self._now()
 
-    def lap(self) -> Usage:
-        """Return what was used since the last lap, or since the start."""
+    def lap(self) -> ResourceUsage:
+        """Return the usage since the last lap or the start, and start a new lap."""
         before, self._last = self._last, self._now()
         joules = None
         if self._energy is not None and self._last.joules is not None and before.joules is not None:
-            joules = self._energy.between(before.joules, self._last.joules)
-        return Usage(
+            joules = self._energy.difference(before.joules, self._last.joules)
+        return ResourceUsage(
             wall_s=self._last.wall_s - before.wall_s,
             cpu_s=self._last.cpu_s - before.cpu_s,
-            waited=subtracted(self._last.waited, before.waited),
-            displaced=subtracted(self._last.displaced, before.displaced),
+            voluntary_switches=subtract(self._last.voluntary_switches, before.voluntary_switches),
+            involuntary_switches=subtract(self._last.involuntary_switches, before.involuntary_switches),
             joules=joules,
         )
 
-    def _now(self) -> Usage:
-        waited, displaced = context_switches()
-        return Usage(
+    def _now(self) -> ResourceUsage:
+        voluntary, involuntary = context_switches()
+        return ResourceUsage(
             wall_s=time.perf_counter(),
             cpu_s=time.process_time(),
-            waited=waited,
-            displaced=displaced,
+            voluntary_switches=voluntary,
+            involuntary_switches=involuntary,
             joules=self._energy.joules() if self._energy is not None else None,
         )
 
 
 def context_switches() -> tuple[int | None, int | None]:
-    """Return this process's context switches so far: those of waiting threads, those of displaced ones."""
+    """Return the voluntary and the involuntary context switches of this process; None where unknown."""
     if sys.platform == "win32":
         return None, None
-    import resource  # not there on Windows
+    import resource  # does not exist on Windows
 
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_nvcsw, used.ru_nivcsw
-
-
-def added(one: int | None, other: int | None) -> int | None:
-    """Add two counts; None where one is not known."""
-    return None if one is None or other is None else one + other
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_nvcsw, usage.ru_nivcsw
 
 
-def subtracted(one: int | None, other: int | None) -> int | None:
-    """Subtract a count; None where one is not known."""
-    return None if one is None or other is None else one - other
+def add(first: int | None, second: int | None) -> int | None:
+    """Add two counts; None when one is unknown."""
+    return None if first is None or second is None else first + second
+
+
+def subtract(first: int | None, second: int | None) -> int | None:
+    """Subtract the second count from the first; None when one is unknown."""
+    return None if first is None or second is None else first - second

@@ -1,7 +1,7 @@
-"""Operators as Core ML's compute plan shows them, on macOS.
+"""Operators from Core ML's compute plan, on macOS.
 
-The plan estimates each operator's part of the cost and says where it would run; it measures nothing, and tells no
-shapes. Times are these parts of the measured call.
+The plan estimates each operator's share of the cost and names the device it would run on. It measures nothing and has
+no shapes. Durations are these shares of the measured call.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 
 from sam_edge.bundle import Bundle
-from sam_edge.profile.operators.raw_operator import DECODE, ENCODE, CountingRuntime, RawOperator
+from sam_edge.profile.operators.raw_operator import DECODE, ENCODE, ProfiledRuntime, RawOperator
 from sam_edge.runtimes.base import RuntimeOptions
 from sam_edge.runtimes.coreml import CoreML, Execute, Feed
 
 DEVICES = {"MLCPUComputeDevice": "cpu", "MLGPUComputeDevice": "gpu", "MLNeuralEngineComputeDevice": "npu"}
-"""Core ML's names of where an operator runs, and ours."""
+"""Core ML's names of devices, and ours."""
 
 
-class Counting(CoreML, CountingRuntime):
-    """Core ML, with the plans of its packages."""
+class ProfiledCoreML(CoreML, ProfiledRuntime):
+    """Core ML with the compute plans of its packages."""
 
     def __init__(self, bundle: Bundle, options: RuntimeOptions) -> None:
         """Check machine and options."""
@@ -39,23 +39,23 @@ class Counting(CoreML, CountingRuntime):
             model.get_compiled_model_path(), self._tools.ComputeUnit[self.device]
         )
 
-        def timed(feed: Feed) -> Any:
-            begun = time.perf_counter()
+        def timed_execute(feed: Feed) -> Any:
+            start = time.perf_counter()
             results = execute(feed)
-            self._call_us[role].append(1e6 * (time.perf_counter() - begun))
+            self._call_us[role].append(1e6 * (time.perf_counter() - start))
             return results
 
-        return timed
+        return timed_execute
 
-    def operators(self, role: str, runs: int) -> list[RawOperator]:
-        """Return the operators of a role; times are parts of the median of the last `runs` calls."""
-        return planned(self._plans[role], float(np.median(self._call_us[role][-runs:])))
+    def operators(self, role: str, iterations: int) -> list[RawOperator]:
+        """Return the operators of a role; durations are shares of the median of the last `iterations` calls."""
+        return parse_plan(self._plans[role], float(np.median(self._call_us[role][-iterations:])))
 
 
-def planned(plan: Any, call_us: float) -> list[RawOperator]:
-    """Read a compute plan: every operator of the main function, its part of `call_us`, and where it would run."""
+def parse_plan(plan: Any, call_us: float) -> list[RawOperator]:
+    """Parse a compute plan: every operator of the main function, its share of `call_us`, and its device."""
     program = plan.model_structure.program
-    found = []
+    operators = []
     for number, operation in enumerate(program.functions["main"].block.operations):
         cost = plan.get_estimated_cost_for_mlprogram_operation(operation)
         if cost is None or cost.weight <= 0:
@@ -63,10 +63,10 @@ def planned(plan: Any, call_us: float) -> list[RawOperator]:
         usage = plan.get_compute_device_usage_for_mlprogram_operation(operation)
         device = type(usage.preferred_compute_device).__name__ if usage is not None else ""
         outputs = [output.name for output in operation.outputs]
-        found.append(
+        operators.append(
             RawOperator(
                 name=outputs[0] if outputs else f"operation {number}",
-                kind=str(operation.operator_name),
+                op_type=str(operation.operator_name),
                 dtype="fp16",
                 time_us=cost.weight * call_us,
                 inputs=(),
@@ -75,4 +75,4 @@ def planned(plan: Any, call_us: float) -> list[RawOperator]:
                 kernel=DEVICES.get(device, device),
             )
         )
-    return found
+    return operators

@@ -1,4 +1,4 @@
-"""Operators as OpenVINO's performance counters show them, with the shapes of the graph that really runs."""
+"""Operators from OpenVINO's performance counters, with the shapes of the compiled graph."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import openvino
 from numpy.typing import NDArray
 
 from sam_edge.bundle import Bundle
-from sam_edge.profile.operators.raw_operator import CountingRuntime, RawOperator
+from sam_edge.profile.operators.raw_operator import ProfiledRuntime, RawOperator
 from sam_edge.runtimes.base import Float, RuntimeOptions
 from sam_edge.runtimes.openvino import Compiled, OpenVino
 
-NO_WORK = ("Const", "Input", "Output", "Parameter", "Result")
+NOT_EXECUTED = ("Const", "Input", "Output", "Parameter", "Result")
+"""Layer types that compute nothing."""
 DTYPES = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}
 """OpenVINO's names of number formats, where ours differ."""
 
 
-class Counting(OpenVino, CountingRuntime):
+class ProfiledOpenVino(OpenVino, ProfiledRuntime):
     """OpenVINO with its performance counters on."""
 
     def __init__(self, bundle: Bundle, options: RuntimeOptions) -> None:
@@ -39,29 +40,30 @@ class Counting(OpenVino, CountingRuntime):
         self._graphs[self.role] = model._model.get_runtime_model()
         return results
 
-    def operators(self, role: str, runs: int) -> list[RawOperator]:
-        """Return the operators of the last `runs` inferences of a role, in the order of their work."""
-        recent = self._times_us[role][-runs:]
-        found: list[tuple[int, RawOperator]] = []
+    def operators(self, role: str, iterations: int) -> list[RawOperator]:
+        """Return the operators of the last `iterations` inferences of a role, in order of execution."""
+        recent = self._times_us[role][-iterations:]
+        ordered: list[tuple[int, RawOperator]] = []
         for node in self._graphs[role].get_ops():
-            facts = {key: str(value.astype(str)) for key, value in node.get_rt_info().items()}
-            kind = facts.get("layerType", "")
-            times = [one[node.get_friendly_name()] for one in recent if node.get_friendly_name() in one]
-            if kind in NO_WORK or not times:
+            info = {key: str(value.astype(str)) for key, value in node.get_rt_info().items()}
+            op_type, name = info.get("layerType", ""), node.get_friendly_name()
+            times_us = [times[name] for times in recent if name in times]
+            if op_type in NOT_EXECUTED or not times_us:
                 continue
-            order = int(facts["execOrder"]) if facts.get("execOrder", "").isdecimal() else len(found)
-            found.append((order, raw(node, kind, facts, float(np.median(times)))))
-        return [one for _, one in sorted(found, key=lambda pair: pair[0]) if one.time_us > 0]
+            order = int(info["execOrder"]) if info.get("execOrder", "").isdecimal() else len(ordered)
+            ordered.append((order, describe_node(node, op_type, info, float(np.median(times_us)))))
+        ordered.sort(key=lambda pair: pair[0])
+        return [operator for _, operator in ordered if operator.time_us > 0]
 
 
-def raw(node: Any, kind: str, facts: Mapping[str, str], time_us: float) -> RawOperator:
-    """Describe a node of the graph that runs."""
+def describe_node(node: Any, op_type: str, info: Mapping[str, str], time_us: float) -> RawOperator:
+    """Describe a node of the compiled graph."""
     inputs = [port.get_source_output() for port in node.inputs()]
     outputs = node.outputs()
-    dtype = facts.get("runtimePrecision", "f32")
+    dtype = info.get("runtimePrecision", "f32")
     return RawOperator(
         name=node.get_friendly_name(),
-        kind=kind,
+        op_type=op_type,
         dtype=DTYPES.get(dtype, dtype),
         time_us=time_us,
         inputs=tuple(tuple(port.get_shape()) for port in inputs),
@@ -69,5 +71,5 @@ def raw(node: Any, kind: str, facts: Mapping[str, str], time_us: float) -> RawOp
         bytes=float(
             sum(int(np.prod(port.get_shape())) * port.get_element_type().size for port in (*inputs, *outputs))
         ),
-        kernel=facts.get("primitiveType", ""),
+        kernel=info.get("primitiveType", ""),
     )

@@ -1,29 +1,27 @@
-"""One inference, operator by operator, and what bounds each."""
+"""The operators of one inference, and their totals by kind of work or by part of the model."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from sam_edge.profile.operators.peak import Peak
-from sam_edge.profile.plan import Engine
+from sam_edge.profile.plan import EngineConfig
 
-PRODUCT, CONVOLUTION, NORM, ACTIVATION, ARITHMETIC, ROUNDING, LAYOUT, OTHER = (
+MATMUL, CONVOLUTION, NORMALISATION, ACTIVATION, ELEMENTWISE, QUANTIZATION, DATA_MOVEMENT, OTHER = (
     "matrix products",
     "convolutions",
     "normalisation, softmax",
     "activations",
-    "arithmetic",
-    "rounding to 8 bits and back",
-    "moving data",
+    "elementwise arithmetic",
+    "quantization",
+    "data movement",
     "other",
 )
-FAMILIES = (PRODUCT, CONVOLUTION, NORM, ACTIVATION, ARITHMETIC, ROUNDING, LAYOUT, OTHER)
-"""Kinds of work, by what could make them faster."""
+FAMILIES = (MATMUL, CONVOLUTION, NORMALISATION, ACTIVATION, ELEMENTWISE, QUANTIZATION, DATA_MOVEMENT, OTHER)
+"""Kinds of work."""
 COMPUTE, MEMORY, OVERHEAD = "compute", "memory", "overhead"
-REACHED = 0.2
-"""An operator that reaches less of its roof than this is bound by neither: by overhead, or by a poor kernel."""
+"""What bounds an operator (`roofline`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,133 +29,113 @@ class Operator:
     """One operator of a compiled graph."""
 
     name: str
-    """As the engine names it."""
-    kind: str
-    """The engine's own type, with its kernel where it says so."""
+    """Name in the engine."""
+    op_type: str
+    """The engine's operator type, with the kernel where it is known."""
     family: str
     """One of `FAMILIES`."""
     stage: str
-    """Part of the model (`stages`)."""
+    """Part of the model (`model_stages`)."""
     dtype: str
     """Number format that it computes in: `fp32`, `bf16`, `int8`, ..."""
     time_us: float
-    """Median of its time in an inference, microseconds."""
+    """Median duration in an inference, microseconds."""
     flops: float
-    """Multiplications and additions."""
+    """Floating-point operations: multiplications and additions."""
     bytes: float
-    """Read and written at least: inputs, weights and outputs, once each."""
+    """Minimum memory traffic, bytes: inputs, weights and outputs, once each."""
     bound: str | None = None
-    """`compute`, `memory` or `overhead`; None without a peak to compare with."""
-    share: float | None = None
-    """What it reaches of the machine's roof for it, 0..1."""
+    """`compute`, `memory` or `overhead`; None without a measured peak."""
+    roofline_fraction: float | None = None
+    """Performance as a fraction of the roofline; None without a measured peak."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorTable:
-    """The operators of one graph."""
+    """The operators of one graph: the encoder or the decoder."""
 
-    engine: Engine
-    """The model and its engine."""
+    engine: EngineConfig
     size: tuple[int, int]
-    """The encoder's input (height, width)."""
+    """Encoder input (height, width)."""
     role: str
     """`encode` or `decode`."""
-    runs: int = 0
-    """Inferences that were looked at."""
+    iterations: int = 0
+    """Inferences that were measured."""
     call_ms: float | None = None
-    """Median of the engine's call while it kept count, which costs some time itself."""
+    """Median duration of the engine's call with its profiler on, which adds some overhead, milliseconds."""
     operators: tuple[Operator, ...] = ()
-    """In the order in which they run."""
-    failed: str | None = None
-    """Why there is nothing."""
+    """In order of execution."""
+    error: str | None = None
+    """Why they were not measured; None on success."""
 
     @property
     def sum_ms(self) -> float:
-        """Time of all operators together, milliseconds."""
-        return sum(one.time_us for one in self.operators) / 1e3
+        """Duration of all operators, milliseconds."""
+        return sum(operator.time_us for operator in self.operators) / 1e3
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorGroup:
-    """Operators of one kind or of one stage, together."""
+    """Totals of the operators of one family or one stage."""
 
     name: str
-    """The kind or the stage."""
+    """The family or the stage."""
     count: int
-    """How many."""
+    """Number of operators."""
     time_ms: float
-    """Milliseconds in an inference."""
-    share_of_time: float
-    """Of the time of all operators, 0..1."""
+    """Duration in an inference, milliseconds."""
+    time_share: float
+    """Share of the duration of all operators, 0..1."""
     gflop: float
-    """10^9 multiplications and additions."""
-    megabytes: float
-    """Read and written at least, MB (10^6 bytes)."""
+    """10^9 floating-point operations."""
+    traffic_mb: float
+    """Minimum memory traffic, MB (10^6 bytes)."""
     gflops: float
-    """10^9 multiplications and additions a second."""
+    """10^9 floating-point operations per second."""
     gb_s: float
-    """10^9 bytes a second."""
-    share_of_roof: float | None
-    """What it reaches of the machine's roof, 0..1: the time that its operators would take at their roofs, over the time
-    that they take."""
+    """Memory traffic, 10^9 bytes per second."""
+    roofline_fraction: float | None
+    """Duration of its operators at the roofline, over their measured duration; None without a measured peak."""
     bound: str | None
-    """What bounds most of its time."""
+    """What bounds most of its time; None without a measured peak."""
 
 
-def against_roof(operator: Operator, engine: str, peak: Peak) -> Operator:
-    """Say what bounds an operator.
+def group_operators(operators: Sequence[Operator], names: Iterable[str], key: str) -> list[OperatorGroup]:
+    """Total the operators by family or stage.
 
-    The roofline (Williams, Waterman and Patterson, Roofline: an insightful visual performance model for multicore
-    architectures, CACM 2009): no operator is faster than its arithmetic at the measured peak of its number format, nor
-    than its bytes at the measured speed of memory. What lies in caches may be read faster than that: a share above 1
-    says that it did.
+    Args:
+        operators: all operators of a graph.
+        names: the families or stages, in the order of the result.
+        key: `family` or `stage`.
+
+    Returns:
+        A group for each name that occurs.
     """
-    compute_s, memory_s = roofs(operator, engine, peak)
-    if operator.time_us <= 0 or (compute_s is None and memory_s is None):
-        return operator
-    least_s = max(compute_s or 0.0, memory_s or 0.0)
-    share = least_s / (operator.time_us * 1e-6)
-    limit = COMPUTE if (compute_s or 0.0) >= (memory_s or 0.0) else MEMORY
-    return replace(operator, share=share, bound=limit if share >= REACHED else OVERHEAD)
+    total_us = sum(operator.time_us for operator in operators) or math.inf
+    members = {name: [op for op in operators if getattr(op, key) == name] for name in names}
+    return [total_group(name, group, total_us) for name, group in members.items() if group]
 
 
-def roofs(operator: Operator, engine: str, peak: Peak) -> tuple[float | None, float | None]:
-    """Return the seconds that an operator takes at least: for its arithmetic, and for its bytes."""
-    gflops = peak.of(engine, operator.dtype) or peak.of(engine, "fp32")
-    compute_s = operator.flops / (gflops * 1e9) if gflops is not None else None
-    memory_s = operator.bytes / (peak.gb_s * 1e9) if peak.gb_s is not None else None
-    return compute_s, memory_s
-
-
-def grouped(operators: Sequence[Operator], names: Iterable[str], key: str) -> list[OperatorGroup]:
-    """Add operators up by their `family` or their `stage`, in the order of `names`; empty groups are left out."""
-    total_us = sum(one.time_us for one in operators) or math.inf
-    groups = []
-    for name in dict.fromkeys(names):
-        members = [one for one in operators if getattr(one, key) == name]
-        if not members:
-            continue
-        time_us = sum(one.time_us for one in members)
-        flops, moved = sum(one.flops for one in members), sum(one.bytes for one in members)
-        known = [one for one in members if one.share is not None]
-        least_us = sum((one.share or 0.0) * one.time_us for one in known)
-        by_bound = {
-            bound: sum(one.time_us for one in known if one.bound == bound)
-            for bound in (COMPUTE, MEMORY, OVERHEAD)
-        }
-        seconds = time_us * 1e-6 or math.inf
-        groups.append(
-            OperatorGroup(
-                name=name,
-                count=len(members),
-                time_ms=time_us / 1e3,
-                share_of_time=time_us / total_us,
-                gflop=flops / 1e9,
-                megabytes=moved / 1e6,
-                gflops=flops / seconds / 1e9,
-                gb_s=moved / seconds / 1e9,
-                share_of_roof=least_us / time_us if known and time_us > 0 else None,
-                bound=max(by_bound, key=lambda bound: by_bound[bound]) if known else None,
-            )
-        )
-    return groups
+def total_group(name: str, members: Sequence[Operator], total_us: float) -> OperatorGroup:
+    """Total the operators of one group; `total_us` is the duration of all operators of the graph."""
+    time_us = sum(operator.time_us for operator in members)
+    flops, traffic = sum(operator.flops for operator in members), sum(operator.bytes for operator in members)
+    known = [operator for operator in members if operator.roofline_fraction is not None]
+    roofline_us = sum((operator.roofline_fraction or 0.0) * operator.time_us for operator in known)
+    by_bound = {
+        bound: sum(operator.time_us for operator in known if operator.bound == bound)
+        for bound in (COMPUTE, MEMORY, OVERHEAD)
+    }
+    seconds = time_us * 1e-6 or math.inf
+    return OperatorGroup(
+        name=name,
+        count=len(members),
+        time_ms=time_us / 1e3,
+        time_share=time_us / total_us,
+        gflop=flops / 1e9,
+        traffic_mb=traffic / 1e6,
+        gflops=flops / seconds / 1e9,
+        gb_s=traffic / seconds / 1e9,
+        roofline_fraction=roofline_us / time_us if known and time_us > 0 else None,
+        bound=max(by_bound, key=lambda bound: by_bound[bound]) if known else None,
+    )

@@ -1,4 +1,4 @@
-"""An operator as an engine tells of it, before anything is made of it, and what tells of it."""
+"""Operators as an engine reports them, and the interface of runtimes that report them."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from dataclasses import dataclass
 from sam_edge.runtimes.base import Runtime
 
 ENCODE, DECODE = "encode", "decode"
-"""Roles: what an inference is for."""
+"""Roles of an inference."""
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RawOperator:
-    """One operator of a compiled graph."""
+    """One operator of a compiled graph, as the engine reports it."""
 
     name: str
-    """As the engine names it."""
-    kind: str
-    """The engine's type."""
+    """Name in the engine."""
+    op_type: str
+    """The engine's operator type."""
     dtype: str
     """Number format that it computes in."""
     time_us: float
-    """Median time in an inference, microseconds."""
+    """Median duration in an inference, microseconds."""
     inputs: tuple[Shape, ...]
-    """Shapes that go in."""
+    """Shapes of the inputs."""
     outputs: tuple[Shape, ...]
-    """Shapes that come out."""
+    """Shapes of the outputs."""
     bytes: float
-    """Read and written at least."""
+    """Minimum memory traffic, bytes."""
     kernel: str = ""
-    """The engine's name of the code that runs; empty where it does not say."""
+    """The engine's name of the kernel; empty where it is not reported."""
 
 
-class CountingRuntime(Runtime):
-    """A runtime that knows the operators of its inferences."""
+class ProfiledRuntime(Runtime):
+    """A runtime that reports the operators of its inferences."""
 
     role = ENCODE
-    """What the inferences are for that run now: set by who calls, before the first one."""
+    """Role of the inferences from now on; the caller sets it before the first one of a role."""
 
     @abstractmethod
-    def operators(self, role: str, runs: int) -> list[RawOperator]:
-        """Return the operators of the last `runs` inferences of a role."""
+    def operators(self, role: str, iterations: int) -> list[RawOperator]:
+        """Return the operators of the last `iterations` inferences of a role."""

@@ -1,1 +1,1 @@
-"""Profiles and budgets as JSON, tables, HTML and CSV, and the comparison of two profiles."""
+"""Profiles as JSON, text, HTML and CSV, the comparison of two profiles, and recommendations as text, HTML and JSON."""

@@ -1,4 +1,4 @@
-"""Two profiles side by side: ratios, how sure they are, and whether something became slower."""
+"""Compares two profiles: ratios of latencies with confidence intervals, and regressions."""
 
 from __future__ import annotations
 
@@ -10,166 +10,166 @@ from typing import Any
 import numpy as np
 
 from sam_edge.errors import InputError
-from sam_edge.precision import current_name
-from sam_edge.profile.measure.statistics import Ratio, ratio
-from sam_edge.profile.report.report import read_report
-from sam_edge.profile.report.terminal import aligned, number
+from sam_edge.profile.measure.statistics import MedianRatio, compare_medians
+from sam_edge.profile.report.schema import read_report
+from sam_edge.profile.report.text_format import align_columns, format_number
 
-REGRESSION = 1.05
-"""Slower than this many times is a regression, where nothing else is asked for."""
-ALIKE_ROWS, ALIKE, APART = 4, 0.05, 0.03
-"""When so many rows or more lie within so much of their median, which is so far from 1, it is the machine more likely
-than the program."""
-SAME_MACHINE = ("cpu", "cores", "packages", "features")
-"""What two profiles must share for a ratio to be the program's doing alone."""
+REGRESSION_RATIO = 1.05
+"""Default limit: a larger ratio is a regression."""
+MIN_UNIFORM_ROWS, UNIFORM_SPREAD, UNIFORM_CHANGE = 4, 0.05, 0.03
+"""A change is uniform when at least 4 rows are within 5 % of their median ratio, which differs from 1 by more than 3 %.
+Then the cause is more likely the machine than the program."""
+SAME_ENVIRONMENT = ("cpu", "cores", "packages", "cpu_features")
+"""Fields of the machine that must be equal, for a ratio to be caused by the program alone."""
+
+Samples = tuple[list[float], list[int]]
+"""Duration of every call, milliseconds, and the round of each."""
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """One thing that both profiles measured."""
+class ComparedTiming:
+    """One timing case that both profiles measured."""
 
     name: str
-    """What it is."""
     base_ms: float
-    """Median in the first profile, milliseconds."""
+    """Median latency in the first profile, milliseconds."""
     ms: float
-    """Median in the second."""
-    ratio: Ratio
+    """Median latency in the second profile, milliseconds."""
+    ratio: MedianRatio
     """The second over the first: above 1 it became slower."""
     regressed: bool
-    """Whether it became slower than is allowed, and is not merely noise: the interval lies above 1."""
+    """Whether the ratio is above the limit and its interval is above 1."""
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two profiles, compared."""
+class ProfileComparison:
+    """The comparison of two profiles."""
 
-    rows: tuple[Compared, ...]
-    """What both measured."""
-    failed_now: tuple[str, ...]
-    """What the first profile measured and what failed in the second."""
+    rows: tuple[ComparedTiming, ...]
+    """Cases that both profiles measured."""
+    new_failures: tuple[str, ...]
+    """Cases that the first profile measured and that failed in the second."""
     only_first: tuple[str, ...]
-    """What only the first one measured."""
+    """Cases of the first profile alone."""
     only_second: tuple[str, ...]
-    """What only the second one measured."""
+    """Cases of the second profile alone."""
     notes: tuple[str, ...]
-    """Why ratios may not be the program's doing."""
-    allowed: float
-    """The ratio past which something is a regression."""
+    """Reasons why ratios may not be caused by the program."""
+    limit: float
+    """The ratio above which a case has regressed."""
 
     @property
     def regressed(self) -> bool:
-        """Whether anything became slower than allowed, or fails now."""
-        return bool(self.failed_now) or any(row.regressed for row in self.rows)
+        """Whether a case regressed or fails now."""
+        return bool(self.new_failures) or any(row.regressed for row in self.rows)
 
     def table(self) -> str:
-        """Write it as text."""
+        """Write the comparison as text."""
         if not self.rows:
-            return "\n".join(["nothing was measured by both", *self.notes])
-        cells = [["ms", "first", "second", "ratio", "95 %", ""]]
+            return "\n".join(["the profiles have no measured case in common", *self.notes])
+        cells = [["ms", "first", "second", "ratio", "95 % CI", ""]]
         for row in self.rows:
-            span = f"{row.ratio.low:.3f}-{row.ratio.high:.3f}"
+            interval = f"{row.ratio.low:.3f}-{row.ratio.high:.3f}"
             verdict = "REGRESSED" if row.regressed else ""
-            cells.append(
-                [row.name, number(row.base_ms), number(row.ms), f"{row.ratio.value:.3f}", span, verdict]
-            )
-        lines = list(aligned(cells))
-        lines += [f"FAILS NOW: {name}" for name in self.failed_now]
-        for title, names in (
-            ("only in the first", self.only_first),
-            ("only in the second", self.only_second),
-        ):
-            lines += [f"{title}: {name}" for name in names]
+            values = (format_number(row.base_ms), format_number(row.ms), f"{row.ratio.value:.3f}")
+            cells.append([row.name, *values, interval, verdict])
+        lines = list(align_columns(cells))
+        lines += [f"FAILS NOW: {name}" for name in self.new_failures]
+        lines += [f"only in the first: {name}" for name in self.only_first]
+        lines += [f"only in the second: {name}" for name in self.only_second]
         lines += [f"note: {note}" for note in self.notes]
-        count = sum(row.regressed for row in self.rows) + len(self.failed_now)
-        lines.append(f"{count} of {len(self.rows)} slower than {self.allowed:g} times, or failing")
+        count = sum(row.regressed for row in self.rows) + len(self.new_failures)
+        lines.append(f"{count} of {len(self.rows)} slower than {self.limit:g} times, or failing")
         return "\n".join(lines)
 
 
-def compare(first: Path, second: Path, *, allowed: float = REGRESSION) -> Comparison:
+def compare_profiles(first: Path, second: Path, *, limit: float = REGRESSION_RATIO) -> ProfileComparison:
     """Compare two files that `sam-edge profile --out` wrote.
 
     Args:
-        first: the profile that is compared with.
-        second: the newer one.
-        allowed: a ratio of medians past which something has regressed, if the interval of the ratio lies above 1 too.
+        first: the baseline.
+        second: the newer profile.
+        limit: a ratio of medians above which a case has regressed, if the interval of the ratio is above 1 too.
 
     Raises:
-        InputError: a file is no profile, or `allowed` is not positive.
+        InputError: a file is not a profile, or `limit` is not positive.
     """
-    if not allowed > 0:
-        raise InputError(f"regression: {allowed} is not accepted; give a ratio, for example 1.05")
+    if not limit > 0:
+        raise InputError(f"regression: {limit} is not accepted; give a ratio, for example 1.05")
     base, newer = read_report(first), read_report(second)
-    before, after = samples_of(base, first), samples_of(newer, second)
-    rows, failed = [], []
-    for name, (times_ms, rounds) in after.items():
+    before, after = read_samples(base, first), read_samples(newer, second)
+    rows, failures = [], []
+    for name, samples in after.items():
         if name not in before or not before[name][0]:
             continue
-        if not times_ms:
-            failed.append(name)
-            continue
-        base_ms, base_rounds = before[name]
-        found = ratio(times_ms, base_ms, rounds, base_rounds)
-        rows.append(
-            Compared(
-                name=name,
-                base_ms=float(np.median(base_ms)),
-                ms=float(np.median(times_ms)),
-                ratio=found,
-                regressed=found.value > allowed and found.low > 1,
-            )
-        )
-    return Comparison(
+        if samples[0]:
+            rows.append(compare_samples(name, before[name], samples, limit))
+        else:
+            failures.append(name)
+    return ProfileComparison(
         rows=tuple(rows),
-        failed_now=tuple(failed),
+        new_failures=tuple(failures),
         only_first=tuple(name for name in before if name not in after),
         only_second=tuple(name for name in after if name not in before),
-        notes=(*differences(base, newer), *alike(rows)),
-        allowed=allowed,
+        notes=(*environment_notes(base, newer), *uniform_change_notes(rows)),
+        limit=limit,
     )
 
 
-Samples = tuple[list[float], list[int]]
-"""Milliseconds of every call, and the round of each."""
+def compare_samples(name: str, base: Samples, newer: Samples, limit: float) -> ComparedTiming:
+    """Compare the samples of one case."""
+    ratio = compare_medians(newer[0], base[0], newer[1], base[1])
+    return ComparedTiming(
+        name=name,
+        base_ms=float(np.median(base[0])),
+        ms=float(np.median(newer[0])),
+        ratio=ratio,
+        regressed=ratio.value > limit and ratio.low > 1,
+    )
 
 
-def samples_of(content: Mapping[str, Any], path: Path) -> dict[str, Samples]:
-    """Return the samples of everything that was timed, by its name.
+def read_samples(content: Mapping[str, Any], path: Path) -> dict[str, Samples]:
+    """Return the samples of every timing case, by its name; a failed case has none.
 
     Raises:
-        InputError: the file does not hold what a profile holds.
+        InputError: the content is not that of a profile; `path` is named in the message.
     """
-    found: dict[str, Samples] = {}
+    samples: dict[str, Samples] = {}
     try:
-        for row in content["timed"]:
-            case = row["case"]
-            engine, (height, width) = case["engine"], case["size"]
-            words = [
-                f"decode {case['prompts']}" if case["prompts"] else "encode",
-                f"{width}x{height},",
-                engine.get("model") or engine["bundle"],
-                engine["runtime"],
-                current_name(engine["precision"] or ""),
-                f"{engine['threads']} thread{'s' * (engine['threads'] > 1)}" if engine["threads"] else "",
-            ]
+        for row in content["timings"]:
+            name = case_name(row["case"])
             times_ms = [float(value) for value in row["samples_ms"]]
             rounds = [int(value) for value in row["rounds"]]
-            if row["failed"]:
+            if row["error"]:
                 times_ms, rounds = [], []
             if len(times_ms) != len(rounds):
                 raise ValueError(f"{len(times_ms)} calls in {len(rounds)} rounds")
-            found[" ".join(word for word in words if word)] = times_ms, rounds
+            samples[name] = times_ms, rounds
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"profile: {path} is damaged: {error!r}; measure again") from error
-    return found
+    return samples
 
 
-def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[str]:
-    """Say what else differs between two profiles, and what makes either doubtful."""
-    for key in SAME_MACHINE:
-        one, other = (content.get("machine", {}).get(key) for content in (first, second))
-        if one != other:
-            yield f"{key} differ: {changed(one, other)}"
+def case_name(case: Mapping[str, Any]) -> str:
+    """Name a timing case by everything that identifies it."""
+    engine, (height, width) = case["engine"], case["size"]
+    words = [
+        f"decode {case['prompts']}" if case["prompts"] else "encode",
+        f"{width}x{height},",
+        engine.get("model") or engine["bundle"],
+        engine["runtime"],
+        engine["precision"] or "",
+        f"{engine['threads']} thread{'s' * (engine['threads'] > 1)}" if engine["threads"] else "",
+    ]
+    return " ".join(word for word in words if word)
+
+
+def environment_notes(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how the environments differ, and what makes either profile doubtful."""
+    for key in SAME_ENVIRONMENT:
+        before, after = (content.get("machine", {}).get(key) for content in (first, second))
+        if before != after:
+            yield f"{key} differ: {describe_difference(before, after)}"
     for name, content in (("first", first), ("second", second)):
         if not content.get("complete", True):
             yield f"the {name} profile was interrupted"
@@ -177,24 +177,24 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator
             yield f"the machine was busy during the {name} profile"
 
 
-def alike(rows: Sequence[Compared]) -> Iterator[str]:
-    """Say when everything changed in the same way."""
+def uniform_change_notes(rows: Sequence[ComparedTiming]) -> Iterator[str]:
+    """Yield a note when all cases changed by the same ratio."""
     ratios = np.array([row.ratio.value for row in rows])
-    if len(ratios) < ALIKE_ROWS:
+    if len(ratios) < MIN_UNIFORM_ROWS:
         return
-    middle = float(np.median(ratios))
-    if abs(middle - 1) > APART and (abs(ratios / middle - 1) <= ALIKE).all():
+    median = float(np.median(ratios))
+    if abs(median - 1) > UNIFORM_CHANGE and (abs(ratios / median - 1) <= UNIFORM_SPREAD).all():
         yield (
-            f"all {len(ratios)} rows changed alike, about {middle:.2f} times: that may be the machine; "
+            f"all {len(ratios)} rows changed alike, about {median:.2f} times: the cause may be the machine; "
             "measure both again, one soon after the other"
         )
 
 
-def changed(one: object, other: object) -> str:
-    """Write two values, of mappings and lists only what differs."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        keys = sorted(key for key in {*one, *other} if one.get(key) != other.get(key))
-        return ", ".join(f"{key} {one.get(key)} and {other.get(key)}" for key in keys)
-    if isinstance(one, list) and isinstance(other, list):
-        return ", ".join(sorted({str(value) for value in one} ^ {str(value) for value in other}))
-    return f"{one} and {other}"
+def describe_difference(before: object, after: object) -> str:
+    """Write two values; of mappings and lists only the entries that differ."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+        return ", ".join(f"{key} {before.get(key)} and {after.get(key)}" for key in keys)
+    if isinstance(before, list) and isinstance(after, list):
+        return ", ".join(sorted({str(value) for value in before} ^ {str(value) for value in after}))
+    return f"{before} and {after}"

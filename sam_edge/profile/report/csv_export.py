@@ -1,4 +1,4 @@
-"""A profile's figures as CSV: a line a figure, for a spreadsheet."""
+"""The figures of a profile as CSV, one figure per line, for spreadsheets."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import csv
 import io
 from collections.abc import Iterator
 
-from sam_edge.profile.measure.statistics import Summary
-from sam_edge.profile.plan import Engine
-from sam_edge.profile.report.report import Report
+from sam_edge.profile.measure.cold_start import ColdStartResult
+from sam_edge.profile.measure.session import SessionResult
+from sam_edge.profile.measure.statistics import LatencySummary
+from sam_edge.profile.measure.timing import TimingResult
+from sam_edge.profile.operators.operator_table import OperatorTable
+from sam_edge.profile.plan import EngineConfig
+from sam_edge.profile.report.report import ProfileReport
 
 COLUMNS = (
     "part",
@@ -16,10 +20,10 @@ COLUMNS = (
     "runtime",
     "precision",
     "threads",
-    "ran_as",
+    "actual_precision",
     "width",
     "height",
-    "what",
+    "metric",
     "prompts",
     "count",
     "median",
@@ -27,63 +31,92 @@ COLUMNS = (
     "p99",
     "mad",
     "unit",
-    "failed",
+    "error",
 )
-"""Columns. Medians stand for single values too; what is not known is empty."""
+"""Columns. Single values are in `median`; unknown values are empty."""
+Cells = dict[str, object]
 
 
-def sheet(report: Report) -> str:
+def to_csv(report: ProfileReport) -> str:
     """Write the CSV."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    for row in rows_of(report):
+    for row in report_rows(report):
         writer.writerow({key: "" if value is None else value for key, value in row.items()})
     return text.getvalue()
 
 
-def rows_of(report: Report) -> Iterator[dict[str, object]]:
-    """Give every figure of the report that is a time or a size."""
-    for one in report.cold:
-        base = {
-            **engine_cells(one.engine, one.size),
-            "ran_as": one.ran_as,
-            "failed": one.failed,
-            "count": one.starts,
-        }
-        if one.failed:
-            yield {"part": "cold", **base}
-        for name, value in {**one.stages_ms, "total": one.total_ms}.items():
-            yield {"part": "cold", **base, "what": name, "median": rounded(value), "unit": "ms"}
-        for name, value in one.memory_mb.items():
-            yield {"part": "memory", **base, "what": name, "median": rounded(value), "unit": "MB"}
-    for timed in report.timed:
-        case = timed.case
-        base = {**engine_cells(case.engine, case.size), "ran_as": timed.ran_as, "failed": timed.failed}
-        base |= {"prompts": case.prompts}
-        yield {"part": "timing", **base, "what": case.what, **cells(timed.total)}
-        yield {"part": "timing", **base, "what": f"{case.what}: engine", **cells(timed.engine)}
+def report_rows(report: ProfileReport) -> Iterator[Cells]:
+    """Yield every figure of the report that is a duration or a size."""
+    for start in report.cold_starts:
+        yield from cold_start_rows(start)
+    for timing in report.timings:
+        yield from timing_rows(timing)
     for session in report.sessions:
-        base = {**engine_cells(session.engine, session.frame_size), "failed": session.failed}
-        for name, summary in session.stages.items():
-            yield {"part": f"session: {session.mode}", **base, "what": name, **cells(summary)}
-        if session.failed:
-            yield {"part": f"session: {session.mode}", **base}
+        yield from session_rows(session)
     for table in report.operators:
-        base = {**engine_cells(table.engine, table.size), "failed": table.failed, "count": table.runs}
-        for operator in table.operators:
-            what = f"{table.role}: {operator.name}"
-            yield {
-                "part": "operator",
-                **base,
-                "what": what,
-                "median": rounded(operator.time_us / 1e3),
-                "unit": "ms",
-            }
+        yield from operator_rows(table)
 
 
-def engine_cells(engine: Engine, size: tuple[int, int]) -> dict[str, object]:
-    """Write a model, its engine and a size (height, width)."""
+def cold_start_rows(start: ColdStartResult) -> Iterator[Cells]:
+    """Yield the stages and the memory of a cold start."""
+    base = {
+        **engine_cells(start.engine, start.size),
+        "actual_precision": start.actual_precision,
+        "error": start.error,
+        "count": start.processes,
+    }
+    if start.error:
+        yield {"part": "cold", **base}
+    for name, value in {**start.stages_ms, "total": start.total_ms}.items():
+        yield {"part": "cold", **base, "metric": name, "median": round_known(value), "unit": "ms"}
+    for name, value in start.memory_mb.items():
+        yield {"part": "memory", **base, "metric": name, "median": round_known(value), "unit": "MB"}
+
+
+def timing_rows(timing: TimingResult) -> Iterator[Cells]:
+    """Yield the latency of a case and of the engine within it."""
+    case = timing.case
+    base = {
+        "part": "timing",
+        **engine_cells(case.engine, case.size),
+        "actual_precision": timing.actual_precision,
+        "error": timing.error,
+        "prompts": case.prompts,
+    }
+    yield {**base, "metric": case.operation, **summary_cells(timing.total)}
+    yield {**base, "metric": f"{case.operation}: engine", **summary_cells(timing.inference)}
+
+
+def session_rows(session: SessionResult) -> Iterator[Cells]:
+    """Yield the stages of a session."""
+    base = {
+        "part": f"session: {session.mode}",
+        **engine_cells(session.engine, session.frame_size),
+        "error": session.error,
+    }
+    for name, summary in session.stages.items():
+        yield {**base, "metric": name, **summary_cells(summary)}
+    if session.error:
+        yield base
+
+
+def operator_rows(table: OperatorTable) -> Iterator[Cells]:
+    """Yield the duration of each operator of a graph."""
+    base = {
+        "part": "operator",
+        **engine_cells(table.engine, table.size),
+        "error": table.error,
+        "count": table.iterations,
+    }
+    for operator in table.operators:
+        duration_ms = round_known(operator.time_us / 1e3)
+        yield {**base, "metric": f"{table.role}: {operator.name}", "median": duration_ms, "unit": "ms"}
+
+
+def engine_cells(engine: EngineConfig, size: tuple[int, int]) -> Cells:
+    """Write an engine and a size (height, width)."""
     return {
         "bundle": engine.model or engine.bundle.name,
         "runtime": engine.runtime,
@@ -94,20 +127,20 @@ def engine_cells(engine: Engine, size: tuple[int, int]) -> dict[str, object]:
     }
 
 
-def cells(summary: Summary | None) -> dict[str, object]:
-    """Write a summary."""
+def summary_cells(summary: LatencySummary | None) -> Cells:
+    """Write a latency summary."""
     if summary is None:
         return {}
     return {
         "count": summary.count,
-        "median": rounded(summary.median_ms),
-        "p95": rounded(summary.p95_ms),
-        "p99": rounded(summary.p99_ms),
-        "mad": rounded(summary.mad_ms),
+        "median": round_known(summary.median_ms),
+        "p95": round_known(summary.p95_ms),
+        "p99": round_known(summary.p99_ms),
+        "mad": round_known(summary.mad_ms),
         "unit": "ms",
     }
 
 
-def rounded(value: float | None) -> float | None:
-    """Round to a microsecond, or to a kilobyte."""
+def round_known(value: float | None) -> float | None:
+    """Round to a microsecond, or to a kilobyte; None stays None."""
     return None if value is None else round(value, 3)

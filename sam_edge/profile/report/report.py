@@ -1,4 +1,4 @@
-"""What a profile found, as values and as JSON."""
+"""The results of a profile, and their JSON."""
 
 from __future__ import annotations
 
@@ -9,113 +9,97 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from sam_edge.errors import InputError
 from sam_edge.media.atomic import write_atomically
-from sam_edge.profile.measure.cold_start import ColdRow
+from sam_edge.profile.measure.cold_start import ColdStartResult
 from sam_edge.profile.measure.environment import Machine, ModelFile
-from sam_edge.profile.measure.noise import Noise
-from sam_edge.profile.measure.session import SessionRow
-from sam_edge.profile.measure.sustained import SustainedRow
-from sam_edge.profile.measure.timing import TimedRow
+from sam_edge.profile.measure.noise import MachineNoise
+from sam_edge.profile.measure.session import SessionResult
+from sam_edge.profile.measure.sustained import SustainedResult
+from sam_edge.profile.measure.timing import TimingResult
 from sam_edge.profile.operators.operator_table import OperatorTable
-from sam_edge.profile.operators.peak import Peak
+from sam_edge.profile.operators.peak import PeakPerformance
+from sam_edge.profile.report.schema import KIND, SCHEMA
 from sam_edge.stream.trace import Trace
 
-SCHEMA = 1
-"""Version of the JSON's schema: keys are only ever added to it. What is taken away or renamed makes it 2."""
-KIND = "sam-edge profile"
-DIGITS = 5
+DECIMALS = 5
 """Decimal places in JSON."""
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """A profile."""
+class ProfileReport:
+    """The results of a profile."""
 
-    made_at: str
-    """When it was begun, ISO 8601, UTC."""
-    took_s: float
-    """How long it took, seconds."""
+    started_at: str
+    """ISO 8601, UTC."""
+    duration_s: float
+    """Duration of the whole profile, seconds."""
     interrupted: str | None
-    """The part in which it was interrupted; None where it is whole."""
+    """The part that was interrupted; None when the profile is complete."""
     machine: Machine
-    """On what it was measured."""
     models: tuple[ModelFile, ...]
     """The models, with their hashes."""
-    noise: Noise | None
-    """What else the machine was doing."""
+    noise: MachineNoise | None
+    """Other load on the machine."""
     notes: tuple[str, ...]
-    """What a reader should know: what could not be measured and why."""
-    cold: tuple[ColdRow, ...]
-    """Cold starts."""
-    timed: tuple[TimedRow, ...]
-    """Encoding and decoding."""
-    sessions: tuple[SessionRow, ...]
+    """What could not be measured and why, and what makes the results doubtful."""
+    cold_starts: tuple[ColdStartResult, ...]
+    timings: tuple[TimingResult, ...]
+    """Latency of encoding and decoding."""
+    sessions: tuple[SessionResult, ...]
     """From gaze to mask, in real sessions."""
     traces: Mapping[str, Trace]
-    """What the sessions did and when, by the names of files; not part of the JSON."""
-    sustained: tuple[SustainedRow, ...]
-    """Encoding without a pause."""
-    peaks: tuple[Peak, ...]
-    """What the machine can do at best."""
+    """Traces of the sessions, by file name; not part of the JSON."""
+    sustained: tuple[SustainedResult, ...]
+    """Encoding without pause."""
+    peaks: tuple[PeakPerformance, ...]
+    """Peak performance of the machine."""
     operators: tuple[OperatorTable, ...]
-    """Inferences, operator by operator."""
+    """Operators of one inference, by graph."""
 
     @property
     def complete(self) -> bool:
-        """Whether everything that was planned was measured."""
+        """Whether the whole plan was measured."""
         return self.interrupted is None
 
     @property
-    def failed(self) -> tuple[str, ...]:
-        """What failed, in a line each."""
+    def errors(self) -> tuple[str, ...]:
+        """One line for each failure."""
         rows = [
-            *((row.engine, row.failed) for row in self.cold),
-            *((row.case.engine, row.failed) for row in self.timed),
-            *((row.engine, row.failed) for row in self.sessions),
-            *((row.engine, row.failed) for row in self.sustained),
-            *((row.engine, row.failed) for row in self.operators),
+            *((row.engine, row.error) for row in self.cold_starts),
+            *((row.case.engine, row.error) for row in self.timings),
+            *((row.engine, row.error) for row in self.sessions),
+            *((row.engine, row.error) for row in self.sustained),
+            *((row.engine, row.error) for row in self.operators),
         ]
-        return tuple(dict.fromkeys(f"{engine.label}: {failed}" for engine, failed in rows if failed))
+        return tuple(dict.fromkeys(f"{engine.label}: {error}" for engine, error in rows if error))
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values for `json.dumps`; what is not finite becomes None."""
-        values = {one.name: plain(getattr(self, one.name)) for one in fields(self) if one.name != "traces"}
+        """Return plain values for `json.dumps`; values that are not finite become None."""
+        values = {
+            field.name: to_plain(getattr(self, field.name))
+            for field in fields(self)
+            if field.name != "traces"
+        }
         return {"schema": SCHEMA, "kind": KIND, "complete": self.complete, **values}
 
     def write(self, path: Path) -> None:
-        """Write as JSON; raises `MediaError` when that is not possible, and leaves nothing behind."""
+        """Write as JSON, whole or not at all.
+
+        Raises:
+            MediaError: the file cannot be written.
+        """
         with write_atomically(path) as part:
             part.write_text(json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def plain(value: Any) -> Any:
-    """Bring values to what JSON holds. Paths lose their folders: a report says nothing of where things lie."""
+def to_plain(value: Any) -> Any:
+    """Convert a value to JSON types. Paths keep only their last part: a report discloses no folders."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [plain(one) for one in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, float):
-        return round(value, DIGITS) if math.isfinite(value) else None
+        return round(value, DECIMALS) if math.isfinite(value) else None
     return value.name if isinstance(value, Path) else value
-
-
-def read_report(path: Path) -> dict[str, Any]:
-    """Read a profile's JSON.
-
-    Raises:
-        InputError: the file cannot be read, or is no profile of a schema known here.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"profile: {path} cannot be read: {error}") from error
-    if not isinstance(content, dict) or content.get("kind") != KIND:
-        raise InputError(f"profile: {path} is no profile; give what `sam-edge profile --out` wrote")
-    if content.get("schema") != SCHEMA:
-        raise InputError(
-            f"profile: {path} has the schema {content.get('schema')!r}; accepted: {SCHEMA}; update sam-edge"
-        )
-    return content

@@ -1,4 +1,4 @@
-"""The report's style sheet: light and dark, wide and narrow."""
+"""The style sheet of HTML reports: light and dark, wide and narrow."""
 
 from __future__ import annotations
 
@@ -47,4 +47,4 @@ code{font-size:.85em;overflow-wrap:anywhere}
     f".c{index}{{fill:var(--c{index})}}.b{index}{{background:var(--c{index})}}.s{index}{{stroke:var(--c{index})}}\n"
     for index in range(8)
 )
-"""Nothing in it asks any server for anything."""
+"""It loads nothing from the network."""

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from sam_edge.profile.measure.cold_start import ColdRow
-from sam_edge.profile.measure.session import SessionRow
-from sam_edge.profile.measure.sustained import SustainedRow
-from sam_edge.profile.measure.timing import TimedRow
-from sam_edge.profile.operators.operator_table import FAMILIES, OperatorGroup, OperatorTable, grouped
-from sam_edge.profile.operators.peak import Peak
-from sam_edge.profile.report.report import Report
+from sam_edge.profile.measure.cold_start import ColdStartResult
+from sam_edge.profile.measure.session import SessionResult
+from sam_edge.profile.measure.sustained import SustainedResult
+from sam_edge.profile.measure.timing import TimingResult
+from sam_edge.profile.operators.operator_table import (
+    FAMILIES,
+    OperatorGroup,
+    OperatorTable,
+    group_operators,
+)
+from sam_edge.profile.operators.peak import PeakPerformance
+from sam_edge.profile.report.report import ProfileReport
+from sam_edge.profile.report.text_format import align_columns, format_number, format_percent
 
-WIDEST = 110
-"""Columns of a line that says why something failed."""
+MAX_ERROR_LINE = 110
+"""Maximum characters of a line that reports a failure."""
 
 
-def tables(report: Report) -> str:
+def format_report(report: ProfileReport) -> str:
     """Write a profile as text."""
-    machine = report.machine
-    lines = [
-        f"{machine.cpu}, {machine.cores} of {machine.cores_all} cores; {machine.platform}",
-        f"sam-edge {machine.sam_edge}, Python {machine.python}, "
-        + ", ".join(f"{name} {version}" for name, version in machine.packages.items()),
-    ]
-    lines += [
-        f"{model.name}: {model.failed}"
-        if model.failed
-        else f"{model.name}: {model.model or 'checkpoint'}, {model.megabytes:.1f} MB, {model.manifest_sha256}"
-        for model in report.models
-    ]
-    if not report.complete:
-        lines.append(f"INTERRUPTED during {report.interrupted}: what follows is what was measured until then")
+    lines = header_lines(report)
     for part in (
-        cold_lines(report.cold),
-        timed_lines(report.timed),
+        cold_start_lines(report.cold_starts),
+        timing_lines(report.timings),
         *(session_lines(row) for row in report.sessions),
         *(sustained_lines(row) for row in report.sustained),
         *(peak_lines(peak) for peak in report.peaks),
@@ -43,149 +36,152 @@ def tables(report: Report) -> str:
         lines += ["", *part] if part else []
     if report.notes:
         lines += ["", *(f"note: {note}" for note in report.notes)]
-    lines.append(f"took {report.took_s:.0f} s")
+    lines.append(f"duration: {report.duration_s:.0f} s")
     return "\n".join(lines)
 
 
-def cold_lines(rows: Sequence[ColdRow]) -> list[str]:
+def header_lines(report: ProfileReport) -> list[str]:
+    """Write the machine, the versions, the models, and whether the profile was interrupted."""
+    machine = report.machine
+    lines = [
+        f"{machine.cpu}, {machine.cores} of {machine.cores_total} cores; {machine.platform}",
+        f"sam-edge {machine.sam_edge}, Python {machine.python}, "
+        + ", ".join(f"{name} {version}" for name, version in machine.packages.items()),
+    ]
+    lines += [
+        f"{model.name}: {model.error}"
+        if model.error
+        else f"{model.name}: {model.model or 'checkpoint'}, {model.size_mb:.1f} MB, {model.manifest_sha256}"
+        for model in report.models
+    ]
+    if not report.complete:
+        lines.append(f"INTERRUPTED during {report.interrupted}: later parts are missing")
+    return lines
+
+
+def cold_start_lines(rows: Sequence[ColdStartResult]) -> list[str]:
     """Write cold starts: the stages of the process, milliseconds, and memory."""
     if not rows:
         return []
     stages = list(dict.fromkeys(name for row in rows for name in row.stages_ms))
-    head = ["cold start, ms", *stages, "total", "peak MB"]
+    header = ["cold start, ms", *stages, "total", "peak MB"]
     cells = [
         [
             row.engine.label,
-            *(number(row.stages_ms.get(name)) for name in stages),
-            number(row.total_ms),
-            number(row.memory_mb.get("peak")),
+            *(format_number(row.stages_ms.get(name)) for name in stages),
+            format_number(row.total_ms),
+            format_number(row.memory_mb.get("peak")),
         ]
         for row in rows
-        if row.failed is None
+        if row.error is None
     ]
-    failed = [f"{row.engine.label}: FAILED {row.failed}"[:WIDEST] for row in rows if row.failed]
-    return [*aligned([head, *cells]), *failed]
+    return [
+        *align_columns([header, *cells]),
+        *(error_line(row.engine.label, row.error) for row in rows if row.error),
+    ]
 
 
-def timed_lines(rows: Sequence[TimedRow]) -> list[str]:
-    """Write encoding and decoding."""
+def timing_lines(rows: Sequence[TimingResult]) -> list[str]:
+    """Write the latency of encoding and decoding."""
     if not rows:
         return []
-    head = ["ms", "calls", "median", "95 %", "MAD", "p95", "p99", "engine", "cores"]
-    cells = [head]
-    failed = []
+    cells = [["ms", "calls", "median", "95 % CI", "MAD", "p95", "p99", "engine", "cores"]]
+    errors = []
     for row in rows:
-        if row.failed or row.total is None or row.engine is None:
-            failed.append(
-                f"{row.case.label}: {'FAILED ' + row.failed if row.failed else 'not measured'}"[:WIDEST]
+        if row.error or row.total is None or row.inference is None:
+            errors.append(
+                error_line(row.case.label, row.error) if row.error else f"{row.case.label}: not measured"
             )
             continue
         total = row.total
         cells.append(
             [
-                f"{row.case.label}, {row.ran_as}",
+                f"{row.case.label}, {row.actual_precision}",
                 str(total.count),
-                number(total.median_ms),
-                f"{number(total.median_low_ms)}-{number(total.median_high_ms)}",
-                number(total.mad_ms),
-                number(total.p95_ms),
-                number(total.p99_ms),
-                number(row.engine.median_ms),
-                number(row.usage.cores),
+                format_number(total.median_ms),
+                f"{format_number(total.median_low_ms)}-{format_number(total.median_high_ms)}",
+                format_number(total.mad_ms),
+                format_number(total.p95_ms),
+                format_number(total.p99_ms),
+                format_number(row.inference.median_ms),
+                format_number(row.usage.cores),
             ]
         )
-    return [*aligned(cells), *failed]
+    return [*align_columns(cells), *errors]
 
 
-def session_lines(row: SessionRow) -> list[str]:
-    """Write a session's stages."""
+def session_lines(row: SessionResult) -> list[str]:
+    """Write the stages of a session."""
     title = f"session, {row.mode}, {row.engine.label}"
-    if row.failed:
-        return [f"{title}: FAILED {row.failed}"[:WIDEST]]
+    if row.error:
+        return [error_line(title, row.error)]
     cells = [[f"{title}, ms", "frames", "median", "MAD", "p95", "p99"]]
-    for name, summary in (*row.stages.items(), *([("age of the mask", row.age_ms)] if row.age_ms else [])):
+    mask_age = [("mask age", row.mask_age_ms)] if row.mask_age_ms else []
+    for name, summary in (*row.stages.items(), *mask_age):
         values = (summary.median_ms, summary.mad_ms, summary.p95_ms, summary.p99_ms)
-        cells.append([name, str(summary.count), *(number(value) for value in values)])
-    where = ", ".join(f"{count} {source}" for source, count in row.sources.items())
-    return [*aligned(cells), f"{row.frames} frames at {row.fps:g}/s, {row.late} late; masks: {where}"]
+        cells.append([name, str(summary.count), *(format_number(value) for value in values)])
+    origins = ", ".join(f"{count} {origin}" for origin, count in row.origins.items())
+    return [*align_columns(cells), f"{row.frames} frames at {row.fps:g}/s, {row.late} late; masks: {origins}"]
 
 
-def sustained_lines(row: SustainedRow) -> list[str]:
-    """Write whether a machine throttles."""
-    title = f"sustained, encode {row.size[1]}x{row.size[0]}, {row.engine.label}"
-    if row.failed:
-        return [f"{title}: FAILED {row.failed}"[:WIDEST]]
+def sustained_lines(row: SustainedResult) -> list[str]:
+    """Write the result of the sustained load."""
+    title = f"sustained load, encode {row.size[1]}x{row.size[0]}, {row.engine.label}"
+    if row.error:
+        return [error_line(title, row.error)]
     if not row.seconds:
         return [f"{title}: not measured"]
-    last = row.seconds[-1]
-    facts = [f"{title}: {sum(one.calls for one in row.seconds)} calls in {last.at_s:.0f} s"]
+    calls = sum(second.calls for second in row.seconds)
+    facts = [f"{title}: {calls} calls in {row.seconds[-1].at_s:.0f} s"]
     if row.slowdown is not None:
         facts.append(
             f"last third {row.slowdown.value:.3f} times the first ({row.slowdown.low:.3f}-{row.slowdown.high:.3f}): "
             + row.verdict
         )
     if row.usage is not None and row.usage.joules is not None:
-        facts.append(f"{row.usage.joules / max(1, sum(one.calls for one in row.seconds)):.2f} J a call")
+        facts.append(f"{row.usage.joules / max(1, calls):.2f} J per call")
     return [", ".join(facts)]
 
 
-def peak_lines(peak: Peak) -> list[str]:
-    """Write what the machine can do at best."""
-    best = [
-        f"{engine} {dtype} {gflops:.0f} GFLOP/s"
-        for engine, formats in peak.gflops.items()
+def peak_lines(peak: PeakPerformance) -> list[str]:
+    """Write the peak performance of the machine."""
+    products = [
+        f"{runtime} {dtype} {gflops:.0f} GFLOP/s"
+        for runtime, formats in peak.gflops.items()
         for dtype, gflops in formats.items()
     ]
-    memory = [f"copying memory {peak.gb_s:.1f} GB/s"] if peak.gb_s is not None else []
-    return [f"peak with {peak.threads} threads: {', '.join(best + memory)}"]
+    copy = [f"memory copy {peak.gb_s:.1f} GB/s"] if peak.gb_s is not None else []
+    return [f"peak with {peak.threads} threads: {', '.join(products + copy)}"]
 
 
 def operator_lines(table: OperatorTable) -> list[str]:
-    """Write an inference by kind of work, and by part of the model."""
+    """Write the operators of a graph, by kind of work and by part of the model."""
     title = f"operators, {table.role} {table.size[1]}x{table.size[0]}, {table.engine.label}"
-    if table.failed:
-        return [f"{title}: FAILED {table.failed}"[:WIDEST]]
-    head = [title, "n", "ms", "time", "GFLOP", "MB", "GFLOP/s", "GB/s", "of roof", "bound by"]
+    if table.error:
+        return [error_line(title, table.error)]
+    columns = ["n", "ms", "time", "GFLOP", "MB", "GFLOP/s", "GB/s", "of roofline", "bound by"]
+    stages = [operator.stage for operator in table.operators]
     lines: list[str] = []
-    for names, key in ((FAMILIES, "family"), ([one.stage for one in table.operators], "stage")):
-        lines += aligned([head, *(group_cells(group) for group in grouped(table.operators, names, key))])
-        head = ["by part of the model", *head[1:]]
+    for header, names, key in ((title, FAMILIES, "family"), ("by part of the model", stages, "stage")):
+        groups = group_operators(table.operators, names, key)
+        lines += align_columns([[header, *columns], *(group_cells(group) for group in groups)])
     return lines
 
 
 def group_cells(group: OperatorGroup) -> list[str]:
-    """Write a group of operators."""
-    values = (group.gflop, group.megabytes, group.gflops, group.gb_s)
+    """Write the totals of a group of operators."""
+    values = (group.gflop, group.traffic_mb, group.gflops, group.gb_s)
     return [
         group.name,
         str(group.count),
-        number(group.time_ms),
-        percent(group.share_of_time),
-        *(number(value) for value in values),
-        percent(group.share_of_roof),
+        format_number(group.time_ms),
+        format_percent(group.time_share),
+        *(format_number(value) for value in values),
+        format_percent(group.roofline_fraction),
         group.bound or "-",
     ]
 
 
-def percent(share: float | None) -> str:
-    """Write a share; a dash where it is not known."""
-    return "-" if share is None else f"{100 * share:.0f} %"
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Write rows in columns, the first to the left, the others to the right, with a line under the head."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for index, row in enumerate(rows):
-        yield row[0].ljust(widths[0]) + "".join(
-            f"  {cell.rjust(width)}" for cell, width in zip(row[1:], widths[1:], strict=True)
-        )
-        if index == 0:
-            yield "-" * (sum(widths) + 2 * (len(widths) - 1))
-
-
-def number(value: float | None) -> str:
-    """Write a figure with three digits that count; a dash where it is not known."""
-    if value is None:
-        return "-"
-    size = abs(value)
-    return f"{value:.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}"
+def error_line(title: str, error: str | None) -> str:
+    """Write a failure on one line."""
+    return f"{title}: FAILED {error}"[:MAX_ERROR_LINE]
