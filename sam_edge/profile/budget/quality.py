@@ -48,14 +48,14 @@ def measure_quality(
         masks = model.decode(embedding, points=np.asarray(labelled.points)[:, None])
         for number, truth in enumerate(labelled.objects):
             whole.append(iou(masks.masks[number, 0], truth))
-            low = masks.logits[number, 0]
+            lowres_logits = masks.logits[number, 0]
             track = Track(
                 object_id=0,
                 time_ns=0,
-                grid_logits=to_grid(low, embedding),
+                grid_logits=to_grid(lowres_logits, embedding),
                 score=float(masks.scores[number, 0]),
                 decoded_ns=0,
-                lowres_logits=low,
+                lowres_logits=lowres_logits,
                 embedding=embedding,
             )
             closeups.append(iou(segment_closeup(model, labelled.image, track), truth))
@@ -72,7 +72,7 @@ def measure_quality(
 def segment_closeup(model: Segmenter, image: NDArray[np.uint8], track: Track) -> NDArray[np.bool_]:
     """Return the mask of an object after a close-up: bool (H, W), frame pixels."""
     size = (image.shape[0], image.shape[1])
-    found = look_closer(model, image, track, lambda: track)
-    if found is None or found.lowres_logits is None or found.embedding is None:
+    closeup = look_closer(model, image, track, lambda: track)
+    if closeup is None or closeup.lowres_logits is None or closeup.embedding is None:
         return np.zeros(size, bool)
-    return np.asarray(found.embedding.placement.paste(found.lowres_logits, size) > 0)
+    return np.asarray(closeup.embedding.placement.paste(closeup.lowres_logits, size) > 0)
