@@ -1,4 +1,4 @@
-"""Reports and plans that are soon measured: on the fake engine, or made by hand."""
+"""Short plans on the fake engine, and reports with fixed values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MakeReport = Callable[..., ProfileReport]
 
 @pytest.fixture
 def fake() -> EngineConfig:
-    """The model in the package on the fake engine."""
+    """The model in the package, on the fake engine."""
     return FAKE
 
 

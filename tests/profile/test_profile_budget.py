@@ -31,10 +31,10 @@ from sam_edge.stream.session import GazeSession
 
 def candidate(engine: EngineConfig, side: int, ms: float, iou: float, **values: object) -> BudgetCandidate:
     quality = MaskQuality(10, iou, 0.01, iou)
-    made = BudgetCandidate(
+    base = BudgetCandidate(
         engine, (side, side), "sequential", encode_ms=ms - 1, decode_ms=1.0, quality=quality
     )
-    return replace(made, **values)  # type: ignore[arg-type]
+    return replace(base, **values)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def recommendation(fake: EngineConfig) -> Recommendation:
 
 
 def test_the_front_is_what_no_other_beats(recommendation: Recommendation) -> None:
-    assert [one.size[0] for one in recommendation.front] == [224, 448, 896]
+    assert [candidate.size[0] for candidate in recommendation.front] == [224, 448, 896]
 
 
 def test_advice_for_people(recommendation: Recommendation) -> None:
@@ -78,7 +78,7 @@ def test_advice_from_a_busy_machine_says_so(recommendation: Recommendation) -> N
 def test_advice_as_json(recommendation: Recommendation) -> None:
     content = json.loads(json.dumps(recommendation_json(recommendation, gather_machine(), complete=True)))
     assert content["chosen"]["size"] == [448, 448]
-    assert [one["pareto"] for one in content["candidates"]] == [True, True, False, True, False]
+    assert [item["pareto"] for item in content["candidates"]] == [True, True, False, True, False]
 
 
 def test_of_what_is_as_good_the_fastest_is_chosen(fake: EngineConfig) -> None:
@@ -98,11 +98,11 @@ def test_each_schedule_tries_the_fastest_of_what_is_as_good_with_it(fake: Engine
         candidate(fake, side, ms, whole, quality=MaskQuality(10, whole, 0.01, closer))
         for side, ms, whole, closer in ((896, 100, 0.8, 0.7), (672, 60, 0.78, 0.695), (448, 30, 0.7, 0.6))
     )
-    threaded = [replace(one, mode="live") for one in (best, near, far)]
-    every, sparse, beside = rank_by_schedule([best, near, far, *threaded], 33.0)
+    live_candidates = [replace(item, mode="live") for item in (best, near, far)]
+    every, sparse, live = rank_by_schedule([best, near, far, *live_candidates], 33.0)
     assert every == [far]
-    assert [(one.size[0], one.encode_every) for one in sparse] == [(896, 4), (672, 3), (448, 2)]
-    assert beside == [threaded[1], threaded[0], threaded[2]]
+    assert [(item.size[0], item.encode_every) for item in sparse] == [(896, 4), (672, 3), (448, 2)]
+    assert live == [live_candidates[1], live_candidates[0], live_candidates[2]]
 
 
 def test_what_fits_at_every_step_goes_before_what_fits_on_average(fake: EngineConfig, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_what_fits_at_every_step_goes_before_what_fits_on_average(fake: EngineCo
     text = format_recommendation(recommendation)
     assert "896x896, fake, 1 thread, one frame in 3" in text
     assert "step mean 30.0 ms, within 33 ms, but p95 80.0 ms" in text
-    assert recommendation.front == (slow,), "what is carried is no quality of its own"
+    assert recommendation.front == (slow,), "the IoU of propagated masks is not measured"
     config = recommendation.config(tmp_path)
     assert config is not None
     config.write(tmp_path / "config.json")
@@ -147,10 +147,10 @@ def test_how_rarely_frames_must_be_encoded(frame_ms: float, budget_ms: float, ev
 def test_masks_are_judged_once_whatever_the_threads(plan: ProfilePlan, fake: EngineConfig) -> None:
     engines = [fake, replace(fake, threads=2)]
     search = BudgetSearch(engines, 1e6, sizes=[(224, 224)], limit=1, video=plan.video, gaze=plan.gaze)
-    said: list[str] = []
-    recommendation, _ = run_search(search, said.append)
-    assert len({one.iou for one in recommendation.candidates if one.encodes_every_frame}) == 1
-    assert sum(text.startswith("quality of 224x224: image 1") for text in said) == 1
+    messages: list[str] = []
+    recommendation, _ = run_search(search, messages.append)
+    assert len({item.iou for item in recommendation.candidates if item.encodes_every_frame}) == 1
+    assert sum(text.startswith("quality of 224x224: image 1") for text in messages) == 1
 
 
 def test_a_frame_costs_one_prompt(plan: ProfilePlan, fake: EngineConfig) -> None:
@@ -174,19 +174,19 @@ def test_a_budget_on_the_fake_engine(
     search = BudgetSearch(
         [fake], 1e6, sizes=[(224, 224), (448, 448)], limit=2, video=plan.video, gaze=plan.gaze
     )
-    said: list[str] = []
-    recommendation, complete = run_search(search, said.append)
+    messages: list[str] = []
+    recommendation, complete = run_search(search, messages.append)
     assert complete
     assert len(recommendation.candidates) == 4
-    assert all(one.iou is not None and 0 < one.iou < 1 for one in recommendation.candidates)
+    assert all(item.iou is not None and 0 < item.iou < 1 for item in recommendation.candidates)
     assert recommendation.chosen is not None
     assert recommendation.chosen.fits
-    fitting = [one for one in recommendation.candidates if one.fits]
-    best = max(fitting, key=lambda one: one.iou or 0)
+    fitting = [item for item in recommendation.candidates if item.fits]
+    best = max(fitting, key=lambda item: item.iou or 0)
     assert best.quality is not None
     assert (best.iou or 0) - (recommendation.chosen.iou or 0) <= best.quality.iou_error
-    assert {one.mode for one in fitting} == {"sequential", "live"}
-    assert any("quality" in text for text in said)
+    assert {item.mode for item in fitting} == {"sequential", "live"}
+    assert any("quality" in text for text in messages)
 
 
 def test_ctrl_c_leaves_what_is_known(plan: ProfilePlan, fake: EngineConfig) -> None:
@@ -212,7 +212,7 @@ def test_an_engine_that_fails_is_a_row(
     search = BudgetSearch([fake], 50.0, sizes=[(224, 224)], limit=1, video=plan.video, gaze=plan.gaze)
     recommendation, complete = run_search(search)
     assert complete
-    assert {one.error for one in recommendation.candidates} == {"melted"}
+    assert {item.error for item in recommendation.candidates} == {"melted"}
     assert recommendation.chosen is None
 
 
@@ -237,8 +237,8 @@ def test_a_configuration_is_taken_by_load_and_by_a_session(
     path = tmp_path / "config.json"
     config.write(path)
     assert read_config(path) == config
-    for given in (config, path, str(path)):
-        with sam_edge.load(config=given) as model, GazeSession(model, config=given) as session:
+    for source in (config, path, str(path)):
+        with sam_edge.load(config=source) as model, GazeSession(model, config=source) as session:
             assert model.runtime.name == "fake"
             assert session.size == (448, 448)
             assert session.mode == "sequential"
@@ -274,7 +274,7 @@ def test_a_bundle_is_found_from_the_configurations_folder(
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("{", "cannot be read"),
         ("[]", "no configuration"),
@@ -292,8 +292,8 @@ def test_a_bundle_is_found_from_the_configurations_folder(
         ('{"kind": "sam-edge config", "schema": 1, "encode_every": null}', "encode_every is"),
     ],
 )
-def test_configurations_that_are_refused(tmp_path: Path, content: str, said: str) -> None:
+def test_configurations_that_are_refused(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "config.json"
     path.write_text(content)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         sam_edge.load(config=path)

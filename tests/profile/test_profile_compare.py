@@ -39,14 +39,14 @@ def around(middle: float, count: int = 30, seed: int = 0) -> list[float]:
 def test_what_became_slower(make_row: MakeRow, written: Callable[..., Path]) -> None:
     first = written("a", make_row(*around(100)), make_row(*around(10), prompts=1))
     second = written("b", make_row(*around(120, seed=1)), make_row(*around(10, seed=2), prompts=1))
-    found = compare_profiles(first, second)
-    slower, same = found.rows
+    result = compare_profiles(first, second)
+    slower, same = result.rows
     assert slower.ratio.value == pytest.approx(1.2, abs=0.03)
     assert slower.ratio.low > 1.15
     assert slower.regressed
     assert not same.regressed
-    assert found.regressed
-    assert "REGRESSED" in found.table()
+    assert result.regressed
+    assert "REGRESSED" in result.table()
     assert not compare_profiles(first, second, limit=1.3).regressed
     assert not compare_profiles(second, first).regressed
 
@@ -61,10 +61,10 @@ def test_noise_is_no_regression(make_row: MakeRow, written: Callable[..., Path])
 
 
 @pytest.mark.parametrize(
-    ("factors", "said"), [((1.1, 1.08, 1.12, 1.09), True), ((1.1, 1.0, 1.0, 1.0), False)]
+    ("factors", "uniform"), [((1.1, 1.08, 1.12, 1.09), True), ((1.1, 1.0, 1.0, 1.0), False)]
 )
 def test_what_changed_alike_may_be_the_machine(
-    factors: tuple[float, ...], said: bool, make_row: MakeRow, written: Callable[..., Path]
+    factors: tuple[float, ...], uniform: bool, make_row: MakeRow, written: Callable[..., Path]
 ) -> None:
     rows = [(10.0 * (index + 1), index) for index in range(len(factors))]
     first = written("a", *(make_row(*around(ms), prompts=index) for ms, index in rows))
@@ -75,31 +75,33 @@ def test_what_changed_alike_may_be_the_machine(
             for factor, (ms, index) in zip(factors, rows, strict=True)
         ),
     )
-    assert ("all 4 rows changed alike, about 1.10 times" in compare_profiles(first, second).table()) is said
+    assert (
+        "all 4 rows changed alike, about 1.10 times" in compare_profiles(first, second).table()
+    ) is uniform
 
 
 def test_what_fails_now_is_a_regression(make_row: MakeRow, written: Callable[..., Path]) -> None:
-    found = compare_profiles(written("a", make_row(1.0, 2.0)), written("b", make_row(error="gone")))
-    assert found.new_failures == ("encode 672x448, mobile_sam fake 1 thread",)
-    assert found.regressed
+    result = compare_profiles(written("a", make_row(1.0, 2.0)), written("b", make_row(error="gone")))
+    assert result.new_failures == ("encode 672x448, mobile_sam fake 1 thread",)
+    assert result.regressed
 
 
 def test_what_only_one_of_them_measured(
     make_row: MakeRow, fake: EngineConfig, written: Callable[..., Path]
 ) -> None:
-    other = replace(fake, runtime="openvino", precision="bf16")
-    found = compare_profiles(written("a", make_row(1.0)), written("b", make_row(1.0, engine=other)))
-    assert (len(found.only_first), len(found.only_second), found.rows) == (1, 1, ())
-    assert not found.regressed
-    assert "the profiles have no measured case in common" in found.table()
+    openvino = replace(fake, runtime="openvino", precision="bf16")
+    result = compare_profiles(written("a", make_row(1.0)), written("b", make_row(1.0, engine=openvino)))
+    assert (len(result.only_first), len(result.only_second), result.rows) == (1, 1, ())
+    assert not result.regressed
+    assert "the profiles have no measured case in common" in result.table()
 
 
 def test_another_machine_is_said(make_row: MakeRow, written: Callable[..., Path]) -> None:
-    found = compare_profiles(
+    result = compare_profiles(
         written("a", make_row(1.0)), written("b", make_row(1.0), cpu="Other CPU", interrupted="cold")
     )
-    assert "cpu differ: Test CPU and Other CPU" in found.notes
-    assert "the second profile was interrupted" in found.notes
+    assert "cpu differ: Test CPU and Other CPU" in result.notes
+    assert "the second profile was interrupted" in result.notes
 
 
 def test_a_damaged_profile(make_row: MakeRow, written: Callable[..., Path]) -> None:

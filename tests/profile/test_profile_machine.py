@@ -104,9 +104,9 @@ def test_sensors(tmp_path: Path) -> None:
 def test_throttling_is_the_last_third_over_the_first() -> None:
     times = [10.0] * 30 + [12.0] * 30 + [15.0] * 30
     number = [index // 10 for index in range(90)]
-    found = compare_thirds(times, number, 9)
-    assert found is not None
-    assert (found.value, found.low) == (1.5, 1.5)
+    result = compare_thirds(times, number, 9)
+    assert result is not None
+    assert (result.value, result.low) == (1.5, 1.5)
     assert compare_thirds(times, number, 2) is None
 
 
@@ -132,10 +132,10 @@ def test_a_busy_machine_is_told_from_a_quiet_one(tmp_path: Path, monkeypatch: py
     ticks(100, 1900, 0)
     assert meter.noise().other_cpu_share == 0
     ticks(150, 1900, 250)
-    found = meter.noise()
-    assert found.other_cpu_share == pytest.approx(300 / 1300)
-    assert found.busy
-    assert "other processes used 23 %" in str(found.note())
+    result = meter.noise()
+    assert result.other_cpu_share == pytest.approx(300 / 1300)
+    assert result.busy
+    assert "other processes used 23 %" in str(result.note())
 
 
 def test_a_quiet_machine_needs_no_note() -> None:
@@ -146,17 +146,17 @@ def test_noise_is_looked_at_once_a_round() -> None:
     meter = NoiseMeter()
     for _ in range(4):
         meter.check()
-    found = meter.noise()
-    assert found.checks == 4
-    assert found.reference_spread is not None
-    assert found.reference_spread >= 1
+    result = meter.noise()
+    assert result.checks == 4
+    assert result.reference_spread is not None
+    assert result.reference_spread >= 1
 
 
 def test_usage_adds_up() -> None:
-    one, other = ResourceUsage(2.0, 3.0, 5, 1, 4.0), ResourceUsage(1.0, 1.0, 2, None, None)
-    both = one + other
+    first, second = ResourceUsage(2.0, 3.0, 5, 1, 4.0), ResourceUsage(1.0, 1.0, 2, None, None)
+    both = first + second
     assert both == ResourceUsage(3.0, 4.0, 7, None, None)
-    assert one.cores == 1.5
+    assert first.cores == 1.5
     assert ResourceUsage().cores is None
 
 
@@ -190,11 +190,11 @@ def test_a_checkout_is_told(tmp_path: Path, repo_dir: Path) -> None:
 
 
 def test_models_and_their_hashes(tmp_path: Path) -> None:
-    found = describe_model(DEFAULT_BUNDLE)
-    assert found.error is None
-    assert found.size_mb is not None
-    assert 5 < found.size_mb < 50
-    assert all(len(digest) == 64 for digest in (str(found.manifest_sha256), *found.files.values()))
+    result = describe_model(DEFAULT_BUNDLE)
+    assert result.error is None
+    assert result.size_mb is not None
+    assert 5 < result.size_mb < 50
+    assert all(len(digest) == 64 for digest in (str(result.manifest_sha256), *result.files.values()))
     checkpoint = tmp_path / "weights.pt"
     checkpoint.write_bytes(b"abc")
     # echo -n abc | sha256sum
@@ -224,20 +224,20 @@ def test_a_cold_start_of_an_engine_that_compiles() -> None:
 
 
 def test_medians_over_processes(fake: EngineConfig) -> None:
-    found = [
+    starts = [
         (
             100.0 + index,
             {"stages_ms": {"import": 10.0 * index}, "memory_mb": {"peak": None}, "actual_precision": "x"},
         )
         for index in (1, 5, 2)
     ]
-    row = summarise_starts(fake, (64, 64), found)
+    row = summarise_starts(fake, (64, 64), starts)
     assert (row.total_ms, row.stages_ms["import"], row.memory_mb) == (102.0, 20.0, {})
     assert summarise_starts(fake, (64, 64), []) == ColdStartResult(fake, (64, 64), 0)
 
 
 @pytest.mark.parametrize(
-    ("status", "stderr", "said"),
+    ("status", "stderr", "message"),
     [
         (-9, "", "the process died of signal 9"),
         (3, "", "the process ended with status 3"),
@@ -245,8 +245,8 @@ def test_medians_over_processes(fake: EngineConfig) -> None:
         (1, "Traceback\nRuntimeError: bad\n", "RuntimeError: bad"),
     ],
 )
-def test_why_a_process_failed(status: int, stderr: str, said: str) -> None:
-    assert describe_failure(subprocess.CompletedProcess([], status, "", stderr)) == said
+def test_why_a_process_failed(status: int, stderr: str, message: str) -> None:
+    assert describe_failure(subprocess.CompletedProcess([], status, "", stderr)) == message
 
 
 def test_a_process_that_hangs(fake: EngineConfig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,12 +259,12 @@ def test_peaks_of_engines_that_are_here(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("sam_edge.profile.operators.peak.REPEAT_S", 0.001)
     monkeypatch.setattr("sam_edge.profile.operators.peak.REPEATS", 1)
     monkeypatch.setattr("sam_edge.profile.operators.peak.COPY_MB", 4.0)
-    found = measure_peak(1, ["onnxruntime", "fake"])
-    assert found.gflops.keys() == {"onnxruntime"}
-    assert found.of("onnxruntime", "fp32")
-    assert found.of("fake", "fp32") is None
-    assert found.gb_s is not None
-    assert found.gb_s > 0.1
+    result = measure_peak(1, ["onnxruntime", "fake"])
+    assert result.gflops.keys() == {"onnxruntime"}
+    assert result.of("onnxruntime", "fp32")
+    assert result.of("fake", "fp32") is None
+    assert result.gb_s is not None
+    assert result.gb_s > 0.1
 
 
 def test_an_engine_whose_peak_cannot_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,8 +274,8 @@ def test_an_engine_whose_peak_cannot_be_measured(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("sam_edge.profile.operators.peak.PRODUCTS", {"onnxruntime": {"fp32": fails}})
     monkeypatch.setattr("sam_edge.profile.operators.peak.COPY_MB", 1.0)
     monkeypatch.setattr("sam_edge.profile.operators.peak.REPEAT_S", 0.001)
-    found = measure_peak(1, ["onnxruntime"])
-    assert found.notes == ("peak: onnxruntime fp32 could not be measured: OSError: no such processor",)
+    result = measure_peak(1, ["onnxruntime"])
+    assert result.notes == ("peak: onnxruntime fp32 could not be measured: OSError: no such processor",)
 
 
 def test_the_engines_share_of_a_call(fake: EngineConfig) -> None:

@@ -75,7 +75,7 @@ def test_every_type_has_a_kind_of_work() -> None:
 
 
 def operator(**values: object) -> Operator:
-    given: dict[str, object] = {
+    fields: dict[str, object] = {
         "name": "o",
         "op_type": "MatMul",
         "family": "matrix products",
@@ -86,7 +86,7 @@ def operator(**values: object) -> Operator:
         "bytes": 0.0,
         **values,
     }
-    return Operator(**given)  # type: ignore[arg-type]
+    return Operator(**fields)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def operator(**values: object) -> Operator:
 )
 def test_what_bounds_an_operator(values: dict[str, object], bound: str, fraction: float) -> None:
     peak = PeakPerformance(1, {"engine": {"fp32": 100.0, "int8": 400.0}}, 20.0)
-    found = apply_roofline(operator(**values), "engine", peak)
-    assert found.bound == bound
-    assert found.roofline_fraction == pytest.approx(fraction)
+    result = apply_roofline(operator(**values), "engine", peak)
+    assert result.bound == bound
+    assert result.roofline_fraction == pytest.approx(fraction)
 
 
 def test_nothing_bounds_what_has_no_peak() -> None:
@@ -175,10 +175,10 @@ def test_onnx_runtimes_profile_is_read() -> None:
             },
         }
 
-    (found,) = parse_events([event(900), event(10), event(12), event(11)], 3)
-    assert (found.name, found.dtype, found.time_us) == ("mm", "int8", 11.0)
+    (result,) = parse_events([event(900), event(10), event(12), event(11)], 3)
+    assert (result.name, result.dtype, result.time_us) == ("mm", "int8", 11.0)
     # 4 x 8 bytes, a scale, 16 scales, 4 x 16 numbers out, and 8 x 16 bytes of weights that it does not list.
-    assert found.bytes == 32 + 4 + 64 + 256 + 128
+    assert result.bytes == 32 + 4 + 64 + 256 + 128
 
 
 def test_a_compute_plan_is_read() -> None:
@@ -198,13 +198,13 @@ def test_a_compute_plan_is_read() -> None:
                 functions={"main": SimpleNamespace(block=SimpleNamespace(operations=operations))}
             )
         ),
-        get_estimated_cost_for_mlprogram_operation=lambda one: costs[one.operator_name],
-        get_compute_device_usage_for_mlprogram_operation=lambda one: SimpleNamespace(
+        get_estimated_cost_for_mlprogram_operation=lambda operation: costs[operation.operator_name],
+        get_compute_device_usage_for_mlprogram_operation=lambda operation: SimpleNamespace(
             preferred_compute_device=MLNeuralEngineComputeDevice()
         ),
     )
-    (found,) = parse_plan(plan, 2000.0)
-    assert (found.name, found.op_type, found.time_us, found.kernel) == ("y", "ios17.linear", 500.0, "npu")
+    (result,) = parse_plan(plan, 2000.0)
+    assert (result.name, result.op_type, result.time_us, result.kernel) == ("y", "ios17.linear", 500.0, "npu")
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
@@ -212,22 +212,22 @@ def test_operators_of_the_real_model(runtime: str) -> None:
     pytest.importorskip(runtime)
     encode, decode = measure_tables(EngineConfig(DEFAULT_BUNDLE, runtime, None, 1), SIZE, None)
     assert (encode.role, decode.role) == ("encode", "decode")
-    assert {one.stage for one in encode.operators} == {stage.name for stage in TINY_VIT}
+    assert {operator.stage for operator in encode.operators} == {stage.name for stage in TINY_VIT}
     assert 0 < encode.sum_ms <= (encode.call_ms or 0.0) * 1.2
     # EdgeSAM's table gives MobileSAM 38.2 G multiply-adds at 1024x1024: 3.7 GFLOP at 224x224, windows padded less.
-    gflop = sum(one.flops for one in encode.operators) / 1e9
+    gflop = sum(operator.flops for operator in encode.operators) / 1e9
     assert 2.5 < gflop < 4.5
-    assert {one.dtype for one in encode.operators} >= {"int8", "fp32"}
+    assert {operator.dtype for operator in encode.operators} >= {"int8", "fp32"}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int8])
 def test_the_product_that_is_written_byte_by_byte(dtype: type) -> None:
     random = np.random.default_rng(0)
     weights: np.ndarray = random.integers(-100, 100, (300, 5)).astype(dtype)
-    given = random.integers(0, 200, (7, 300)).astype(np.uint8 if dtype is np.int8 else np.float32)
+    inputs = random.integers(0, 200, (7, 300)).astype(np.uint8 if dtype is np.int8 else np.float32)
     session = onnxruntime.InferenceSession(build_matmul_model(weights, 7), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"a": given})
-    np.testing.assert_array_equal(found, given.astype(np.int64) @ weights.astype(np.int64))
+    (result,) = session.run(None, {"a": inputs})
+    np.testing.assert_array_equal(result, inputs.astype(np.int64) @ weights.astype(np.int64))
 
 
 def test_whole_numbers_of_protocol_buffers() -> None:

@@ -55,11 +55,11 @@ class Page(HTMLParser):
 
 
 def parsed(text: str) -> Page:
-    found = Page()
-    found.feed(text)
-    found.close()
-    assert found.open == []
-    return found
+    page = Page()
+    page.feed(text)
+    page.close()
+    assert page.open == []
+    return page
 
 
 def test_the_schema_of_the_json(make_report: MakeReport) -> None:
@@ -117,7 +117,7 @@ def test_a_report_can_be_read_again(make_report: MakeReport, tmp_path: Path) -> 
     path = tmp_path / "deep" / "profile.json"
     make_report().write(path)
     assert read_report(path) == json.loads(path.read_text())
-    assert [one.name for one in path.parent.iterdir()] == ["profile.json"]
+    assert [file.name for file in path.parent.iterdir()] == ["profile.json"]
 
 
 def test_a_report_says_nothing_of_where_things_lie(make_report: MakeReport, repo_dir: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_report_says_nothing_of_where_things_lie(make_report: MakeReport, repo
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("{", "cannot be read"),
         ("[]", "not a profile"),
@@ -135,10 +135,10 @@ def test_a_report_says_nothing_of_where_things_lie(make_report: MakeReport, repo
         ('{"kind": "sam-edge profile", "schema": 9}', "schema 9"),
     ],
 )
-def test_files_that_are_no_profile(tmp_path: Path, content: str, said: str) -> None:
+def test_files_that_are_no_profile(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "a.json"
     path.write_text(content)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         read_report(path)
     with pytest.raises(InputError, match="cannot be read"):
         read_report(tmp_path / "absent.json")
@@ -146,9 +146,9 @@ def test_files_that_are_no_profile(tmp_path: Path, content: str, said: str) -> N
 
 def test_the_page_needs_nothing_but_itself(make_report: MakeReport) -> None:
     text = to_html(make_report())
-    found = parsed(text)
-    assert found.addresses == []
-    assert not {"script", "link", "img", "iframe"} & set(found.tags)
+    result = parsed(text)
+    assert result.addresses == []
+    assert not {"script", "link", "img", "iframe"} & set(result.tags)
     assert not re.search(r"https?:|url\(|@import", text)
 
 
@@ -203,9 +203,9 @@ def drawn(text: str) -> ElementTree.Element:
 def test_bars_are_as_long_as_their_values() -> None:
     rows = [Bar("a", ((0, 10.0, "x"), (1, 30.0, "y")), low=35.0, high=50.0), Bar("b & c", (), error="broken")]
     picture = drawn(draw_bars(rows, unit="ms"))
-    first, second = [float(one.attrib["width"]) for one in picture.iter("rect")]
+    first, second = [float(element.attrib["width"]) for element in picture.iter("rect")]
     assert second == pytest.approx(3 * first, rel=0.02)
-    texts = [one.text or "".join(one.itertext()) for one in picture.iter("text")]
+    texts = [element.text or "".join(element.itertext()) for element in picture.iter("text")]
     assert "40.0" in texts
     assert "broken" in "".join(texts)
 
@@ -217,7 +217,7 @@ def test_bars_of_nothing_can_be_drawn() -> None:
 
 def test_lines_rise_where_values_do() -> None:
     text = draw_lines([("a", [(0.0, 1.0), (1.0, 3.0)])], x_unit="s", y_unit="ms")
-    path = next(one for one in drawn(text).iter("path") if one.attrib["class"].startswith("line"))
+    path = next(element for element in drawn(text).iter("path") if element.attrib["class"].startswith("line"))
     (_, y0), (_, y1) = [tuple(map(float, word.split())) for word in path.attrib["d"][1:].split("L")]
     assert y1 < y0
     assert draw_lines([], x_unit="s", y_unit="ms") == ""
@@ -231,7 +231,7 @@ def test_dots_lie_in_the_plot_on_both_kinds_of_axes() -> None:
                 points, x_unit="ms", y_unit="IoU", log=log, path=[(1.0, 20.0), (10.0, 21.0)], limit_x=33.0
             )
         )
-        xs = [float(one.attrib["cx"]) for one in picture.iter("circle")]
+        xs = [float(element.attrib["cx"]) for element in picture.iter("circle")]
         assert xs == sorted(xs)
         assert all(0 <= x <= 420 for x in xs)
     assert draw_scatter([], x_unit="ms", y_unit="IoU") == ""
@@ -262,5 +262,5 @@ def test_names_of_dots_do_not_cover_each_other() -> None:
     ]
     assert len(places) == 3
     width = 6.2 * len("448x448")
-    for one, other in itertools.combinations(places, 2):
-        assert abs(one[0] - other[0]) >= width or abs(one[1] - other[1]) >= 11
+    for first, second in itertools.combinations(places, 2):
+        assert abs(first[0] - second[0]) >= width or abs(first[1] - second[1]) >= 11

@@ -27,8 +27,8 @@ def written(report: ProfileReport, folder: Path) -> dict[str, object]:
 
 
 def test_everything_is_measured(plan: ProfilePlan) -> None:
-    said: list[str] = []
-    report = run_plan(plan, said.append)
+    messages: list[str] = []
+    report = run_plan(plan, messages.append)
     assert report.complete
     assert not report.errors
     assert {row.case.prompts for row in report.timings} == {0, 1, 2}
@@ -43,11 +43,11 @@ def test_everything_is_measured(plan: ProfilePlan) -> None:
     assert [row.mode for row in report.sessions] == ["sequential", "live"]
     assert all("total" in row.stages for row in report.sessions)
     assert set(report.traces) == {"trace_sequential.json", "trace_live.json"}
-    assert sum(one.calls for one in report.sustained[0].seconds) > 0
+    assert sum(second.calls for second in report.sustained[0].seconds) > 0
     assert report.peaks[0].gb_s
-    assert said
-    assert [text.split(":")[0] for text in said] == sorted(
-        (text.split(":")[0] for text in said), key=list(plan.parts).index
+    assert messages
+    assert [text.split(":")[0] for text in messages] == sorted(
+        (text.split(":")[0] for text in messages), key=list(plan.parts).index
     )
 
 
@@ -177,7 +177,7 @@ def test_no_leave_to_read_energy_is_a_note(plan: ProfilePlan, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"engines": ()}, "engines"),
         ({"sizes": ((100, 100),)}, "size"),
@@ -188,25 +188,25 @@ def test_no_leave_to_read_energy_is_a_note(plan: ProfilePlan, monkeypatch: pytes
         ({"parts": ("timing", "dancing")}, "dancing"),
     ],
 )
-def test_impossible_plans_are_refused(plan: ProfilePlan, change: dict[str, object], said: str) -> None:
+def test_impossible_plans_are_refused(plan: ProfilePlan, change: dict[str, object], message: str) -> None:
     build: Callable[..., ProfilePlan] = replace
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         build(plan, **change)
 
 
 def test_engines_that_are_chosen_where_none_are_asked_for() -> None:
-    found = choose_engines()
-    assert {engine.runtime for engine in found} >= {"onnxruntime"}
-    assert not {engine.runtime for engine in found} & {"fake", "torch"}
-    assert len(found) == len(set(found))
+    engines = choose_engines()
+    assert {engine.runtime for engine in engines} >= {"onnxruntime"}
+    assert not {engine.runtime for engine in engines} & {"fake", "torch"}
+    assert len(engines) == len(set(engines))
 
 
 def test_engines_that_are_asked_for(tmp_path: Path) -> None:
-    found = choose_engines(
+    engines = choose_engines(
         [tmp_path, DEFAULT_BUNDLE], runtimes=["fake"], precisions=["fp32", "bf16"], threads=[1, 2]
     )
-    assert len(found) == 8
-    assert {engine.threads for engine in found} == {1, 2}
+    assert len(engines) == 8
+    assert {engine.threads for engine in engines} == {1, 2}
     with pytest.raises(InputError, match=r"accepted: .*onnxruntime"):
         choose_engines(runtimes=["abacus"])
     with pytest.raises(InputError, match="threads: 0"):
@@ -216,7 +216,7 @@ def test_engines_that_are_asked_for(tmp_path: Path) -> None:
 def test_several_bundles_are_told_apart(tmp_path: Path) -> None:
     def labels(*bundles: str) -> list[str]:
         paths = [tmp_path / bundle for bundle in bundles]
-        return [one.label for one in choose_engines(paths, runtimes=["fake"], threads=[1])]
+        return [engine.label for engine in choose_engines(paths, runtimes=["fake"], threads=[1])]
 
     assert labels("mine") == ["fake, 1 thread"]
     assert labels("mine", "yours") == ["mine, fake, 1 thread", "yours, fake, 1 thread"]

@@ -13,13 +13,13 @@ TIMES = st.lists(st.floats(0.01, 1e4), min_size=1, max_size=40)
 
 
 def test_known_values() -> None:
-    found = summarise([1.0, 2.0, 3.0, 4.0, 100.0])
-    assert found is not None
-    assert (found.count, found.median_ms, found.min_ms, found.max_ms) == (5, 3.0, 1.0, 100.0)
+    result = summarise([1.0, 2.0, 3.0, 4.0, 100.0])
+    assert result is not None
+    assert (result.count, result.median_ms, result.min_ms, result.max_ms) == (5, 3.0, 1.0, 100.0)
     # Distances from 3 are 2, 1, 0, 1, 97: their median is 1, whatever the outlier is.
-    assert found.mad_ms == 1.0
+    assert result.mad_ms == 1.0
     # Linear between 4 and 100, at a rank of 0.95 * 4 = 3.8.
-    assert found.p95_ms == pytest.approx(4 + 0.8 * 96)
+    assert result.p95_ms == pytest.approx(4 + 0.8 * 96)
 
 
 def test_nothing_measured_has_no_summary() -> None:
@@ -28,10 +28,10 @@ def test_nothing_measured_has_no_summary() -> None:
 
 @given(TIMES)
 def test_the_interval_holds_the_median_and_lies_within_the_extremes(times_ms: list[float]) -> None:
-    found = summarise(times_ms)
-    assert found is not None
-    assert found.min_ms <= found.median_low_ms <= found.median_high_ms <= found.max_ms
-    assert found.median_ms <= found.p95_ms <= found.p99_ms <= found.max_ms
+    result = summarise(times_ms)
+    assert result is not None
+    assert result.min_ms <= result.median_low_ms <= result.median_high_ms <= result.max_ms
+    assert result.median_ms <= result.p95_ms <= result.p99_ms <= result.max_ms
 
 
 def test_calls_of_one_round_count_as_one() -> None:
@@ -61,14 +61,14 @@ def test_a_ratio_covers_the_truth() -> None:
     hits = 0
     for _ in range(40):
         base, slower = random.normal(100, 5, 40), random.normal(110, 5, 40)
-        found = compare_medians(list(slower), list(base))
-        hits += found.low <= 1.1 <= found.high
+        result = compare_medians(list(slower), list(base))
+        hits += result.low <= 1.1 <= result.high
     # A 95 % interval misses 2 of 40 on average; more than 6 misses happen by chance once in 200.
     assert hits >= 34
 
 
 def test_a_ratio_of_a_thing_with_itself_holds_one() -> None:
     times = list(np.random.default_rng(2).normal(50, 3, 30))
-    found = compare_medians(times, times)
-    assert found.value == 1.0
-    assert found.low < 1.0 < found.high
+    result = compare_medians(times, times)
+    assert result.value == 1.0
+    assert result.low < 1.0 < result.high

@@ -89,14 +89,14 @@ def test_a_process_that_hangs_is_given_up(fake: EngineConfig, monkeypatch: pytes
 def test_what_an_engine_prints_does_not_come_between(
     fake: EngineConfig, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(subprocess_bench, "PROGRAM", PRINTING)
+    monkeypatch.setattr(subprocess_bench, "PROGRAM", PRINTS_IN_THE_ENGINE)
     bench = SubprocessBench(fake)
     bench.open(SIZE)
     bench.close()
     assert "an engine says hello" in capfd.readouterr().err
 
 
-PRINTING = """
+PRINTS_IN_THE_ENGINE = """
 from sam_edge.profile.measure import subprocess_bench
 from sam_edge.runtimes.fake import Fake
 encode = Fake.encode
@@ -123,7 +123,7 @@ def test_ctrl_c_of_a_terminal_ends_both(tmp_path: Path) -> None:
         "9999",
     ]
     running = subprocess.Popen(
-        [sys.executable, "-c", NOTING, *options, "--out", str(tmp_path)],
+        [sys.executable, "-c", PRINTS_A_DOT_PER_BLOCK, *options, "--out", str(tmp_path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -131,20 +131,20 @@ def test_ctrl_c_of_a_terminal_ends_both(tmp_path: Path) -> None:
     assert running.stdout is not None
     assert running.stdout.read(3) == b"..."
     os.killpg(running.pid, signal.SIGINT)
-    _, said = running.communicate(timeout=60)
-    assert running.returncode == 130, said
-    assert b"Traceback" not in said
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130, errors
+    assert b"Traceback" not in errors
     assert (tmp_path / "profile.json").is_file()
 
 
-NOTING = """
+PRINTS_A_DOT_PER_BLOCK = """
 import os, sys
 from sam_edge.cli.command_line import main
 from sam_edge.profile.measure.subprocess_bench import SubprocessBench
 time_block = SubprocessBench.time_block
-def noted(*given):
+def counted(*arguments):
     os.write(1, b".")
-    return time_block(*given)
-SubprocessBench.time_block = noted
+    return time_block(*arguments)
+SubprocessBench.time_block = counted
 sys.exit(main(sys.argv[1:]))
 """

@@ -100,7 +100,7 @@ def key_figures(report: ProfileReport) -> str:
     ]
     peaks = [row.memory_mb["peak"] for row in report.cold_starts if "peak" in row.memory_mb]
     if peaks:
-        figures.append((f"{min(peaks):.0f} MB", "peak memory, engine with the lowest"))
+        figures.append((f"{min(peaks):.0f} MB", "lowest peak memory of the engines"))
     sizes = [model.size_mb for model in report.models if model.size_mb is not None]
     if sizes:
         figures.append((f"{sizes[0]:.1f} MB", "model on disk"))
