@@ -30,7 +30,7 @@ from playwright.sync_api import sync_playwright
 
 from sam_edge.media.frames import open_frames
 from sam_edge.segmenter import DEFAULT_BUNDLE
-from sam_edge.serve.http.inference import described
+from sam_edge.serve.http.image_requests import describe_embedding
 from sam_edge.serve.models.engines import Engines
 from sam_edge.serve.server import Server
 
@@ -141,7 +141,7 @@ def measured(page: Any, engines: Engines, given: argparse.Namespace) -> list[Row
     for size in SIZES:
         encoded = model.encode(image, size=size[::-1])
         expected = model.decode(encoded, points=[point]).best
-        told_of_it = described(encoded, "float32")
+        told_of_it = describe_embedding(encoded, "float32")
         data = base64.b64encode(encoded.data.tobytes()).decode()
         for graph in ("wasm", "points"):
             options = {**common, "embedding": data, "told": told_of_it, "point": point, "graph": graph}

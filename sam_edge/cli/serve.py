@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             host=args.host,
             port=args.port,
             token=token,
-            origins=tuple(args.allow_origin),
+            allowed_origins=tuple(args.allow_origin),
             limits=limits,
             size=parse_size(args.size),
             cert=args.cert,

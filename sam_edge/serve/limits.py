@@ -1,4 +1,4 @@
-"""What a server accepts, and how fast."""
+"""What a server accepts: sizes, rates, numbers of clients, timeouts."""
 
 from __future__ import annotations
 
@@ -11,74 +11,79 @@ from sam_edge.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds that keep one client from taking the machine from the others."""
+    """Limits that keep one client from using up the machine."""
 
     clients: int = 8
-    """Most WebSocket clients at a time."""
+    """Most WebSocket clients at the same time."""
     frame_bytes: int = 8 << 20
-    """Most bytes of a message: 1920x1080 RGBA fits."""
+    """Most bytes of a WebSocket message: 1920x1080 RGBA fits."""
     frame_pixels: int = 1 << 21
     """Most pixels of a frame: 1920x1080 fits."""
     frames_per_s: float = 120.0
-    """Most frames a second of one client."""
+    """Most frames per second of one client."""
     messages_per_s: float = 2000.0
-    """Most messages a second of one client."""
+    """Most messages per second of one client."""
     samples_per_s: float = 4000.0
-    """Most gaze samples a second of one client."""
-    eyes: int = 4
-    """Most cameras that look at a person, of all clients: each keeps half a core busy at most."""
+    """Most gaze samples per second of one client."""
+    webcams: int = 4
+    """Most clients with webcam gaze at the same time: each uses half a core at most."""
     face_bytes: int = 1 << 20
-    """Most bytes of a face's picture."""
+    """Most bytes of a face frame."""
     face_pixels: int = 1 << 20
-    """Most pixels of a face's picture: 1280x720 fits."""
+    """Most pixels of a face frame: 1280x720 fits."""
     faces_per_s: float = 60.0
-    """Most faces a second of one client."""
+    """Most face frames per second of one client."""
     hello_s: float = 5.0
-    """Seconds in which a client has to say hello, and a new connection its first request."""
+    """Seconds that a client has to send hello, and that each HTTP request has to arrive."""
     idle_s: float = 30.0
-    """Seconds of silence that end a connection; a picture over HTTP has to come in whole within them."""
+    """A connection that is silent for this many seconds is closed. An image over HTTP must arrive within this time."""
     send_s: float = 10.0
-    """Seconds that a client may take to read what is sent."""
+    """Seconds that a client may take to read a message."""
     picture_bytes: int = 16 << 20
-    """Most bytes of a picture over HTTP."""
+    """Most bytes of an image over HTTP."""
     picture_pixels: int = 24 << 20
-    """Most pixels of a picture over HTTP: 6000x4000 fits."""
+    """Most pixels of an image over HTTP: 6000x4000 fits."""
     pictures: int = 2
-    """Most pictures over HTTP that are worked on, or read in, at a time."""
+    """Most images over HTTP that are received or processed at the same time."""
     connections: int = 64
-    """Most connections of any kind at a time."""
+    """Most TCP connections at the same time."""
 
     def __post_init__(self) -> None:
-        """Refuse limits that let nothing in.
+        """Check the limits.
 
         Raises:
-            InputError: one is not positive.
+            InputError: a limit is not positive.
         """
-        for one in fields(self):
-            if not getattr(self, one.name) > 0:
-                raise InputError(
-                    f"limits: {one.name} is {getattr(self, one.name)}; accepted: more than 0, see the defaults"
-                )
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if not value > 0:
+                raise InputError(f"limits: {limit.name} is {value}; accepted: more than 0, see the defaults")
 
 
 class RateLimit:
-    """A bucket that fills with time: so much a second, and a burst of half a second or more. Not thread-safe."""
+    """A token bucket: an amount per second, and bursts of half a second's amount or more. Not thread-safe."""
 
     def __init__(
         self, per_s: float, *, burst: float = 0.0, now: Callable[[], float] = time.monotonic
     ) -> None:
-        """Begin full. `burst` is what may come at once, at least half a second's worth."""
+        """Start with a full bucket.
+
+        Args:
+            per_s: amount per second.
+            burst: amount that may come at once; at least half a second's amount.
+            now: returns seconds of a monotonic clock.
+        """
         self._per_s = per_s
         self._burst = max(burst, per_s / 2, 1.0)
         self._left = self._burst
         self._now = now
-        self._at = now()
+        self._updated_s = now()
 
     def allows(self, amount: float = 1.0) -> bool:
-        """Take `amount` from the bucket; False when there is not as much."""
+        """Take `amount` from the bucket; return False, and take nothing, if the bucket holds less."""
         now = self._now()
-        self._left = min(self._burst, self._left + (now - self._at) * self._per_s)
-        self._at = now
+        self._left = min(self._burst, self._left + (now - self._updated_s) * self._per_s)
+        self._updated_s = now
         if amount > self._left:
             return False
         self._left -= amount

@@ -1,10 +1,10 @@
-"""The server: sockets, start and end.
+"""The server: its socket, its start and its end.
 
     with Engines() as engines, Server(engines, port=8765) as server:
         print(server.url)
         ...
 
-`run` serves until the process is told to end; as a context manager it serves in a thread.
+`run` serves until the process gets a signal; as a context manager the server runs in a thread.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import socket
 import ssl
 import threading
 from pathlib import Path
-from types import TracebackType
 
+from sam_edge.closing import Closing
 from sam_edge.errors import InputError, MissingExtraError, SessionError
 from sam_edge.serve.limits import Limits
-from sam_edge.serve.models.engines import Engines
+from sam_edge.serve.models.engines import Engines, check_offered_size
+from sam_edge.serve.state import ServerState
 from sam_edge.web.access import AccessPolicy
 from sam_edge.web.metrics import Metrics
 from sam_edge.web.security import SecurityMiddleware
@@ -27,22 +28,25 @@ try:
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.routing import WebSocketRoute
+    from uvicorn import Config
 
-    from sam_edge.serve.connection.connection import ConnectionRegistry
-    from sam_edge.serve.http.routes import Http, refused
+    from sam_edge.serve.connection.registry import ConnectionRegistry
+    from sam_edge.serve.http.routes import HttpRoutes, handle_http_error
     from sam_edge.web.http_server import HttpServer, LimitedProtocol, http_config, open_listener
 except ImportError as missing:
     library = (missing.name or "uvicorn").partition(".")[0]
     raise MissingExtraError(library, extra="serve", purpose="the server") from missing
 
-WARM_FRAME = (480, 640)
-"""The engine is made ready for frames of this height and width before the server listens."""
-START_S = 60.0
-"""Longest time that a server takes to begin to listen, seconds."""
+WARM_UP_FRAME_SIZE = (480, 640)
+"""The engine is warmed up for frames of this (height, width) before the server listens."""
+START_TIMEOUT_S = 60.0
+"""Seconds that the server has to start, and to stop."""
+MESSAGE_MARGIN_BYTES = 1024
+"""The WebSocket accepts messages this much longer than the limit, so that the server's own error can name the limit."""
 
 
-class Server:
-    """Serves the page, the WebSocket and the HTTP routes. A context manager."""
+class Server(Closing):
+    """Serves the page, the WebSocket and the HTTP routes. As a context manager it runs in a thread."""
 
     def __init__(
         self,
@@ -51,63 +55,58 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 8765,
         token: str = "",
-        origins: tuple[str, ...] = (),
+        allowed_origins: tuple[str, ...] = (),
         limits: Limits | None = None,
         size: tuple[int, int] | None = None,
         cert: Path | None = None,
         key: Path | None = None,
     ) -> None:
-        """Describe a server; nothing listens yet.
+        """Configure the server; nothing listens yet.
 
         Args:
-            engines: the model; it stays open when the server ends.
+            engines: the model. It stays open when the server is closed.
             host: address to listen at.
-            port: port to listen at; 0 lets the system choose (see `port`).
-            token: what clients have to show; needed at any address but loopback.
-            origins: foreign sites whose pages may connect.
-            limits: what is accepted.
-            size: the encoder's input (height, width) for clients that ask for none.
+            port: port to listen at; 0 lets the system choose (see the property `port`).
+            token: token that clients must send; required at any address but loopback.
+            allowed_origins: other sites whose pages may connect, for example `https://example.org`.
+            limits: sizes, rates and numbers that the server accepts; None is the defaults.
+            size: the encoder's input (height, width) for clients that ask for none; None is by the frame.
             cert: TLS certificate, a PEM file; None serves without TLS.
-            key: its private key, a PEM file.
+            key: the certificate's private key, a PEM file.
 
         Raises:
-            InputError: an address that others reach has no token, or an option is not accepted.
+            InputError: other machines can reach the address and there is no token, or an argument is not accepted.
         """
-        if (cert is None) != (key is None):
-            raise InputError("cert and key: one of them alone; give both, or none")
-        for path in (cert, key):
-            if path is not None and not path.is_file():
-                raise InputError(f"cert and key: {path} is not there; give a PEM file")
         check_certificate(cert, key)
         if not 0 <= port <= 65535:
             raise InputError(f"port: {port} is not accepted; give 0 to 65535")
-        self.access = AccessPolicy(host, token, origins)
+        self.access = AccessPolicy(host, token, allowed_origins)
         self.metrics = Metrics()
         self._engines = engines
         self._limits = limits or Limits()
-        self._size = engines.check_size(size)
+        self._size = check_offered_size(size)
         self._port = port
-        self._tls = (cert, key)
+        self._cert, self._key = cert, key
         self._listener: socket.socket | None = None
-        self._serving: HttpServer | None = None
+        self._http_server: HttpServer | None = None
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
     @property
     def port(self) -> int:
-        """The port that it listens at; the one asked for, before it does."""
+        """The port that the server listens at; before that, the port that was asked for."""
         return self._port
 
     @property
     def url(self) -> str:
-        """Where a browser finds the page; holds the token, where there is one."""
+        """Address of the page, with the token if there is one."""
         token = f"#token={self.access.token}" if self.access.token else ""
-        return f"{'https' if self._tls[0] else 'http'}://{self._address}/{token}"
+        return f"{'https' if self._cert else 'http'}://{self._address}/{token}"
 
     @property
     def stream_url(self) -> str:
-        """Where clients find the WebSocket."""
-        return f"{'wss' if self._tls[0] else 'ws'}://{self._address}/api/stream"
+        """Address of the WebSocket."""
+        return f"{'wss' if self._cert else 'ws'}://{self._address}/api/stream"
 
     @property
     def _address(self) -> str:
@@ -115,124 +114,129 @@ class Server:
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     def listen(self) -> None:
-        """Make the engine ready and open the port. `run` and entering the server do so themselves.
+        """Warm the engine up and open the port. `run` and `start` do this themselves.
 
         Raises:
-            InputError: the address cannot be listened at.
+            InputError: the address cannot be used.
             EngineError: the engine failed.
         """
         if self._listener is not None:
             return
-        self._engines.warm_up(self._engines.request_segmenter(), WARM_FRAME, self._size)
+        self._engines.warm_up(self._engines.request_segmenter(), WARM_UP_FRAME_SIZE, self._size)
         self._listener = open_listener(self.access.host, self._port)
         self._port = self._listener.getsockname()[1]
 
     def run(self) -> None:
-        """Serve until SIGINT or SIGTERM, or until `stop` is called from another thread; then tell every client."""
+        """Serve until SIGINT, SIGTERM or a call of `stop` from another thread. Clients get a last error."""
         self.listen()
         try:
             asyncio.run(self._serve())
         finally:
-            self._close()
+            self._close_listener()
 
     def start(self) -> None:
         """Serve in a thread.
 
         Raises:
-            SessionError: it runs already, or did not come up.
+            SessionError: the server runs already, or did not start.
         """
         if self._thread is not None:
-            raise SessionError("server: it runs already; make a second one, at another port")
+            raise SessionError("server: it runs already; create a second one, at another port")
         self.listen()
-        up = threading.Event()
+        started = threading.Event()
 
-        def work() -> None:
+        def serve() -> None:
             try:
-                asyncio.run(self._serve(up))
-            except Exception as error:  # `stop` raises it where the caller sees it
+                asyncio.run(self._serve(started))
+            except Exception as error:  # `start` or `stop` raises it in the caller's thread
                 self._error = error
             finally:
-                up.set()
+                started.set()
 
-        self._thread = threading.Thread(target=work, name="sam-edge-server", daemon=True)
+        self._thread = threading.Thread(target=serve, name="sam-edge-server", daemon=True)
         self._thread.start()
-        if not up.wait(START_S) or self._error is not None:
-            raise SessionError(f"server: it did not come up: {self._error or 'it took too long'}")
+        if not started.wait(START_TIMEOUT_S) or self._error is not None:
+            raise SessionError(f"server: it did not start: {self._error or 'it took too long'}")
 
     def stop(self) -> None:
-        """Tell every client, and end. Stopping twice is allowed.
+        """Send clients a last error, and stop. Stopping twice is allowed.
 
         Raises:
             SessionError: the server had failed before.
         """
-        if self._serving is not None:
-            self._serving.should_exit = True
+        if self._http_server is not None:
+            self._http_server.should_exit = True
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(START_S)
+            self._thread.join(START_TIMEOUT_S)
             self._thread = None
-            self._close()
+            self._close_listener()
         error, self._error = self._error, None
         if error is not None:
             raise SessionError(f"server: it failed: {error}") from error
+
+    def close(self) -> None:
+        """Stop."""
+        self.stop()
 
     def __enter__(self) -> Server:
         """Serve in a thread."""
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
-
-    async def _serve(self, up: threading.Event | None = None) -> None:
+    async def _serve(self, started: threading.Event | None = None) -> None:
         if self._listener is None:
             raise SessionError("server: it does not listen; call listen() first")
-        streams = ConnectionRegistry(self._engines, self.access, self._limits, self.metrics, self._size)
+        state = ServerState(self._engines, self.access, self._limits, self.metrics, self._size)
+        connections = ConnectionRegistry(state)
         app = Starlette(
-            routes=[WebSocketRoute("/api/stream", streams.serve), *Http(streams).routes()],
-            exception_handlers={HTTPException: refused},
+            routes=[WebSocketRoute("/api/stream", connections.serve), *HttpRoutes(state).routes()],
+            exception_handlers={HTTPException: handle_http_error},
         )
+        self._http_server = HttpServer(self._config(app), on_shutdown=connections.close_all, started=started)
+        await self._http_server.serve(sockets=[self._listener])
+
+    def _config(self, app: Starlette) -> Config:
         limits = self._limits
 
         class ServerProtocol(LimitedProtocol):
             request_timeout_s = limits.hello_s
             max_connections = limits.connections
 
-        config = http_config(
+        return http_config(
             SecurityMiddleware(app, self.access, self.metrics),
             protocol=ServerProtocol,
             ws="websockets-sansio",
-            # A little more than accepted: the server's own error says more than a closed connection.
-            ws_max_size=limits.frame_bytes + 1024,
+            ws_max_size=limits.frame_bytes + MESSAGE_MARGIN_BYTES,
             ws_per_message_deflate=False,
-            ssl_certfile=self._tls[0],
-            ssl_keyfile=self._tls[1],
+            ssl_certfile=self._cert,
+            ssl_keyfile=self._key,
         )
-        self._serving = HttpServer(config, on_shutdown=streams.end, started=up)
-        await self._serving.serve(sockets=[self._listener])
 
-    def _close(self) -> None:
+    def _close_listener(self) -> None:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-        self._serving = None
+        self._http_server = None
 
 
 def check_certificate(cert: Path | None, key: Path | None) -> None:
-    """Refuse a certificate and a key that do not belong together, or are none.
+    """Check that a certificate and a key belong together; both may be None.
 
     Raises:
-        InputError: names both.
+        InputError: names both files.
     """
+    if (cert is None) != (key is None):
+        raise InputError("cert and key: only one of them is given; give both, or none")
     if cert is None or key is None:
         return
+    for path in (cert, key):
+        if not path.is_file():
+            raise InputError(f"cert and key: {path} does not exist; give a PEM file")
     try:
-        # A key with a password cannot be read without a person: an empty one fails instead of asking.
+        # An empty password makes encrypted keys fail; otherwise OpenSSL would ask on the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
     except (ssl.SSLError, OSError) as error:
         raise InputError(
-            f"cert and key: {cert} and {key} are no certificate with its key ({error}); "
+            f"cert and key: {cert} and {key} are not a certificate with its key ({error}); "
             "give PEM files, the key without a password"
         ) from error

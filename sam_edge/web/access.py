@@ -1,4 +1,4 @@
-"""Who may talk to the server: tokens, and what browsers say about themselves."""
+"""Access control: tokens, and the `Host` and `Origin` headers that browsers send."""
 
 from __future__ import annotations
 
@@ -10,72 +10,75 @@ from urllib.parse import urlsplit
 
 from sam_edge.errors import InputError
 
-SHORTEST_TOKEN = 16
-"""Characters of a token, at least: one that cannot be guessed over a network."""
+MIN_TOKEN_LENGTH = 16
+"""Characters of a token, at least: such a token cannot be guessed over a network."""
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class AccessPolicy:
-    """The rules of one server."""
+    """Which requests a server accepts."""
 
     host: str
-    """The address that it listens at."""
+    """Address that the server listens at."""
     token: str = ""
-    """What clients have to show; empty lets everybody in."""
-    origins: tuple[str, ...] = ()
-    """Sites, such as `https://example.org`, whose pages may connect besides the server's own."""
+    """Token that requests must carry; empty accepts requests without one."""
+    allowed_origins: tuple[str, ...] = ()
+    """Sites, such as `https://example.org`, whose pages may connect in addition to the server's own page."""
 
     def __post_init__(self) -> None:
-        """Refuse rules that leave a network open.
+        """Check the rules.
 
         Raises:
-            InputError: an address that others reach has no token, the token is short, or an origin is none.
+            InputError: other machines can reach the address and there is no token, the token is too short, or an origin
+                is not one.
         """
         if not self.token and not is_loopback(self.host):
             raise InputError(
-                f"host: {self.host!r} can be reached by others, and no token is set; give one of {SHORTEST_TOKEN} "
-                "characters or more (`--token auto` makes one), or listen at 127.0.0.1"
+                f"host: {self.host!r} can be reached from other machines, and no token is set; give one of "
+                f"{MIN_TOKEN_LENGTH} characters or more (`--token auto` creates one), or listen at 127.0.0.1"
             )
-        if self.token and (len(self.token) < SHORTEST_TOKEN or not self.token.isascii()):
+        if self.token and (len(self.token) < MIN_TOKEN_LENGTH or not self.token.isascii()):
             raise InputError(
-                f"token: {len(self.token)} characters; accepted: {SHORTEST_TOKEN} or more, ASCII; "
-                "`--token auto` makes one"
+                f"token: {len(self.token)} characters; accepted: {MIN_TOKEN_LENGTH} or more, ASCII; "
+                "`--token auto` creates one"
             )
-        for origin in self.origins:
+        for origin in self.allowed_origins:
             parts = urlsplit(origin)
             if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query:
-                raise InputError(f"origin: {origin!r}; accepted: SCHEME://HOST[:PORT], as browsers send it")
+                raise InputError(
+                    f"allowed_origins: {origin!r}; accepted: SCHEME://HOST[:PORT], as browsers send it"
+                )
 
-    def knows(self, token: str) -> bool:
-        """Say whether a token is the right one, in a time that does not tell how much of it is."""
+    def accepts_token(self, token: str) -> bool:
+        """Return whether a token is right. The comparison takes constant time."""
         return not self.token or hmac.compare_digest(token.encode("utf-8"), self.token.encode("ascii"))
 
-    def knows_header(self, authorization: str) -> bool:
-        """Say whether an `Authorization` header holds the right token."""
+    def accepts_authorization(self, authorization: str) -> bool:
+        """Return whether an `Authorization` header holds the right token."""
         scheme, _, token = authorization.partition(" ")
-        return not self.token or (scheme.lower() == "bearer" and self.knows(token.strip()))
+        return not self.token or (scheme.lower() == "bearer" and self.accepts_token(token.strip()))
 
-    def accepts(self, host: str, origin: str | None) -> bool:
-        """Say whether a request may come in, by its `Host` and `Origin` headers.
+    def accepts_headers(self, host: str, origin: str | None) -> bool:
+        """Return whether a request's `Host` and `Origin` headers are accepted.
 
-        Without a token, only local names are accepted as `Host`: a foreign name that was made to point here (DNS
-        rebinding) would be a page of that name's own origin. `Origin` comes from browsers alone.
+        Without a token, only local names are accepted as `Host`. Otherwise a foreign name that resolves to this machine
+        (DNS rebinding) would give that site's pages access. Only browsers send `Origin`.
         """
         name = _host_name(host)
         if name is None or (not self.token and name not in LOCAL_NAMES and not is_loopback(name)):
             return False
-        if origin is None or origin in self.origins:
+        if origin is None or origin in self.allowed_origins:
             return True
         return urlsplit(origin).netloc.lower() == host.lower() and origin.startswith(("http://", "https://"))
 
-    def shares_with(self, origin: str | None) -> bool:
-        """Say whether a page of this foreign origin may read answers."""
-        return origin is not None and origin in self.origins
+    def allows_origin(self, origin: str | None) -> bool:
+        """Return whether pages of this foreign origin may read responses."""
+        return origin is not None and origin in self.allowed_origins
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether an address can be reached from this machine alone."""
+    """Return whether only this machine can reach an address."""
     if host == "localhost":
         return True
     try:
@@ -85,11 +88,11 @@ def is_loopback(host: str) -> bool:
 
 
 def header(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> str | None:
-    """Return the value of a header of an ASGI scope; None when it is not there, empty when it is there twice."""
-    found = [value for key, value in headers if key == name]
-    if len(found) > 1:
+    """Return the value of a header of an ASGI scope: None if it is missing, empty if it occurs more than once."""
+    values = [value for key, value in headers if key == name]
+    if len(values) > 1:
         return ""
-    return found[0].decode("latin-1") if found else None
+    return values[0].decode("latin-1") if values else None
 
 
 def _host_name(host: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What every request passes first: the rules of access, and the headers of every answer."""
+"""ASGI middleware: access control for every request, and security headers on every response."""
 
 from __future__ import annotations
 
@@ -15,73 +15,73 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-ISOLATED = (
+ISOLATION_HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-embedder-policy", b"require-corp"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"permissions-policy", b"camera=(self), microphone=()"),
 )
-"""The first two let a page have threads (SharedArrayBuffer)."""
-POLICY = (
+"""The first two allow pages to use threads (SharedArrayBuffer)."""
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' blob:; worker-src 'self' blob:; style-src 'self'; "
     "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' ws://{host} wss://{host}; "
     "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Nothing comes in from anywhere else. The address of the WebSocket is said because older browsers do not count it as
+"""Pages load nothing from other sites. The WebSocket's address is listed because older browsers do not count it as
 'self'."""
 
 
 class SecurityMiddleware:
-    """ASGI middleware: turns away foreign pages and names, and puts the headers on every answer."""
+    """Refuses requests of foreign pages and host names, and adds the security headers to every response."""
 
     def __init__(self, app: App, access: AccessPolicy, metrics: Metrics) -> None:
-        """Guard `app` by the rules of `access`."""
+        """Protect `app`; `metrics` counts refused requests."""
         self._app = app
         self._access = access
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See the ASGI specification."""
+        """Handle one request, as the ASGI specification says."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         host = header(scope["headers"], b"host") or ""
         origin = header(scope["headers"], b"origin")
-        if not self._access.accepts(host, origin):
+        if not self._access.accepts_headers(host, origin):
             self._metrics.add("sam_edge_refused_total", reason="origin")
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})
             else:
-                await answer(
-                    send, 403, "origin", "a foreign Origin or Host; accepted: the server's own address"
+                await send_error(
+                    send, 403, "origin", "foreign Origin or Host; accepted: the server's own address"
                 )
             return
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
             return
-        shared = origin if self._access.shares_with(origin) else None
+        foreign_origin = origin if self._access.allows_origin(origin) else None
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *self._headers(host, shared)]
+                message["headers"] = [*message.get("headers", ()), *self._headers(host, foreign_origin)]
             await send(message)
 
-        if scope["method"] == "OPTIONS" and shared is not None:
+        if scope["method"] == "OPTIONS" and foreign_origin is not None:
             await send_with_headers({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return
         await self._app(scope, receive, send_with_headers)
 
-    def _headers(self, host: str, shared: str | None) -> list[tuple[bytes, bytes]]:
-        policy = POLICY.format(host=host).encode("latin-1")
-        own = [*ISOLATED, (b"content-security-policy", policy)]
-        if shared is None:
+    def _headers(self, host: str, foreign_origin: str | None) -> list[tuple[bytes, bytes]]:
+        policy = CONTENT_SECURITY_POLICY.format(host=host).encode("latin-1")
+        own = [*ISOLATION_HEADERS, (b"content-security-policy", policy)]
+        if foreign_origin is None:
             return [*own, (b"cross-origin-resource-policy", b"same-origin")]
         return [
             *own,
             (b"cross-origin-resource-policy", b"cross-origin"),
-            (b"access-control-allow-origin", shared.encode("latin-1")),
+            (b"access-control-allow-origin", foreign_origin.encode("latin-1")),
             (b"access-control-allow-methods", b"GET, POST"),
             (b"access-control-allow-headers", b"Authorization, Content-Type"),
             (b"access-control-expose-headers", b"X-Sam-Edge-Embedding"),
@@ -89,8 +89,8 @@ class SecurityMiddleware:
         ]
 
 
-async def answer(send: Send, status: int, code: str, message: str) -> None:
-    """Answer a request with an error."""
+async def send_error(send: Send, status: int, code: str, message: str) -> None:
+    """Respond with an error."""
     body = json.dumps({"error": {"code": code, "message": message}}).encode("utf-8")
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sam_edge.errors import EngineError, InputError
 from sam_edge.runtimes.base import Runtime
-from sam_edge.serve.models.engines import Engines
+from sam_edge.serve.models.engines import Engines, check_offered_size
 
 
 def test_active_clients_share_a_second_instance_with_half_of_the_threads_once_it_is_warm(
@@ -75,6 +75,6 @@ def test_only_engines_on_offer_are_opened_and_each_once(engines: Engines) -> Non
     for name in ("torch", "abacus"):
         with pytest.raises(InputError, match="not offered"):
             engines.segmenter(name)
-    assert engines.check_size((448, 672)) == (448, 672)
+    assert check_offered_size((448, 672)) == (448, 672)
     with pytest.raises(InputError, match="672x448"):
-        engines.check_size((447, 672))
+        check_offered_size((447, 672))

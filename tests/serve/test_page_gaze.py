@@ -284,13 +284,13 @@ def test_eyes_are_calibrated_and_select_a_thing(open_page: Callable[..., Any]) -
 def told_clicks(monkeypatch: pytest.MonkeyPatch) -> list[Click]:
     """Clicks that the server was told of."""
     told: list[Click] = []
-    tell = WebcamWorker.tell
+    tell = WebcamWorker.add_message
 
     def noting(self: WebcamWorker, message: WebcamRequest, at_ns: int) -> None:
         told.extend([message] if isinstance(message, Click) else [])
         tell(self, message, at_ns)
 
-    monkeypatch.setattr(WebcamWorker, "tell", noting)
+    monkeypatch.setattr(WebcamWorker, "add_message", noting)
     return told
 
 
@@ -402,7 +402,7 @@ def test_who_is_not_seen_is_told(open_page: Callable[..., Any]) -> None:
 
 
 def test_a_server_that_watches_enough_faces_says_so(open_page: Callable[..., Any], engines: Engines) -> None:
-    with Server(engines, port=0, limits=Limits(eyes=1)) as small, connect(small.stream_url) as other:
+    with Server(engines, port=0, limits=Limits(webcams=1)) as small, connect(small.stream_url) as other:
         eye = RemoteWebcam(other, Screen((HEIGHT, WIDTH), 500.0))
         eye.start_calibration()
         assert eye.receive(10) is not None

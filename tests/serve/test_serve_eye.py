@@ -276,16 +276,16 @@ def test_a_target_that_nobody_looks_at_is_given_up(server: Server, grey: NDArray
             ErrorCode.OUT_OF_ORDER,
             "finish without start",
         ),
-        ([Webcam(SCREEN), Calibrate(CalibrationAction.RESTORE, b"{")], ErrorCode.INVALID_OPTION, "no JSON"),
+        ([Webcam(SCREEN), Calibrate(CalibrationAction.RESTORE, b"{")], ErrorCode.INVALID_OPTION, "not JSON"),
         (
             [Webcam(SCREEN), Calibrate(CalibrationAction.RESTORE, b"[" * 4096)],
             ErrorCode.INVALID_OPTION,
-            "no JSON",
+            "not JSON",
         ),
         (
             [Webcam(SCREEN), Calibrate(CalibrationAction.RESTORE, b"[1]")],
             ErrorCode.INVALID_OPTION,
-            "no object",
+            "not a JSON object",
         ),
         (
             [Webcam(SCREEN), Calibrate(CalibrationAction.RESTORE, b'{"schema": 4}')],
@@ -367,7 +367,7 @@ def test_the_newest_face_wins(server: Server, grey: NDArray[np.uint8]) -> None:
 
 
 def test_more_faces_than_accepted_are_told(serve: Callable[..., Server]) -> None:
-    running = serve(limits={"eyes": 1})
+    running = serve(limits={"webcams": 1})
     with connect(running.stream_url) as one, connect(running.stream_url) as other:
         first = RemoteWebcam(one, SCREEN)
         first.start_calibration()
@@ -384,14 +384,14 @@ def test_more_faces_than_accepted_are_told(serve: Callable[..., Server]) -> None
 
 
 def test_a_client_that_leaves_makes_room(serve: Callable[..., Server], ask: Callable[..., Any]) -> None:
-    running = serve(limits={"eyes": 1})
+    running = serve(limits={"webcams": 1})
     for _ in range(3):
         with connect(running.stream_url) as client:
             eye = RemoteWebcam(client, SCREEN)
             eye.start_calibration()
             assert isinstance(eye.receive(10), CalibrationResult)
         end = time.monotonic() + 10
-        while b"sam_edge_eyes 0\n" not in ask(running, "/metrics").body:
+        while b"sam_edge_webcams 0\n" not in ask(running, "/metrics").body:
             assert time.monotonic() < end
             time.sleep(0.02)
 

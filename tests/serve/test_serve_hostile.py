@@ -352,7 +352,7 @@ def test_times_at_the_end_of_time_do_not_stop_a_session(server: Server, jpeg: by
 def test_other_addresses_need_a_token(host: str) -> None:
     with pytest.raises(InputError, match="no token"):
         AccessPolicy(host)
-    assert AccessPolicy(host, TOKEN).knows(TOKEN)
+    assert AccessPolicy(host, TOKEN).accepts_token(TOKEN)
 
 
 def test_rules_that_make_no_sense_are_refused() -> None:
@@ -368,21 +368,21 @@ def test_rules_that_make_no_sense_are_refused() -> None:
 def test_a_certificate_that_is_none_is_refused_at_once(engines: Engines, tmp_path: Path) -> None:
     for name in ("cert.pem", "key.pem"):
         (tmp_path / name).write_text("no certificate")
-    with pytest.raises(InputError, match="are no certificate with its key"):
+    with pytest.raises(InputError, match="are not a certificate with its key"):
         Server(engines, port=0, cert=tmp_path / "cert.pem", key=tmp_path / "key.pem")
 
 
 def test_loopback_needs_no_token() -> None:
     for host in ("127.0.0.1", "localhost", "::1", "127.3.2.1"):
-        assert AccessPolicy(host).knows("")
+        assert AccessPolicy(host).accepts_token("")
 
 
 def test_with_a_token_any_name_may_be_used() -> None:
     rules = AccessPolicy("0.0.0.0", TOKEN)
-    assert rules.accepts("headset.local:8765", None)
-    assert rules.accepts("headset.local:8765", "https://headset.local:8765")
-    assert not rules.accepts("headset.local:8765", "https://evil.example")
-    assert not AccessPolicy("127.0.0.1").accepts("headset.local:8765", None)
+    assert rules.accepts_headers("headset.local:8765", None)
+    assert rules.accepts_headers("headset.local:8765", "https://headset.local:8765")
+    assert not rules.accepts_headers("headset.local:8765", "https://evil.example")
+    assert not AccessPolicy("127.0.0.1").accepts_headers("headset.local:8765", None)
 
 
 def test_a_bucket_fills_with_time() -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sam_edge.masks import Rle, polygons_to_mask
 from sam_edge.media.png import encode_png
-from sam_edge.serve.http import openapi
+from sam_edge.serve.http.openapi import openapi_document
 from sam_edge.serve.models.engines import Engines
 from sam_edge.serve.server import Server
 
@@ -132,7 +132,7 @@ def test_masks_are_written_as_asked(server: Server, ask: Ask, jpeg: bytes) -> No
     ("query", "words"),
     [
         ("", "nothing is prompted"),
-        ("not_point=1,1", "nothing is prompted"),
+        ("negative_point=1,1", "nothing is prompted"),
         ("point=1", "point"),
         ("point=nan,1", "point"),
         ("point=1e9,1", "outside"),
@@ -169,9 +169,9 @@ def test_an_embedding_comes_with_what_it_is(
     assert told["inside"] == [448, 224]
     assert told["scale"] == [2.24, 2.24]
     from sam_edge.geometry import View
-    from sam_edge.serve.image_decoding import read_picture
+    from sam_edge.serve.image_decoding import read_image
 
-    image = read_picture(jpeg, most_pixels=1 << 20)
+    image = read_image(jpeg, max_pixels=1 << 20)
     expected = engines.segmenter().encode(image, size=(448, 448), view=View(10, 20, 200, 100))
     assert np.allclose(data, expected.data, atol={"float32": 0, "float16": 1e-3}[dtype])
 
@@ -217,7 +217,7 @@ def png_that_goes_on() -> bytes:
 def test_a_png_is_not_unpacked_beyond_its_rows(server: Server, ask: Ask) -> None:
     answered = ask(server, "/segment?point=4,4", method="POST", body=png_that_goes_on())
     assert answered.status == 400
-    assert "unpacks to more than its 8x8 pixels" in json.loads(answered.body)["error"]["message"]
+    assert "decompresses to more than its 8x8 pixels" in json.loads(answered.body)["error"]["message"]
 
 
 def interlaced_png(picture: NDArray[np.uint8]) -> bytes:
@@ -340,7 +340,7 @@ def test_foreign_pages_and_names_are_turned_away(server: Server, ask: Ask) -> No
 
 def test_a_site_that_was_allowed_may_read(serve: Callable[..., Server], ask: Ask) -> None:
     site = "https://app.example"
-    running = serve(origins=(site,))
+    running = serve(allowed_origins=(site,))
     answer = ask(running, "/api/info", headers={"Origin": site})
     assert answer.status == 200
     assert answer.headers["access-control-allow-origin"] == site
@@ -371,7 +371,7 @@ def test_metrics_are_prometheus_text(server: Server, ask: Ask, jpeg: bytes) -> N
 
 def test_every_route_is_described(server: Server, ask: Ask) -> None:
     described = json.loads(ask(server, "/openapi.json").body)
-    assert described == json.loads(json.dumps(openapi.document(token_needed=False)))
+    assert described == json.loads(json.dumps(openapi_document(token_needed=False)))
     for path, methods in described["paths"].items():
         for method in methods:
             # A route that is not there would be 404, another method 405.
@@ -391,13 +391,13 @@ def test_the_description_for_people_needs_nothing_from_elsewhere(server: Server,
 
 def test_the_description_is_valid(repo_dir: Path) -> None:
     """By OpenAPI's own rules, as far as they can be checked here: operation ids are unique, references resolve."""
-    described = openapi.document(token_needed=True)
+    described = openapi_document(token_needed=True)
     operations = [one for methods in described["paths"].values() for one in methods.values()]
     names = [one["operationId"] for one in operations]
     assert len(names) == len(set(names))
     assert all({"summary", "responses"} <= set(one) for one in operations)
     text = json.dumps(described)
-    for name in ("Error", "Segmented", "Mask"):
+    for name in ("Error", "Segmentation", "Mask"):
         assert f"#/components/schemas/{name}" in text
         assert name in described["components"]["schemas"]
     page = (repo_dir / "docs" / "protocol.md").read_text(encoding="utf-8")

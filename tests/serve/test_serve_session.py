@@ -182,7 +182,7 @@ def test_rays_without_a_camera_are_refused_and_the_session_goes_on(headset: Head
 
 def test_a_damaged_picture_is_refused_and_the_session_goes_on(headset: Headset) -> None:
     assert headset.client.send_encoded(b"\xff\xd8 nothing", (240, 320), 5) == 1
-    with pytest.raises(RefusedError, match="picture") as caught:
+    with pytest.raises(RefusedError, match="image") as caught:
         headset.client.receive(10)
     assert caught.value.reply.code is ErrorCode.INVALID_IMAGE
     assert caught.value.reply.about_id == 1
@@ -251,12 +251,12 @@ def test_raw_pictures_are_what_their_jpeg_is(scene: NDArray[np.uint8]) -> None:
         ImageFormat.JPEG: jpeg_of(scene, 100),
     }
     for form, data in made.items():
-        image = read_frame(SceneFrame(1, 1, form, (240, 320), data), most_pixels=1 << 20)
+        image = read_frame(SceneFrame(1, 1, form, (240, 320), data), max_pixels=1 << 20)
         assert image.shape == scene.shape
         off = np.abs(image.astype(int) - scene.astype(int)).mean()
         assert off <= {ImageFormat.RGB: 0, ImageFormat.RGBA: 0}.get(form, 4)
     upside_down = SceneFrame(1, 1, ImageFormat.RGBA, (240, 320), rgba.tobytes(), bottom_up=True)
-    assert np.array_equal(read_frame(upside_down, most_pixels=1 << 20), scene[::-1])
+    assert np.array_equal(read_frame(upside_down, max_pixels=1 << 20), scene[::-1])
 
 
 def test_the_clocks_of_one_machine_are_the_same(headset: Headset) -> None:

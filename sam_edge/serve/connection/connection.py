@@ -1,4 +1,4 @@
-"""The WebSocket: one client from its hello to its end."""
+"""One client's WebSocket, from its hello to its end. All of this runs in the event loop."""
 
 from __future__ import annotations
 
@@ -10,164 +10,69 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from sam_edge.errors import InputError, SamEdgeError
-from sam_edge.serve.connection.flow_control import WINDOW, LoadShedder
+from sam_edge.errors import SamEdgeError
+from sam_edge.serve.connection.dispatcher import MessageDispatcher
+from sam_edge.serve.connection.flow_control import WINDOW
 from sam_edge.serve.connection.send_queue import SendQueue
 from sam_edge.serve.connection.session_worker import SessionWorker
-from sam_edge.serve.connection.webcam_worker import WebcamWorker
-from sam_edge.serve.limits import Limits, RateLimit
-from sam_edge.serve.models.engines import Engines
+from sam_edge.serve.errors import error_code
+from sam_edge.serve.models.engines import check_offered_size
+from sam_edge.serve.state import ServerState
 from sam_edge.version import __version__
-from sam_edge.web.access import AccessPolicy
-from sam_edge.web.metrics import Metrics
 from sam_edge.wire import protocol
 from sam_edge.wire.errors import ErrorCode, ProtocolError
 from sam_edge.wire.kinds import MessageKind
-from sam_edge.wire.messages import (
-    CameraSetup,
-    Command,
-    Configure,
-    ErrorReply,
-    FrameSelection,
-    Gaze,
-    Hello,
-    Ping,
-    Pong,
-    Rays,
-    SceneFrame,
-    ServerMessage,
-    WebcamRequest,
-    Welcome,
-)
-from sam_edge.wire.webcam_messages import FaceFrame, Webcam
+from sam_edge.wire.messages import ErrorReply, FrameSelection, Hello, Pong, ServerMessage, Welcome
 
-TEXT_CLOSES_WITH = 1003
-"""The close code of a text message where only binary ones are accepted (RFC 6455, 7.4.1)."""
-GOES_ON = {
+NON_FATAL = {
     ErrorCode.OUT_OF_ORDER,
     ErrorCode.INVALID_IMAGE,
     ErrorCode.ENGINE_FAILED,
     ErrorCode.TOO_MANY_WEBCAMS,
 }
-"""Errors that do not end a connection."""
-WATCH_S = 0.5
-"""Silence is looked for this often."""
-
-
-class ConnectionRegistry:
-    """Every client that is connected, and what they share."""
-
-    def __init__(
-        self,
-        engines: Engines,
-        access: AccessPolicy,
-        limits: Limits,
-        metrics: Metrics,
-        default_size: tuple[int, int] | None = None,
-    ) -> None:
-        """Begin with nobody. `default_size` is the encoder's input (height, width) for those who ask for none."""
-        self.engines = engines
-        self.access = access
-        self.limits = limits
-        self.metrics = metrics
-        self.default_size = default_size
-        self.crowd = LoadShedder()
-        self.closing = False
-        self.eyes = 0
-        """Cameras that look at a person now."""
-        self._all: set[Connection] = set()
-        self._welcomed = 0
-        self._numbered = 0
-
-    @property
-    def clients(self) -> int:
-        """Clients that were welcomed and are still here."""
-        return self._welcomed
-
-    async def serve(self, socket: WebSocket) -> None:
-        """Serve one client until it is gone."""
-        stream = Connection(self, socket)
-        self._all.add(stream)
-        try:
-            await stream.serve()
-        finally:
-            self._all.discard(stream)
-
-    async def end(self, patience_s: float = 3.0) -> None:
-        """Tell every client that the server closes, and wait a while until they are gone."""
-        self.closing = True
-        fault = ErrorReply(ErrorCode.SHUTTING_DOWN, "server: it shuts down; connect again later", fatal=True)
-        for stream in list(self._all):
-            stream.outbox.end(fault)
-        until = time.monotonic() + patience_s
-        while self._all and time.monotonic() < until:
-            await asyncio.sleep(0.02)
-
-    def enter(self) -> int:
-        """Count a client in and return its number.
-
-        Raises:
-            ProtocolError: there are as many as accepted.
-        """
-        if self._welcomed >= self.limits.clients:
-            raise ProtocolError(
-                f"server: {self._welcomed} clients are connected, its limit; try again later",
-                ErrorCode.TOO_MANY_CLIENTS,
-            )
-        self._welcomed += 1
-        self.crowd.enter()
-        self._numbered += 1
-        self.metrics.add("sam_edge_clients_total")
-        return self._numbered
-
-    def leave(self) -> None:
-        """Count a client out."""
-        self._welcomed -= 1
-        self.crowd.leave()
+"""Errors in messages that do not end the connection."""
+IDLE_CHECK_S = 0.5
+"""Seconds between two checks for an idle client."""
+NORMAL_CLOSE = 1000
+"""WebSocket close code (RFC 6455, 7.4.1)."""
 
 
 class Connection:
     """One client."""
 
-    def __init__(self, streams: ConnectionRegistry, socket: WebSocket) -> None:
-        """Begin before the upgrade."""
-        self.outbox = SendQueue(asyncio.get_running_loop())
-        self._all = streams
-        self._limits = streams.limits
-        self._metrics = streams.metrics
-        self._socket = socket
-        self._heard_s = time.monotonic()
-        self._messages = RateLimit(self._limits.messages_per_s)
-        self._frames = RateLimit(self._limits.frames_per_s)
-        self._faces = RateLimit(self._limits.faces_per_s)
-        self._eye: WebcamWorker | None = None
-        self._watching = False
-        self._samples = RateLimit(self._limits.samples_per_s, burst=2 * protocol.MAX_SAMPLES)
+    def __init__(self, state: ServerState, websocket: WebSocket) -> None:
+        """Prepare; the WebSocket is not accepted yet."""
+        self._state = state
+        self._limits = state.limits
+        self._metrics = state.metrics
+        self._websocket = websocket
+        self._send_queue = SendQueue(asyncio.get_running_loop())
+        self._last_received_s = time.monotonic()
 
     async def serve(self) -> None:
-        """Greet, serve, and close."""
-        await self._socket.accept()
-        sending = asyncio.create_task(self._send())
+        """Accept the WebSocket, welcome the client, and serve it until one side closes."""
+        await self._websocket.accept()
+        sending = asyncio.create_task(self._send_all())
         try:
-            hello = await self._hello()
+            hello = await self._receive_hello()
             if hello is not None:
-                await self._greeted(hello, sending)
+                await self._serve_client(hello, sending)
         except (WebSocketDisconnect, asyncio.TimeoutError):
-            self.outbox.end()
-        except ProtocolError as error:
-            self._refuse(error, MessageKind.HELLO)
-        except InputError as error:
-            self._refuse(ProtocolError(str(error), ErrorCode.INVALID_OPTION), MessageKind.HELLO)
+            self.close()
         except SamEdgeError as error:
-            self._refuse(ProtocolError(str(error), ErrorCode.ENGINE_FAILED), MessageKind.HELLO)
+            self._refuse(error, MessageKind.HELLO)
         finally:
-            self.outbox.end()
+            self.close()
             with suppress(asyncio.CancelledError):
                 await sending
 
-    async def _hello(self) -> Hello | None:
-        """Wait for the client's first words; None when they were none."""
-        if self._all.closing:
+    def close(self, error: ErrorReply | None = None) -> None:
+        """Send `error` as the last message, and close. Closing twice is allowed; the first error counts."""
+        self._send_queue.close(error)
+
+    async def _receive_hello(self) -> Hello | None:
+        """Wait for the client's first message; None when the client has disconnected."""
+        if self._state.closing:
             raise ProtocolError("server: it shuts down; connect again later", ErrorCode.SHUTTING_DOWN)
         try:
             data = await asyncio.wait_for(self._receive(), self._limits.hello_s)
@@ -180,42 +85,47 @@ class Connection:
         hello = protocol.decode_client_message(data)
         if not isinstance(hello, Hello):
             raise ProtocolError("hello: the first message has another kind; send hello first")
-        if not self._all.access.knows(hello.token):
+        if not self._state.access.accepts_token(hello.token):
             raise ProtocolError(
                 "token: it is missing or wrong; give the one that the server was started with",
                 ErrorCode.UNAUTHORIZED,
             )
         return hello
 
-    async def _greeted(self, hello: Hello, sending: asyncio.Task[None]) -> None:
-        number = self._all.enter()
+    async def _serve_client(self, hello: Hello, sending: asyncio.Task[None]) -> None:
+        client_id = self._state.add_client()
         try:
-            viewer = await asyncio.to_thread(self._viewer, hello, number)
-            watching = asyncio.create_task(self._watch())
-            listening = asyncio.create_task(self._listen(viewer))
+            # Opening an engine takes seconds: not in the event loop.
+            session = await asyncio.to_thread(self._open_session, hello, client_id)
+            dispatcher = MessageDispatcher(self._state, session, send=self._send_queue.put)
+            watching = asyncio.create_task(self._wait_until_idle())
+            receiving = asyncio.create_task(self._receive_all(dispatcher))
             try:
-                await asyncio.wait((sending, watching, listening), return_when=asyncio.FIRST_COMPLETED)
-                for task in (watching, listening):
+                await asyncio.wait((sending, watching, receiving), return_when=asyncio.FIRST_COMPLETED)
+                for task in (watching, receiving):
                     if task.done():
                         task.result()
             finally:
-                for task in (watching, listening):
+                for task in (watching, receiving):
                     task.cancel()
-                viewer.stop()
-                self.outbox.end()
-                await asyncio.gather(watching, listening, return_exceptions=True)
-                await self._end_eye()
-                await asyncio.to_thread(viewer.join)
+                session.stop()
+                # A session that waits for room in the queue can only end after this.
+                self.close()
+                await asyncio.gather(watching, receiving, return_exceptions=True)
+                await dispatcher.close()
+                await asyncio.to_thread(session.join)
         finally:
-            self._all.leave()
+            self._state.remove_client()
 
-    def _viewer(self, hello: Hello, number: int) -> SessionWorker:
-        engines = self._all.engines
-        size = engines.check_size(hello.size) or self._all.default_size
+    def _open_session(self, hello: Hello, client_id: int) -> SessionWorker:
+        """Open the client's engine, welcome the client, and start its session."""
+        engines = self._state.engines
+        size = check_offered_size(hello.size) or self._state.default_size
         models = engines.session_models(hello.engine)
-        self.outbox.put(
+        runtime = models.model.runtime
+        self._send_queue.put(
             Welcome(
-                client_id=number,
+                client_id=client_id,
                 version=protocol.VERSION,
                 lowest=protocol.VERSION,
                 highest=protocol.VERSION,
@@ -228,34 +138,34 @@ class Connection:
                 size=size,
                 server=f"sam-edge {__version__}",
                 model=engines.bundle.manifest.name,
-                engine=models.model.runtime.name,
-                precision=models.model.runtime.precision,
+                engine=runtime.name,
+                precision=runtime.precision,
             )
         )
         return SessionWorker(
             models,
             replace(hello, size=size),
-            say=self.outbox.put,
+            send=self._send_queue.put,
             warm_up=engines.warm_up,
-            most_pixels=self._limits.frame_pixels,
+            max_pixels=self._limits.frame_pixels,
             metrics=self._metrics,
-            crowd=self._all.crowd,
-            name=f"sam-edge-client-{number}",
+            load_shedder=self._state.load_shedder,
+            name=f"sam-edge-client-{client_id}",
         )
 
     async def _receive(self) -> bytes | None:
-        """Return the next message; None when the client is gone, or sent what ends it."""
-        event: dict[str, Any] = dict(await self._socket.receive())
+        """Return the next message; None when the client has disconnected, or sent a text message."""
+        event: dict[str, Any] = dict(await self._websocket.receive())
         if event["type"] != "websocket.receive":
-            self.outbox.end()
+            self.close()
             return None
         data = event.get("bytes")
         if data is None:
-            self.outbox.end(
+            self.close(
                 ErrorReply(ErrorCode.MALFORMED, "message: a text one; accepted: binary ones", fatal=True)
             )
             return None
-        self._heard_s = time.monotonic()
+        self._last_received_s = time.monotonic()
         self._metrics.add("sam_edge_received_bytes_total", len(data))
         if len(data) > self._limits.frame_bytes:
             raise ProtocolError(
@@ -263,138 +173,62 @@ class Connection:
             )
         return bytes(data)
 
-    async def _listen(self, viewer: SessionWorker) -> None:
+    async def _receive_all(self, dispatcher: MessageDispatcher) -> None:
         kind, number = 0, 0
         try:
             while (data := await self._receive()) is not None:
-                at_ns = time.monotonic_ns()
+                received_ns = time.monotonic_ns()
                 kind, number = protocol.header_of(data)
-                self._count(self._messages, 1, "messages")
                 try:
-                    self._take(protocol.decode_client_message(data), viewer, at_ns)
+                    dispatcher.dispatch(data, received_ns)
                 except ProtocolError as error:
-                    if error.code not in GOES_ON:
+                    if error.code not in NON_FATAL:
                         raise
-                    self.outbox.put(ErrorReply(error.code, str(error), kind, number))
-                if self.outbox.overfull:
+                    self._send_queue.put(ErrorReply(error.code, str(error), kind, number))
+                if self._send_queue.overfull:
                     raise ProtocolError("client: it does not read what is sent", ErrorCode.TIMEOUT)
         except ProtocolError as error:
             self._refuse(error, kind, number)
 
-    async def _end_eye(self) -> None:
-        self._watch_eye(False)
-        if self._eye is not None:
-            self._eye.stop()
-            await asyncio.to_thread(self._eye.join)
-
-    def _take(self, message: object, viewer: SessionWorker, at_ns: int) -> None:
-        if isinstance(message, SceneFrame):
-            self._count(self._frames, 1, "frames")
-            viewer.frame(message, at_ns)
-        elif isinstance(message, Gaze):
-            self._count_samples(len(message.samples))
-            viewer.sight.gaze(message)
-        elif isinstance(message, Rays):
-            self._count_samples(len(message.samples))
-            viewer.sight.rays(message)
-        elif isinstance(message, CameraSetup):
-            viewer.sight.camera(message)
-        elif isinstance(message, Command):
-            viewer.trigger(message)
-        elif isinstance(message, Ping):
-            viewer.ping(message)
-            self.outbox.put(Pong(message.ping_id, message.sent_ns, at_ns, 0))
-        elif isinstance(message, Configure):
-            viewer.configure(message.masks)
-        elif isinstance(message, WebcamRequest):
-            self._take_eye(message, viewer, at_ns)
-        else:
-            raise ProtocolError("hello: it was already sent")
-
-    def _take_eye(self, message: WebcamRequest, viewer: SessionWorker, at_ns: int) -> None:
-        if isinstance(message, Webcam):
-            self._watch_eye(message.screen is not None)
-        elif isinstance(message, FaceFrame):
-            self._count(self._faces, 1, "faces")
-            if len(message.data) > self._limits.face_bytes:
-                raise ProtocolError(
-                    f"face_frame: {len(message.data)} bytes; accepted: {self._limits.face_bytes}",
-                    ErrorCode.TOO_LARGE,
-                )
-        if self._eye is None and not self._watching:
-            raise ProtocolError(
-                "webcam: gaze is not active; send a webcam message first", ErrorCode.OUT_OF_ORDER
-            )
-        if self._eye is None:
-            self._eye = WebcamWorker(
-                viewer.sight,
-                say=self.outbox.put,
-                most_pixels=self._limits.face_pixels,
-                metrics=self._metrics,
-            )
-        self._eye.tell(message, at_ns)
-
-    def _watch_eye(self, watching: bool) -> None:
-        """Count this client's eye camera in or out.
-
-        Raises:
-            ProtocolError: there are as many as accepted.
-        """
-        if watching and not self._watching and self._all.eyes >= self._limits.eyes:
-            raise ProtocolError(
-                f"webcam: the server runs webcam gaze for {self._all.eyes} clients, its limit; try again later",
-                ErrorCode.TOO_MANY_WEBCAMS,
-            )
-        self._all.eyes += watching - self._watching
-        self._watching = watching
-
-    def _count_samples(self, count: int) -> None:
-        self._count(self._samples, count, "gaze samples")
-        self._metrics.add("sam_edge_gaze_samples_total", count)
-
-    def _count(self, limit: RateLimit, amount: int, what: str) -> None:
-        if not limit.allows(amount):
-            raise ProtocolError(
-                f"client: more {what} a second than are accepted; send fewer", ErrorCode.RATE_LIMIT
-            )
-
-    async def _watch(self) -> None:
-        """Return when nothing has come for too long."""
-        while time.monotonic() - self._heard_s < self._limits.idle_s:
-            await asyncio.sleep(min(WATCH_S, self._limits.idle_s / 4))
+    async def _wait_until_idle(self) -> None:
+        """Return when the client has sent nothing for too long."""
+        while time.monotonic() - self._last_received_s < self._limits.idle_s:
+            await asyncio.sleep(min(IDLE_CHECK_S, self._limits.idle_s / 4))
         self._refuse(
-            ProtocolError(f"client: nothing came for {self._limits.idle_s:g} s", ErrorCode.TIMEOUT), 0, 0
+            ProtocolError(f"client: it sent nothing for {self._limits.idle_s:g} s", ErrorCode.TIMEOUT)
         )
 
-    def _refuse(self, error: ProtocolError, kind: int = 0, number: int = 0) -> None:
-        self._metrics.add("sam_edge_refused_total", reason=error.code.name.lower())
-        self.outbox.end(ErrorReply(error.code, str(error), kind, number, fatal=True))
+    def _refuse(self, error: SamEdgeError, kind: int = 0, number: int = 0) -> None:
+        """End the connection with an error about a message."""
+        code = error_code(error)
+        self._metrics.add("sam_edge_refused_total", reason=code.name.lower())
+        self.close(ErrorReply(code, str(error), kind, number, fatal=True))
 
-    async def _send(self) -> None:
-        """Send what the outbox holds until it ends, then close the connection."""
-        code = 1000
+    async def _send_all(self) -> None:
+        """Send what the queue holds until it is closed, then close the WebSocket."""
+        close_code = NORMAL_CLOSE
         try:
-            while (answer := await self.outbox.take()) is not None:
-                data = protocol.encode(_stamped(answer))
+            while (message := await self._send_queue.take()) is not None:
+                data = protocol.encode(_with_send_time(message))
                 self._metrics.add("sam_edge_sent_bytes_total", len(data))
-                await asyncio.wait_for(self._socket.send_bytes(data), self._limits.send_s)
-                if isinstance(answer, ErrorReply) and answer.fatal:
-                    code = protocol.CLOSE_CODE_BASE + answer.code
+                await asyncio.wait_for(self._websocket.send_bytes(data), self._limits.send_s)
+                if isinstance(message, ErrorReply) and message.fatal:
+                    close_code = protocol.CLOSE_CODE_BASE + message.code
                     break
-            self.outbox.end()
-            if self._socket.client_state is WebSocketState.CONNECTED:
-                await asyncio.wait_for(self._socket.close(code), self._limits.send_s)
+            self.close()
+            if self._websocket.client_state is WebSocketState.CONNECTED:
+                await asyncio.wait_for(self._websocket.close(close_code), self._limits.send_s)
         except asyncio.TimeoutError:
-            # The client does not read: there is nobody to tell.
+            # The client does not read, so it cannot receive an error either.
             self._metrics.add("sam_edge_refused_total", reason=ErrorCode.TIMEOUT.name.lower())
-            self.outbox.end()
+            self.close()
         except (WebSocketDisconnect, RuntimeError, OSError):
-            # The client is gone.
-            self.outbox.end()
+            # The client has disconnected.
+            self.close()
 
 
-def _stamped(answer: ServerMessage) -> ServerMessage:
-    """Note the time at which an answer that tells it is sent."""
-    return (
-        replace(answer, sent_ns=time.monotonic_ns()) if isinstance(answer, (FrameSelection, Pong)) else answer
-    )
+def _with_send_time(message: ServerMessage) -> ServerMessage:
+    """Fill in the time of sending, in messages that have it."""
+    if isinstance(message, FrameSelection | Pong):
+        return replace(message, sent_ns=time.monotonic_ns())
+    return message

@@ -1,9 +1,10 @@
-"""Where a client looks: its samples and rays as gaze in pixels of its frames, until the session takes them."""
+"""Gaze that a client has sent, in pixels of its frames, until the session takes it."""
 
 from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
 
 from sam_edge.errors import GazeDataError
@@ -12,133 +13,133 @@ from sam_edge.gaze.buffer import SampleBuffer
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import SourceStats
 from sam_edge.wire.errors import ErrorCode, ProtocolError
-from sam_edge.wire.messages import CameraSetup, Gaze, Rays, RaySample, SceneFrame
+from sam_edge.wire.messages import CameraSetup, Rays, RaySample, SceneFrame
 
-SAMPLES_KEPT = 4096
-"""Samples that wait for a frame, at most; the oldest go first."""
-RADIANS_A_DEGREE = math.pi / 180
+MAX_SAMPLES = 4096
+"""Samples that wait for a frame, at most; the oldest are discarded."""
+RADIANS_PER_DEG = math.pi / 180
 
 
 class GazeInbox:
-    """Takes gaze as it comes and gives it when a frame is looked at. Thread-safe."""
+    """Collects gaze samples and rays, and projects rays into the frames. Thread-safe."""
 
     def __init__(self) -> None:
-        """Begin without gaze and without a camera."""
-        self._buffer = SampleBuffer(SAMPLES_KEPT)
+        """Start without gaze and without a camera."""
+        self._buffer = SampleBuffer(MAX_SAMPLES)
         self._lock = threading.Lock()
         self._camera: CameraSetup | None = None
         self._frame_size: tuple[int, int] | None = None
-        self._watched_px_per_deg: float | None = None
+        self._screen_px_per_deg: float | None = None
 
-    def camera(self, camera: CameraSetup) -> None:
-        """Project rays into this camera from here on."""
+    def set_camera(self, camera: CameraSetup) -> None:
+        """Project rays into this camera from now on."""
         with self._lock:
             self._camera = camera
 
-    def frame(self, frame: SceneFrame) -> None:
-        """Take a frame's size, and its intrinsics where it has some."""
+    def set_frame(self, frame: SceneFrame) -> None:
+        """Store a frame's size, and its intrinsics if it has them."""
         with self._lock:
             self._frame_size = frame.size
-            lens = frame.intrinsics
-            if lens is None:
+            intrinsics = frame.intrinsics
+            if intrinsics is None:
                 return
-            known = self._camera or CameraSetup(RayCamera(frame.size[1], frame.size[0], 1, 1, 0, 0))
+            setup = self._camera or CameraSetup(RayCamera(frame.size[1], frame.size[0], 1, 1, 0, 0))
             self._camera = replace(
-                known,
+                setup,
                 camera=replace(
-                    known.camera,
+                    setup.camera,
                     width_px=frame.size[1],
                     height_px=frame.size[0],
-                    fx_px=lens.focal_px[0],
-                    fy_px=lens.focal_px[1],
-                    cx_px=lens.center_px[0],
-                    cy_px=lens.center_px[1],
-                    distortion=lens.distortion,
+                    fx_px=intrinsics.focal_px[0],
+                    fy_px=intrinsics.focal_px[1],
+                    cx_px=intrinsics.center_px[0],
+                    cy_px=intrinsics.center_px[1],
+                    distortion=intrinsics.distortion,
                 ),
             )
 
     @property
     def px_per_deg(self) -> float | None:
-        """Frame pixels in a degree of visual angle in the middle of the picture; None when nobody knows."""
+        """Frame pixels in a degree of visual angle at the centre of the frame; None if unknown."""
         with self._lock:
-            if self._watched_px_per_deg is not None:
-                return self._watched_px_per_deg
+            if self._screen_px_per_deg is not None:
+                return self._screen_px_per_deg
             if self._camera is None:
                 return None
-            return self._camera.camera.fx_px * RADIANS_A_DEGREE * self._scale(self._camera.camera)[0]
+            return self._camera.camera.fx_px * RADIANS_PER_DEG * self._scale(self._camera.camera)[0]
 
-    def gaze(self, gaze: Gaze) -> None:
-        """Take samples in pixels."""
-        for sample in gaze.samples:
+    def add_samples(self, samples: Iterable[GazeSample]) -> None:
+        """Add samples in frame pixels."""
+        for sample in samples:
             self._buffer.push(sample)
 
-    def look(self, sample: GazeSample) -> None:
-        """Take one sample in pixels."""
-        self._buffer.push(sample)
-
-    def watch(self, px_per_deg: float | None) -> None:
-        """Note frame pixels in a degree where frames are shown on a screen; None when they are not."""
+    def set_screen_px_per_deg(self, px_per_deg: float | None) -> None:
+        """Set the frame pixels in a degree, for frames that are shown on a screen; None: they are not."""
         with self._lock:
-            self._watched_px_per_deg = px_per_deg
+            self._screen_px_per_deg = px_per_deg
 
-    def rays(self, rays: Rays) -> None:
-        """Take lines of sight.
+    def add_rays(self, rays: Rays) -> None:
+        """Project gaze rays into the frames, and add them.
 
         Raises:
-            ProtocolError: no camera is known, or its axes are others than the rays'.
+            ProtocolError: no camera is known, or its axes differ from the rays'.
         """
         for ray in rays.samples:
-            self._buffer.push(self.sample(ray, rays.axes, rays.space))
+            self._buffer.push(self.project_ray(ray, rays.axes, rays.space))
 
-    def sample(self, ray: RaySample, axes: Axes, space: Space) -> GazeSample:
-        """Return a line of sight as gaze in pixels of the frames.
+    def project_ray(self, ray: RaySample, axes: Axes, space: Space) -> GazeSample:
+        """Return a gaze ray as a sample in frame pixels; invalid if it does not meet the image plane.
 
         Raises:
-            ProtocolError: no camera is known, or its axes are others than the ray's.
+            ProtocolError: no camera is known, or its axes differ from the ray's.
         """
         with self._lock:
-            known = self._camera
-            if known is None:
+            setup = self._camera
+            if setup is None:
                 raise ProtocolError(
                     "rays: no camera is known; send a camera message, or frames with intrinsics, first",
                     ErrorCode.OUT_OF_ORDER,
                 )
-            lost = GazeSample(ray.time_ns, math.nan, math.nan, 0.0)
+            invalid = GazeSample(ray.time_ns, math.nan, math.nan, 0.0)
             if ray.confidence == 0:
-                return lost
+                return invalid
             try:
-                sight = known.camera.ray(ray.origin_m, ray.direction, space=space, axes=axes, head=ray.head)
+                camera_ray = setup.camera.ray(
+                    ray.origin_m, ray.direction, space=space, axes=axes, head=ray.head
+                )
             except GazeDataError as error:
                 raise ProtocolError(f"rays: {error}", ErrorCode.OUT_OF_ORDER) from error
-            distance_m = ray.depth_m if ray.depth_m is not None else known.distance_m
-            pixel = known.camera.project(sight, distance_m)
+            distance_m = ray.depth_m if ray.depth_m is not None else setup.distance_m
+            pixel = setup.camera.project(camera_ray, distance_m)
             if pixel is None:
-                return lost
-            spread = known.camera.depth_covariance(sight, distance_m) if ray.depth_m is None else None
-            sx, sy = self._scale(known.camera)
+                return invalid
+            covariance = (
+                setup.camera.depth_covariance(camera_ray, distance_m) if ray.depth_m is None else None
+            )
+            sx, sy = self._scale(setup.camera)
         return GazeSample(
             ray.time_ns,
             pixel[0] * sx,
             pixel[1] * sy,
             ray.confidence,
-            ray=sight,
+            ray=camera_ray,
             depth_m=ray.depth_m,
             covariance_px2=None
-            if spread is None
-            else (spread[0] * sx * sx, spread[1] * sx * sy, spread[2] * sy * sy),
+            if covariance is None
+            else (covariance[0] * sx * sx, covariance[1] * sx * sy, covariance[2] * sy * sy),
         )
 
     def take(self) -> list[GazeSample]:
-        """Return what came since the last call, in order of time."""
+        """Return the samples added since the last call, in order of time."""
         return self._buffer.take()
 
     @property
     def stats(self) -> SourceStats:
-        """Counts of what came, and of what came too late or twice."""
+        """Counts of added, late and reordered samples."""
         return self._buffer.stats
 
     def _scale(self, camera: RayCamera) -> tuple[float, float]:
-        """Return frame pixels a pixel of the camera's image: frames may be sent smaller."""
+        """Return frame pixels per camera pixel, x and y: clients may send smaller frames."""
         if self._frame_size is None:
             return 1.0, 1.0
         return self._frame_size[1] / camera.width_px, self._frame_size[0] / camera.height_px

@@ -1,4 +1,4 @@
-"""One client's eyes on its own stream: frames, gaze and triggers in, selections out, in a thread of its own."""
+"""One client's gaze session in a thread of its own: frames, gaze and commands in, selections out."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from sam_edge.errors import SamEdgeError
 from sam_edge.segmenter import Segmenter
-from sam_edge.serve.connection.flow_control import WINDOW, FlowControl, LoadShedder
+from sam_edge.serve.connection.flow_control import WINDOW, FlowControl
 from sam_edge.serve.connection.gaze_inbox import GazeInbox
 from sam_edge.serve.connection.packing import pack
 from sam_edge.serve.connection.point_select import PointSelect
 from sam_edge.serve.connection.worker import ConnectionThread
 from sam_edge.serve.image_decoding import read_frame
 from sam_edge.serve.models.engine_pool import SessionModels
+from sam_edge.serve.models.load_shedder import LoadShedder
 from sam_edge.stream.session import GazeSession
 from sam_edge.web.metrics import Metrics
 from sam_edge.wire.errors import ErrorCode, ProtocolError
@@ -39,276 +40,300 @@ from sam_edge.wire.messages import (
     SkipReason,
 )
 
-PX_PER_DEG = 15.0
-"""Pixels in a degree of visual angle where nobody knows better."""
-LONGEST_UPLINK_MS = 10_000.0
-"""Frames that seem to have been on the way for longer have another clock than the client's pings."""
-EARLIEST = 0.7
-"""Frames may come by so much of the granted interval after the one before: cameras have intervals of their own."""
-TRIGGERS_KEPT = 64
-"""Triggers that wait, at most."""
+DEFAULT_PX_PER_DEG = 15.0
+"""Pixels in a degree of visual angle, if neither the client nor the camera says it."""
+MIN_PX_PER_DEG, MAX_PX_PER_DEG = 1.0, 1000.0
+"""Limits of what is derived from the camera."""
+MAX_UPLINK_MS = 10_000.0
+"""A longer uplink means that the frame's time is on another clock than the client's pings."""
+MIN_INTERVAL_SHARE = 0.7
+"""A frame is skipped if it comes sooner than this share of the granted interval: camera intervals vary."""
+MAX_COMMANDS = 64
+"""Commands that wait, at most."""
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
-    """A frame and when it came."""
+class ReceivedFrame:
+    """A frame, and when it arrived."""
 
     frame: SceneFrame
-    """The frame."""
-    at_ns: int
-    """The server's clock."""
+    received_ns: int
+    """On the server's clock."""
 
 
 class SessionWorker(ConnectionThread):
-    """Looks at the newest frame of one client, one after the other. `say` is called from the viewer's thread."""
+    """Processes the newest frame of one client, one after another.
+
+    The event loop calls the public methods. The session and everything that a frame changes belong to the thread.
+    """
 
     def __init__(
         self,
         models: SessionModels,
         hello: Hello,
         *,
-        say: Callable[[ServerMessage], None],
+        send: Callable[[ServerMessage], None],
         warm_up: Callable[[Segmenter, tuple[int, int], tuple[int, int] | None], None],
-        most_pixels: int,
+        max_pixels: int,
         metrics: Metrics,
-        crowd: LoadShedder,
-        name: str = "sam-edge-viewer",
+        load_shedder: LoadShedder,
+        name: str = "sam-edge-session",
     ) -> None:
-        """Begin to wait for frames.
+        """Start the thread; it waits for frames.
 
         Args:
             models: of this client's session.
-            hello: what the client wants.
-            say: takes answers; a selection may make it wait.
-            warm_up: makes the engine ready for frames of a size, before the first one is looked at.
-            most_pixels: of a frame.
-            metrics: counts what becomes of frames.
-            crowd: those who share the model.
+            hello: what the client asked for.
+            send: takes messages to the client; with a selection it may wait.
+            warm_up: prepares the engine for frames of (height, width) and an encoder input size.
+            max_pixels: of a frame.
+            metrics: counts frames.
+            load_shedder: limits the frame rate of all clients.
             name: of the thread.
         """
-        super().__init__(say, name)
-        self.sight = GazeInbox()
+        super().__init__(send, name)
+        self.gaze = GazeInbox()
+        """Takes the client's gaze."""
         self._models = models
-        self._wanted = hello.masks
-        self._px_per_deg = hello.px_per_deg
+        self._mask_options = hello.masks
+        self._px_per_deg_of_client = hello.px_per_deg
         self._size = hello.size
         self._warm_up = warm_up
-        self._most_pixels = most_pixels
+        self._max_pixels = max_pixels
         self._metrics = metrics
-        self._crowd = crowd
-        self._pace = FlowControl()
-        self._granted = Grant(WINDOW)
-        self._taken_ns: int | None = None
-        self._offset_ns: int | None = None
+        self._load_shedder = load_shedder
+        self._flow_control = FlowControl()
+        self._grant = Grant(WINDOW)
+        self._last_accepted_ns: int | None = None
+        self._clock_offset_ns: int | None = None
         self._session: GazeSession | None = None
         self._session_number = 1
         self._frame_size: tuple[int, int] | None = None
-        self._newest_ns: int | None = None
-        self._fed_ns: int | None = None
-        self._pinch: PointSelect | None = None
-        self._frame: Arrived | None = None
-        self._triggers: deque[Command] = deque()
-        self._begin()
+        self._newest_frame_ns: int | None = None
+        self._newest_gaze_ns: int | None = None
+        self._point_select: PointSelect | None = None
+        self._waiting_frame: ReceivedFrame | None = None
+        self._commands: deque[Command] = deque()
+        self._start()
 
-    def frame(self, frame: SceneFrame, at_ns: int) -> None:
-        """Take a frame; one that waits is skipped for it, and it is skipped itself when it comes too soon."""
-        rate = self._granted.frames_per_s
-        if rate and self._taken_ns is not None and at_ns - self._taken_ns < EARLIEST * 1e9 / rate:
+    def add_frame(self, frame: SceneFrame, received_ns: int) -> None:
+        """Add a frame. It replaces one that still waits. It is skipped if it comes too soon after the last one."""
+        rate, last_ns = self._grant.frames_per_s, self._last_accepted_ns
+        if rate and last_ns is not None and received_ns - last_ns < MIN_INTERVAL_SHARE * 1e9 / rate:
             self._skip(frame, SkipReason.TOO_SOON)
             return
-        self._taken_ns = at_ns
+        self._last_accepted_ns = received_ns
         with self._changed:
-            before, self._frame = self._frame, Arrived(frame, at_ns)
+            replaced, self._waiting_frame = self._waiting_frame, ReceivedFrame(frame, received_ns)
             self._changed.notify_all()
-        if before is not None:
-            self._skip(before.frame)
+        if replaced is not None:
+            self._skip(replaced.frame, SkipReason.REPLACED)
 
-    def trigger(self, trigger: Command) -> None:
-        """Take a trigger.
+    def add_command(self, command: Command) -> None:
+        """Add a command; it runs before the next frame.
 
         Raises:
-            ProtocolError: too many wait.
+            ProtocolError: too many commands wait.
         """
         with self._changed:
-            if len(self._triggers) >= TRIGGERS_KEPT:
+            if len(self._commands) >= MAX_COMMANDS:
                 raise ProtocolError(
-                    f"command: {TRIGGERS_KEPT} wait already; send fewer, and wait for their results",
+                    f"command: {MAX_COMMANDS} wait already; send fewer, and wait for their results",
                     ErrorCode.RATE_LIMIT,
                 )
-            self._triggers.append(trigger)
+            self._commands.append(command)
             self._changed.notify_all()
 
-    def configure(self, wanted: MaskOptions) -> None:
-        """Change what selections hold, from the next one on."""
-        self._wanted = wanted
+    def set_mask_options(self, options: MaskOptions) -> None:
+        """Change what selections contain, from the next one on."""
+        self._mask_options = options
 
-    def ping(self, ping: Ping) -> None:
-        """Note what the client knows of the clocks."""
-        self._offset_ns = None if ping.uncertainty_ns is None else ping.offset_ns
+    def set_clock_offset(self, ping: Ping) -> None:
+        """Store the client's estimate of the offset between the clocks."""
+        self._clock_offset_ns = None if ping.uncertainty_ns is None else ping.offset_ns
 
-    def _turn(self) -> bool:
-        """Do what is to be done next; False when that is to end."""
+    def _work(self) -> bool:
+        """Run one command or process one frame; commands go first."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self._stop or self._frame is not None or bool(self._triggers),
-                None if self._pinch is None else max(0.0, self._pinch.left_s),
+                lambda: self._stopped or self._waiting_frame is not None or bool(self._commands),
+                None if self._point_select is None else max(0.0, self._point_select.remaining_s),
             )
-            if self._stop:
+            if self._stopped:
                 return False
-            trigger = self._triggers.popleft() if self._triggers else None
-            arrived = None
-            if trigger is None:
-                arrived, self._frame = self._frame, None
-        if trigger is not None:
-            self._act(trigger)
-        elif arrived is not None:
-            self._look(arrived)
-        if self._pinch is not None and self._pinch.left_s <= 0:
-            self._answer_pinch(0)
+            command = self._commands.popleft() if self._commands else None
+            received = None
+            if command is None:
+                received, self._waiting_frame = self._waiting_frame, None
+        if command is not None:
+            self._run_command(command)
+        elif received is not None:
+            self._process_frame(received)
+        if self._point_select is not None and self._point_select.remaining_s <= 0:
+            self._finish_point_select(0)
         return True
 
-    def _look(self, arrived: Arrived) -> None:
-        frame = arrived.frame
+    def _process_frame(self, received: ReceivedFrame) -> None:
         try:
-            selected = self._selected(arrived)
-        except ProtocolError as error:
-            code, message = error.code, str(error)
+            selection = self._select(received)
         except SamEdgeError as error:
-            code, message = ErrorCode.ENGINE_FAILED, str(error)
-        else:
-            took_ms = (time.monotonic_ns() - arrived.at_ns) / 1e6
-            self._metrics.frame(took_ms, selected.stages_ms)
-            self._metrics.add("sam_edge_frames_total", outcome="selection")
-            self._say(selected)
-            wait_ms = selected.stages_ms["wait"]
-            self._pace.note(wait_ms, (took_ms - wait_ms) / 1e3)
-            if "encode" in selected.stages_ms:
-                self._crowd.note(selected.stages_ms["encode"])
-            grant = Grant(self._pace.window, self._crowd.frames_per_s)
-            if grant != self._granted:
-                self._granted = grant
-                self._say(grant)
+            # A frame has no options: what is not the frame's own fault is the engine's.
+            code = error.code if isinstance(error, ProtocolError) else ErrorCode.ENGINE_FAILED
+            self._metrics.add("sam_edge_frames_total", outcome="error")
+            self._send(ErrorReply(code, str(error), MessageKind.FRAME, received.frame.frame_id))
             return
-        self._metrics.add("sam_edge_frames_total", outcome="error")
-        self._say(ErrorReply(code, message, MessageKind.FRAME, frame.frame_id))
+        total_ms = (time.monotonic_ns() - received.received_ns) / 1e6
+        self._metrics.record_frame(total_ms, selection.stages_ms)
+        self._metrics.add("sam_edge_frames_total", outcome="selection")
+        self._send(selection)
+        self._update_grant(selection, total_ms)
 
-    def _selected(self, arrived: Arrived) -> FrameSelection:
-        frame = arrived.frame
-        if self._newest_ns is not None and frame.time_ns <= self._newest_ns:
+    def _update_grant(self, selection: FrameSelection, total_ms: float) -> None:
+        wait_ms = selection.stages_ms["wait"]
+        self._flow_control.record(wait_ms, (total_ms - wait_ms) / 1e3)
+        if "encode" in selection.stages_ms:
+            self._load_shedder.record(selection.stages_ms["encode"])
+        grant = Grant(self._flow_control.window, self._load_shedder.frames_per_s)
+        if grant != self._grant:
+            self._grant = grant
+            self._send(grant)
+
+    def _select(self, received: ReceivedFrame) -> FrameSelection:
+        """Decode a frame, step the session, and build the message."""
+        frame = received.frame
+        if self._newest_frame_ns is not None and frame.time_ns <= self._newest_frame_ns:
             raise ProtocolError(
-                f"frame: its time {frame.time_ns} ns does not come after {self._newest_ns} ns",
+                f"frame: its time {frame.time_ns} ns does not come after {self._newest_frame_ns} ns",
                 ErrorCode.OUT_OF_ORDER,
             )
-        begun = time.perf_counter()
-        stages = {"wait": (time.monotonic_ns() - arrived.at_ns) / 1e6}
-        if self._offset_ns is not None:
-            uplink_ms = (arrived.at_ns - self._offset_ns - frame.time_ns) / 1e6
-            if abs(uplink_ms) < LONGEST_UPLINK_MS:
-                stages["uplink"] = uplink_ms
-        image = read_frame(frame, most_pixels=self._most_pixels)
-        stages["picture"] = 1e3 * (time.perf_counter() - begun)
-        self.sight.frame(frame)
+        start = time.perf_counter()
+        stages_ms = {"wait": (time.monotonic_ns() - received.received_ns) / 1e6}
+        uplink_ms = self._uplink_ms(received)
+        if uplink_ms is not None:
+            stages_ms["uplink"] = uplink_ms
+        image = read_frame(frame, max_pixels=self._max_pixels)
+        stages_ms["picture"] = 1e3 * (time.perf_counter() - start)
+        self.gaze.set_frame(frame)
         session = self._session_for(image)
-        self._newest_ns = frame.time_ns
-        samples = self.sight.take()
-        if self._pinch is not None:
-            samples = self._pinch.samples(frame.time_ns)
-        if samples:
-            self._fed_ns = samples[-1].time_ns
-            session.feed(samples)
+        self._newest_frame_ns = frame.time_ns
+        self._feed_gaze(session, frame.time_ns)
         selection = session.step(image, frame.time_ns)
-        if self._pinch is not None and self._pinch.found(selection):
-            self._answer_pinch(session.pin() or 0)
-        stages.update(selection.timing_ms)
-        begun = time.perf_counter()
-        packed = pack(
+        if self._point_select is not None and self._point_select.matches(selection):
+            self._finish_point_select(session.pin() or 0)
+        stages_ms.update(selection.timing_ms)
+        start = time.perf_counter()
+        message = pack(
             selection,
             frame,
-            self._wanted,
+            self._mask_options,
             session=self._session_number,
-            received_ns=arrived.at_ns,
-            stages_ms=stages,
+            received_ns=received.received_ns,
+            stages_ms=stages_ms,
         )
-        stages["pack"] = 1e3 * (time.perf_counter() - begun)
-        return packed
+        stages_ms["pack"] = 1e3 * (time.perf_counter() - start)
+        return message
+
+    def _uplink_ms(self, received: ReceivedFrame) -> float | None:
+        """Return the time from capture to arrival; None if the relation of the clocks is unknown."""
+        if self._clock_offset_ns is None:
+            return None
+        uplink_ms = (received.received_ns - self._clock_offset_ns - received.frame.time_ns) / 1e6
+        return uplink_ms if abs(uplink_ms) < MAX_UPLINK_MS else None
+
+    def _feed_gaze(self, session: GazeSession, frame_time_ns: int) -> None:
+        samples = self.gaze.take()
+        if self._point_select is not None:
+            samples = self._point_select.samples(frame_time_ns)
+        if samples:
+            self._newest_gaze_ns = samples[-1].time_ns
+            session.feed(samples)
 
     def _session_for(self, image: NDArray[np.uint8]) -> GazeSession:
+        """Return the session for frames of this size; another size starts a new session."""
         size = (image.shape[0], image.shape[1])
         if self._session is not None and size == self._frame_size:
             return self._session
         if self._session is not None:
-            self._begin_anew()
+            self._reset()
         self._warm_up(self._models.model, size, self._size)
         self._frame_size = size
         self._session = GazeSession(
             self._models.model,
             closeup_model=self._models.closeup_model,
-            px_per_deg=self._degree_px,
+            px_per_deg=self._px_per_deg,
             size=self._size,
             mode="live",
         )
         return self._session
 
     @property
-    def _degree_px(self) -> float:
-        """Pixels in a degree of visual angle: told, or from the camera, or guessed."""
-        return self._px_per_deg or min(max(self.sight.px_per_deg or PX_PER_DEG, 1.0), 1000.0)
+    def _px_per_deg(self) -> float:
+        """Frame pixels in a degree of visual angle: from the client, else from the camera or screen, else a default."""
+        derived = self.gaze.px_per_deg or DEFAULT_PX_PER_DEG
+        return self._px_per_deg_of_client or min(max(derived, MIN_PX_PER_DEG), MAX_PX_PER_DEG)
 
-    def _act(self, trigger: Command) -> None:
+    def _run_command(self, command: Command) -> None:
+        reply: ServerMessage | None
         try:
-            answer = self._acted(trigger)
+            reply = self._command_reply(command)
         except ProtocolError as error:
-            answer = ErrorReply(error.code, str(error), MessageKind.COMMAND, trigger.command_id)
-        if answer is not None:
-            self._say(answer)
+            reply = ErrorReply(error.code, str(error), MessageKind.COMMAND, command.command_id)
+        if reply is not None:
+            self._send(reply)
 
-    def _acted(self, trigger: Command) -> ServerMessage | None:
-        if trigger.action is CommandAction.RESET:
-            self._begin_anew()
-            return CommandResult(trigger.command_id, trigger.action, 0)
-        if trigger.action is CommandAction.UNPIN:
+    def _command_reply(self, command: Command) -> CommandResult | None:
+        """Run a command; None when its result comes later."""
+        if command.action is CommandAction.RESET:
+            self._reset()
+            return CommandResult(command.command_id, command.action, 0)
+        if command.action is CommandAction.UNPIN:
             if self._session is not None:
-                self._session.unpin(trigger.object_id or None)
-            return CommandResult(trigger.command_id, trigger.action, trigger.object_id)
-        place = trigger.point_px
-        if trigger.ray is not None:
-            sample = self.sight.sample(trigger.ray, trigger.axes, trigger.space)
+                self._session.unpin(command.object_id or None)
+            return CommandResult(command.command_id, command.action, command.object_id)
+        point_px = command.point_px
+        if command.ray is not None:
+            sample = self.gaze.project_ray(command.ray, command.axes, command.space)
             if not sample.valid:
-                return CommandResult(trigger.command_id, trigger.action, 0)
-            place = (sample.x_px, sample.y_px)
-        if place is not None:
-            self._answer_pinch(0)
-            self._pinch = PointSelect(
-                trigger,
-                place,
-                after_ns=self._fed_ns,
-                newest_ns=self._newest_ns,
-                px_per_deg=self._degree_px,
-            )
+                return CommandResult(command.command_id, command.action, 0)
+            point_px = (sample.x_px, sample.y_px)
+        if point_px is not None:
+            self._start_point_select(command, point_px)
             return None
-        kept = self._session.pin(trigger.at_ns) if self._session is not None else None
-        return CommandResult(trigger.command_id, trigger.action, kept or 0)
+        object_id = self._session.pin(command.at_ns) if self._session is not None else None
+        return CommandResult(command.command_id, command.action, object_id or 0)
 
-    def _answer_pinch(self, object_id: int) -> None:
-        pinch, self._pinch = self._pinch, None
-        if pinch is not None:
-            self._say(CommandResult(pinch.trigger.command_id, pinch.trigger.action, object_id))
+    def _start_point_select(self, command: Command, point_px: tuple[float, float]) -> None:
+        self._finish_point_select(0)
+        self._point_select = PointSelect(
+            command,
+            point_px,
+            after_ns=self._newest_gaze_ns,
+            newest_ns=self._newest_frame_ns,
+            px_per_deg=self._px_per_deg,
+        )
 
-    def _begin_anew(self) -> None:
-        self._answer_pinch(0)
+    def _finish_point_select(self, object_id: int) -> None:
+        """Send the result of the point's command, if there is one."""
+        search, self._point_select = self._point_select, None
+        if search is not None:
+            self._send(CommandResult(search.command.command_id, search.command.action, object_id))
+
+    def _reset(self) -> None:
+        """End the session; the next frame starts another one."""
+        self._finish_point_select(0)
         with self._changed:
-            waiting, self._frame = self._frame, None
+            waiting, self._waiting_frame = self._waiting_frame, None
         if waiting is not None:
             self._skip(waiting.frame, SkipReason.RESET)
-        self._end()
+        self._release()
         self._session_number += 1
-        self._fed_ns = None
+        self._newest_gaze_ns = None
 
-    def _end(self) -> None:
+    def _release(self) -> None:
         if self._session is not None:
             self._session.close()
             self._session = None
 
-    def _skip(self, frame: SceneFrame, reason: SkipReason = SkipReason.REPLACED) -> None:
+    def _skip(self, frame: SceneFrame, reason: SkipReason) -> None:
         self._metrics.add("sam_edge_frames_total", outcome="skipped")
-        self._say(SkippedFrame(frame.frame_id, reason))
+        self._send(SkippedFrame(frame.frame_id, reason))

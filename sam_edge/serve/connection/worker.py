@@ -1,4 +1,4 @@
-"""What works for one client in a thread of its own: begins, does one thing after another, ends when it is told to."""
+"""A worker thread of one connection: waits for work, does one piece after another, ends when it is stopped."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ LOG = logging.getLogger("sam_edge.serve")
 
 
 class ConnectionThread(ABC):
-    """A thread for one client. What waits for it is changed with `_changed` held, and told by it."""
+    """Base of the threads that serve one client.
 
-    def __init__(self, say: Callable[[ServerMessage], None], name: str) -> None:
-        """Prepare; `_begin` starts the thread when all that it needs is there."""
-        self._say = say
+    Other threads add work while they hold `_changed`, and notify it.
+    """
+
+    def __init__(self, send: Callable[[ServerMessage], None], name: str) -> None:
+        """Prepare; `_start` starts the thread. `send` takes messages to the client, and is called from the thread."""
+        self._send = send
         self._changed = threading.Condition()
-        self._stop = False
+        self._stopped = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def stop(self) -> None:
-        """Let the thread end after what it does now, without waiting for it."""
+        """Make the thread end after its current piece of work, without waiting for it."""
         with self._changed:
-            self._stop = True
+            self._stopped = True
             self._changed.notify_all()
 
     def join(self, timeout_s: float = 15.0) -> None:
@@ -34,26 +37,26 @@ class ConnectionThread(ABC):
         self._thread.join(timeout_s)
 
     @abstractmethod
-    def _turn(self) -> bool:
-        """Do what is to be done next; False when that is to end."""
+    def _work(self) -> bool:
+        """Wait for a piece of work and do it; return False when the worker was stopped."""
 
     @abstractmethod
-    def _end(self) -> None:
-        """Close what the thread has opened."""
+    def _release(self) -> None:
+        """Free what the thread holds, when it ends."""
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            while self._turn():
+            while self._work():
                 pass
-        except Exception:  # a fault of the server's own: the client is told, and the others go on
+        except Exception:  # an error in the server: report it to this client; other clients are not affected
             LOG.exception("%s failed", self._thread.name)
-            self._say(
+            self._send(
                 ErrorReply(
                     ErrorCode.ENGINE_FAILED, "server: an internal error; its log says more", fatal=True
                 )
             )
         finally:
-            self._end()
+            self._release()

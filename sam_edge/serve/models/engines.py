@@ -101,17 +101,6 @@ class Engines(Closing):
                 self._request_segmenters[pool] = pool.segmenter()
             return self._request_segmenters[pool]
 
-    def check_size(self, size: tuple[int, int] | None) -> tuple[int, int] | None:
-        """Return an encoder input size (height, width) that clients may ask for; None is by the frame.
-
-        Raises:
-            InputError: the size is not in `SIZES`.
-        """
-        if size is not None and size not in SIZES:
-            accepted = ", ".join(f"{width}x{height}" for height, width in SIZES)
-            raise InputError(f"size: {size[1]}x{size[0]} is not offered; accepted: {accepted}")
-        return size
-
     def warm_up(
         self, model: Segmenter, frame_size: tuple[int, int], size: tuple[int, int] | None = None
     ) -> None:
@@ -159,3 +148,15 @@ class Engines(Closing):
                 except SamEdgeError as error:
                     raise EngineError(f"engine: {name!r} cannot be opened: {error}") from error
             return self._pools[name]
+
+
+def check_offered_size(size: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Return an encoder input size (height, width) that clients may ask for; None is by the frame.
+
+    Raises:
+        InputError: the size is not in `SIZES`.
+    """
+    if size is not None and size not in SIZES:
+        accepted = ", ".join(f"{width}x{height}" for height, width in SIZES)
+        raise InputError(f"size: {size[1]}x{size[0]} is not offered; accepted: {accepted}")
+    return size
