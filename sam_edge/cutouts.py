@@ -1,4 +1,4 @@
-"""Cut-outs: what is selected, on a transparent ground."""
+"""Cut-outs: the pixels of a mask on a transparent background."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sam_edge.segmenter import check_frame
 def cutout_rgba(
     image: NDArray[np.uint8], mask: NDArray[np.bool_], *, margin_px: int = 0, soft_px: float = 0.0
 ) -> NDArray[np.uint8]:
-    """Cut what a mask shows out of an image.
+    """Cut the pixels of a mask out of an image.
 
     Args:
         image: RGB uint8 (H, W, 3).

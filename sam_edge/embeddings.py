@@ -1,4 +1,4 @@
-"""Embeddings on disk: safetensors files that hold the array, the view that it shows, and which weights made it."""
+"""Embeddings on disk: safetensors files with the array, its view, and the hash of the weights."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def load_embedding(path: str | Path, *, model: Segmenter | None = None) -> Embed
 
     Args:
         path: the file.
-        model: what will decode it; None skips the comparison of weights.
+        model: the model that will decode it; None skips the comparison of weights.
 
     Raises:
-        InputError: the file is missing, damaged, none of ours, or was made with other weights than the model's.
+        InputError: the file is missing, damaged, not written by sam-edge, or its weights are not the model's.
         MissingExtraError: safetensors is not installed.
     """
     _need_safetensors()
@@ -71,11 +71,11 @@ def load_embedding(path: str | Path, *, model: Segmenter | None = None) -> Embed
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (SafetensorError, KeyError, ValueError) as error:
         raise InputError(f"{path}: no embedding that sam-edge wrote, or damaged ({error})") from error
-    embedding = _checked(path, facts, data)
-    made, wanted = facts.get("weights", ""), weights_of(model)
-    if made and wanted and made != wanted:
+    embedding = _check_metadata(path, facts, data)
+    recorded, present = facts.get("weights", ""), weights_of(model)
+    if recorded and present and recorded != present:
         raise InputError(
-            f"{path}: made with the weights {made[:12]}..., the model has {wanted[:12]}...; encode the image again"
+            f"{path}: made with the weights {recorded[:12]}..., the model has {present[:12]}...; encode the image again"
         )
     return embedding
 
@@ -87,7 +87,7 @@ def weights_of(model: Segmenter | None) -> str:
     return model.bundle.manifest.checkpoint_sha256 or ""
 
 
-def _checked(path: Path, facts: Any, data: Any) -> Embedding:
+def _check_metadata(path: Path, facts: Any, data: Any) -> Embedding:
     accepted = f"{path}: its metadata do not fit; written by a newer version, or damaged"
     if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
         raise InputError(accepted)

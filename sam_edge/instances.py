@@ -38,17 +38,17 @@ def segment_boxes(
     size: tuple[int, int] | None = None,
     embedding: Embedding | None = None,
 ) -> Instances:
-    """Mask what each box shows.
+    """Segment the object in each box.
 
     Args:
         model: from `sam_edge.load`.
         image: RGB uint8 (H, W, 3).
         boxes: (N, 4) x0, y0, x1, y1 in frame pixels; what reaches over the frame's edge is cut off.
         size: the encoder's input (height, width); None picks one by the frame.
-        embedding: of the whole image, if there is one already.
+        embedding: of the whole image; None encodes it.
 
     Returns:
-        One mask and score a box, in their order.
+        One mask and score for each box, in their order.
 
     Raises:
         InputError: the image is not RGB uint8, the boxes are not finite (N, 4), or the embedding is that of a frame of
@@ -70,15 +70,15 @@ def segment_boxes(
         encoded = embedding if embedding is not None else model.encode(image, size=size)
         for begin in range(0, len(there), BOXES_PER_CALL):
             part = there[begin : begin + BOXES_PER_CALL]
-            made = model.decode(encoded, boxes=shown[part], multimask=False)
-            masks[part], scores[part] = made.masks[:, 0], made.scores[:, 0]
+            decoded = model.decode(encoded, boxes=shown[part], multimask=False)
+            masks[part], scores[part] = decoded.masks[:, 0], decoded.scores[:, 0]
     return Instances(masks, scores)
 
 
 def add_masks(
     model: Segmenter, image: NDArray[np.uint8], detections: Any, *, size: tuple[int, int] | None = None
 ) -> Any:
-    """Add masks to what a detector found.
+    """Add masks to the detections of a detector.
 
     Args:
         model: from `sam_edge.load`.
@@ -101,8 +101,8 @@ def add_masks(
     return result
 
 
-def to_detections(found: Sequence[GeneratedMask]) -> Any:
-    """Return what everything mode found as `supervision.Detections`, with predicted IoU as confidence.
+def to_detections(masks: Sequence[GeneratedMask]) -> Any:
+    """Convert masks of `generate_masks` to `supervision.Detections`, with predicted IoU as confidence.
 
     Raises:
         MissingExtraError: supervision is not installed.
@@ -113,11 +113,11 @@ def to_detections(found: Sequence[GeneratedMask]) -> Any:
         raise MissingExtraError(
             "supervision", extra="supervision", purpose="supervision.Detections"
         ) from error
-    if not found:
+    if not masks:
         return supervision.Detections.empty()
     return supervision.Detections(
-        xyxy=np.array([one.box for one in found], np.float32),
-        mask=np.stack([one.mask() for one in found]),
-        confidence=np.array([one.predicted_iou for one in found], np.float32),
-        class_id=np.zeros(len(found), int),
+        xyxy=np.array([mask.box for mask in masks], np.float32),
+        mask=np.stack([mask.mask() for mask in masks]),
+        confidence=np.array([mask.predicted_iou for mask in masks], np.float32),
+        class_id=np.zeros(len(masks), int),
     )

@@ -1,4 +1,4 @@
-"""Numbers and sizes as people type them: on the command line, and in the query of a request."""
+"""Parses numbers and sizes of the command line and of request queries."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import re
 from sam_edge.errors import InputError
 
 SHOWN = 40
-"""Characters of a text that an error repeats: it may come from a stranger."""
+"""Most characters of a text that an error repeats, since the text is not trusted."""
 SHAPES = {2: "X,Y", 3: "X,Y,LABEL", 4: "X0,Y0,X1,Y1"}
-"""What so many numbers are as a rule."""
+"""Names of the usual lists of numbers, by their length."""
 
 
 def parse_numbers(name: str, text: str, count: int, shape: str = "") -> list[float]:
     """Read `count` finite numbers with commas between them.
 
     Args:
-        name: what errors call them.
-        text: what was typed.
-        count: how many there have to be.
-        shape: how errors say what is wanted, where it is not the usual one.
+        name: name of the option, for errors.
+        text: the text.
+        count: number of values.
+        shape: form of the text, for errors; the default follows from `count`.
 
     Raises:
         InputError: the text is not that.

@@ -131,7 +131,10 @@ class SamPredictor:
         tokens = slice(1, 4) if multimask_output else slice(0, 1)
         kept = np.ascontiguousarray(logits[0, tokens])
         full = np.stack(
-            [sam_compat.upscale_logits(one, embedding.placement, embedding.frame_size) for one in kept]
+            [
+                sam_compat.upscale_logits(low_logits, embedding.placement, embedding.frame_size)
+                for low_logits in kept
+            ]
         )
         masks = full if return_logits else np.asarray(full > 0)
         return masks, scores[0, tokens].copy(), kept

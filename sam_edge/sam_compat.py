@@ -1,8 +1,8 @@
-"""How the original scales pictures and logits (https://github.com/facebookresearch/segment-anything), to the bit.
+"""Resampling identical to the original SAM (https://github.com/facebookresearch/segment-anything), bit for bit.
 
 The original scales a picture with Pillow's bilinear filter, which widens with the reduction; `Placement.render` takes
 OpenCV's, which are faster and as good. Programs that want the original's masks, and not only masks as good, need its
-pixels: `SamPredictor`, and everything mode with `MaskGeneratorConfig(exact=True)`.
+pixels: `SamPredictor`, and everything mode with `MaskGeneratorConfig.exact`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from sam_edge.segmenter import Embedding, Segmenter
 CANVAS = (1024, 1024)
 """The input (height, width) that the original encodes."""
 FRACTION_BITS = 22
-"""Bits of a weight after the point, as Pillow counts them for 8-bit pictures."""
+"""Fraction bits of a weight, as in Pillow for 8-bit pictures."""
 STRIP_PX = 1 << 20
-"""Pixels that are scaled at a time."""
+"""Pixels of a strip: pictures are scaled in strips, to bound the memory."""
 
 
 def encode(model: Segmenter, image: NDArray[np.uint8], view: View, size: tuple[int, int]) -> Embedding:
@@ -43,11 +43,11 @@ def resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]
     rows = max(1, STRIP_PX // width)
     for begin in range(0, image.shape[0], rows):
         wide[begin : begin + rows] = _along(image[begin : begin + rows], width, axis=1)
-    made = np.empty((height, width, 3), np.uint8)
+    scaled = np.empty((height, width, 3), np.uint8)
     columns = max(1, STRIP_PX // height)
     for begin in range(0, width, columns):
-        made[:, begin : begin + columns] = _along(wide[:, begin : begin + columns], height, axis=0)
-    return made
+        scaled[:, begin : begin + columns] = _along(wide[:, begin : begin + columns], height, axis=0)
+    return scaled
 
 
 def upscale_logits(
@@ -73,7 +73,7 @@ def _along(image: NDArray[np.uint8], count: int, *, axis: int) -> NDArray[np.uin
 
 
 def _weights(before: int, after: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Return of each pixel after scaling the first pixel before that counts, and the weights from there on."""
+    """Return for each output pixel its first input pixel, and the weights of the input pixels from there on."""
     step = before / after
     reach = max(step, 1.0)
     centre = (np.arange(after) + 0.5) * step

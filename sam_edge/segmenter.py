@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sam_edge.bundle import Bundle, open_bundle
+from sam_edge.closing import Closing
 from sam_edge.config import Config, read_config
 from sam_edge.errors import EngineError, InputError
 from sam_edge.geometry import MASK_STRIDE, STRIDE, Placement, View, clip_view, default_size
@@ -25,21 +25,21 @@ Number = TypeVar("Number", bound=np.generic)
 DEFAULT_BUNDLE = Path(__file__).parent / "assets" / "mobile_sam"
 """The model that ships in the package."""
 MASK_PROMPT_LOGIT = 10.0
-"""Logit that a bool mask prompt stands for: about what SAM itself gives well inside an object."""
+"""Logit of a bool mask prompt: about SAM's own value well inside an object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """What the encoder made of a view of a frame."""
+    """The encoder's output for a view of a frame."""
 
     data: NDArray[np.float32]
-    """(1, 256, h, w), stride 16."""
+    """(1, 256, h, w) float32, stride 16 input pixels."""
     placement: Placement
-    """Which part of the frame it shows, and how."""
+    """The view of the frame, and how it lies in the encoder's input."""
     frame_size: tuple[int, int]
     """(height, width) of the frame."""
     time_ns: int = 0
-    """When the frame was shown."""
+    """Time of the frame, nanoseconds."""
 
     @property
     def view(self) -> View:
@@ -47,7 +47,7 @@ class Embedding:
         return self.placement.view
 
 
-class Segmenter:
+class Segmenter(Closing):
     """SAM on one engine. A context manager; safe to call from several threads.
 
     Example:
@@ -137,12 +137,12 @@ class Segmenter:
         tokens = {True: [1, 2, 3], False: [0], None: [0, 1, 2, 3]}[multimask]
         masks = np.empty((count, len(tokens), *embedding.frame_size), np.bool_)
         ambiguous = prompts.ambiguous and not given.any()
-        made = [
+        results = [
             self._finish(embedding, logits[i], scores[i], tokens, masks[i], ambiguous=ambiguous)
             for i in range(count)
         ]
         several = prompts.several or (mask is not None and np.ndim(mask) == 3)
-        return stacked(made, masks) if several else made[0]
+        return _stack_masks(results, masks) if several else results[0]
 
     def decode_logits(
         self,
@@ -152,7 +152,7 @@ class Segmenter:
         labels: ArrayLike | None = None,
         boxes: ArrayLike | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Decode P prompts without scaling their masks to the frame: for those who need few of them.
+        """Decode P prompts without scaling their masks to the frame; faster when few of the masks are needed.
 
         Args and errors are those of `decode`, without a mask prompt.
 
@@ -186,23 +186,13 @@ class Segmenter:
         )
 
     def close(self) -> None:
-        """Give back the engine's memory."""
+        """Free the engine's memory. Closing twice is allowed."""
         self.runtime.close()
-
-    def __enter__(self) -> Segmenter:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _mask_prompt(
         self, embedding: Embedding, mask: ArrayLike | None, count: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Bring a mask prompt to logits (P, 1, 4h, 4w) and say which prompts have one."""
+        """Return mask prompts as logits (P, 1, 4h, 4w), and for each prompt 1 if it has one, else 0."""
         rows, columns = (side * STRIDE // MASK_STRIDE for side in embedding.data.shape[2:])
         if mask is None:
             return np.zeros((count, 1, rows, columns), np.float32), np.zeros(count, np.float32)
@@ -215,7 +205,7 @@ class Segmenter:
             raise InputError(f"mask: shape {given.shape}; accepted: (h, w), or (P, h, w) with P of 1 or more")
         if stack.dtype == np.bool_ and stack.shape[1:] == embedding.frame_size:
             signed = np.where(stack, 1.0, -1.0).astype(np.float32) * np.float32(MASK_PROMPT_LOGIT)
-            low = np.stack([embedding.placement.to_lowres(one) for one in signed])
+            low = np.stack([embedding.placement.to_lowres(full) for full in signed])
         elif stack.dtype.kind == "f" and stack.shape[1:] == (rows, columns):
             low = stack.astype(np.float32)
         else:
@@ -245,7 +235,7 @@ class Segmenter:
         kept = np.array(tokens)
         for low, full in zip(logits[kept], out, strict=True):
             np.greater(embedding.placement.paste(low, embedding.frame_size), 0, out=full)
-        # One by one: along axes numpy counts six times as slowly.
+        # Mask by mask: along axes numpy counts six times as slowly.
         areas = np.array([np.count_nonzero(full) for full in out], np.float64)
         order = best_first(areas, scores[kept], kept, ambiguous=ambiguous)
         out[:] = out[order]
@@ -254,24 +244,24 @@ class Segmenter:
 
 
 def repeat(values: NDArray[Number], count: int) -> NDArray[Number]:
-    """Give every prompt its own copy of what one prompt has."""
+    """Repeat the value of one prompt (1, ...) for P prompts: (P, ...)."""
     if values.shape[0] == count:
         return values
     return np.ascontiguousarray(np.broadcast_to(values, (count, *values.shape[1:])))
 
 
-def stacked(made: Sequence[Masks], masks: NDArray[np.bool_]) -> Masks:
-    """Join what several prompts gave: (P, K, ...). `masks` holds theirs already."""
+def _stack_masks(results: Sequence[Masks], masks: NDArray[np.bool_]) -> Masks:
+    """Stack the results of P prompts: (P, K, ...). `masks` holds their masks already."""
     return Masks(
         masks=masks,
-        scores=np.stack([one.scores for one in made]),
-        logits=np.stack([one.logits for one in made]),
-        token=np.stack([one.token for one in made]),
+        scores=np.stack([result.scores for result in results]),
+        logits=np.stack([result.logits for result in results]),
+        token=np.stack([result.token for result in results]),
     )
 
 
 def check_frame(image: NDArray[np.uint8]) -> None:
-    """Refuse what is not a frame.
+    """Refuse an array that is not a frame.
 
     Raises:
         InputError: it is not a numpy array of RGB uint8 (H, W, 3).

@@ -1,17 +1,17 @@
-"""Everything mode: finds and masks all that is in a picture."""
+"""Everything mode: automatic mask generation, object proposals and edges."""
 
 from sam_edge.everything.config import EXACT, FAST, PRESETS, STANDARD, MaskGeneratorConfig
 from sam_edge.everything.edges import detect_edges
 from sam_edge.everything.generate import count_points, generate_masks
 from sam_edge.everything.generated_mask import GeneratedMask
-from sam_edge.everything.proposals import PROPOSALS, propose_objects
+from sam_edge.everything.proposals import PROPOSAL_CONFIG, propose_objects
 from sam_edge.everything.sam_generator import SamAutomaticMaskGenerator
 
 __all__ = [
     "EXACT",
     "FAST",
     "PRESETS",
-    "PROPOSALS",
+    "PROPOSAL_CONFIG",
     "STANDARD",
     "GeneratedMask",
     "MaskGeneratorConfig",

@@ -11,41 +11,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.everything.config import MaskGeneratorConfig
-from sam_edge.everything.generate import check_embedding, patches_of
+from sam_edge.everything.generate import check_embedding, decode_patches
 from sam_edge.everything.patches import Patch
 from sam_edge.geometry import MASK_STRIDE, Placement, View
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
 
-EDGES = MaskGeneratorConfig(points_per_side=16, predicted_iou=0.5, stability=0.5, skip_covered_iou=0.92)
-"""The paper's grid; few masks are left out, weak ones give weak edges."""
+EDGE_CONFIG = MaskGeneratorConfig(points_per_side=16, predicted_iou=0.5, stability=0.5, skip_covered_iou=0.92)
+"""The paper's grid, with wide filters: weak masks give weak edges."""
 BLUR_PX = 1.0
 """Sigma of the blur before the edge's direction is measured, input pixels."""
-FLAT = 1e-4
-"""Curvature that does not make a ridge."""
+MIN_RIDGE_CURVATURE = 1e-4
+"""Least curvature of a ridge."""
 
 
 def detect_edges(
     model: Segmenter,
     image: NDArray[np.uint8],
     *,
-    config: MaskGeneratorConfig = EDGES,
+    config: MaskGeneratorConfig = EDGE_CONFIG,
     thin: bool = True,
     embedding: Embedding | None = None,
 ) -> NDArray[np.float32]:
-    """Draw the edges of what is in a picture.
+    """Detect the edges of objects in a picture.
 
     Args:
         model: from `sam_edge.load`.
         image: RGB uint8 (H, W, 3).
-        config: of the masks; crops are not used.
-        thin: whether only the ridge of each edge stays.
-        embedding: of the whole picture, if there is one already.
+        config: grid and filters of the masks; crops are ignored.
+        thin: keep only the ridge of each edge.
+        embedding: of the whole picture; None encodes it.
 
     Returns:
-        float32 (H, W), 0..1; 1 is the clearest edge of the picture, all 0 where nothing was found.
+        float32 (H, W), 0..1: 1 at the strongest edge of the picture; all 0 without any mask.
 
     Raises:
-        InputError: the image is not RGB uint8, or the embedding is not that of the whole of such a picture.
+        InputError: the image is not RGB uint8, or the embedding shows another frame or a part of it.
         EngineError: the engine failed.
     """
     check_frame(image)
@@ -55,20 +55,20 @@ def detect_edges(
         embedding = model.encode(image, size=config.size, view=View.whole(frame_size))
     placement = embedding.placement
     strength = np.zeros(placement.inside, np.float32)
-    for patch in patches_of(model, embedding, config):
+    for patch in decode_patches(model, embedding, config):
         _add_edge(strength, patch, placement)
-    strength = _to_one(strength)
+    strength = _normalize(strength)
     if thin:
-        strength = thinned(strength)
+        strength = thin_edges(strength)
     height, width = frame_size
     grown = width > strength.shape[1]
     how = cv2.INTER_LINEAR if grown or not thin else cv2.INTER_AREA
-    # Thinning may leave the clearest place out, and scaling thins lines out.
-    return _to_one(np.asarray(cv2.resize(strength, (width, height), interpolation=how), np.float32))
+    # Thinning may drop the strongest place, and scaling weakens lines: normalize again.
+    return _normalize(np.asarray(cv2.resize(strength, (width, height), interpolation=how), np.float32))
 
 
-def thinned(strength: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Keep of an edge map (H, W) what is no weaker than its neighbours across the edge."""
+def thin_edges(strength: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Keep the places of an edge map (H, W) that are no weaker than their neighbours across the edge."""
     smooth = cv2.GaussianBlur(strength, (0, 0), BLUR_PX)
     # Across a ridge the second derivative is most negative: its direction is that of the Hessian's lowest eigenvalue.
     xx = cv2.Sobel(smooth, cv2.CV_32F, 2, 0, ksize=3)
@@ -80,27 +80,27 @@ def thinned(strength: NDArray[np.float32]) -> NDArray[np.float32]:
         np.arange(strength.shape[1], dtype=np.float32), np.arange(strength.shape[0], dtype=np.float32)
     )
     lowest = (xx + yy) / 2 - np.hypot((xx - yy) / 2, xy)
-    ridge = lowest < -FLAT
+    ridge = lowest < -MIN_RIDGE_CURVATURE
     for sign in (-1, 1):
-        beside = cv2.remap(
+        neighbour = cv2.remap(
             smooth,
             columns + sign * step_x,
             rows + sign * step_y,
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        ridge &= smooth >= beside
+        ridge &= smooth >= neighbour
     return np.where(ridge, strength, np.float32(0))
 
 
-def _to_one(strength: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale so that the largest value is 1; what is 0 everywhere stays."""
+def _normalize(strength: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale to a maximum of 1; a map of zeros stays."""
     largest = float(strength.max())
     return np.asarray(strength / largest, np.float32) if largest > 0 else strength
 
 
 def _add_edge(strength: NDArray[np.float32], patch: Patch, placement: Placement) -> None:
-    """Put the edge of one mask into the map, in input pixels, where it is stronger than what is there."""
+    """Add the edge of one mask to the map, in input pixels, where it is stronger than the present value."""
     top, left = (MASK_STRIDE * place for place in patch.corner)
     height, width = (MASK_STRIDE * side for side in patch.logits.shape)
     logits = cv2.resize(patch.logits.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)

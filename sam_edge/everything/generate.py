@@ -18,15 +18,22 @@ from numpy.typing import NDArray
 from sam_edge.errors import InputError
 from sam_edge.everything.config import STANDARD, MaskGeneratorConfig
 from sam_edge.everything.exact import generate_exact_masks
-from sam_edge.everything.generated_mask import GeneratedMask, rle_of_part
-from sam_edge.everything.grid import Crop, crops_of, cut_off, grid_points
-from sam_edge.everything.patches import MULTIMASK, Patch, Pool, patch_of, scaled, shown_places
+from sam_edge.everything.generated_mask import GeneratedMask, encode_part
+from sam_edge.everything.grid import Crop, grid_points, layout_crops, touches_crop_edge
+from sam_edge.everything.patches import (
+    MULTIMASK,
+    MaskPool,
+    Patch,
+    extract_patch,
+    upscale_patch,
+    view_grid_size,
+)
 from sam_edge.geometry import MASK_STRIDE, Placement, View
 from sam_edge.masks import box_areas, fill_holes, mask_to_box, nms, remove_islands
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
 
 FIRST_BATCH = 16
-"""Points of the first call: what they find saves asking others."""
+"""Points of the first call: their masks cover points of later calls."""
 
 
 def generate_masks(
@@ -37,61 +44,65 @@ def generate_masks(
     embedding: Embedding | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> list[GeneratedMask]:
-    """Find and mask everything in a picture.
+    """Generate masks of everything in a picture.
 
     Args:
         model: from `sam_edge.load`.
         image: RGB uint8 (H, W, 3).
         config: grid, crops and filters; None is `STANDARD`. `FAST` suits video.
-        embedding: of the whole picture, if there is one already; it is then not encoded again. For the very masks of
-            SAM's own generator (`MaskGeneratorConfig.exact`) it must come from `SamPredictor.embedding`.
-        advance: called with the number of points that were done, asked or skipped, after every batch.
-            `count_points` tells how many there are.
+        embedding: of the whole picture; None encodes it. For the masks of SAM's own generator
+            (`MaskGeneratorConfig.exact`) it must come from `SamPredictor.embedding`.
+        advance: called after every batch with the number of points in it, decoded or skipped. `count_points` returns
+            their total.
 
     Returns:
-        The masks, those of the whole picture first, of each crop the best first; with crops, those of smaller ones
-        first. Empty for a picture without anything.
+        The masks: of the whole picture best first; with crops, those of smaller crops first, best first within a crop.
+        Empty when no mask passes the filters.
 
     Raises:
         InputError: the image is not RGB uint8, or the embedding is not that of the whole of such a picture.
         EngineError: the engine failed.
 
     Example:
-        >>> for found in generate_masks(model, image):
-        ...     print(found.bbox, found.predicted_iou)
+        >>> for mask in generate_masks(model, image):
+        ...     print(mask.bbox, mask.predicted_iou)
     """
     check_frame(image)
-    chosen = config or STANDARD
+    config = config or STANDARD
     frame_size = (image.shape[0], image.shape[1])
     check_embedding(embedding, frame_size)
-    found: list[Finished] = []
-    crops = crops_of(frame_size, chosen)
-    if chosen.exact:
-        return generate_exact_masks(model, image, crops, chosen, embedding, advance)
+    masks: list[CropMask] = []
+    crops = layout_crops(frame_size, config)
+    if config.exact:
+        return generate_exact_masks(model, image, crops, config, embedding, advance)
     for number, crop in enumerate(crops):
         encoded = embedding if number == 0 else None
-        encoded = encoded or model.encode(image, size=chosen.size, view=crop.view)
-        patches = _patches(model, encoded, crop, chosen, advance)
-        found += [_finished(patch, encoded.placement, chosen, frame_size) for patch in patches]
+        encoded = encoded or model.encode(image, size=config.size, view=crop.view)
+        patches = _decode_crop(model, encoded, crop, config, advance)
+        masks += [_finish_patch(patch, encoded.placement, config, frame_size) for patch in patches]
     if len(crops) > 1:
-        found = _best(found, [-float(one.view.width * one.view.height) for one in found], chosen.crop_nms)
-    if chosen.min_region_px > 0:
+        masks = _suppress_duplicates(
+            masks, [-float(item.view.width * item.view.height) for item in masks], config.crop_nms
+        )
+    if config.min_region_px > 0:
         # Masks that needed no cleaning are preferred to those that did.
-        doubts = [float(one.cleaned) for one in found]
-        found = _best(found, [-doubt for doubt in doubts], max(chosen.box_nms, chosen.crop_nms))
-    return [one.mask for one in found]
+        doubts = [float(item.cleaned) for item in masks]
+        masks = _suppress_duplicates(
+            masks, [-doubt for doubt in doubts], max(config.box_nms, config.crop_nms)
+        )
+    return [item.mask for item in masks]
 
 
-def patches_of(model: Segmenter, embedding: Embedding, config: MaskGeneratorConfig) -> list[Patch]:
-    """Return the masks of one encoded view that pass the filters, best first, before they are scaled to the frame."""
-    return _patches(model, embedding, Crop(embedding.view, config.points_per_side), config, None)
+def decode_patches(model: Segmenter, embedding: Embedding, config: MaskGeneratorConfig) -> list[Patch]:
+    """Return the masks of one encoded view that pass the filters, best first, not yet scaled to the frame."""
+    return _decode_crop(model, embedding, Crop(embedding.view, config.points_per_side), config, None)
 
 
 def check_embedding(embedding: Embedding | None, frame_size: tuple[int, int]) -> None:
-    """Refuse an embedding that is not that of the whole of a frame of (height, width).
+    """Refuse an embedding of anything but the whole of a frame of (height, width).
 
     Raises:
-        InputError: names what it shows.
+        InputError: names its view and frame.
     """
     if embedding is not None and (
         embedding.frame_size != frame_size or embedding.view != View.whole(frame_size)
@@ -103,36 +114,35 @@ def check_embedding(embedding: Embedding | None, frame_size: tuple[int, int]) ->
 
 
 def count_points(frame_size: tuple[int, int], config: MaskGeneratorConfig | None = None) -> int:
-    """Return how many points the grids of a picture of (height, width) have together."""
-    return sum(crop.points_per_side**2 for crop in crops_of(frame_size, config or STANDARD))
+    """Return the number of points in all grids of a picture of (height, width)."""
+    return sum(crop.points_per_side**2 for crop in layout_crops(frame_size, config or STANDARD))
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class CropMask:
     """A mask in frame pixels."""
 
     mask: GeneratedMask
-    """The mask."""
     view: View
-    """The crop that it comes from."""
+    """The crop in which it was generated."""
     cleaned: bool
     """Whether islands or holes were removed."""
 
 
-def _patches(
+def _decode_crop(
     model: Segmenter,
     embedding: Embedding,
     crop: Crop,
     config: MaskGeneratorConfig,
     advance: Callable[[int], None] | None,
 ) -> list[Patch]:
-    """Ask the points of one crop, and return the masks that no better one of the crop suppresses."""
-    pool: Pool[Patch] = Pool(config.box_nms)
+    """Decode the points of one crop, and return the masks that no better one of the crop suppresses."""
+    pool: MaskPool[Patch] = MaskPool(config.box_nms)
     frame = View.whole(embedding.frame_size)
     placement = embedding.placement
     points = grid_points(crop)
-    rows, columns = shown_places(placement)
-    known = np.zeros((rows, columns), np.bool_)
+    rows, columns = view_grid_size(placement)
+    covered = np.zeros((rows, columns), np.bool_)
     places = placement.input_from_frame(points) / MASK_STRIDE
     at = (
         np.clip(places[:, 1].astype(int), 0, rows - 1),
@@ -141,37 +151,37 @@ def _patches(
     begin = 0
     count = min(FIRST_BATCH, config.points_per_batch)
     while begin < len(points):
-        asked = _next(known, at, begin, count)
-        end = int(asked[-1]) + 1 if len(asked) == count else len(points)
-        if len(asked):
-            for patch, marks in _ask(model, embedding, points[asked], config):
-                if patch is not None and not cut_off(patch.box, placement.view, frame):
+        batch = _next_points(covered, at, begin, count)
+        end = int(batch[-1]) + 1 if len(batch) == count else len(points)
+        if len(batch):
+            for patch, marks in _decode_points(model, embedding, points[batch], config):
+                if patch is not None and not touches_crop_edge(patch.box, placement.view, frame):
                     pool.add(patch)
                 if marks is not None:
-                    known |= marks
+                    covered |= marks
         if advance is not None:
             advance(end - begin)
         begin, count = end, config.points_per_batch
     return pool.best()
 
 
-def _next(
-    known: NDArray[np.bool_], at: tuple[NDArray[np.int64], NDArray[np.int64]], begin: int, count: int
+def _next_points(
+    covered: NDArray[np.bool_], at: tuple[NDArray[np.int64], NDArray[np.int64]], begin: int, count: int
 ) -> NDArray[np.int64]:
-    """Return the next points, `count` at most, that lie in nothing known yet."""
-    open_ones = np.flatnonzero(~known[at[0][begin:], at[1][begin:]])[:count]
-    return np.asarray(open_ones + begin, np.int64)
+    """Return the indices of the next points, `count` at most, that no earlier mask covers."""
+    uncovered = np.flatnonzero(~covered[at[0][begin:], at[1][begin:]])[:count]
+    return np.asarray(uncovered + begin, np.int64)
 
 
-def _ask(
+def _decode_points(
     model: Segmenter, embedding: Embedding, points: NDArray[np.float64], config: MaskGeneratorConfig
 ) -> list[tuple[Patch | None, NDArray[np.bool_] | None]]:
-    """Decode points, and return each mask that passes the filters, with the places that it makes known."""
+    """Decode points, and return each mask that passes the filters, with the places that it covers, if any."""
     placement = embedding.placement
     logits, scores = model.decode_logits(embedding, points=points[:, None])
-    rows, columns = shown_places(placement)
+    rows, columns = view_grid_size(placement)
     logits = logits[:, :, :rows, :columns]
-    made: list[tuple[Patch | None, NDArray[np.bool_] | None]] = []
+    results: list[tuple[Patch | None, NDArray[np.bool_] | None]] = []
     for index, point in enumerate(points):
         passed = []
         for token in MULTIMASK:
@@ -183,19 +193,19 @@ def _ask(
             if stable < config.stability:
                 continue
             passed.append((low, score, stable))
-        smallest = _smallest_certain(passed, config.skip_covered_iou)
+        covering = _find_covering(passed, config.skip_covered_iou)
         for number, (low, score, stable) in enumerate(passed):
-            patch = patch_of(
+            patch = extract_patch(
                 low, placement, score=score, stability=stable, point=(float(point[0]), float(point[1]))
             )
-            made.append((patch, low > 0 if number == smallest else None))
-    return made
+            results.append((patch, low > 0 if number == covering else None))
+    return results
 
 
-def _smallest_certain(
+def _find_covering(
     passed: list[tuple[NDArray[np.float32], float, float]], skip_covered_iou: float | None
 ) -> int | None:
-    """Return which of a point's masks tells that its place is known: the smallest, if it is certain enough."""
+    """Return the index of the mask of a point that covers other points: the smallest, if it is confident enough."""
     if skip_covered_iou is None or not passed:
         return None
     areas = [np.count_nonzero(low > 0) for low, _, _ in passed]
@@ -209,11 +219,11 @@ def stability_score(logits: NDArray[np.float32], offset: float) -> float:
     return float(np.count_nonzero(logits > offset) / union) if union else 0.0
 
 
-def _finished(
+def _finish_patch(
     patch: Patch, placement: Placement, config: MaskGeneratorConfig, frame_size: tuple[int, int]
-) -> Finished:
-    """Scale a patch to the frame, clean it, and describe it."""
-    part, (top, left) = scaled(patch, placement)
+) -> CropMask:
+    """Scale a patch to the frame, and remove its islands and holes."""
+    part, (top, left) = upscale_patch(patch, placement)
     cleaned = part
     if config.min_region_px > 0:
         cleaned = fill_holes(part, 0, least_px=config.min_region_px)
@@ -221,7 +231,7 @@ def _finished(
     x0, y0, x1, y1 = mask_to_box(cleaned) or (0.0, 0.0, 0.0, 0.0)
     view = placement.view
     mask = GeneratedMask(
-        segmentation=rle_of_part(cleaned, (top, left), frame_size),
+        segmentation=encode_part(cleaned, (top, left), frame_size),
         area=int(np.count_nonzero(cleaned)),
         bbox=(x0 + left, y0 + top, x1 - x0, y1 - y0),
         predicted_iou=patch.score,
@@ -229,11 +239,11 @@ def _finished(
         stability_score=patch.stability,
         crop_box=(float(view.x0), float(view.y0), float(view.width), float(view.height)),
     )
-    return Finished(mask, view, cleaned is not part)
+    return CropMask(mask, view, cleaned is not part)
 
 
-def _best(found: list[Finished], scores: list[float], above: float) -> list[Finished]:
-    """Drop masks whose boxes say the same as one of a better score, and masks without any pixel."""
-    there = [index for index, one in enumerate(found) if box_areas([one.mask.box])[0] > 0]
-    kept = nms([found[index].mask.box for index in there], [scores[index] for index in there], above=above)
-    return [found[there[index]] for index in kept]
+def _suppress_duplicates(masks: list[CropMask], scores: list[float], above: float) -> list[CropMask]:
+    """Drop masks whose boxes overlap that of a better score by more than `above`, and empty masks."""
+    filled = [index for index, item in enumerate(masks) if box_areas([item.mask.box])[0] > 0]
+    kept = nms([masks[index].mask.box for index in filled], [scores[index] for index in filled], above=above)
+    return [masks[filled[index]] for index in kept]

@@ -1,4 +1,4 @@
-"""What is found in a picture: masks under the names that SAM's users know."""
+"""A generated mask, with the field names of SAM's generator."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sam_edge.masks import Rle
 from sam_edge.masks.sa1b import Sa1bMask
 
 BLOCK_PX = 1 << 22
-"""Pixels whose runs are found at a time."""
+"""Pixels that are encoded at a time, to bound the memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratedMask:
-    """One thing, or part of one."""
+    """The mask of an object or of a part of one."""
 
     segmentation: Rle
     """The mask as COCO's run lengths; `mask()` gives it as bool (H, W)."""
@@ -71,8 +71,8 @@ class GeneratedMask:
         )
 
 
-def rle_of_part(part: NDArray[np.bool_], corner: tuple[int, int], frame_size: tuple[int, int]) -> Rle:
-    """Encode a mask of which only a part of the frame is given; the rest of the frame is not in it.
+def encode_part(part: NDArray[np.bool_], corner: tuple[int, int], frame_size: tuple[int, int]) -> Rle:
+    """Encode a mask that is given for a part of the frame, and empty elsewhere.
 
     Args:
         part: bool (H, W).

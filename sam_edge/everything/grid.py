@@ -1,4 +1,4 @@
-"""Where is asked: a grid of points in the picture and in crops of it, and what a crop cuts off.
+"""The grid of points in the picture and in crops of it; masks that a crop cuts off.
 
 Grid and crops are those of Kirillov et al., "Segment Anything" (2023), appendix B, as their generator lays them out.
 """
@@ -15,20 +15,19 @@ from sam_edge.everything.config import MaskGeneratorConfig
 from sam_edge.geometry import View
 
 EDGE_PX = 20.0
-"""A mask this close to an edge of its crop that is none of the picture's is taken to be cut off, as SAM takes it."""
+"""A mask this close to an edge of its crop inside the picture counts as cut off, as in SAM."""
 
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A part of the picture, and how many points are asked in it."""
+    """A part of the picture, with its grid."""
 
     view: View
-    """The part."""
     points_per_side: int
     """Points along a side of its grid."""
 
 
-def crops_of(frame_size: tuple[int, int], config: MaskGeneratorConfig) -> list[Crop]:
+def layout_crops(frame_size: tuple[int, int], config: MaskGeneratorConfig) -> list[Crop]:
     """Return the whole picture of (height, width), and the crops of every layer, column by column as SAM has them.
 
     Crops of a layer are alike: of a thing in two of them, the mask of the first stays.
@@ -38,7 +37,7 @@ def crops_of(frame_size: tuple[int, int], config: MaskGeneratorConfig) -> list[C
     for layer in range(1, config.crop_layers + 1):
         across = 2**layer
         overlap = int(config.crop_overlap * min(height, width) * 2 / across)
-        step_x, step_y = _length(width, across, overlap), _length(height, across, overlap)
+        step_x, step_y = _crop_length(width, across, overlap), _crop_length(height, across, overlap)
         points = max(1, config.points_per_side // config.crop_points_divisor**layer)
         for column in range(across):
             for row in range(across):
@@ -52,13 +51,12 @@ def crops_of(frame_size: tuple[int, int], config: MaskGeneratorConfig) -> list[C
 def grid_points(crop: Crop, *, coarse_first: bool = True) -> NDArray[np.float64]:
     """Return the grid of a crop, (N, 2) frame pixels, coarse to fine, or row by row as SAM has it.
 
-    From coarse to fine any beginning of it covers the whole crop evenly: what the first points find, later ones need
-    not be asked.
+    From coarse to fine, the first points cover the whole crop evenly, so that their masks cover many later points.
     """
     count = crop.points_per_side
     index = np.arange(count)
-    # How often a row halves before it is odd: rows in the middle of the coarsest grid come first.
-    level = np.array([_halvings(int(one), count) for one in index])
+    # Number of halvings before a row is odd: rows of the coarsest grid come first.
+    level = np.array([_halvings(int(row), count) for row in index])
     rows, columns = (axis.ravel() for axis in np.meshgrid(index, index, indexing="ij"))
     coarse = np.minimum(level[rows], level[columns]) if coarse_first else np.zeros_like(rows)
     order = np.lexsort((columns, rows, -coarse))
@@ -67,15 +65,15 @@ def grid_points(crop: Crop, *, coarse_first: bool = True) -> NDArray[np.float64]
     return np.asarray(unit * (view.width, view.height) + (view.x0, view.y0))
 
 
-def cut_off(box: tuple[float, float, float, float], crop: View, frame: View) -> bool:
+def touches_crop_edge(box: tuple[float, float, float, float], crop: View, frame: View) -> bool:
     """Say whether a mask's box touches an edge of its crop that is not the picture's."""
     box_sides = np.array(box)
-    near_crop = np.abs(box_sides - _sides(crop)) <= EDGE_PX
-    near_frame = np.abs(box_sides - _sides(frame)) <= EDGE_PX
+    near_crop = np.abs(box_sides - _view_sides(crop)) <= EDGE_PX
+    near_frame = np.abs(box_sides - _view_sides(frame)) <= EDGE_PX
     return bool((near_crop & ~near_frame).any())
 
 
-def _sides(view: View) -> NDArray[np.float64]:
+def _view_sides(view: View) -> NDArray[np.float64]:
     return np.array([view.x0, view.y0, view.x0 + view.width, view.y0 + view.height], np.float64)
 
 
@@ -87,5 +85,5 @@ def _halvings(index: int, count: int) -> int:
     return (distance & -distance).bit_length() - 1
 
 
-def _length(side: int, crops: int, overlap: int) -> int:
+def _crop_length(side: int, crops: int, overlap: int) -> int:
     return min(side, math.ceil((overlap * (crops - 1) + side) / crops))

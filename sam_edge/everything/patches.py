@@ -1,4 +1,4 @@
-"""Masks before they are scaled to the picture: a cut-out of low-resolution logits each, and what is known of it."""
+"""Masks before they are scaled to the picture: low-resolution logits cropped to the mask, with its scores."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from sam_edge.geometry import MASK_STRIDE, Placement
 from sam_edge.masks import nms
 
 POOL_BYTES = 96 << 20
-"""Candidates that are held at a time. When there are more, duplicates are dropped at once, then the worst."""
-EACH_BYTES = 1024
-"""What a candidate takes beside its logits or runs: on a large grid most are tiny, and there are many."""
+"""Most memory of a pool. Above it, duplicates are dropped, then the worst masks."""
+OVERHEAD_BYTES = 1024
+"""Memory of a mask in addition to its logits or run lengths: a large grid gives many tiny masks."""
 STRIP_PX = 1 << 22
 """Pixels that are scaled at a time."""
 MULTIMASK = (1, 2, 3)
-"""The three of SAM's outputs that stand for the sub-part, the part and the whole."""
+"""Output tokens of SAM for the sub-part, the part and the whole."""
 OUTSIDE = np.float32(-1e3)
-"""Logit of what lies beyond a cut-out."""
+"""Logit outside a patch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class Patch:
     """One mask that passed the filters."""
 
     logits: NDArray[np.float16]
-    """(h, w): low-resolution logits of the mask's box with one place more on each side; the rest is not inside."""
+    """(h, w): low-resolution logits of the mask's box, padded by one on each side; logits elsewhere are negative."""
     corner: tuple[int, int]
-    """Row and column of its first logit."""
+    """Row and column of the first logit."""
     box: tuple[float, float, float, float]
     """x0, y0, x1, y1 in frame pixels, to the resolution of the logits."""
     score: float
@@ -47,7 +47,7 @@ class Patch:
         return self.logits.nbytes
 
 
-def patch_of(
+def extract_patch(
     logits: NDArray[np.float32],
     placement: Placement,
     *,
@@ -55,7 +55,7 @@ def patch_of(
     stability: float,
     point: tuple[float, float],
 ) -> Patch | None:
-    """Cut a mask's logits (h, w), which begin at the input's corner, out round its box; None where it is empty."""
+    """Crop the low-resolution logits (h, w) of an input to the mask's box; None for an empty mask."""
     inside = logits > 0
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     if not len(rows):
@@ -77,16 +77,17 @@ def patch_of(
     )
 
 
-def scaled(patch: Patch, placement: Placement) -> tuple[NDArray[np.bool_], tuple[int, int]]:
-    """Scale a patch to the frame: the mask, bool (H, W), of a part of the frame, and the part's first row and column.
+def upscale_patch(patch: Patch, placement: Placement) -> tuple[NDArray[np.bool_], tuple[int, int]]:
+    """Scale a patch to the frame, bilinear, with the same result as `Placement.paste`.
 
-    Bilinear, as `Placement.paste`, and the same mask: only the part where it can be inside is made, in strips.
+    Returns:
+        The mask, bool (H, W), of the part of the frame that it can reach; and the part's first row and column.
     """
     view, step = placement.view, placement.scale / MASK_STRIDE
     top, left = patch.corner
     height, width = patch.logits.shape
     low = np.pad(patch.logits.astype(np.float32), 1, constant_values=OUTSIDE)
-    # A cut-out that begins or ends with the input goes on as it is there, as the whole map would.
+    # At an edge of the input the outermost logits continue, as in the whole map.
     _continue_at_edges(low, patch, placement)
     x0, x1 = _reach(left, width, step[0], view.width)
     y0, y1 = _reach(top, height, step[1], view.height)
@@ -111,8 +112,8 @@ def scaled(patch: Patch, placement: Placement) -> tuple[NDArray[np.bool_], tuple
     return mask, (view.y0 + y0, view.x0 + x0)
 
 
-class Candidate(Protocol):
-    """A mask that passed the filters, in whatever form."""
+class ScoredMask(Protocol):
+    """A mask that passed the filters: a `Patch` or an `ExactMask`."""
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -127,45 +128,45 @@ class Candidate(Protocol):
         """Memory that it takes."""
 
 
-Kept = TypeVar("Kept", bound=Candidate)
+AnyMask = TypeVar("AnyMask", bound=ScoredMask)
 
 
-class Pool(Generic[Kept]):
-    """Candidates of one crop, in bounded memory."""
+class MaskPool(Generic[AnyMask]):
+    """The masks of one crop, in bounded memory."""
 
-    def __init__(self, above: float, room_bytes: int = POOL_BYTES) -> None:
-        """Drop a patch when its box's IoU with a better one exceeds `above`."""
-        self._above = above
-        self._room_bytes = room_bytes
-        self._patches: list[Kept] = []
+    def __init__(self, max_iou: float, max_bytes: int = POOL_BYTES) -> None:
+        """Suppress a mask whose box overlaps that of a better one by more than `max_iou`."""
+        self._max_iou = max_iou
+        self._max_bytes = max_bytes
+        self._masks: list[AnyMask] = []
         self._bytes = 0
 
-    def add(self, patch: Kept) -> None:
-        """Take one more."""
-        self._patches.append(patch)
-        self._bytes += patch.nbytes + EACH_BYTES
-        if self._bytes > self._room_bytes:
+    def add(self, mask: AnyMask) -> None:
+        """Add a mask."""
+        self._masks.append(mask)
+        self._bytes += mask.nbytes + OVERHEAD_BYTES
+        if self._bytes > self._max_bytes:
             self._shrink()
 
-    def best(self) -> list[Kept]:
-        """Return those that no better one suppresses, best first."""
-        kept = nms([patch.box for patch in self._patches], self._scores(), above=self._above)
-        return [self._patches[index] for index in kept]
+    def best(self) -> list[AnyMask]:
+        """Return the masks that no better one suppresses, best first."""
+        kept = nms([mask.box for mask in self._masks], self._scores(), above=self._max_iou)
+        return [self._masks[index] for index in kept]
 
     def _shrink(self) -> None:
-        """Drop duplicates, and then the worst until half of the room is free."""
-        kept: list[Kept] = []
+        """Drop duplicates, then the worst masks until half of the memory is free."""
+        kept: list[AnyMask] = []
         total = 0
-        for patch in self.best():
-            total += patch.nbytes + EACH_BYTES
-            if total > self._room_bytes // 2:
+        for mask in self.best():
+            total += mask.nbytes + OVERHEAD_BYTES
+            if total > self._max_bytes // 2:
                 break
-            kept.append(patch)
-        self._patches = kept
-        self._bytes = sum(patch.nbytes + EACH_BYTES for patch in kept)
+            kept.append(mask)
+        self._masks = kept
+        self._bytes = sum(mask.nbytes + OVERHEAD_BYTES for mask in kept)
 
     def _scores(self) -> list[float]:
-        return [patch.score for patch in self._patches]
+        return [mask.score for mask in self._masks]
 
 
 def _reach(first: int, count: int, step: float, side_px: int) -> tuple[int, int]:
@@ -179,18 +180,18 @@ def _continue_at_edges(low: NDArray[np.float32], patch: Patch, placement: Placem
     """Repeat the outermost logits beyond the input's own edges."""
     top, left = patch.corner
     rows, columns = (side // MASK_STRIDE for side in placement.size)
-    shown_rows, shown_columns = shown_places(placement)
+    view_rows, view_columns = view_grid_size(placement)
     if left == 0:
         low[:, 0] = low[:, 1]
-    if left + patch.logits.shape[1] >= min(columns, shown_columns):
+    if left + patch.logits.shape[1] >= min(columns, view_columns):
         low[:, -1] = low[:, -2]
     if top == 0:
         low[0] = low[1]
-    if top + patch.logits.shape[0] >= min(rows, shown_rows):
+    if top + patch.logits.shape[0] >= min(rows, view_rows):
         low[-1] = low[-2]
 
 
-def shown_places(placement: Placement) -> tuple[int, int]:
-    """Return how many rows and columns of the low-resolution logits show the view; the rest is letterbox."""
+def view_grid_size(placement: Placement) -> tuple[int, int]:
+    """Return the (rows, columns) of the low-resolution logits that the view fills; the rest is letterbox."""
     height, width = placement.inside
     return -(-height // MASK_STRIDE), -(-width // MASK_STRIDE)

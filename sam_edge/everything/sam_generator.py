@@ -20,7 +20,7 @@ OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 
 
 class SamAutomaticMaskGenerator:
-    """Find and mask everything in a picture, as the original does.
+    """Generate masks of everything in a picture, as the original does.
 
     Example:
         >>> generator = SamAutomaticMaskGenerator(sam_edge.load())
@@ -46,7 +46,7 @@ class SamAutomaticMaskGenerator:
         *,
         exact: bool = True,
     ) -> None:
-        """Take the original's arguments, but for grids of points of one's own.
+        """Take the original's arguments, except `point_grids`.
 
         Args:
             model: from `sam_edge.load`.
@@ -63,7 +63,7 @@ class SamAutomaticMaskGenerator:
             min_mask_region_area: `MaskGeneratorConfig.min_region_px`.
             output_mode: form of the masks: `binary_mask` is bool (H, W), `uncompressed_rle` and `coco_rle` are run
                 lengths as a list and as COCO's text.
-            exact: `MaskGeneratorConfig.exact`: the very same masks given the same weights; False is many times faster.
+            exact: `MaskGeneratorConfig.exact`: the same masks given the same weights; False is many times faster.
 
         Raises:
             InputError: a value is not accepted.
@@ -88,7 +88,7 @@ class SamAutomaticMaskGenerator:
         )
 
     def generate(self, image: NDArray[np.uint8]) -> list[dict[str, Any]]:
-        """Return a record a mask for an image, RGB uint8 (H, W, 3).
+        """Generate the masks of an image, RGB uint8 (H, W, 3).
 
         Returns:
             Dicts of `segmentation`, `area`, `bbox` (x, y, width, height, from the first to the last pixel: one less
@@ -98,14 +98,14 @@ class SamAutomaticMaskGenerator:
             InputError: the image is not RGB uint8.
             EngineError: the engine failed.
         """
-        found = generate_masks(self.model, image, config=self.config)
-        return [self._record(one) for one in found]
+        masks = generate_masks(self.model, image, config=self.config)
+        return [self._record(mask) for mask in masks]
 
-    def _record(self, found: GeneratedMask) -> dict[str, Any]:
-        record = found.record(binary=self.output_mode == "binary_mask")
+    def _record(self, mask: GeneratedMask) -> dict[str, Any]:
+        record = mask.record(binary=self.output_mode == "binary_mask")
         if self.output_mode == "uncompressed_rle":
-            rle = found.segmentation
+            rle = mask.segmentation
             record["segmentation"] = {"size": list(rle.size), "counts": rle.counts.tolist()}
-        x, y, width, height = found.bbox
+        x, y, width, height = mask.bbox
         record["bbox"] = [x, y, width - 1, height - 1]
         return record

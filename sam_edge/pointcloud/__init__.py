@@ -1,4 +1,4 @@
-"""Selection to 3-D: a mask, a depth map and a camera become a coloured point cloud with its box, in metres."""
+"""Back-projection to 3-D: a mask, a depth map and a camera give a coloured point cloud with its box, in metres."""
 
 from sam_edge.pointcloud.backprojection import backproject
 from sam_edge.pointcloud.cameras import CameraModel, Fisheye624, Pinhole

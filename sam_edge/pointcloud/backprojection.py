@@ -1,4 +1,4 @@
-"""From a mask on a frame to points in space."""
+"""Back-projects a mask with depth into space."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sam_edge.pointcloud.cloud import PointCloud
 from sam_edge.pointcloud.depth import remove_flying_pixels
 from sam_edge.segmenter import check_frame
 
-RIGID = 1e-3
-"""How far a pose may be from a rotation."""
+ROTATION_TOLERANCE = 1e-3
+"""Largest deviation of R R^T from the identity in a pose."""
 
 
 def backproject(
@@ -30,15 +30,14 @@ def backproject(
     Args:
         image: RGB uint8 (H, W, 3).
         mask: bool (H, W).
-        depth_m: (H, W), metres; NaN, infinity, zero and less mean that it is not known.
+        depth_m: (H, W), metres; NaN, infinity, zero and less mean unknown.
         camera: intrinsics of these frames.
         world_from_camera: rigid transform (4, 4) or (3, 4), metres; the points are then in the world's space.
-        along_ray: whether depth is the distance from the camera, and not along its axis.
-        raw: whether to keep pixels at jumps of depth, which mix the thing with what is behind it.
+        along_ray: True for depth as the distance from the camera, False for depth along its axis.
+        raw: keep pixels at depth discontinuities, which mix the object with its background.
 
     Raises:
-        InputError: sizes do not fit one another, the pose is no rigid transform, or no pixel of the mask has a depth
-            that can be believed.
+        InputError: sizes differ, the pose is no rigid transform, or no pixel of the mask has a reliable depth.
     """
     check_frame(image)
     size = (image.shape[0], image.shape[1])
@@ -53,13 +52,13 @@ def backproject(
         raise InputError(
             f"camera: made for frames of {camera.size}; accepted: {size} (height, width), as the image"
         )
-    pose = _pose(world_from_camera)
+    pose = _check_pose(world_from_camera)
     known = mask & np.isfinite(depth) & (depth > 0)
     used = known if raw else remove_flying_pixels(mask, depth, _frame_width(camera))
     rows, columns = np.nonzero(used)
     if not len(rows):
         raise InputError(
-            f"depth_m: none of the mask's {np.count_nonzero(mask)} pixels has a depth above 0 that can be believed"
+            f"depth_m: none of the mask's {np.count_nonzero(mask)} pixels has a reliable depth above 0"
         )
     rays = camera.rays(np.stack([columns + 0.5, rows + 0.5], axis=1))
     length = np.linalg.norm(rays, axis=1) if along_ray else rays[:, 2]
@@ -70,7 +69,7 @@ def backproject(
 
 
 def _frame_width(camera: CameraModel) -> float:
-    """Return how wide the frame is at a depth of 1, near its middle."""
+    """Return the width of the frame at a depth of 1, measured near its middle."""
     height, width = camera.size
     middle = np.array([[width / 2, height / 2], [width / 2 + 1, height / 2]])
     rays = camera.rays(middle)
@@ -78,13 +77,13 @@ def _frame_width(camera: CameraModel) -> float:
     return float(width * np.linalg.norm(flat[1] - flat[0]))
 
 
-def _pose(given: ArrayLike | None) -> NDArray[np.float64] | None:
-    if given is None:
+def _check_pose(matrix: ArrayLike | None) -> NDArray[np.float64] | None:
+    if matrix is None:
         return None
-    pose = np.asarray(given, np.float64)
+    pose = np.asarray(matrix, np.float64)
     if pose.shape not in ((4, 4), (3, 4)) or not np.isfinite(pose).all():
         raise InputError(f"world_from_camera: shape {pose.shape}; accepted: finite (4, 4) or (3, 4)")
-    turn = pose[:3, :3]
-    if np.abs(turn @ turn.T - np.eye(3)).max() > RIGID or np.linalg.det(turn) < 0:
+    rotation = pose[:3, :3]
+    if np.abs(rotation @ rotation.T - np.eye(3)).max() > ROTATION_TOLERANCE or np.linalg.det(rotation) < 0:
         raise InputError("world_from_camera: its left part is no rotation; accepted: a rigid transform")
     return pose[:3]

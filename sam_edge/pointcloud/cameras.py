@@ -1,4 +1,4 @@
-"""Cameras: from a pixel to the ray that it sees. x right, y down, z forward, metres; pixel centres at +0.5."""
+"""Camera models: pixels to rays and back. x right, y down, z forward, metres; pixel centres at +0.5."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from sam_edge.errors import InputError
 
-WIDEST = 0.05
-"""Least focal length as a share of the frame's side: what is shorter sees 169 degrees, and was not given in pixels."""
-STEPS, EXACT = 20, 1e-12
-"""Most steps of the fisheye's inversion, and the change below which it has arrived."""
+MIN_FOCAL_SHARE = 0.05
+"""Least focal length as a share of the frame's side. A shorter one would see 169 degrees: it is not in pixels."""
+MAX_ITERATIONS, TOLERANCE = 20, 1e-12
+"""Of the fisheye's inversion: most iterations, and the change at which it has converged."""
 
 
 class CameraModel(ABC):
@@ -24,7 +24,7 @@ class CameraModel(ABC):
 
     @abstractmethod
     def rays(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the direction that each frame point (N, 2) sees: (N, 3), of any length, z positive."""
+        """Return the ray of each frame point (N, 2): (N, 3), of any length, z positive."""
 
     @abstractmethod
     def project(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -54,10 +54,10 @@ class Pinhole(CameraModel):
     @classmethod
     def from_opencv(cls, matrix: ArrayLike, size: tuple[int, int]) -> Pinhole:
         """Take OpenCV's camera matrix (3, 3) of frames of `size` (height, width)."""
-        given = np.asarray(matrix, np.float64)
-        if given.shape != (3, 3) or not np.isfinite(given).all():
-            raise InputError(f"matrix: shape {given.shape}; accepted: finite (3, 3)")
-        return cls((given[0, 0], given[1, 1]), (given[0, 2] + 0.5, given[1, 2] + 0.5), size)
+        array = np.asarray(matrix, np.float64)
+        if array.shape != (3, 3) or not np.isfinite(array).all():
+            raise InputError(f"matrix: shape {array.shape}; accepted: finite (3, 3)")
+        return cls((array[0, 0], array[1, 1]), (array[0, 2] + 0.5, array[1, 2] + 0.5), size)
 
     def rays(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """See `CameraModel.rays`. z is 1."""
@@ -108,12 +108,12 @@ class Fisheye624(CameraModel):
     @classmethod
     def from_aria(cls, params: ArrayLike, size: tuple[int, int]) -> Fisheye624:
         """Take the 15 parameters of an Aria calibration, of frames of `size` (height, width)."""
-        given = np.asarray(params, np.float64)
-        if given.shape != (15,) or not np.isfinite(given).all():
+        array = np.asarray(params, np.float64)
+        if array.shape != (15,) or not np.isfinite(array).all():
             raise InputError(
-                f"params: shape {given.shape}; accepted: 15 finite numbers, the focal length first"
+                f"params: shape {array.shape}; accepted: 15 finite numbers, the focal length first"
             )
-        values = given.tolist()
+        values = array.tolist()
         return cls(
             focal_px=values[0],
             centre_px=(values[1] + 0.5, values[2] + 0.5),
@@ -127,16 +127,16 @@ class Fisheye624(CameraModel):
         """See `CameraModel.rays`. Of length 1; z is positive within 90 degrees of the axis."""
         out = (points - self.centre_px) / self.focal_px
         bent = out.copy()
-        for _ in range(STEPS):
-            before, bent = bent, out - (self._shifted(bent) - bent)
-            if np.abs(bent - before).max(initial=0) < EXACT:
+        for _ in range(MAX_ITERATIONS):
+            before, bent = bent, out - (self._distort(bent) - bent)
+            if np.abs(bent - before).max(initial=0) < TOLERANCE:
                 break
         radius = np.hypot(bent[:, 0], bent[:, 1])
         theta = np.minimum(radius, 1.5)
-        for _ in range(STEPS):
-            value, slope = self._bend(theta)
+        for _ in range(MAX_ITERATIONS):
+            value, slope = self._bend_angle(theta)
             before, theta = theta, np.clip(theta - (value - radius) / np.maximum(slope, 0.1), 0, 1.57)
-            if np.abs(theta - before).max(initial=0) < EXACT:
+            if np.abs(theta - before).max(initial=0) < TOLERANCE:
                 break
         with np.errstate(divide="ignore", invalid="ignore"):
             flat = bent * np.where(radius > 0, np.sin(theta) / radius, 0)[:, None]
@@ -145,13 +145,13 @@ class Fisheye624(CameraModel):
     def project(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """See `CameraModel.project`."""
         side = np.hypot(points[:, 0], points[:, 1])
-        bent, _ = self._bend(np.arctan2(side, points[:, 2]))
+        bent, _ = self._bend_angle(np.arctan2(side, points[:, 2]))
         with np.errstate(divide="ignore", invalid="ignore"):
             flat = points[:, :2] * np.where(side > 0, bent / side, 0)[:, None]
         flat[points[:, 2] <= 0] = np.nan
-        return np.asarray(self._shifted(flat) * self.focal_px + self.centre_px)
+        return np.asarray(self._distort(flat) * self.focal_px + self.centre_px)
 
-    def _bend(self, theta: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _bend_angle(self, theta: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the radius of an angle from the axis, and its derivative."""
         square = theta * theta
         value, slope = np.zeros_like(theta), np.zeros_like(theta)
@@ -161,7 +161,7 @@ class Fisheye624(CameraModel):
             slope = (slope + (2 * power + 1) * factor) * square
         return theta * (1 + value), 1 + slope
 
-    def _shifted(self, flat: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _distort(self, flat: NDArray[np.float64]) -> NDArray[np.float64]:
         """Apply the tangential and the thin-prism part."""
         square = (flat**2).sum(axis=1)
         (p0, p1), (s0, s1, s2, s3) = self.tangential, self.prism
@@ -175,16 +175,16 @@ class Fisheye624(CameraModel):
 def check_intrinsics(
     focal_px: tuple[float, float], centre_px: tuple[float, float], size: tuple[int, int]
 ) -> None:
-    """Refuse intrinsics that cannot be those of such frames.
+    """Refuse intrinsics that do not fit the frame size.
 
     Raises:
-        InputError: names what does not fit.
+        InputError: names the value that does not fit.
     """
     if not all(np.isfinite(focal) and focal > 0 for focal in focal_px):
         raise InputError(f"focal_px: {focal_px}; accepted: positive pixels")
     if min(size) < 1:
         raise InputError(f"size: {size}; accepted: (height, width) of 1 or more pixels")
-    if any(focal < WIDEST * side for focal, side in zip(focal_px, size[::-1], strict=True)):
+    if any(focal < MIN_FOCAL_SHARE * side for focal, side in zip(focal_px, size[::-1], strict=True)):
         raise InputError(
             f"focal_px: {focal_px} does not fit frames of {size} (height, width); give pixels of these frames, not "
             "shares of their sides"

@@ -11,34 +11,34 @@ from numpy.typing import ArrayLike, NDArray
 
 from sam_edge.errors import InputError
 
-TURNS = 3
-"""How often the box is turned about each of its axes to become smaller."""
+ROUNDS = 3
+"""Rounds in which the box is rotated about each of its axes to become smaller."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrientedBox:
-    """A box in any direction."""
+    """A box of any orientation."""
 
     centre_m: NDArray[np.float64]
-    """(3,): its middle, metres."""
+    """(3,): centre, metres."""
     axes: NDArray[np.float64]
-    """(3, 3): a rotation; row i is the direction of side i, the longest side first."""
+    """(3, 3): rotation matrix; row i is the unit vector along side i, longest side first."""
     extent_m: NDArray[np.float64]
-    """(3,): lengths of its sides, metres, longest first."""
+    """(3,): lengths of the sides, metres, longest first."""
 
     @property
     def corners_m(self) -> NDArray[np.float64]:
-        """(8, 3): its corners; bit k of a corner's number says on which side along axis k it lies."""
+        """(8, 3): corners, metres; bit k of a corner's index is its side along axis k."""
         signs = np.array([[(corner >> axis & 1) - 0.5 for axis in range(3)] for corner in range(8)])
         return np.asarray(self.centre_m + (signs * self.extent_m) @ self.axes)
 
 
 @dataclass(frozen=True, slots=True)
 class PointCloud:
-    """Points of a thing's surface, as far as it was seen."""
+    """Points on the visible part of an object's surface."""
 
     points_m: NDArray[np.float64]
-    """(N, 3), metres: in the camera's space (x right, y down, z forward), or in the world's when a pose was given."""
+    """(N, 3), metres: in the camera's space (x right, y down, z forward), or in the world's for a cloud with a pose."""
     colours: NDArray[np.uint8]
     """(N, 3), RGB."""
     space: str = "camera"
@@ -60,14 +60,14 @@ class PointCloud:
 
     @property
     def box(self) -> OrientedBox:
-        """The smallest box round the points that turning about principal axes finds.
+        """A small oriented box round the points; see `fit_oriented_box`.
 
         A flat or straight cloud has sides of length 0.
         """
         return fit_oriented_box(self.points_m)
 
     def downsample(self, voxel_m: float) -> PointCloud:
-        """Return the cloud with one point, the mean, in each cube of `voxel_m` metres.
+        """Return a cloud with one point, the mean, in each voxel of `voxel_m` metres.
 
         Raises:
             InputError: `voxel_m` is not positive.
@@ -83,11 +83,11 @@ class PointCloud:
 
 
 def merge_clouds(clouds: Sequence[PointCloud], *, voxel_m: float = 0.005) -> PointCloud:
-    """Join what was seen of a thing at several times, in the world's space.
+    """Merge views of an object at several times, in the world's space.
 
     Args:
-        clouds: of one thing, made with poses.
-        voxel_m: one point stays in each cube of this size.
+        clouds: of one object, back-projected with poses.
+        voxel_m: one point stays in each voxel of this size, metres.
 
     Raises:
         InputError: there is none, or one is in the camera's space while there are several.
@@ -96,7 +96,7 @@ def merge_clouds(clouds: Sequence[PointCloud], *, voxel_m: float = 0.005) -> Poi
         raise InputError("clouds: none; give one or more")
     if len(clouds) > 1 and any(cloud.space != "world" for cloud in clouds):
         raise InputError(
-            "clouds: one is in its camera's space; backproject with a pose, so that all are in the world's"
+            "clouds: one is in its camera's space; call backproject with a pose, so that all are in the world's"
         )
     points = np.concatenate([cloud.points_m for cloud in clouds])
     colours = np.concatenate([cloud.colours for cloud in clouds])
@@ -106,8 +106,8 @@ def merge_clouds(clouds: Sequence[PointCloud], *, voxel_m: float = 0.005) -> Poi
 def fit_oriented_box(points_m: ArrayLike) -> OrientedBox:
     """Return a small oriented box round points (N, 3).
 
-    Principal axes to begin with; then the box is turned about each axis by the rectangle of least area round the
-    points' projection, as long as that makes it smaller.
+    Starts at the principal axes; then rotates the box about each axis to the rectangle of least area round the points'
+    projection, if that makes it smaller.
 
     Raises:
         InputError: there is no point, or one is not finite.
@@ -116,10 +116,10 @@ def fit_oriented_box(points_m: ArrayLike) -> OrientedBox:
     if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0 or not np.isfinite(points).all():
         raise InputError(f"points_m: shape {points.shape}; accepted: finite (N, 3), N of 1 or more")
     middle = points.mean(axis=0)
-    _, _, axes = np.linalg.svd(_spread(points - middle), full_matrices=True)
-    for _ in range(TURNS):
+    _, _, axes = np.linalg.svd(_scatter_matrix(points - middle), full_matrices=True)
+    for _ in range(ROUNDS):
         for axis in range(3):
-            axes = _turned(points - middle, axes, axis)
+            axes = _rotate_axes(points - middle, axes, axis)
     placed = (points - middle) @ axes.T
     low, high = placed.min(axis=0), placed.max(axis=0)
     order = np.argsort(low - high, kind="stable")
@@ -130,12 +130,12 @@ def fit_oriented_box(points_m: ArrayLike) -> OrientedBox:
     return OrientedBox(centre, axes, (high - low)[order])
 
 
-def _spread(points: NDArray[np.float64]) -> NDArray[np.float64]:
+def _scatter_matrix(points: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(points.T @ points)
 
 
-def _turned(points: NDArray[np.float64], axes: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    """Turn a box about one of its axes to the least area of its other two sides."""
+def _rotate_axes(points: NDArray[np.float64], axes: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """Rotate a box about one of its axes to the least area of its other two sides."""
     first, second = (other for other in range(3) if other != axis)
     flat = np.ascontiguousarray((points @ axes[[first, second]].T).astype(np.float32))
     _, _, degrees = cv2.minAreaRect(cv2.convexHull(flat))

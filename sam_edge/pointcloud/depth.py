@@ -1,8 +1,8 @@
-"""Depth maps: what of them can be believed at the edge of a thing.
+"""Depth maps: which pixels of a mask have a reliable depth.
 
-At the edge of a thing a depth map mixes near and far ("bleeding", "flying pixels"), and a mask is a pixel or two off.
-Both put points of the background into the thing. Such places hang together with the thing's surface across a jump of
-depth only, or lie in the middle of one.
+At the edge of an object a depth map mixes near and far ("flying pixels"), and a mask is a pixel or two off. Both put
+points of the background into the object. Such pixels lie in a depth discontinuity, or are separated from the object's
+surface by one.
 """
 
 from __future__ import annotations
@@ -17,23 +17,22 @@ from sam_edge.masks import mask_to_box
 JUMP_SHARE = 0.03
 """Neighbouring pixels whose depths differ by more than this share of their depth are not one surface."""
 EDGE_PX = 2
-"""A jump this close makes a pixel doubtful."""
+"""Pixels this close to a depth discontinuity are not reliable."""
 SMALL_SHARE = 0.1
-"""Surfaces with fewer pixels than this share of the largest are not the thing's."""
+"""Surfaces with fewer pixels than this share of the largest one are dropped."""
 REACH_SHARE = 0.5
-"""Other surfaces belong to the thing if their depth is no farther from the largest one's than this share of the thing's
-apparent size."""
+"""Other surfaces belong to the object if their depth is within this share of its apparent size of the largest one's."""
 
 
 def remove_flying_pixels(
     mask: NDArray[np.bool_], depth_m: NDArray[np.floating], size_per_depth: float = 1.0
 ) -> NDArray[np.bool_]:
-    """Return the pixels of a mask whose depth is that of the thing.
+    """Remove the pixels of a mask whose depth is not that of the object.
 
     Args:
         mask: bool (H, W).
-        depth_m: (H, W), metres; NaN, infinity, zero and less mean that it is not known.
-        size_per_depth: how wide the whole frame is as a multiple of the depth: frame width / focal length.
+        depth_m: (H, W), metres; NaN, infinity, zero and less mean unknown.
+        size_per_depth: width of the frame as a multiple of the depth: frame width / focal length, both in pixels.
 
     Returns:
         bool (H, W): the mask without pixels of unknown depth, within 2 pixels of a jump in depth, or on another
@@ -43,13 +42,15 @@ def remove_flying_pixels(
     kept = np.zeros(mask.shape, np.bool_)
     if box is None:
         return kept
-    # Jumps are looked for a little beyond the mask, and nowhere else.
+    # Discontinuities matter a little beyond the mask, and nowhere else.
     x0, y0, x1, y1 = (int(side) for side in box)
     part = (
         slice(max(0, y0 - EDGE_PX - 2), y1 + EDGE_PX + 2),
         slice(max(0, x0 - EDGE_PX - 2), x1 + EDGE_PX + 2),
     )
-    kept[part] = _surface(mask[part], depth_m[part], size_per_depth * max(x1 - x0, y1 - y0) / mask.shape[1])
+    kept[part] = _object_surface(
+        mask[part], depth_m[part], size_per_depth * max(x1 - x0, y1 - y0) / mask.shape[1]
+    )
     return kept
 
 
@@ -62,14 +63,14 @@ def depth_from_disparity(disparity_px: ArrayLike, focal_px: float, baseline_m: f
     for name, value in (("focal_px", focal_px), ("baseline_m", baseline_m)):
         if not (np.isfinite(value) and value > 0):
             raise InputError(f"{name}: {value}; accepted: a positive number")
-    given = np.asarray(disparity_px, np.float64)
-    known = np.isfinite(given) & (given > 0)
-    depth: NDArray[np.float64] = np.full(given.shape, np.nan)
-    return np.divide(focal_px * baseline_m, given, out=depth, where=known)
+    disparity = np.asarray(disparity_px, np.float64)
+    known = np.isfinite(disparity) & (disparity > 0)
+    depth: NDArray[np.float64] = np.full(disparity.shape, np.nan)
+    return np.divide(focal_px * baseline_m, disparity, out=depth, where=known)
 
 
-def _beside_jumps(depth_m: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Say of each pixel whether depth jumps, by more than the slope of a surface, within EDGE_PX of it."""
+def _near_jumps(depth_m: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return whether depth jumps within EDGE_PX of each pixel, by more than a plane's slope explains."""
     known = np.isfinite(depth_m) & (depth_m > 0)
     inverse = np.zeros(depth_m.shape, np.float32)
     np.divide(1.0, depth_m, out=inverse, where=known, casting="unsafe")
@@ -101,15 +102,15 @@ def _cut_at_jumps(surface: NDArray[np.bool_], depth: NDArray[np.float32]) -> NDA
     return np.asarray(cut, np.uint8)
 
 
-def _surface(
+def _object_surface(
     mask: NDArray[np.bool_], depth_m: NDArray[np.floating], width_per_depth: float
 ) -> NDArray[np.bool_]:
-    """Return the pixels of the thing's surface; `width_per_depth` is how wide it looks, as a multiple of its depth."""
+    """Return the pixels of the object's surface; `width_per_depth` is its apparent width as a multiple of its depth."""
     known: NDArray[np.bool_] = mask & np.isfinite(depth_m) & (depth_m > 0)
     if not known.any():
         return known
     depth = np.where(known, depth_m, 0).astype(np.float32)
-    surface = known & ~_beside_jumps(depth_m)
+    surface = known & ~_near_jumps(depth_m)
     if not surface.any():
         surface = known
     _, labels = cv2.connectedComponents(_cut_at_jumps(surface, depth), connectivity=4)

@@ -18,7 +18,7 @@ FLOAT, UNSIGNED_BYTE, UNSIGNED_SHORT = 5126, 5121, 5123
 POINTS, LINES = 0, 1
 JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 EDGES = [(a, a | 1 << axis) for axis in range(3) for a in range(8) if not a >> axis & 1]
-"""The twelve edges of a box, by its corners' numbers."""
+"""The twelve edges of a box, as pairs of corner indices."""
 
 
 def write_ply(path: str | Path, cloud: PointCloud) -> None:
@@ -56,11 +56,11 @@ def write_glb(path: str | Path, cloud: PointCloud, box: OrientedBox | None = Non
         MediaError: the file cannot be written.
     """
     _check(cloud)
-    made = _Glb()
+    glb = _GlbBuffer()
     colours = np.concatenate([_linear(cloud.colours), np.full((len(cloud), 1), 255, np.uint8)], axis=1)
-    meshes = [made.mesh("points", POINTS, cloud.points_m, colours=colours)]
+    meshes = [glb.mesh("points", POINTS, cloud.points_m, colours=colours)]
     if box is not None:
-        meshes.append(made.mesh("box", LINES, box.corners_m, lines=np.array(EDGES, np.uint16)))
+        meshes.append(glb.mesh("box", LINES, box.corners_m, lines=np.array(EDGES, np.uint16)))
     turn = {"rotation": [1, 0, 0, 0]} if cloud.space == "camera" else {}
     nodes = [{"mesh": index, "name": mesh["name"], **turn} for index, mesh in enumerate(meshes)]
     content = {
@@ -69,16 +69,16 @@ def write_glb(path: str | Path, cloud: PointCloud, box: OrientedBox | None = Non
         "scenes": [{"nodes": list(range(len(nodes)))}],
         "nodes": nodes,
         "meshes": meshes,
-        "accessors": made.accessors,
-        "bufferViews": made.views,
-        "buffers": [{"byteLength": len(made.data)}],
+        "accessors": glb.accessors,
+        "bufferViews": glb.views,
+        "buffers": [{"byteLength": len(glb.data)}],
     }
     with write_atomically(Path(path)) as part:
-        part.write_bytes(_container(content, bytes(made.data)))
+        part.write_bytes(_container(content, bytes(glb.data)))
 
 
-class _Glb:
-    """The binary part of a file, and what lies where in it."""
+class _GlbBuffer:
+    """The binary chunk of a file, with its buffer views and accessors."""
 
     def __init__(self) -> None:
         self.data = bytearray()

@@ -22,9 +22,9 @@ from sam_edge.everything import (
 )
 from sam_edge.everything.draw import draw_masks
 from sam_edge.everything.generate import stability_score
-from sam_edge.everything.generated_mask import rle_of_part
-from sam_edge.everything.grid import Crop, crops_of, grid_points
-from sam_edge.everything.patches import EACH_BYTES, Patch, Pool, patch_of, scaled
+from sam_edge.everything.generated_mask import encode_part
+from sam_edge.everything.grid import Crop, grid_points, layout_crops
+from sam_edge.everything.patches import OVERHEAD_BYTES, MaskPool, Patch, extract_patch, upscale_patch
 from sam_edge.geometry import Placement, View
 from sam_edge.masks import Rle, iou, mask_to_box
 from sam_edge.runtimes.fake import Fake
@@ -106,7 +106,7 @@ class TestGrid:
             ],
             (333, 211): [(0, 0, 142, 203), (70, 0, 141, 203), (0, 131, 142, 202), (70, 131, 141, 202)],
         }[size]
-        crops = crops_of(size, MaskGeneratorConfig(crop_layers=2, crop_points_divisor=2))
+        crops = layout_crops(size, MaskGeneratorConfig(crop_layers=2, crop_points_divisor=2))
         assert len(crops) == 1 + 4 + 16
         boxes = {(one.view.x0, one.view.y0, one.view.width, one.view.height) for one in crops[1:5]}
         assert boxes == set(wanted)
@@ -120,7 +120,7 @@ class TestGrid:
         assert count_points((480, 640)) == count_points((480, 640), STANDARD) == 32**2 + 4 * 16**2
 
     def test_a_tiny_picture_still_has_crops_inside_it(self) -> None:
-        for crop in crops_of((1, 1), MaskGeneratorConfig(crop_layers=3)):
+        for crop in layout_crops((1, 1), MaskGeneratorConfig(crop_layers=3)):
             assert crop.view == View(0, 0, 1, 1)
 
 
@@ -138,43 +138,43 @@ class TestPatches:
                 low[rows - 1],
                 low[:, columns - 1 : columns],
             )  # no seam to the letterbox
-            patch = patch_of(low[:rows, :columns], placement, score=0.9, stability=0.9, point=(1.0, 1.0))
+            patch = extract_patch(low[:rows, :columns], placement, score=0.9, stability=0.9, point=(1.0, 1.0))
             assert patch is not None
-            part, (top, left) = scaled(patch, placement)
+            part, (top, left) = upscale_patch(patch, placement)
             found = np.zeros(frame_size, np.bool_)
             found[top : top + part.shape[0], left : left + part.shape[1]] = part
             wanted = placement.paste(low, frame_size) > 0
             assert iou(found, wanted) > 0.999
-            assert rle_of_part(part, (top, left), frame_size) == Rle.from_mask(found)
+            assert encode_part(part, (top, left), frame_size) == Rle.from_mask(found)
 
     def test_an_empty_mask_is_no_patch(self) -> None:
         placement = Placement(View(0, 0, 64, 64), (64, 64))
         low = np.full((16, 16), -1, np.float32)
-        assert patch_of(low, placement, score=1, stability=1, point=(0, 0)) is None
+        assert extract_patch(low, placement, score=1, stability=1, point=(0, 0)) is None
 
     def test_a_part_that_is_the_whole_frame_and_one_that_is_a_pixel(self) -> None:
         for size in ((1, 1), (5, 3), (7, 1)):
             full = np.ones(size, np.bool_)
-            assert rle_of_part(full, (0, 0), size) == Rle.from_mask(full)
+            assert encode_part(full, (0, 0), size) == Rle.from_mask(full)
         single = np.zeros((4, 6), np.bool_)
         single[2, 3] = True
-        assert rle_of_part(single[2:3, 3:4], (2, 3), (4, 6)) == Rle.from_mask(single)
-        assert rle_of_part(np.zeros((2, 2), np.bool_), (1, 1), (4, 6)) == Rle.from_mask(
+        assert encode_part(single[2:3, 3:4], (2, 3), (4, 6)) == Rle.from_mask(single)
+        assert encode_part(np.zeros((2, 2), np.bool_), (1, 1), (4, 6)) == Rle.from_mask(
             np.zeros((4, 6), np.bool_)
         )
 
     def test_the_pool_holds_no_more_than_its_room(self) -> None:
-        pool = Pool(0.7, room_bytes=10_000)
+        pool = MaskPool(0.7, max_bytes=10_000)
         for index in range(200):
             logits = np.ones((20, 20), np.float16)
             box = (30.0 * index, 0.0, 30.0 * index + 20, 20.0)
             pool.add(Patch(logits, (0, 0), box, score=index / 200, stability=1.0, point=(0, 0)))
         kept = pool.best()
-        assert 1 < len(kept) < 10_000 / EACH_BYTES
+        assert 1 < len(kept) < 10_000 / OVERHEAD_BYTES
         assert kept[0].score == 199 / 200
 
     def test_the_pool_drops_what_a_better_one_says(self) -> None:
-        pool = Pool(0.7)
+        pool = MaskPool(0.7)
         for score, x in ((0.5, 0.0), (0.9, 1.0), (0.8, 50.0)):
             pool.add(Patch(np.ones((4, 4), np.float16), (0, 0), (x, 0, x + 20, 20), score, 1.0, (0, 0)))
         assert [patch.score for patch in pool.best()] == [0.9, 0.8]
@@ -261,7 +261,7 @@ class TestFinding:
         assert clean.area == np.count_nonzero(clean.mask())
 
     def test_of_things_in_like_crops_the_first_columns_stays(self) -> None:
-        crops = crops_of((400, 600), MaskGeneratorConfig(crop_layers=1))[1:]
+        crops = layout_crops((400, 600), MaskGeneratorConfig(crop_layers=1))[1:]
         assert [(one.view.x0 > 0, one.view.y0 > 0) for one in crops] == [
             (False, False),
             (False, True),
@@ -351,7 +351,7 @@ class TestRecords:
         drawn = draw_masks(image, [found])
         assert (drawn[found.mask()] != 90).any(axis=-1).all()
         assert (drawn[0] == 90).all()
-        with pytest.raises(InputError, match="found"):
+        with pytest.raises(InputError, match="masks"):
             draw_masks(image[:100], [found])
 
 

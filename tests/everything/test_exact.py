@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
 from sam_edge.everything import MaskGeneratorConfig, SamAutomaticMaskGenerator, generate_masks
-from sam_edge.everything.exact import scaled_mask, without_small_regions
+from sam_edge.everything.exact import upscale_mask
 from sam_edge.geometry import Placement, View
 from sam_edge.masks import Rle, mask_iou, mask_to_box
 from sam_edge.media.images import read_image
@@ -103,7 +103,7 @@ def test_scaling_a_part_gives_what_scaling_everything_gives(frame: tuple[int, in
     low += generator.normal(0, 0.3, low.shape).astype(np.float32)
 
     whole = upscale_logits(low, placement, frame)
-    part, (top, left), stable = scaled_mask(low, placement, 1.0)
+    part, (top, left), stable = upscale_mask(low, placement, 1.0)
     made = np.zeros(frame, np.bool_)
     made[top : top + part.shape[0], left : left + part.shape[1]] = part
     assert np.count_nonzero(made != (whole > 0)) <= 1e-4 * made.size
@@ -139,7 +139,7 @@ def test_small_regions_go_as_the_original_takes_them_out(original: Any) -> None:
         mask = cv2.blur(generator.random((60, 80)), (3, 3)) < share
         filled, _ = remove_small_regions(mask, 20, "holes")
         wanted, _ = remove_small_regions(filled, 20, "islands")
-        np.testing.assert_array_equal(without_small_regions(mask, 20), wanted)
+        np.testing.assert_array_equal(remove_small_regions(mask, 20), wanted)
 
 
 def test_the_generator_gives_each_form_of_mask() -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import sam_edge
 from sam_edge.errors import InputError
 from sam_edge.everything import FAST, detect_edges, generate_masks, propose_objects
-from sam_edge.everything.edges import EDGES, thinned
+from sam_edge.everything.edges import EDGE_CONFIG, thin_edges
 from sam_edge.everything.proposals import average_recall
 from sam_edge.instances import add_masks, segment_boxes, to_detections
 from sam_edge.masks import iou
@@ -50,7 +50,7 @@ class TestEdges:
                 return np.broadcast_to(low, (len(given[1]), 4, rows, columns)).copy(), scores
 
         image = np.zeros((448, 448, 3), np.uint8)
-        config = replace(EDGES, size=(448, 448), points_per_side=2)
+        config = replace(EDGE_CONFIG, size=(448, 448), points_per_side=2)
         thick = detect_edges(Segmenter(Disc()), image, config=config, thin=False)
         thin = detect_edges(Segmenter(Disc()), image, config=config)
         assert thick.shape == (448, 448)
@@ -75,7 +75,7 @@ class TestEdges:
     def test_a_ridge_is_thinned_to_its_crest(self) -> None:
         across = np.exp(-0.5 * ((np.arange(41) - 20) / 3) ** 2).astype(np.float32)
         for ridge in (np.tile(across, (30, 1)), np.tile(across[:, None], (1, 30))):
-            thin = thinned(ridge)
+            thin = thin_edges(ridge)
             kept = np.argwhere(thin > 0.2)
             along = 1 if ridge.shape == (30, 41) else 0
             assert set(kept[:, along]) == {20}
