@@ -220,7 +220,7 @@ def test_terminated_it_writes_the_data_set(film: tuple[Path, Path], tmp_path: Pa
         told, errors = program.process.communicate(timeout=SLOW_S)
         assert program.process.returncode == 0, errors
         assert "1 masks on 1 frames" in told
-        assert "the same command goes on" in told
+        assert "the same command resumes" in told
     assert list(labels_by_time(read_coco(out / "annotations.json")).values()) == ["ball"]
 
 

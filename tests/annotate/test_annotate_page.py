@@ -430,7 +430,7 @@ def test_killed_and_begun_again_the_open_page_goes_on(browser: Any, tmp_path: Pa
         program.communicate()
         page.keyboard.press("Enter")
         page.wait_for_selector("#connection[data-state=waiting]")
-        assert "may not have been taken" in page.inner_text("#problem")
+        assert "may be lost" in page.inner_text("#problem")
         program = start()
         page.wait_for_selector("#connection[data-state=open]")
         page.wait_for_selector(ASKED)
