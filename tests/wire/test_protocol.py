@@ -110,7 +110,7 @@ OBJECT = SelectedObject(
     4, True, False, 0.875, (10.0, 20.0, 18.0, 26.0), 15, (10, 20, 8, 6), MaskFormat.RUNS, runs_of(PATCH)
 )
 CONTOUR = np.array([[0, 0], [4, 0], [4, 4]], np.float32)
-SIGHT = GazeEstimate(
+ESTIMATE = GazeEstimate(
     6,
     GazeSample(5, 100.5, 200.5, 1.0, covariance_px2=(400.0, 10.0, 900.0)),
     FaceObservation((1.0, 2.0, 3.0, 4.0), (5.0, 6.0, 7.0, 8.0), 600.0),
@@ -133,14 +133,14 @@ SERVER_MESSAGES: list[ServerMessage] = [
     Pong(1, -2, 3, 4),
     ErrorReply(ErrorCode.INVALID_IMAGE, "Größe", MessageKind.FRAME, 4),
     ErrorReply(ErrorCode.SHUTTING_DOWN, "", fatal=True),
-    SIGHT,
+    ESTIMATE,
     TargetProgress(3, TargetState.COLLECTING, 0.25, 12),
     TargetProgress(0, TargetState.UNSTEADY, 0.0, 0),
     CalibrationResult(CalibrationAction.CANCEL),
     CalibrationResult(
         CalibrationAction.FINISH, 60.0, 1.5, 2.5, 0.75, 40.0,
         (TargetError(4, True, False, (1.0, 2.0), (4.0, 6.0)), TargetError(5, False, True, (8.0, 9.0), (8.0, 9.0))),
-        b"kept",
+        b"data",
     ),
 ]  # fmt: skip
 
@@ -218,9 +218,9 @@ def test_server_bytes_are_those_of_the_specification() -> None:
     assert len(selected) == 60
     selected += b"wait" + bytes(8) + struct.pack("<f", 0.5) + b"twelve_bytes" + struct.pack("<f", 2)
     runs = struct.pack("<7I", 10, 5, 3, 5, 3, 5, 17)
-    thing = struct.pack("<IBBHf4f4HIII", 4, 1, 1, 0, 0.875, 10, 20, 18, 26, 10, 20, 8, 6, 15, len(runs), 0)
-    assert len(thing) == 48
-    assert protocol.encode(SERVER_MESSAGES[3]) == selected + thing + runs
+    item = struct.pack("<IBBHf4f4HIII", 4, 1, 1, 0, 0.875, 10, 20, 18, 26, 10, 20, 8, 6, 15, len(runs), 0)
+    assert len(item) == 48
+    assert protocol.encode(SERVER_MESSAGES[3]) == selected + item + runs
     assert protocol.encode(Grant(3, 12.5)) == struct.pack("<BBHIf", 0x83, 0, 0, 3, 12.5)
     assert protocol.encode(SkippedFrame(17)) == struct.pack("<BBHIBBBB", 0x84, 0, 0, 17, 1, 0, 0, 0)
     triggered = struct.pack("<BBHIBBHI", 0x85, 0, 0, 1, 1, 0, 0, 4)
@@ -232,28 +232,28 @@ def test_server_bytes_are_those_of_the_specification() -> None:
 
 def test_webcam_bytes_are_those_of_the_specification() -> None:
     """As above, for messages about webcam gaze."""
-    face = struct.pack("<BBHIqHHI", 9, 0, 0, 3, -9, 640, 480, 0) + b"jpeg"
-    assert protocol.encode(FaceFrame(3, -9, (480, 640), b"jpeg")) == face
-    eye = struct.pack("<BBHIHH4f", 10, 1, 0, 0, 1920, 1080, 530, 8, -4, 64)
-    assert protocol.encode(Webcam(Screen((1080, 1920), 530.0, 8.0, -4.0), 64.0)) == eye
+    face_frame = struct.pack("<BBHIqHHI", 9, 0, 0, 3, -9, 640, 480, 0) + b"jpeg"
+    assert protocol.encode(FaceFrame(3, -9, (480, 640), b"jpeg")) == face_frame
+    webcam = struct.pack("<BBHIHH4f", 10, 1, 0, 0, 1920, 1080, 530, 8, -4, 64)
+    assert protocol.encode(Webcam(Screen((1080, 1920), 530.0, 8.0, -4.0), 64.0)) == webcam
     assert protocol.encode(Webcam(None)) == struct.pack("<BBHI", 10, 0, 0, 0) + bytes(20)
-    stage = struct.pack("<BBHI4f", 11, 0, 0, 0, 12.5, -4, 1.5, 1.25)
-    assert protocol.encode(Viewport((12.5, -4.0), (1.5, 1.25))) == stage
-    restore = struct.pack("<BBHIBBH", 12, 0, 0, 0, 4, 0, 4) + b"kept"
-    assert protocol.encode(Calibrate(CalibrationAction.RESTORE, b"kept")) == restore
+    viewport = struct.pack("<BBHI4f", 11, 0, 0, 0, 12.5, -4, 1.5, 1.25)
+    assert protocol.encode(Viewport((12.5, -4.0), (1.5, 1.25))) == viewport
+    restore = struct.pack("<BBHIBBH", 12, 0, 0, 0, 4, 0, 4) + b"data"
+    assert protocol.encode(Calibrate(CalibrationAction.RESTORE, b"data")) == restore
     target = struct.pack("<BBHIq2f", 13, 1, 0, 9, 5, 1.5, 2.5)
     assert protocol.encode(CalibrationTarget(9, 5, (1.5, 2.5), validation=True)) == target
-    clicked = struct.pack("<BBHIq3f", 14, 0, 0, 0, 77, 3.5, 4.5, 20)
-    assert protocol.encode(Click(77, (3.5, 4.5), 20.0)) == clicked
-    sight = struct.pack(
+    click = struct.pack("<BBHIq3f", 14, 0, 0, 0, 77, 3.5, 4.5, 20)
+    assert protocol.encode(Click(77, (3.5, 4.5), 20.0)) == click
+    estimate = struct.pack(
         "<BBHIq8f9f", 0x88, 5, 0, 6, 5, 100.5, 200.5, 1, 400, 10, 900, 1, 12.5, 1, 2, 3, 4, 5, 6, 7, 8, 600
     )
-    assert len(sight) == 84
-    assert protocol.encode(SIGHT) == sight
-    aimed = struct.pack("<BBHIBBHf", 0x89, 0, 0, 3, 0, 0, 12, 0.25)
-    assert protocol.encode(TargetProgress(3, TargetState.COLLECTING, 0.25, 12)) == aimed
+    assert len(estimate) == 84
+    assert protocol.encode(ESTIMATE) == estimate
+    progress = struct.pack("<BBHIBBHf", 0x89, 0, 0, 3, 0, 0, 12, 0.25)
+    assert protocol.encode(TargetProgress(3, TargetState.COLLECTING, 0.25, 12)) == progress
     calibrated = struct.pack("<BBHIBBH5f", 0x8A, 0, 0, 0, 2, 2, 4, 60, 1.5, 2.5, 0.75, 40)
-    calibrated += struct.pack("<HH4f", 4, 1, 1, 2, 4, 6) + struct.pack("<HH4f", 5, 2, 8, 9, 8, 9) + b"kept"
+    calibrated += struct.pack("<HH4f", 4, 1, 1, 2, 4, 6) + struct.pack("<HH4f", 5, 2, 8, 9, 8, 9) + b"data"
     assert protocol.encode(SERVER_MESSAGES[-1]) == calibrated
 
 
