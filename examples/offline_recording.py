@@ -22,7 +22,7 @@ from sam_edge.media.frames import open_frames
 from sam_edge.media.overlay import TRAIL_S, draw_selection
 from sam_edge.media.video_writer import VideoWriter
 from sam_edge.stream import GazeSession
-from sam_edge.stream.playback import GazeFeed, every_frame
+from sam_edge.stream.playback import GazeFeed, play_every_frame
 
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
 PX_PER_DEG = 12.0
@@ -52,7 +52,7 @@ def main() -> None:
     ):
         table = csv.writer(handle)
         table.writerow(["time_s", "object", "x0", "y0", "x1", "y1", "predicted_iou"])
-        for shown in every_frame(session, frames, recording.samples):
+        for shown in play_every_frame(session, frames, recording.samples):
             frame, selection = shown.frame, shown.selection
             recent.extend(feed.until(frame.time_ns))
             aged = [(one.x_px, one.y_px, (frame.time_ns - one.time_ns) / 1e9) for one in recent if one.valid]

@@ -18,7 +18,7 @@ from sam_edge.gaze.recordings import GazeRecording
 from sam_edge.media.environment import Environment, peak_memory_mb
 from sam_edge.media.frames import open_frames
 from sam_edge.segmenter import Segmenter, load
-from sam_edge.stream.playback import Shown, every_frame, in_real_time
+from sam_edge.stream.playback import PlayedFrame, play_every_frame, play_in_real_time
 from sam_edge.stream.recording import SessionRecorder
 from sam_edge.stream.selection import Selection, State
 from sam_edge.stream.session import GazeSession
@@ -95,7 +95,7 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
 
     def _play(self) -> Generator[StreamedFrame, None, None]:
         records: list[FrameRecord] = []
-        play = in_real_time if self._options.mode == "live" else every_frame
+        play = play_in_real_time if self._options.mode == "live" else play_every_frame
         with self._open:
             with self._outputs:
                 for shown in play(self._session, self._reader, self._options.recording.samples):
@@ -135,7 +135,7 @@ def _open_session(options: TrackOptions, model: Segmenter) -> GazeSession:
     return GazeSession(model, px_per_deg=px_per_deg, size=size, mode=options.mode, recorder=recorder)
 
 
-def _to_streamed_frame(shown: Shown) -> StreamedFrame:
+def _to_streamed_frame(shown: PlayedFrame) -> StreamedFrame:
     frame = shown.frame
     return StreamedFrame(
         index=frame.index,

@@ -15,7 +15,7 @@ from sam_edge.gaze.recordings import GazeRecording
 from sam_edge.gaze.recordings.files import Table, lines, open_binary
 from sam_edge.media.images import IMAGE_SUFFIXES
 from sam_edge.stream.recording import HEADER as SESSION_HEADER
-from sam_edge.stream.recording import RecordedGaze, read_recording
+from sam_edge.stream.recording import RecordedGaze, read_session_recording
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".mjpeg", ".m4v")
 SCENE_VIDEOS = ("world.*", "scenevideo.*", "fullstream.*", "Neon Scene Camera*", "PI world*")
@@ -114,7 +114,7 @@ def read_frame_times(folder: Path) -> tuple[int, ...]:
 
 
 def _read_session_gaze(path: Path) -> GazeRecording:
-    session = read_recording(path)
+    session = read_session_recording(path)
     samples = [
         sample for entry in session.entries() if isinstance(entry, RecordedGaze) for sample in entry.samples
     ]

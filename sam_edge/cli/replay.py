@@ -9,8 +9,8 @@ from pathlib import Path
 from sam_edge.cli.options import add_model, open_model
 from sam_edge.errors import InputError
 from sam_edge.media.frames import open_frames
-from sam_edge.stream.recording import read_recording
-from sam_edge.stream.replay import compare, replay
+from sam_edge.stream.recording import read_session_recording
+from sam_edge.stream.replay import compare_selections, replay
 
 DIFFERS = 1
 MAX_LISTED = 10
@@ -42,13 +42,13 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.size is not None:
         raise InputError(f"--size: {args.size} is not accepted; a replay uses the recorded size")
-    recording = read_recording(args.recording)
+    recording = read_session_recording(args.recording)
     frames = 0
     differing: list[tuple[int, str]] = []
     with open_model(args) as model, open_frames(args.video, fps=args.fps) as reader:
         for recorded, again in replay(args.recording, reader, model, any_model=args.any_model):
             frames += 1
-            differences = compare(recorded, again)
+            differences = compare_selections(recorded, again)
             if differences:
                 differing.append((recorded.frame_time_ns, "; ".join(map(str, differences))))
     result = {

@@ -1,4 +1,4 @@
-"""A thread that encodes the newest frame and says what is meant on it, so that the camera never waits."""
+"""A worker thread with a mailbox of one job."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Job = TypeVar("Job")
-Done = TypeVar("Done")
+Result = TypeVar("Result")
 
 
-class LatestOnlyWorker(Generic[Job, Done]):
-    """Works on the newest job in a thread of its own; a job that was not begun is replaced by a newer one."""
+class LatestOnlyWorker(Generic[Job, Result]):
+    """Works on the newest job in a thread of its own; a newer job replaces one that has not begun."""
 
-    def __init__(self, work: Callable[[Job], Done | None], *, name: str) -> None:
+    def __init__(self, work: Callable[[Job], Result | None], *, name: str) -> None:
         """Start the thread; `work` runs in it, one job at a time."""
         self._work = work
         self._change = threading.Condition()
         self._job: Job | None = None
-        self._done: Done | None = None
+        self._result: Result | None = None
         self._error: Exception | None = None
         self._busy = False
         self._forgotten = False
@@ -27,18 +27,18 @@ class LatestOnlyWorker(Generic[Job, Done]):
         self._thread.start()
 
     def offer(self, job: Job) -> None:
-        """Give a job; it replaces one that waits."""
+        """Put a job in the mailbox; it replaces one that waits there."""
         with self._change:
             self._job = job
             self._change.notify_all()
 
-    def newest(self) -> Done | None:
+    def newest(self) -> Result | None:
         """Return the newest result, None before the first one. Raises, once, what the work raised meanwhile."""
         with self._change:
             if self._error is not None:
                 error, self._error = self._error, None
                 raise error
-            return self._done
+            return self._result
 
     @property
     def busy(self) -> bool:
@@ -47,19 +47,19 @@ class LatestOnlyWorker(Generic[Job, Done]):
             return self._busy or self._job is not None
 
     def wait_idle(self, timeout_s: float) -> bool:
-        """Wait until nothing is to be done; say whether that came true in time."""
+        """Wait until there is no work; return whether that came true in time."""
         with self._change:
             return self._change.wait_for(lambda: not self._busy and self._job is None, timeout_s)
 
-    def finished(self, timeout_s: float) -> Done | None:
-        """Wait a while until nothing is to be done, then return what `newest` returns."""
+    def finished(self, timeout_s: float) -> Result | None:
+        """Wait until there is no work, at most a timeout, then return what `newest` returns."""
         self.wait_idle(timeout_s)
         return self.newest()
 
     def forget(self) -> None:
-        """Let go of the newest result, of the job that waits, and of what comes of the one that is worked on."""
+        """Drop the newest result, the job that waits, and the result of the job at work."""
         with self._change:
-            self._job, self._done = None, None
+            self._job, self._result = None, None
             self._forgotten = self._busy
 
     def close(self, timeout_s: float = 10.0) -> None:
@@ -80,14 +80,14 @@ class LatestOnlyWorker(Generic[Job, Done]):
                     return
                 job, self._job, self._busy = self._job, None, True
                 self._forgotten = False
-            done: Done | None = None
+            result: Result | None = None
             error: Exception | None = None
             try:
-                done = self._work(job)
-            except Exception as raised:  # whatever it is belongs to the caller, who meets it in `newest`
+                result = self._work(job)
+            except Exception as raised:  # any error is the caller's: `newest` raises it
                 error = raised
             with self._change:
                 if error is not None:
                     self._error = error
                 elif not self._forgotten:
-                    self._done = done
+                    self._result = result

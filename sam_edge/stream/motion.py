@@ -1,4 +1,4 @@
-"""How the picture moves: dense optical flow, its history, and what is carried along with it."""
+"""Motion of the picture: dense optical flow, its history, and maps and points carried along."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Motion:
 
         What comes from outside the frame repeats its edge.
         """
-        where = self.back + places(self.back.shape[0], self.back.shape[1])
+        where = self.back + grid_places(self.back.shape[0], self.back.shape[1])
         moved = cv2.remap(values, where, cast(Any, None), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(moved, np.float32)
 
@@ -43,7 +43,7 @@ class Motion:
         """Carry a point of the older frame, frame pixels, to the newer one."""
         rows, columns = self.back.shape[:2]
         step_x, step_y = 0.0, 0.0
-        # Motion is known where things are now; a few rounds find where the point went.
+        # The flow is known at the place now; a few iterations find where the point went.
         for _ in range(3):
             column = min(columns - 1, max(0, int((x_px + step_x) * self.scale[0])))
             row = min(rows - 1, max(0, int((y_px + step_y) * self.scale[1])))
@@ -115,7 +115,7 @@ class FrameMotion:
     def carry_samples(
         self, samples: Iterable[tuple[float, float, int]], newer_ns: int
     ) -> tuple[float, float] | None:
-        """Return the mean of places on a frame, each carried there from the frame that was on the screen at its time.
+        """Carry gaze samples to a frame, each from the frame that the screen showed at its time; return their mean.
 
         Args:
             samples: place x, y in frame pixels, and time.
@@ -137,7 +137,7 @@ class FrameMotion:
         return (float(total[0] / count), float(total[1] / count)) if count else None
 
     def is_still(self, older_ns: int, newer_ns: int) -> bool:
-        """Say whether the picture has not changed from one frame to a later one, also not little by little."""
+        """Return whether the picture is the same on two frames; a slow drift between them counts as a change."""
         with self._lock:
             greys = dict(self._greys)
         older, newer = greys.get(older_ns), greys.get(newer_ns)
@@ -172,7 +172,7 @@ def dense_flow() -> cv2.DISOpticalFlow:
 
 
 @cache
-def places(rows: int, columns: int) -> NDArray[np.float32]:
+def grid_places(rows: int, columns: int) -> NDArray[np.float32]:
     """Return the grid's own places (rows, columns, 2), x and y."""
     x, y = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
     return np.stack([x, y], axis=-1)

@@ -1,4 +1,4 @@
-"""Playing a recording through a session: frame by frame, or on a clock."""
+"""Playing a video and its gaze through a session: frame by frame, or on a clock."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from sam_edge.stream.session import GazeSession
 
 NS = 1_000_000_000
 GAZE_EVERY_S = 0.005
-"""On a clock, gaze is handed over this often between frames, as a live tracker would."""
+"""On a clock, gaze is fed at this interval between frames, as a live tracker would."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What a viewer sees on one frame."""
+class PlayedFrame:
+    """One frame, and the selection that a viewer saw on it."""
 
     frame: VideoFrame
-    """The frame."""
+    """The frame, as the reader gave it."""
     selection: Selection | None
     """The newest selection that was there when the next frame came; None before the first one."""
     dropped: bool
-    """Whether it was made for an earlier frame: this one's came too late, or the frame was passed over."""
+    """Whether the selection is an earlier frame's: this one's came too late, or the frame was skipped."""
     timing_ms: Mapping[str, float] = field(default_factory=dict)
-    """Times of the frame's own step, in time or not; empty where it was passed over."""
+    """Times of the frame's own step, in time or not; empty where the frame was skipped."""
 
     @property
     def mask(self) -> NDArray[np.bool_] | None:
@@ -57,25 +57,29 @@ class GazeFeed:
         return self._samples[begin : self._next]
 
 
-def every_frame(session: GazeSession, frames: FrameReader, samples: Sequence[GazeSample]) -> Iterator[Shown]:
+def play_every_frame(
+    session: GazeSession, frames: FrameReader, samples: Sequence[GazeSample]
+) -> Iterator[PlayedFrame]:
     """Step the session through every frame, waiting for each. A frame sees the gaze up to the end of its interval."""
     feed = GazeFeed(samples)
     for frame in frames:
         session.feed(feed.until(frame.end_ns))
         selection = session.step(frame.image, frame.time_ns)
-        yield Shown(frame, selection, dropped=False, timing_ms=selection.timing_ms)
+        yield PlayedFrame(frame, selection, dropped=False, timing_ms=selection.timing_ms)
 
 
-def in_real_time(session: GazeSession, frames: FrameReader, samples: Sequence[GazeSample]) -> Iterator[Shown]:
-    """Play the frames on a clock, and give what a viewer saw.
+def play_in_real_time(
+    session: GazeSession, frames: FrameReader, samples: Sequence[GazeSample]
+) -> Iterator[PlayedFrame]:
+    """Play the frames on a clock, and return what a viewer saw.
 
     A frame is stepped when its time has come, with the gaze up to that moment; what counts for it is the newest
     selection that was returned when the next one came. A frame whose whole interval went by during an earlier step is
-    passed over.
+    skipped.
 
     A thread reads frames ahead of the clock, `READ_AHEAD_BYTES` of them at most: a short clip is read before the clock
-    starts, so that reading takes no part. Results are kept in a few kilobytes each, and given when the clock has
-    stopped, with the frames read a second time, so that what the caller does with them takes no part either.
+    starts, so that reading takes no part. Results are kept in a few kilobytes each, and returned when the clock
+    has stopped, with the frames read a second time, so that the caller's work takes no part either.
     """
     # OpenCV's own threads would compete with the encoder's: the slowest steps take twice as long with them.
     cv2.setNumThreads(1)
@@ -89,36 +93,36 @@ def in_real_time(session: GazeSession, frames: FrameReader, samples: Sequence[Ga
 
 def _play_on_clock(
     session: GazeSession, frames: Iterable[VideoFrame], samples: Sequence[GazeSample]
-) -> Iterator[Outcome]:
-    """Step through the frames as their time comes, and tell what was shown on each."""
+) -> Iterator[StepOutcome]:
+    """Step through the frames as their time comes, and yield what was shown on each."""
     clock = PlaybackClock(session, samples)
     newest: PackedSelection | None = None
     for frame in frames:
         if clock.now_ns() >= frame.end_ns:
-            yield Outcome(newest, dropped=True)
+            yield StepOutcome(newest, dropped=True)
             continue
         clock.wait_until(frame.time_ns)
         selection = session.step(frame.image, frame.time_ns)
         late = clock.now_ns() >= frame.end_ns
         before, newest = newest, PackedSelection.pack(selection)
-        yield Outcome(before if late else newest, dropped=late, timing_ms=selection.timing_ms)
+        yield StepOutcome(before if late else newest, dropped=late, timing_ms=selection.timing_ms)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StepOutcome:
     """What was shown on a frame, without the frame."""
 
     selection: PackedSelection | None
     """The selection, packed; None before the first one."""
     dropped: bool
-    """As in `Shown`."""
+    """As in `PlayedFrame`."""
     timing_ms: Mapping[str, float] = field(default_factory=dict)
-    """As in `Shown`."""
+    """As in `PlayedFrame`."""
 
-    def shown_on(self, frame: VideoFrame) -> Shown:
+    def shown_on(self, frame: VideoFrame) -> PlayedFrame:
         """Return it with its frame."""
         selection = None if self.selection is None else self.selection.unpack()
-        return Shown(frame, selection, dropped=self.dropped, timing_ms=self.timing_ms)
+        return PlayedFrame(frame, selection, dropped=self.dropped, timing_ms=self.timing_ms)
 
 
 class PlaybackClock:

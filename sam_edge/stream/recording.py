@@ -69,18 +69,18 @@ class RecordedFrame:
     """One frame of a recording."""
 
     time_ns: int
-    """When it was shown."""
+    """When the frame was shown."""
     size: tuple[int, int]
     """(height, width), pixels."""
     selection: Selection
-    """What was selected on it."""
+    """What the session returned for it."""
     checksum: int | None = None
-    """CRC-32 of its pixels; None where the recorder was not given them."""
+    """CRC-32 of its pixels; None where the recorder got no image."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedCommand:
-    """One method of the session that was called."""
+    """A call of one of the session's methods."""
 
     name: str
     """The method."""
@@ -90,7 +90,7 @@ class RecordedCommand:
 
 @dataclass(frozen=True, slots=True)
 class RecordedGaze:
-    """Samples that were given to the session at once."""
+    """Samples of one call of `GazeSession.feed`."""
 
     samples: tuple[GazeSample, ...]
     """In order of time."""
@@ -105,7 +105,7 @@ _KINDS: dict[str, type[Entry]] = {
 
 
 class SessionRecorder:
-    """Writes what happens to a session. A context manager; may be told from several threads.
+    """Writes what happens to a session. A context manager; several threads may call it.
 
     Example:
         >>> with SessionRecorder("out/run", model=model, options={"px_per_deg": 15}) as recorder:
@@ -117,7 +117,7 @@ class SessionRecorder:
     def __init__(
         self, folder: str | Path, *, model: Segmenter, options: Mapping[str, object] | None = None
     ) -> None:
-        """Begin a recording.
+        """Open a recording.
 
         Args:
             folder: a new or empty folder; made when it is not there.
@@ -140,7 +140,7 @@ class SessionRecorder:
         self._log = self._open(header)
 
     def gaze(self, samples: Iterable[GazeSample]) -> None:
-        """Record samples that are given to the session."""
+        """Record the samples of one call of `GazeSession.feed`."""
         self._write("gaze", RecordedGaze(tuple(samples)))
 
     def command(self, name: str, arguments: Mapping[str, object] | None = None) -> None:
@@ -167,7 +167,7 @@ class SessionRecorder:
             time_ns: when it was shown.
             size: (height, width), pixels.
             selection: what `step` returned.
-            image: the frame; a replay then says when it is given another one. Only a checksum is kept.
+            image: the frame; a replay then refuses other pixels. Only a checksum is recorded.
         """
         checksum = None if image is None else checksum_of(image)
         self._write("frame", RecordedFrame(time_ns, (size[0], size[1]), selection, checksum))
@@ -221,10 +221,10 @@ class SessionRecorder:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecording:
-    """A recording that is read back. Its entries are read from the file each time they are asked for."""
+    """A recording on disk. Its entries are read from the file at each call."""
 
     folder: Path
-    """Where it lies."""
+    """The recording's folder."""
     version: str
     """The version of sam-edge that made it."""
     model: ModelRecord
@@ -245,7 +245,7 @@ class SessionRecording:
         return (entry for entry in self.entries() if isinstance(entry, RecordedFrame))
 
     def entries(self) -> Iterator[Entry]:
-        """Give everything that happened, in order, up to the end or a crash.
+        """Yield everything that happened, in order, up to the end or a crash.
 
         Raises:
             InputError: a line before the last one is damaged.
@@ -261,7 +261,7 @@ class SessionRecording:
                 raise InputError(f"{self.folder / LOG}: line {number}: kind {kind!r}; accepted: {[*_KINDS]}")
 
     def _lines(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Give number and content of every line that is whole."""
+        """Yield number and content of every whole line."""
         path = self.folder / LOG
         try:
             with path.open("rb") as handle:
@@ -275,7 +275,7 @@ class SessionRecording:
             raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def read_recording(folder: str | Path) -> SessionRecording:
+def read_session_recording(folder: str | Path) -> SessionRecording:
     """Open a recording.
 
     Raises:

@@ -17,7 +17,7 @@ from sam_edge.stream.motion import FrameMotion
 from sam_edge.stream.selection import PinnedObject, Selection, State
 from sam_edge.stream.tuning import DEFAULT_TUNING, SelectionTuning
 
-Fixation = tuple[float, float, float]
+FixationPlace = tuple[float, float, float]
 """Place x, y and spread, frame pixels."""
 
 
@@ -110,7 +110,7 @@ def render_mask(
     return remove_islands(mask) if mask.any() else None
 
 
-def last_fixation(assessment: Assessment, time_ns: int, tuning: SelectionTuning) -> Fixation | None:
+def last_fixation(assessment: Assessment, time_ns: int, tuning: SelectionTuning) -> FixationPlace | None:
     """Return where the gaze rested last, while that is recent."""
     segment = assessment.segment
     if segment is None or time_ns - segment.time_ns > tuning.last_dwell_shown_ms * NS_PER_MS:

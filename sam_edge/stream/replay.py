@@ -1,4 +1,4 @@
-"""Replaying a recording through a new session, and saying where the two differ."""
+"""Replaying a recording through a new session, and comparing the two."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from sam_edge.stream.recording import (
     RecordedFrame,
     RecordedGaze,
     checksum_of,
-    read_recording,
+    read_session_recording,
 )
 from sam_edge.stream.selection import Selection
 from sam_edge.stream.serialization import to_json
 from sam_edge.stream.session import GazeSession
 
 MEASURED = ("timing_ms",)
-"""Fields of a selection that a clock measured: they differ from run to run."""
+"""Fields of a selection that hold measured times: they differ from run to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,16 @@ class Difference:
     """Name of the field."""
     recorded: object
     """Its value in the recording."""
-    again: object
+    replayed: object
     """Its value in the replay."""
 
     def __str__(self) -> str:
-        """Say it in a line."""
-        first, second = self.recorded, self.again
+        """Return one line of text."""
+        first, second = self.recorded, self.replayed
         if isinstance(first, np.ndarray) and isinstance(second, np.ndarray) and first.shape == second.shape:
             pixels = np.count_nonzero(first != second)
             return f"{self.field}: {pixels} pixels differ, IoU {iou(first > 0, second > 0):.4f}"
-        return f"{self.field}: {_short(first)}, again {_short(second)}"
+        return f"{self.field}: {_short(first)}, replayed {_short(second)}"
 
 
 def replay(
@@ -60,11 +60,11 @@ def replay(
     any_model: bool = False,
     open_session: Callable[..., GazeSession] = GazeSession,
 ) -> Iterator[tuple[Selection, Selection]]:
-    """Step a new session through a recording, frame by frame, and give the selections then and now.
+    """Step a new session through a recording, frame by frame, and yield both selections of each.
 
     Args:
         folder: the recording.
-        frames: the frames of the video, in order; those that the recording does not have are passed over.
+        frames: the frames of the video, in order; those that the recording does not have are skipped.
         model: the model that the recording was made with.
         any_model: go on with another model. Selections may differ then.
         open_session: takes the model and the recorded options as keyword arguments; gives the session to step.
@@ -72,7 +72,7 @@ def replay(
     Raises:
         InputError: the recording is damaged, the model is another one, or a frame is missing or another one.
     """
-    recording = read_recording(folder)
+    recording = read_session_recording(folder)
     here = ModelRecord.of(model)
     if not any_model and _identity(here) != _identity(recording.model):
         raise InputError(
@@ -90,10 +90,10 @@ def replay(
                 yield entry.selection, session.step(frame.image, frame.time_ns)
 
 
-def compare(recorded: Selection, again: Selection) -> tuple[Difference, ...]:
-    """Name the fields in which two selections are not the same bit for bit, but for times that a clock measured."""
-    names = [one.name for one in dataclasses.fields(recorded) if one.name not in MEASURED]
-    pairs = [(name, getattr(recorded, name), getattr(again, name)) for name in names]
+def compare_selections(recorded: Selection, replayed: Selection) -> tuple[Difference, ...]:
+    """Return the fields in which two selections are not the same bit for bit, without measured times."""
+    names = [field.name for field in dataclasses.fields(recorded) if field.name not in MEASURED]
+    pairs = [(name, getattr(recorded, name), getattr(replayed, name)) for name in names]
     return tuple(Difference(*pair) for pair in pairs if _plain_text(pair[1]) != _plain_text(pair[2]))
 
 
@@ -103,8 +103,8 @@ def _plain_text(value: object) -> str:
 
 def _without_measured(plain: Any) -> Any:
     if isinstance(plain, dict):
-        return {key: _without_measured(one) for key, one in plain.items() if key not in MEASURED}
-    return [_without_measured(one) for one in plain] if isinstance(plain, list) else plain
+        return {key: _without_measured(value) for key, value in plain.items() if key not in MEASURED}
+    return [_without_measured(value) for value in plain] if isinstance(plain, list) else plain
 
 
 def _arguments(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _call(session: GazeSession, command: RecordedCommand) -> None:
 
 
 def _frame_of(shown: Iterator[VideoFrame], entry: RecordedFrame) -> VideoFrame:
-    """Return the frame of the recorded time, passing over those before it."""
+    """Return the frame of the recorded time, skipping those before it."""
     for frame in shown:
         if frame.time_ns < entry.time_ns:
             continue
@@ -144,7 +144,7 @@ def _frame_of(shown: Iterator[VideoFrame], entry: RecordedFrame) -> VideoFrame:
 
 
 def _identity(model: ModelRecord) -> str:
-    """Say what a result depends on: the bundle, the engine and its precision."""
+    """Describe what a result depends on: the bundle, the engine and its precision."""
     bundle = "no bundle" if model.sha256 is None else f"manifest {model.sha256[:12]}"
     return f"{model.name} ({bundle}), {model.engine}, {model.precision}"
 

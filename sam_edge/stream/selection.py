@@ -1,4 +1,4 @@
-"""What a session says is selected now."""
+"""The result of a step: what is selected on a frame."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class State(str, Enum):
     NONE = "none"
     """Nothing is selected."""
     HOVER = "hover"
-    """Gaze has just come to rest on something, which is outlined."""
+    """Gaze has just come to rest on an object, which is outlined."""
     FOCUSED = "focused"
     """Gaze rests on the selected object."""
     HELD = "held"
@@ -30,7 +30,7 @@ class PinnedObject:
     """An object that was selected on purpose and stays so while gaze moves on."""
 
     object_id: int
-    """Its number."""
+    """Number of the object in its session, from 1."""
     mask: NDArray[np.bool_]
     """Bool (H, W) in frame pixels."""
     box: tuple[float, float, float, float]
@@ -56,7 +56,7 @@ class Selection:
     object_id: int | None
     """Rises by one with every new object that is selected."""
     origin: str
-    """Where the mask came from: `encoded` (decoded on this very frame), `reused` (decoded on the embedding of an
+    """How the mask was made: `encoded` (decoded on this very frame), `reused` (decoded on the embedding of an
     earlier frame that looks the same), `propagated` (carried here by motion from an earlier frame), or `none`."""
     age_ms: float = 0.0
     """How much older than this frame the frame is that the mask was decoded on."""
@@ -65,5 +65,5 @@ class Selection:
     pinned: tuple[PinnedObject, ...] = ()
     """Objects pinned with `GazeSession.pin`, until `GazeSession.unpin`; oldest first."""
     timing_ms: Mapping[str, float] = field(default_factory=dict)
-    """Milliseconds of each stage that ran for this frame, and their `total`. With a thread of its own for the encoder,
+    """Milliseconds of each stage that ran for this frame, and their `total`. In the live mode,
     the stages `encode` and `attend` are those of the newest scene and no part of the total."""

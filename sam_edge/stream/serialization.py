@@ -1,8 +1,7 @@
 """Values of the session as JSON, and back: dataclasses field by field, masks as COCO run lengths.
 
-What a field holds is known from its annotation, so fields may be added to a dataclass without a change here: one that
-a file does not hold takes its default, and one that the class no longer has is passed over. Numbers come back bit for
-bit.
+The annotations of a dataclass say what its fields hold, so that fields may be added without a change here: a field that
+a file does not have takes its default, and one that the class no longer has is ignored. Numbers come back bit for bit.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def to_json(value: object) -> Any:
-    """Return a value as JSON holds it.
+    """Return a value in the types of JSON.
 
     Raises:
-        InputError: it is of a kind that has no form here.
+        InputError: its type cannot be written.
     """
     if isinstance(value, Enum):
         return value.value
@@ -41,32 +40,32 @@ def to_json(value: object) -> Any:
     if isinstance(value, int):
         return value
     if isinstance(value, float):
-        # JSON has no word for them.
+        # JSON has no numbers for these.
         return value if math.isfinite(value) else {"float": str(value)}
     if isinstance(value, np.ndarray):
-        return _plain_array(value)
+        return _write_array(value)
     if dataclasses.is_dataclass(value):
-        return {one.name: to_json(getattr(value, one.name)) for one in dataclasses.fields(value)}
+        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): to_json(one) for key, one in value.items()}
+        return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, (Sequence, set, frozenset)):
-        return [to_json(one) for one in value]
+        return [to_json(item) for item in value]
     raise InputError(
         f"a {type(value).__name__} cannot be recorded; accepted: numbers, text, masks, dataclasses"
     )
 
 
 def from_json(kind: type[T], plain: object) -> T:
-    """Return the dataclass that `to_plain` was given.
+    """Return the dataclass that `to_json` wrote.
 
     Raises:
-        InputError: a field is missing, or holds what it cannot hold.
+        InputError: a field is missing, or its value has the wrong type.
     """
-    made: T = _made(kind, plain, kind.__name__)
-    return made
+    value: T = _read(kind, plain, kind.__name__)
+    return value
 
 
-def _plain_array(value: np.ndarray[Any, Any]) -> Any:
+def _write_array(value: np.ndarray[Any, Any]) -> Any:
     if value.dtype == np.bool_ and value.ndim == 2 and value.size:
         return Rle.from_mask(value).to_json()
     return {
@@ -76,56 +75,56 @@ def _plain_array(value: np.ndarray[Any, Any]) -> Any:
     }
 
 
-def _made(kind: Any, plain: Any, name: str) -> Any:
+def _read(kind: Any, plain: Any, name: str) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        return _made_of_union(arguments, plain, name)
+        return _read_of_union(arguments, plain, name)
     if kind is Any or kind is object:
         return plain
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return _made_dataclass(kind, plain, name)
+        return _read_dataclass(kind, plain, name)
     if isinstance(kind, type) and issubclass(kind, Enum):
         try:
             return kind(plain)
         except ValueError as error:
-            raise InputError(f"{name}: {plain!r} is none of {[one.value for one in kind]}") from error
+            raise InputError(f"{name}: {plain!r} is none of {[item.value for item in kind]}") from error
     if origin is np.ndarray or kind is np.ndarray:
-        return _made_array(plain, name)
+        return _read_array(plain, name)
     if origin is tuple:
-        return _made_tuple(arguments, plain, name)
+        return _read_tuple(arguments, plain, name)
     if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(plain, Mapping):
-        return {key: _made(arguments[1], one, f"{name}[{key!r}]") for key, one in plain.items()}
+        return {key: _read(arguments[1], item, f"{name}[{key!r}]") for key, item in plain.items()}
     if isinstance(origin, type) and issubclass(origin, Sequence) and isinstance(plain, list):
-        return [_made(arguments[0], one, name) for one in plain]
-    return _made_scalar(kind, plain, name)
+        return [_read(arguments[0], item, name) for item in plain]
+    return _read_scalar(kind, plain, name)
 
 
-def _made_of_union(kinds: tuple[Any, ...], plain: Any, name: str) -> Any:
+def _read_of_union(kinds: tuple[Any, ...], plain: Any, name: str) -> Any:
     if plain is None and type(None) in kinds:
         return None
     for kind in kinds:
         if kind is not type(None):
             try:
-                return _made(kind, plain, name)
+                return _read(kind, plain, name)
             except InputError:
                 continue
     raise InputError(f"{name}: {plain!r:.60} fits none of {kinds}")
 
 
-def _made_dataclass(kind: type, plain: Any, name: str) -> Any:
+def _read_dataclass(kind: type, plain: Any, name: str) -> Any:
     if not isinstance(plain, Mapping):
         raise InputError(f"{name}: {plain!r:.60}; accepted: an object with the fields of {kind.__name__}")
     hints = _hints(kind)
-    given = {}
-    for one in dataclasses.fields(kind):
-        if one.name in plain:
-            given[one.name] = _made(hints[one.name], plain[one.name], f"{name}.{one.name}")
-        elif one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING:
-            raise InputError(f"{name}: {one.name} is missing")
-    return kind(**given)
+    values = {}
+    for field in dataclasses.fields(kind):
+        if field.name in plain:
+            values[field.name] = _read(hints[field.name], plain[field.name], f"{name}.{field.name}")
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise InputError(f"{name}: {field.name} is missing")
+    return kind(**values)
 
 
-def _made_array(plain: Any, name: str) -> Any:
+def _read_array(plain: Any, name: str) -> Any:
     if not isinstance(plain, Mapping):
         raise InputError(f"{name}: {plain!r:.60}; accepted: a mask's run lengths")
     if "counts" in plain:
@@ -137,17 +136,17 @@ def _made_array(plain: Any, name: str) -> Any:
         raise InputError(f"{name}: no array ({error})") from error
 
 
-def _made_tuple(kinds: tuple[Any, ...], plain: Any, name: str) -> Any:
+def _read_tuple(kinds: tuple[Any, ...], plain: Any, name: str) -> Any:
     if not isinstance(plain, list):
         raise InputError(f"{name}: {plain!r:.60}; accepted: a list")
     if len(kinds) == 2 and kinds[1] is Ellipsis:
-        return tuple(_made(kinds[0], one, name) for one in plain)
+        return tuple(_read(kinds[0], item, name) for item in plain)
     if len(kinds) != len(plain):
         raise InputError(f"{name}: {len(plain)} values; accepted: {len(kinds)}")
-    return tuple(_made(kind, one, name) for kind, one in zip(kinds, plain, strict=True))
+    return tuple(_read(kind, item, name) for kind, item in zip(kinds, plain, strict=True))
 
 
-def _made_scalar(kind: Any, plain: Any, name: str) -> Any:
+def _read_scalar(kind: Any, plain: Any, name: str) -> Any:
     if kind is float:
         if isinstance(plain, Mapping) and plain.get("float") in _NOT_FINITE:
             return _NOT_FINITE[plain["float"]]

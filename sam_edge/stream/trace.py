@@ -1,6 +1,6 @@
-"""What a session did and when: spans of its stages on every thread, frames and gaze, for sinks of one's own.
+"""Traces of a session: its stages on every thread, frames and gaze, for sinks that you bring.
 
-Noting something on the way costs an append to a queue. A thread of its own hands it on to sinks, a few times a second.
+Noting an entry costs an append to a queue. A thread of its own hands it on to sinks, a few times a second.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sam_edge.stream.trace_file import write_trace
 from sam_edge.stream.trace_types import Sink, Span, TracedFrame, without_masks
 
 DRAINED_EVERY_S = 0.05
-"""How often sinks are given what was noted."""
+"""Interval at which entries go to the sinks."""
 KEPT = 200_000
 """Entries that wait for sinks, or that a trace holds, of each kind; the oldest go first. About an hour of spans."""
 
@@ -29,14 +29,14 @@ Entry = tuple[str, int, int, int] | TracedFrame | tuple[GazeSample, ...]
 
 
 class Tracer:
-    """Where a session notes what it does. Nothing is noted as long as nobody listens."""
+    """Takes the notes of a session. Without subscriptions it notes nothing."""
 
     def __init__(self, px_per_deg: float = 15.0) -> None:
-        """Begin without listeners; `px_per_deg` is frame pixels in a degree of visual angle."""
+        """Begin without subscriptions; `px_per_deg` is frame pixels in a degree of visual angle."""
         self.px_per_deg = px_per_deg
         self.active = False
         self._entries: deque[Entry] = deque(maxlen=KEPT)
-        self._listening: list[Subscription] = []
+        self._subscriptions: list[Subscription] = []
         self._lock = threading.Lock()
         self._draining = threading.Lock()
         self._stop = threading.Event()
@@ -60,25 +60,25 @@ class Tracer:
             self._entries.append(tuple(samples))
 
     def add(self, sink: Sink) -> Subscription:
-        """Begin to give a sink everything that is noted from now on."""
-        listening = Subscription(sink)
-        # What was noted before is for those who listened then.
+        """Give a sink everything that is noted from now on."""
+        subscription = Subscription(sink)
+        # Entries from before belong to the older subscriptions.
         self._drain()
         with self._lock:
-            self._listening.append(listening)
+            self._subscriptions.append(subscription)
             self.active = True
             if self._thread is None:
                 self._stop.clear()
                 self._thread = threading.Thread(target=self._run, name="sam-edge-trace", daemon=True)
                 self._thread.start()
-        return listening
+        return subscription
 
-    def remove(self, gone: Sequence[Subscription]) -> None:
+    def remove(self, ended: Sequence[Subscription]) -> None:
         """Give sinks what is left for them, all the same, and stop. Removing twice is allowed."""
         self._drain()
         with self._lock:
-            self._listening = [one for one in self._listening if one not in gone]
-            self.active = bool(self._listening)
+            self._subscriptions = [item for item in self._subscriptions if item not in ended]
+            self.active = bool(self._subscriptions)
             thread, self._thread = self._thread, self._thread if self.active else None
         if not self.active and thread is not None:
             self._stop.set()
@@ -97,16 +97,18 @@ class Tracer:
                 entries.append(self._entries.popleft())
             if not entries:
                 return
-            self._names |= {one.ident: one.name for one in threading.enumerate() if one.ident is not None}
+            self._names |= {
+                thread.ident: thread.name for thread in threading.enumerate() if thread.ident is not None
+            }
             with self._lock:
-                listening = list(self._listening)
+                subscriptions = list(self._subscriptions)
             for entry in entries:
-                for one in listening:
-                    one.take(entry, self._names)
+                for subscription in subscriptions:
+                    subscription.take(entry, self._names)
 
 
 class Subscription:
-    """A sink, and what it raised."""
+    """A sink, and the error that ended it."""
 
     def __init__(self, sink: Sink) -> None:
         """Begin without error."""
@@ -125,7 +127,7 @@ class Subscription:
                 self._sink.span(Span(name, names.get(thread, f"thread {thread}"), begin_ns, end_ns))
             else:
                 self._sink.gaze(entry)
-        except Exception as error:  # whatever a sink raises is its owner's, who meets it on closing the trace
+        except Exception as error:  # any error is the sink's owner's: `Trace.close` raises it
             self.error = error
 
 
@@ -145,7 +147,7 @@ class Trace:
         self.frames: deque[TracedFrame] = deque(maxlen=KEPT)
         self.samples: deque[GazeSample] = deque(maxlen=KEPT)
         self._tracer = tracer
-        self._listening = [tracer.add(sink) for sink in (self, *sinks)]
+        self._subscriptions = [tracer.add(sink) for sink in (self, *sinks)]
 
     def span(self, span: Span) -> None:
         """See `Sink.span`."""
@@ -165,9 +167,9 @@ class Trace:
         Raises:
             SessionError: a sink failed; its own error is the cause.
         """
-        self._tracer.remove(self._listening)
-        failed = [one.error for one in self._listening if one.error is not None]
-        self._listening = []
+        self._tracer.remove(self._subscriptions)
+        failed = [item.error for item in self._subscriptions if item.error is not None]
+        self._subscriptions = []
         if failed:
             raise SessionError(f"trace: a sink failed: {failed[0]!r}") from failed[0]
 

@@ -67,13 +67,13 @@ def trace_events(
     threads = {
         name: FIRST_THREAD + index for index, name in enumerate(dict.fromkeys(s.thread for s in spans))
     }
-    yield named("process_name", "sam-edge session", None)
-    yield named("thread_name", "gaze", GAZE)
+    yield name_track("process_name", "sam-edge session", None)
+    yield name_track("thread_name", "gaze", GAZE)
     for name, number in threads.items():
-        yield named("thread_name", name, number)
+        yield name_track("thread_name", name, number)
     for span in spans:
         yield {
-            **at(span.begin_ns - origin_ns, "X", span.name, "stage", threads[span.thread]),
+            **begin_event(span.begin_ns - origin_ns, "X", span.name, "stage", threads[span.thread]),
             "dur": (span.end_ns - span.begin_ns) / 1e3,
         }
     for index, frame in enumerate(frames):
@@ -92,7 +92,7 @@ def frame_events(index: int, frame: TracedFrame, shown_ns: int, done_ns: int) ->
         **{f"{name}_ms": value for name, value in selection.timing_ms.items()},
     }
     for phase, time_ns in (("b", shown_ns), ("e", max(done_ns, shown_ns))):
-        yield {**at(time_ns, phase, f"frame {index}", "frame", GAZE), "id": index, "args": facts}
+        yield {**begin_event(time_ns, phase, f"frame {index}", "frame", GAZE), "id": index, "args": facts}
 
 
 def gaze_events(samples: Sequence[GazeSample], shift_ns: int, px_per_deg: float) -> Iterator[Event]:
@@ -106,23 +106,23 @@ def gaze_events(samples: Sequence[GazeSample], shift_ns: int, px_per_deg: float)
             fixations[fixation.event_id] = fixation
         if sample.valid:
             yield {
-                **at(sample.time_ns + shift_ns, "C", "gaze", "gaze", GAZE),
+                **begin_event(sample.time_ns + shift_ns, "C", "gaze", "gaze", GAZE),
                 "args": {"x_px": round(sample.x_px, 2), "y_px": round(sample.y_px, 2)},
             }
     for fixation in fixations.values():
         name = "pursuit" if fixation.kind is EventKind.PURSUIT else "fixation"
         yield {
-            **at(fixation.onset_ns + shift_ns, "X", name, "gaze", GAZE),
+            **begin_event(fixation.onset_ns + shift_ns, "X", name, "gaze", GAZE),
             "dur": fixation.duration_ns / 1e3,
             "args": {"x_px": round(fixation.x_px, 1), "y_px": round(fixation.y_px, 1)},
         }
 
 
-def at(time_ns: int, phase: str, name: str, category: str, thread: int) -> Event:
+def begin_event(time_ns: int, phase: str, name: str, category: str, thread: int) -> Event:
     """Begin an event."""
     return {"ph": phase, "name": name, "cat": category, "ts": time_ns / 1e3, "pid": PROCESS, "tid": thread}
 
 
-def named(what: str, name: str, thread: int | None) -> Event:
+def name_track(what: str, name: str, thread: int | None) -> Event:
     """Give a track its name."""
     return {"ph": "M", "name": what, "pid": PROCESS, "tid": thread or 0, "args": {"name": name}}

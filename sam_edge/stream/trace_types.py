@@ -1,4 +1,4 @@
-"""What a trace consists of, and what takes it: stages, frames, and sinks of one's own."""
+"""The parts of a trace, stages and frames, and the sinks that take them."""
 
 from __future__ import annotations
 

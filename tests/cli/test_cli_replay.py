@@ -18,7 +18,7 @@ from sam_edge.gaze.recordings import read
 from sam_edge.media.frames import open_frames
 from sam_edge.stream import GazeSession
 from sam_edge.stream.playback import GazeFeed
-from sam_edge.stream.recording import LOG, SessionRecorder, read_recording
+from sam_edge.stream.recording import LOG, SessionRecorder, read_session_recording
 
 Replay = Callable[..., tuple[int, str]]
 
@@ -81,10 +81,10 @@ def test_a_tracked_clip_is_recorded_and_replayed(
     engine = ("--runtime", "onnxruntime", "--threads", 1)
     given = ("track", frames, "--gaze", gaze, "--size", "224x224", "--record", run, "--quiet")
     assert run_cli(*given, *engine)[0] == 0
-    recorded = list(read_recording(run).frames)
+    recorded = list(read_session_recording(run).frames)
     assert len(recorded) == 10
     assert recorded[-1].selection.mask is not None
-    assert read_recording(run).options["size"] == [224, 224]
+    assert read_session_recording(run).options["size"] == [224, 224]
     status, printed, _ = run_cli("replay", run, frames, *engine)
     assert (status, printed) == (0, "10 of 10 frames are the same\n")
     status, _, err = run_cli("replay", run, frames, "--runtime", "fake")
@@ -97,7 +97,7 @@ def test_what_differs_is_listed_with_status_1(replayed: Replay, recording: Path,
     log.write_text(log.read_text().replace('"object_id":1,', '"object_id":5,').rpartition('{"kind":"end"')[0])
     status, printed = replayed(recording, clip)
     assert status == 1
-    assert "object_id: 5, again 1" in printed
+    assert "object_id: 5, replayed 1" in printed
     assert "the recording was not closed" in printed
 
 

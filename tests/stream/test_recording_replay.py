@@ -24,9 +24,9 @@ from sam_edge.stream.recording import (
     RecordedFrame,
     RecordedGaze,
     SessionRecorder,
-    read_recording,
+    read_session_recording,
 )
-from sam_edge.stream.replay import compare, replay
+from sam_edge.stream.replay import compare_selections, replay
 
 SIZE = (160, 240)
 MS = 1_000_000
@@ -89,14 +89,14 @@ def test_a_replay_is_the_same_bit_for_bit(tmp_path: Path) -> None:
     assert len(pairs) == FRAMES
     assert any(one.mask is not None for one in made)
     for (recorded, again), first in zip(pairs, made, strict=True):
-        assert compare(recorded, again) == ()
-        assert compare(recorded, first) == ()
+        assert compare_selections(recorded, again) == ()
+        assert compare_selections(recorded, first) == ()
         assert recorded.timing_ms == first.timing_ms
 
 
 def test_what_is_read_back_is_what_happened(tmp_path: Path) -> None:
     record(tmp_path / "run")
-    recording = read_recording(tmp_path / "run")
+    recording = read_session_recording(tmp_path / "run")
     entries = list(recording.entries())
     assert recording.complete
     assert recording.options == {"px_per_deg": 15.0, "size": [224, 224]}
@@ -118,7 +118,7 @@ def test_after_a_crash_everything_before_it_is_there(tmp_path: Path) -> None:
     log = tmp_path / "run" / LOG
     whole = log.read_bytes().rpartition(b'{"kind":"end"')[0]
     log.write_bytes(whole)
-    recording = read_recording(tmp_path / "run")
+    recording = read_session_recording(tmp_path / "run")
     assert not recording.complete
     assert len(list(recording.frames)) == FRAMES
     for cut in (len(whole) - 1, len(whole) - 200, len(whole) // 2, 1, 0):
@@ -126,7 +126,7 @@ def test_after_a_crash_everything_before_it_is_there(tmp_path: Path) -> None:
         kept = list(recording.frames)
         assert len(kept) == whole[:cut].count(b'"kind":"frame"') - (cut > 0 and last_is_a_frame(whole[:cut]))
         for entry, selection in zip(kept, made, strict=False):
-            assert compare(entry.selection, selection) == ()
+            assert compare_selections(entry.selection, selection) == ()
 
 
 def last_is_a_frame(text: bytes) -> bool:
@@ -146,7 +146,7 @@ def test_a_damaged_line_in_the_middle_is_no_crash(tmp_path: Path) -> None:
     ):
         log.write_bytes(b"".join([*lines[:2], damaged, *lines[3:]]))
         with pytest.raises(InputError, match=said):
-            list(read_recording(tmp_path / "run").entries())
+            list(read_session_recording(tmp_path / "run").entries())
 
 
 def test_every_difference_is_named() -> None:
@@ -158,12 +158,12 @@ def test_every_difference_is_named() -> None:
     other_mask = mask.copy()
     other_mask[10, 10] = False
     other = replace(one, mask=other_mask, score=float(np.nextafter(0.9, 1)), state=State.HELD)
-    assert compare(one, replace(one, timing_ms={})) == ()
-    assert [difference.field for difference in compare(one, other)] == ["state", "mask", "score"]
-    said = [str(difference) for difference in compare(one, other)]
+    assert compare_selections(one, replace(one, timing_ms={})) == ()
+    assert [difference.field for difference in compare_selections(one, other)] == ["state", "mask", "score"]
+    said = [str(difference) for difference in compare_selections(one, other)]
     assert said[1] == "mask: 1 pixels differ, IoU 0.9900"
-    assert "0.9, again 0.9" in said[2]
-    assert [difference.field for difference in compare(one, replace(one, mask=None))] == ["mask"]
+    assert "0.9, replayed 0.9" in said[2]
+    assert [difference.field for difference in compare_selections(one, replace(one, mask=None))] == ["mask"]
 
 
 def test_another_result_is_found(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_another_result_is_found(tmp_path: Path) -> None:
         return GazeSession(model, px_per_deg=60.0)
 
     pairs = replay(tmp_path / "run", video(), Segmenter(Fake()), open_session=another)
-    assert any(compare(*pair) for pair in pairs)
+    assert any(compare_selections(*pair) for pair in pairs)
 
 
 def another_picture(frames: list[VideoFrame]) -> list[VideoFrame]:
@@ -205,7 +205,9 @@ def test_frames_that_were_not_recorded_are_passed_over(tmp_path: Path) -> None:
             yield replace(frame, time_ns=frame.time_ns - 20 * MS, image=np.zeros_like(frame.image))
             yield frame
 
-    assert all(compare(*pair) == () for pair in replay(tmp_path / "run", more(), Segmenter(Fake())))
+    assert all(
+        compare_selections(*pair) == () for pair in replay(tmp_path / "run", more(), Segmenter(Fake()))
+    )
 
 
 def test_another_model_is_refused_unless_any_will_do(tmp_path: Path) -> None:
@@ -264,7 +266,7 @@ def test_what_is_no_recording_is_refused(tmp_path: Path, text: str | None, said:
     if text is not None:
         (tmp_path / HEADER).write_text(text)
     with pytest.raises(InputError, match=said):
-        read_recording(tmp_path)
+        read_session_recording(tmp_path)
 
 
 def test_options_that_cannot_be_recorded_are_refused(tmp_path: Path) -> None:
@@ -275,7 +277,9 @@ def test_options_that_cannot_be_recorded_are_refused(tmp_path: Path) -> None:
 def test_entries_of_frames_hold_their_checksum(tmp_path: Path) -> None:
     record(tmp_path / "run")
     first = next(
-        entry for entry in read_recording(tmp_path / "run").entries() if isinstance(entry, RecordedFrame)
+        entry
+        for entry in read_session_recording(tmp_path / "run").entries()
+        if isinstance(entry, RecordedFrame)
     )
     assert first.size == SIZE
     assert isinstance(first.checksum, int)

@@ -20,9 +20,9 @@ from sam_edge.errors import InputError
 from sam_edge.media.frames import VideoFrame
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Segmenter
-from sam_edge.stream.recording import LOG, RecordedCommand, SessionRecorder, read_recording
+from sam_edge.stream.recording import LOG, RecordedCommand, SessionRecorder, read_session_recording
 from sam_edge.stream.recording_schema import SCHEMA
-from sam_edge.stream.replay import compare, replay
+from sam_edge.stream.replay import compare_selections, replay
 from sam_edge.stream.selection import State
 
 FOLDER = Path(__file__).parent / "recordings_schema_1"
@@ -46,7 +46,7 @@ def video(seed: int) -> Iterator[VideoFrame]:
 def test_an_old_recording_replays_bit_for_bit(seed: int) -> None:
     pairs = list(replay(FOLDER / f"seed{seed}", video(seed), Segmenter(Fake())))
     assert len(pairs) == FRAMES
-    assert [compare(recorded, again) for recorded, again in pairs] == [()] * FRAMES
+    assert [compare_selections(recorded, again) for recorded, again in pairs] == [()] * FRAMES
     recorded = [pair[0] for pair in pairs]
     assert {State.NONE, State.HOVER, State.FOCUSED, State.HELD} == {selection.state for selection in recorded}
     assert {"none", "encoded"} <= {selection.origin for selection in recorded}
@@ -54,7 +54,7 @@ def test_an_old_recording_replays_bit_for_bit(seed: int) -> None:
 
 
 def test_old_commands_have_todays_names() -> None:
-    recording = read_recording(FOLDER / "seed0")
+    recording = read_session_recording(FOLDER / "seed0")
     commands = [entry for entry in recording.entries() if isinstance(entry, RecordedCommand)]
     assert recording.schema == 1
     assert commands == [
@@ -72,7 +72,7 @@ def test_the_old_option_for_a_thread_is_the_mode(tmp_path: Path, in_thread: bool
     content = json.loads(header.read_text())
     content["options"]["in_thread"] = in_thread
     header.write_text(json.dumps(content))
-    options = read_recording(tmp_path / "run").options
+    options = read_session_recording(tmp_path / "run").options
     assert options == {"px_per_deg": 8.0, "size": [224, 224], "encode_every": 1, "mode": mode}
 
 
@@ -80,7 +80,9 @@ def test_old_lines_of_fixations_are_passed_over(tmp_path: Path) -> None:
     shutil.copytree(FOLDER / "seed0", tmp_path / "run")
     log = tmp_path / "run" / LOG
     log.write_bytes(b'{"kind":"fixations","fixations":[]}\n' + log.read_bytes())
-    old, new = (list(read_recording(folder).entries()) for folder in (FOLDER / "seed0", tmp_path / "run"))
+    old, new = (
+        list(read_session_recording(folder).entries()) for folder in (FOLDER / "seed0", tmp_path / "run")
+    )
     assert len(old) == len(new)
 
 
@@ -92,7 +94,7 @@ def test_a_new_recording_has_the_new_layout_and_no_old_names(tmp_path: Path) -> 
     assert json.loads((tmp_path / "run" / "session.json").read_text())["schema"] == SCHEMA == 2
     log = tmp_path / "run" / LOG
     log.write_text(log.read_text().replace('"pin"', '"select"'))
-    (entry,) = read_recording(tmp_path / "run").entries()
+    (entry,) = read_session_recording(tmp_path / "run").entries()
     assert entry == RecordedCommand("select", {"at_ns": None})
 
 

@@ -21,8 +21,8 @@ from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Segmenter
 from sam_edge.stream import GazeSession, Selection, State
 from sam_edge.stream.playback import GazeFeed
-from sam_edge.stream.recording import SessionRecorder, read_recording
-from sam_edge.stream.replay import compare, replay
+from sam_edge.stream.recording import SessionRecorder, read_session_recording
+from sam_edge.stream.replay import compare_selections, replay
 
 INPUT = (224, 320)
 MS = 1_000_000
@@ -290,13 +290,13 @@ def test_a_session_that_records_itself_is_replayed_bit_for_bit(
             if frame.index == 48:
                 session.unpin(1)
             made.append(session.step(frame.image, frame.time_ns))
-    assert read_recording(tmp_path / "run").complete
+    assert read_session_recording(tmp_path / "run").complete
     again = Segmenter(world(THING, OTHER, THIRD))
     pairs = list(replay(tmp_path / "run", frames, again))
     assert len(pairs) == len(made) == 56
     for (recorded, repeated), first in zip(pairs, made, strict=True):
-        assert compare(recorded, first) == ()
-        assert compare(recorded, repeated) == ()
+        assert compare_selections(recorded, first) == ()
+        assert compare_selections(recorded, repeated) == ()
     assert {len(one.pinned) for one in made} >= {0, 1}
 
 

@@ -18,7 +18,7 @@ from sam_edge.profile.measure.failures import describe_error
 from sam_edge.profile.measure.statistics import LatencySummary, summarise
 from sam_edge.profile.measure.timed_runtime import open_engine
 from sam_edge.profile.plan import EngineConfig
-from sam_edge.stream.playback import GazeFeed, Shown, in_real_time
+from sam_edge.stream.playback import GazeFeed, PlayedFrame, play_in_real_time
 from sam_edge.stream.selection import Selection
 from sam_edge.stream.session import GazeSession
 from sam_edge.stream.trace import Trace
@@ -77,7 +77,7 @@ class SessionResult:
 
 
 OnSession = Callable[[SessionResult, Trace | None], None]
-PlaySession = Callable[[GazeSession, FrameReader, Sequence[GazeSample]], list[Shown]]
+PlaySession = Callable[[GazeSession, FrameReader, Sequence[GazeSample]], list[PlayedFrame]]
 
 
 def measure_sessions(engine: EngineConfig, video: Path, gaze: Path, on_result: OnSession) -> Generator[str]:
@@ -125,24 +125,26 @@ def measure_session(
         cv2.setNumThreads(threads)
 
 
-def play_sequential(session: GazeSession, reader: FrameReader, samples: Sequence[GazeSample]) -> list[Shown]:
+def play_sequential(
+    session: GazeSession, reader: FrameReader, samples: Sequence[GazeSample]
+) -> list[PlayedFrame]:
     """Step the first frames, and wait for each."""
     feed = GazeFeed(samples)
     steps = []
     for frame in islice(reader, SEQUENTIAL_FRAMES):
         session.feed(feed.until(frame.end_ns))
         selection = session.step(frame.image, frame.time_ns)
-        steps.append(Shown(frame, selection, dropped=False, timing_ms=selection.timing_ms))
+        steps.append(PlayedFrame(frame, selection, dropped=False, timing_ms=selection.timing_ms))
     return steps
 
 
-def play_live(session: GazeSession, reader: FrameReader, samples: Sequence[GazeSample]) -> list[Shown]:
+def play_live(session: GazeSession, reader: FrameReader, samples: Sequence[GazeSample]) -> list[PlayedFrame]:
     """Play in real time."""
-    return list(in_real_time(session, reader, samples))
+    return list(play_in_real_time(session, reader, samples))
 
 
 def summarise_session(
-    engine: EngineConfig, mode: Mode, steps: Sequence[Shown], reader: FrameReader
+    engine: EngineConfig, mode: Mode, steps: Sequence[PlayedFrame], reader: FrameReader
 ) -> SessionResult:
     """Summarise the steps after the warm-up."""
     counted = steps[WARMUP_FRAMES:]

@@ -57,5 +57,5 @@ class OpenTelemetrySink:
         """See `Sink.gaze`. Left out."""
 
     def _give(self, name: str, begin_ns: int, end_ns: int, facts: dict[str, Any]) -> None:
-        given = self._tracer.start_span(name, start_time=begin_ns + self._since_1970_ns, attributes=facts)
-        given.end(end_time=end_ns + self._since_1970_ns)
+        span = self._tracer.start_span(name, start_time=begin_ns + self._since_1970_ns, attributes=facts)
+        span.end(end_time=end_ns + self._since_1970_ns)
