@@ -130,7 +130,7 @@ def test_a_recording_replays(clip: Path, samples: Samples, model: sam_edge.Segme
     result = sam_edge.track(
         clip, samples, model=model, size=(224, 224), px_per_deg=12, record=tmp_path / "run"
     )
-    recording = session_recording.read_recording(tmp_path / "run")
+    recording = session_recording.read_session_recording(tmp_path / "run")
     assert recording.complete
     assert recording.options == {"px_per_deg": 12, "size": [224, 224]}
     for entry, frame in zip(recording.frames, result, strict=True):
@@ -239,7 +239,7 @@ class TestStream:
         with sam_edge.track(clip, samples, model=model, record=tmp_path / "run", stream=True) as stream:
             next(stream)
             next(stream)
-        recording = session_recording.read_recording(tmp_path / "run")
+        recording = session_recording.read_session_recording(tmp_path / "run")
         assert recording.complete
         assert len(list(recording.frames)) == 2
 
