@@ -1,8 +1,9 @@
-"""Eye-movement events from a live stream of gaze samples: causal, with a bounded and stated look-ahead."""
+"""Eye-movement events from a live stream of gaze samples: causal, with a bounded look-ahead."""
 
 from __future__ import annotations
 
 from sam_edge.gaze.events.detector import EventDetector
+from sam_edge.gaze.events.merging import is_continuation, merge_fixations
 from sam_edge.gaze.events.recording import label_recording
 from sam_edge.gaze.events.types import EventKind, EventUpdate, Fixation, LabelledSample, Phase
 
@@ -13,5 +14,7 @@ __all__ = [
     "Fixation",
     "LabelledSample",
     "Phase",
+    "is_continuation",
     "label_recording",
+    "merge_fixations",
 ]

@@ -7,10 +7,9 @@ Tobii's Ocumen joins fixations less than 3 degrees and 100 ms apart.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
-from sam_edge.gaze.events import Fixation
+from sam_edge.gaze.events import Fixation, is_continuation, merge_fixations
 from sam_edge.stream.tuning import DEFAULT_TUNING, SelectionTuning
 
 NS_PER_MS = 1_000_000
@@ -24,9 +23,8 @@ class DwellMerger:
         self._near_px = tuning.merge_deg * px_per_deg
         self._gap_ns = tuning.merge_ms * NS_PER_MS
         self._dwell: Fixation | None = None
+        self._earlier: Fixation | None = None
         self._fixation_id = -1
-        self._onset_ns = 0
-        self._earlier_samples = 0
         self._dwell_id = -1
 
     def update(self, fixation: Fixation) -> Fixation:
@@ -34,23 +32,24 @@ class DwellMerger:
 
         A dwell has the first fixation's onset, and the newest one's place and scatter; `event_id` counts dwells.
         """
-        before = self._dwell
-        if before is None or fixation.event_id != self._fixation_id:
-            joined = before is not None and self._continues(before, fixation)
-            if not joined:
-                self._dwell_id += 1
-                self._onset_ns = fixation.onset_ns
-            self._earlier_samples = before.sample_count if joined and before is not None else 0
+        if self._dwell is None or fixation.event_id != self._fixation_id:
+            self._earlier = self._dwell if self._continues(fixation) else None
+            self._dwell_id += self._earlier is None
             self._fixation_id = fixation.event_id
-        self._dwell = replace(
-            fixation,
-            event_id=self._dwell_id,
-            onset_ns=self._onset_ns,
-            sample_count=self._earlier_samples + fixation.sample_count,
-        )
+        if self._earlier is None:
+            self._dwell = replace(fixation, event_id=self._dwell_id)
+        else:
+            self._dwell = merge_fixations(self._earlier, fixation, place=fixation)
         return self._dwell
 
-    def _continues(self, before: Fixation, fixation: Fixation) -> bool:
-        gap_ns = fixation.onset_ns - before.time_ns
-        distance_px = math.hypot(fixation.x_px - before.x_px, fixation.y_px - before.y_px)
-        return 0 <= gap_ns <= self._gap_ns and distance_px <= self._near_px
+    def _continues(self, fixation: Fixation) -> bool:
+        """Return whether a new fixation continues the newest dwell."""
+        dwell = self._dwell
+        return dwell is not None and is_continuation(
+            dwell.time_ns,
+            (dwell.x_px, dwell.y_px),
+            fixation.onset_ns,
+            (fixation.x_px, fixation.y_px),
+            max_gap_ns=self._gap_ns,
+            max_distance_px=self._near_px,
+        )

@@ -176,8 +176,8 @@ def test_unplugged_glasses_are_waited_for(phone: FakeCompanion) -> None:
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        ([], "another interface"),
-        ({"result": 3}, "another interface"),
+        ([], "does not answer like a Companion app"),
+        ({"result": 3}, "does not answer like a Companion app"),
         ({"result": [3, {"model": "Sensor"}, {"model": "Phone", "data": 3}]}, "plug them in"),
     ],
 )
