@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,11 @@ class Tap(EventDetector):
         self.pursuit_rows: list[tuple[int, list[float]]] = []
         self.context_rows: list[tuple[int, list[float]]] = []
         index_of = {round(t * 1e9): i for i, t in enumerate(recording.time_s.tolist())}
-        real = model.movement, model.pursuit_evidence, model.pursuit_score
+        real: tuple[
+            Callable[[list[float], int], EventKind],
+            Callable[[list[float], int], float],
+            Callable[[float, float, int], float],
+        ] = (model.movement, model.pursuit_evidence, model.pursuit_score)
 
         def movement(features: list[float], band: int) -> EventKind:
             index = index_of[self._asked_ns]
@@ -234,7 +238,7 @@ def pursuit_fit(band: int, recordings: list[lund.Recording], stage: str) -> Arra
         x += [f for f, _ in parts]
         y += [t for _, t in parts]
         w += [np.full(len(t), GROUP_WEIGHT[category] / total) for _, t in parts]
-    return multinomial(np.concatenate(x), np.concatenate(y), np.concatenate(w), 2)[0]
+    return np.asarray(multinomial(np.concatenate(x), np.concatenate(y), np.concatenate(w), 2)[0])
 
 
 def put(table: list[Any], band: int, value: object) -> None:

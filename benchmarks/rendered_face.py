@@ -106,7 +106,8 @@ class RenderedFace:
     def centres_mm(self, scene: Scene) -> np.ndarray:
         """Return the centres of the two balls in the camera's space."""
         rotation, position = _rotation(scene.turn_deg), np.array(scene.position_mm)
-        return np.array([self._centre(side) for side in (0, 1)]) @ rotation.T + position
+        centres = np.array([self._centre(side) for side in (0, 1)])
+        return np.asarray(centres @ rotation.T + position)
 
     def _centre(self, side: int) -> np.ndarray:
         out = (-1.0, 1.0)[side] * self.eyes.shift_mm[0]
@@ -168,7 +169,7 @@ class RenderedFace:
             mesh[upper, 1] += UPPER_LID * down_mm
             mesh[lower, 1] += LOWER_LID * down_mm
             mesh[upper] += scene.closed * (mesh[lower] - mesh[upper])
-        return mesh
+        return np.asarray(mesh)
 
     def _draw_skin(self, picture: np.ndarray, pixels: np.ndarray, depths: np.ndarray) -> None:
         labels = np.zeros(picture.shape[:2], np.int32)
@@ -189,8 +190,13 @@ class RenderedFace:
         used = maps[part]
         x, y = np.meshgrid(left + np.arange(wide) + 0.5, top + np.arange(high) + 0.5)
         source = used[..., 0] * x[..., None] + used[..., 1] * y[..., None] + used[..., 2] - 0.5
+        # An empty second map: the first one holds both coordinates.
         skin = cv2.remap(
-            self._photo, source.astype(np.float32), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+            self._photo,
+            source.astype(np.float32),
+            np.empty(0, np.float32),
+            cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
         )
         where = part > 0
         picture[top : top + high, left : left + wide][where] = skin[where]

@@ -82,10 +82,9 @@ def drawn(
         if np.isfinite(corners[[a, b]]).all():
             ends = [tuple(int(value) for value in np.rint(corners[end] - 0.5)) for end in (a, b)]
             cv2.line(left, ends[0], ends[1], (255, 255, 255), max(1, image.shape[0] // 240), cv2.LINE_AA)
-    left = cv2.resize(
-        left, (round(PANEL_PX * image.shape[1] / image.shape[0]), PANEL_PX), interpolation=cv2.INTER_AREA
-    )
-    return np.hstack([np.asarray(left, np.uint8), from_the_side(cloud, caption)])
+    width = round(PANEL_PX * image.shape[1] / image.shape[0])
+    small = cv2.resize(left, (width, PANEL_PX), interpolation=cv2.INTER_AREA)
+    return np.hstack([np.asarray(small, np.uint8), from_the_side(cloud, caption)])
 
 
 def from_the_side(cloud: PointCloud, caption: str) -> NDArray[np.uint8]:

@@ -54,6 +54,7 @@ class Clicks:
 
     def cut_out(self) -> np.ndarray:
         """The thing alone: RGBA."""
+        assert self.mask is not None
         x0, y0, x1, y1 = (int(value) for value in masks_to_boxes(self.mask[None])[0])
         return np.dstack([self.image, self.mask * np.uint8(255)])[y0:y1, x0:x1]
 

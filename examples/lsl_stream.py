@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pylsl
 
 import sam_edge
@@ -66,12 +67,14 @@ def select(video: Path, name: str, runtime: str) -> None:
             if not there:
                 break
             if count == 0:
-                session.warm_up(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+                session.warm_up(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
                 begun = time.monotonic()
             time.sleep(max(0.0, begun + count / fps - time.monotonic()))
             count += 1
             session.feed(gaze.read())
-            selection = session.step(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), time.monotonic_ns())
+            selection = session.step(
+                np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), time.monotonic_ns()
+            )
             if selection.object_id != before:
                 before = selection.object_id
                 print(f"{count / fps:6.2f} s  object {selection.object_id}  box {selection.box}", flush=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 import sam_edge
 from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.recordings import read
+from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.frames import open_frames
 from sam_edge.media.overlay import TRAIL_S, draw_selection
 from sam_edge.media.video_writer import VideoWriter
@@ -42,7 +43,8 @@ def main() -> None:
     recording = read(given.export or DEMO / "gaze.csv")
     video = given.video or (given.export / "world.mp4" if given.export else DEMO / "clip.mp4")
     px_per_deg = given.px_per_deg or recording.px_per_deg or PX_PER_DEG
-    feed, recent, count, selected = GazeFeed(recording.samples), deque(maxlen=400), 0, 0
+    recent: deque[GazeSample] = deque(maxlen=400)
+    feed, count, selected = GazeFeed(recording.samples), 0, 0
     with (
         sam_edge.load(runtime=given.runtime) as model,
         open_frames(video) as frames,
@@ -60,9 +62,9 @@ def main() -> None:
                 draw_selection(
                     frame.image,
                     mask=shown.mask,
-                    box=selection and selection.box,
+                    box=selection.box if selection is not None else None,
                     gaze_trail=[one for one in aged if one[2] <= TRAIL_S],
-                    fixation=selection and selection.fixation,
+                    fixation=selection.fixation if selection is not None else None,
                 ),
                 frame.time_ns,
                 frame.end_ns,

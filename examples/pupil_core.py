@@ -14,6 +14,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import msgpack
@@ -30,7 +31,7 @@ PX_PER_DEG = 12.0
 """The scene camera's 1280 pixels are about 100 degrees wide."""
 
 
-def ask(context: zmq.Context, host: str, port: int, question: str) -> str:
+def ask(context: zmq.Context[Any], host: str, port: int, question: str) -> str:
     """Put one question to Pupil Remote."""
     with context.socket(zmq.REQ) as remote:
         remote.setsockopt(zmq.LINGER, 0)
@@ -40,12 +41,12 @@ def ask(context: zmq.Context, host: str, port: int, question: str) -> str:
             raise SystemExit(
                 f"Pupil Remote does not answer at {host}:{port}: start Pupil Capture, or give --host and --port"
             )
-        return remote.recv_string()
+        return str(remote.recv_string())
 
 
 def scene(host: str, port: int) -> Iterator[np.ndarray]:
     """Give the newest picture of the scene camera, RGB; what came in between is passed over."""
-    context = zmq.Context.instance()
+    context: zmq.Context[Any] = zmq.Context.instance()
     bus = context.socket(zmq.SUB)
     bus.setsockopt(zmq.LINGER, 0)
     bus.connect(f"tcp://{host}:{ask(context, host, port, 'SUB_PORT')}")
@@ -64,7 +65,8 @@ def scene(host: str, port: int) -> Iterator[np.ndarray]:
                 image = cv2.imdecode(np.frombuffer(parts[2], np.uint8), cv2.IMREAD_COLOR)
             else:
                 image = np.frombuffer(parts[2], np.uint8).reshape(facts["height"], facts["width"], 3)
-            yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+            if image is not None:
+                yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     finally:
         bus.close()
 

@@ -92,7 +92,7 @@ def frames(scene: str, *, in_time: bool) -> Iterator[tuple[np.ndarray, int]]:
     capture.release()
 
 
-def drawn(image: np.ndarray, selection: Selection, recent: deque, now_ns: int) -> np.ndarray:
+def drawn(image: np.ndarray, selection: Selection, recent: deque[GazeSample], now_ns: int) -> np.ndarray:
     """Draw what is selected and the path of the gaze on a frame."""
     trail = [(one.x_px, one.y_px, (now_ns - one.time_ns) / 1e9) for one in recent if one.valid]
     caption = [selection.state.value]
@@ -171,7 +171,7 @@ def opened(given: argparse.Namespace) -> WebcamSource:
 def main() -> None:
     given = arguments()
     cv2.setNumThreads(1)  # its threads would compete with the encoder's
-    recent: deque = deque(maxlen=60)
+    recent: deque[GazeSample] = deque(maxlen=60)
     picture, count, selected = None, 0, 0
     with opened(given) as source, sam_edge.load(runtime=given.runtime) as model:
         screen = source.estimator.screen

@@ -27,6 +27,7 @@ import sam_edge
 import sam_edge.gaze
 from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.adapters.mouse import MouseSource
+from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.images import write_png
 from sam_edge.media.overlay import TRAIL_S, draw_selection
 from sam_edge.stream import GazeSession, Selection
@@ -53,7 +54,7 @@ def frames(source: str) -> Iterator[np.ndarray]:
     capture.release()
 
 
-def drawn(image: np.ndarray, selection: Selection, recent: deque, now_ns: int) -> np.ndarray:
+def drawn(image: np.ndarray, selection: Selection, recent: deque[GazeSample], now_ns: int) -> np.ndarray:
     """Draw what is selected, what is pinned, and the mouse's path on a frame."""
     for pinned in selection.pinned:
         if pinned.object_id != selection.object_id:
@@ -124,8 +125,8 @@ def main() -> None:
     if not given.headless:
         check_screen()
     cv2.setNumThreads(1)  # its threads would compete with the encoder's
-    mouse = sam_edge.gaze.open("mouse://?rate_hz=100")
-    recent: deque = deque(maxlen=100)
+    mouse = MouseSource(rate_hz=100)
+    recent: deque[GazeSample] = deque(maxlen=100)
     picture, count, selected = None, 0, 0
     with (
         sam_edge.load(runtime=given.runtime) as model,
