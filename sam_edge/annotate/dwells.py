@@ -5,10 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from math import hypot
 from statistics import median
 
-from sam_edge.gaze.events import EventDetector, Fixation
+from sam_edge.gaze.events import EventDetector, Fixation, is_continuation, merge_fixations
 from sam_edge.gaze.events.types import EventKind
 from sam_edge.gaze.samples import GazeSample
 
@@ -85,26 +84,25 @@ def dwell_key(dwell: Fixation) -> str:
 
 
 def _continues(first: Fixation, second: Fixation, samples: Sequence[GazeSample], distance_px: float) -> bool:
-    """Say whether the second event continues the first one."""
-    if second.onset_ns - first.time_ns > MERGE_GAP_NS:
-        return False
+    """Return whether the second event continues the first one, by the gaze on both sides of the gap."""
     before = _median_place(samples, first.time_ns - EVENT_EDGE_NS, first.time_ns) or (first.x_px, first.y_px)
     after = _median_place(samples, second.onset_ns, second.onset_ns + EVENT_EDGE_NS) or (
         second.x_px,
         second.y_px,
     )
-    return hypot(after[0] - before[0], after[1] - before[1]) <= distance_px
+    return is_continuation(
+        first.time_ns,
+        before,
+        second.onset_ns,
+        after,
+        max_gap_ns=MERGE_GAP_NS,
+        max_distance_px=distance_px,
+    )
 
 
 def _merge(first: Fixation, second: Fixation) -> Fixation:
     longer = max(first, second, key=lambda event: event.duration_ns)
-    return replace(
-        longer,
-        event_id=first.event_id,
-        onset_ns=first.onset_ns,
-        time_ns=second.time_ns,
-        sample_count=first.sample_count + second.sample_count,
-    )
+    return merge_fixations(first, second, place=longer)
 
 
 def _median_place(samples: Sequence[GazeSample], begin_ns: int, end_ns: int) -> tuple[float, float] | None:

@@ -80,7 +80,7 @@ def test_the_public_face_is_there(name: str) -> None:
         ("gazepoint://host?colour=red", "has no option 'colour'; accepted are buffer, size, timeout"),
         ("gazepoint://host?size=8x8&size=9x9", "occurs twice"),
         ("tobii-g3://host?via=pigeon", "'via' .* 'rtsp' or 'websocket'"),
-        ("tobii-pro://", "how large the screen is"),
+        ("tobii-pro://", "states no screen size"),
         ("lsl://?name=it's", "without quotes"),
         ("ray+udp://0.0.0.0?distance_m=0", "'distance_m'"),
         ("mouse://?rate_hz=0", "'rate_hz'"),

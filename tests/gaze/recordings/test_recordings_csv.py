@@ -56,7 +56,7 @@ def test_columns_in_any_order_and_more_of_them(tmp_path: Path) -> None:
         ("", ["empty"]),
         (HEADER, ["no gaze samples"]),
         ("timestamp_s,x_px\n0,1\n", ["no column 'y_px'", "timestamp_s, x_px"]),
-        ("timestamp_s,x_px,y_px,x_px\n0,1,2,3\n", ["'x_px' stands there 2 times"]),
+        ("timestamp_s,x_px,y_px,x_px\n0,1,2,3\n", ["'x_px' occurs 2 times"]),
         (HEADER + "0,1,2,1\nsoon,1,2,1\n", ["line 3", "timestamp_s is 'soon'", "finite number of seconds"]),
         (HEADER + ",1,2,1\n", ["line 2", "timestamp_s is ''"]),
         (HEADER + "nan,1,2,1\n", ["line 2", "timestamp_s is 'nan'"]),

@@ -79,7 +79,7 @@ def test_glasses3_without_description(tmp_path: Path) -> None:
         (['{"type":"gaze","timestamp":"now","data":{}}\n'], "timestamp in seconds"),
         (['{"type":"gaze","timestamp":1e300,"data":{}}\n'], "timestamp in seconds"),
         (['{"type":"gaze","timestamp":0,"data":[]}\n'], "an object data"),
-        (["[1, 2]\n"], "a JSON object a line"),
+        (["[1, 2]\n"], "one JSON object per line"),
         (["[" * 100_000 + "\n", "{}\n"], "line 1: not a JSON object"),
         (['{"type":"imu","timestamp":0,"data":{}}\n'], "holds no gaze samples"),
     ],
