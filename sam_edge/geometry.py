@@ -149,16 +149,16 @@ class Placement:
     def _whole_paste(self, low: NDArray[np.float32], step: NDArray[np.float64]) -> NDArray[np.float32]:
         """Scale one low-resolution map to the whole view: several times as fast as any other warp.
 
-        Rows and columns of padding are left out, but for one beside the picture that the last pixels lean on.
+        Rows and columns of padding are left out, except the first one, which the last pixels interpolate with.
         """
         columns, rows = (
             math.ceil(side * by) + 1
             for side, by in zip((self.view.width, self.view.height), step, strict=True)
         )
         near = low[:rows, :columns]
-        # Without a size cv2 keeps the factors as they are, and what it makes reaches past the view.
-        made = cv2.resize(near, None, fx=1 / step[0], fy=1 / step[1], interpolation=cv2.INTER_LINEAR)
-        return np.asarray(made[: self.view.height, : self.view.width], np.float32)
+        # Without a size cv2 keeps the factors as they are, and its result reaches past the view.
+        scaled = cv2.resize(near, None, fx=1 / step[0], fy=1 / step[1], interpolation=cv2.INTER_LINEAR)
+        return np.asarray(scaled[: self.view.height, : self.view.width], np.float32)
 
     def paste_on_grid(
         self, low: NDArray[np.float32], frame_size: tuple[int, int], grid: tuple[int, int]
@@ -172,13 +172,13 @@ class Placement:
         offset = (0.5 * pixel - (self.view.x0, self.view.y0)) * self.scale / MASK_STRIDE - 0.5
         matrix = np.array([[step[0], 0, offset[0]], [0, step[1], offset[1]]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        made = cv2.warpAffine(low, matrix, grid[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        scaled = cv2.warpAffine(low, matrix, grid[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
         if self.view != View.whole(frame_size):
             x = (np.arange(grid[1]) + 0.5) * pixel[0] - self.view.x0
             y = (np.arange(grid[0]) + 0.5) * pixel[1] - self.view.y0
-            made[:, (x < 0) | (x > self.view.width)] = -np.inf
-            made[(y < 0) | (y > self.view.height)] = -np.inf
-        return np.asarray(made, np.float32)
+            scaled[:, (x < 0) | (x > self.view.width)] = -np.inf
+            scaled[(y < 0) | (y > self.view.height)] = -np.inf
+        return np.asarray(scaled, np.float32)
 
     def to_lowres(self, frame_map: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scale a frame-sized map (H, W) down into a low-resolution one (size / 4); 0 outside the frame."""

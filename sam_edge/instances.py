@@ -57,11 +57,11 @@ def segment_boxes(
     """
     check_frame(image)
     height, width = image.shape[:2]
-    given = as_boxes("boxes", boxes)
-    shown = np.clip(given, 0, [width, height, width, height])
+    corners = as_boxes("boxes", boxes)
+    shown = np.clip(corners, 0, [width, height, width, height])
     there = np.flatnonzero((shown[:, 2] > shown[:, 0]) & (shown[:, 3] > shown[:, 1]))
-    masks = np.zeros((len(given), height, width), np.bool_)
-    scores = np.zeros(len(given), np.float32)
+    masks = np.zeros((len(corners), height, width), np.bool_)
+    scores = np.zeros(len(corners), np.float32)
     if embedding is not None and embedding.frame_size != (height, width):
         raise InputError(
             f"embedding: of a frame of {embedding.frame_size}; accepted: {(height, width)}, as the image"
@@ -87,7 +87,7 @@ def add_masks(
         size: the encoder's input (height, width); None picks one by the frame.
 
     Returns:
-        A copy with bool (N, H, W) under `mask`; the given one stays as it is.
+        A copy with bool (N, H, W) under `mask`; the argument is not changed.
 
     Raises:
         InputError: there are no boxes under `xyxy`, or they are not finite (N, 4).

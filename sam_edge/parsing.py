@@ -44,7 +44,7 @@ def parse_size(text: str | None, name: str = "--size") -> tuple[int, int] | None
     """
     if text is None:
         return None
-    found = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
-    if not found:
+    match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
+    if not match:
         raise InputError(f"{name}: {text[:SHOWN]!r} is not accepted; give WIDTHxHEIGHT, for example 672x448")
-    return int(found[2]), int(found[1])
+    return int(match[2]), int(match[1])

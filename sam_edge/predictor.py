@@ -122,11 +122,11 @@ class SamPredictor:
         """
         embedding = self.embedding
         places, kinds = self._points(point_coords, point_labels, box)
-        low, given = self._mask(mask_input)
-        if places.shape[1] == 0 and not given:
+        low, has_mask = self._mask(mask_input)
+        if places.shape[1] == 0 and not has_mask:
             raise InputError("prompt: nothing is prompted; give point_coords, box or mask_input")
         logits, scores = self.model.runtime.decode(
-            embedding.data, places, kinds, low, np.array([float(given)], np.float32)
+            embedding.data, places, kinds, low, np.array([float(has_mask)], np.float32)
         )
         tokens = slice(1, 4) if multimask_output else slice(0, 1)
         kept = np.ascontiguousarray(logits[0, tokens])
@@ -185,7 +185,7 @@ class SamPredictor:
         sides = tuple(side * STRIDE // MASK_STRIDE for side in self.embedding.data.shape[2:])
         if mask_input is None:
             return np.zeros((1, 1, *sides), np.float32), False
-        given = np.asarray(mask_input, np.float32)
-        if given.shape != (1, *sides) or not np.isfinite(given).all():
-            raise InputError(f"mask_input: shape {given.shape}; accepted: finite logits {(1, *sides)}")
-        return given[None], True
+        logits = np.asarray(mask_input, np.float32)
+        if logits.shape != (1, *sides) or not np.isfinite(logits).all():
+            raise InputError(f"mask_input: shape {logits.shape}; accepted: finite logits {(1, *sides)}")
+        return logits[None], True

@@ -122,8 +122,8 @@ class Segmenter(Closing):
         """
         prompts = as_prompts(points, labels, boxes, frame_size=embedding.frame_size, view=embedding.view)
         count = prompts.count
-        low, given = self._mask_prompt(embedding, mask, count)
-        if prompts.empty and not given.any():
+        low, has_mask = self._mask_prompt(embedding, mask, count)
+        if prompts.empty and not has_mask.any():
             raise InputError("prompt: nothing is prompted; give points, boxes or a mask")
         places, kinds = prompts.in_input(embedding.placement)
         count = max(count, low.shape[0])
@@ -132,11 +132,11 @@ class Segmenter(Closing):
             repeat(places, count),
             repeat(kinds, count),
             repeat(low, count),
-            repeat(given, count),
+            repeat(has_mask, count),
         )
         tokens = {True: [1, 2, 3], False: [0], None: [0, 1, 2, 3]}[multimask]
         masks = np.empty((count, len(tokens), *embedding.frame_size), np.bool_)
-        ambiguous = prompts.ambiguous and not given.any()
+        ambiguous = prompts.ambiguous and not has_mask.any()
         results = [
             self._finish(embedding, logits[i], scores[i], tokens, masks[i], ambiguous=ambiguous)
             for i in range(count)
@@ -164,8 +164,8 @@ class Segmenter(Closing):
         if prompts.empty:
             raise InputError("prompt: nothing is prompted; give points or boxes")
         places, kinds = prompts.in_input(embedding.placement)
-        low, given = self._mask_prompt(embedding, None, prompts.count)
-        return self.runtime.decode(embedding.data, places, kinds, low, given)
+        low, has_mask = self._mask_prompt(embedding, None, prompts.count)
+        return self.runtime.decode(embedding.data, places, kinds, low, has_mask)
 
     def segment(
         self,
@@ -197,12 +197,12 @@ class Segmenter(Closing):
         if mask is None:
             return np.zeros((count, 1, rows, columns), np.float32), np.zeros(count, np.float32)
         try:
-            given = np.asarray(mask)
+            array = np.asarray(mask)
         except ValueError as error:
             raise InputError(f"mask: not an array ({error})") from error
-        stack = given if given.ndim == 3 else given[None]
+        stack = array if array.ndim == 3 else array[None]
         if stack.ndim != 3 or len(stack) == 0:
-            raise InputError(f"mask: shape {given.shape}; accepted: (h, w), or (P, h, w) with P of 1 or more")
+            raise InputError(f"mask: shape {array.shape}; accepted: (h, w), or (P, h, w) with P of 1 or more")
         if stack.dtype == np.bool_ and stack.shape[1:] == embedding.frame_size:
             signed = np.where(stack, 1.0, -1.0).astype(np.float32) * np.float32(MASK_PROMPT_LOGIT)
             low = np.stack([embedding.placement.to_lowres(full) for full in signed])
@@ -210,7 +210,7 @@ class Segmenter(Closing):
             low = stack.astype(np.float32)
         else:
             raise InputError(
-                f"mask: {given.dtype} {given.shape}; accepted: bool {embedding.frame_size} in frame pixels, or "
+                f"mask: {array.dtype} {array.shape}; accepted: bool {embedding.frame_size} in frame pixels, or "
                 f"floating-point logits {(rows, columns)}"
             )
         if not np.isfinite(low).all():
@@ -307,8 +307,8 @@ def load(
 
     Args:
         path: a bundle's folder; None is the model that ships in the package. With `runtime="torch"` also a checkpoint
-            (`.pt`, `.pth` or `.safetensors`) of any model of `sam_edge.nn.MODELS`, told
-            apart by its keys.
+            (`.pt`, `.pth` or `.safetensors`) of any model of `sam_edge.nn.MODELS`, which
+            its keys identify.
         config: what `sam-edge profile --budget-ms` found for this machine, or its file: stands for `path`, `runtime`,
             `threads` and `precision` where they are left out.
         runtime: the engine: `onnxruntime`, `openvino`, `torch`, `fake`, one that another package adds, or `auto`:

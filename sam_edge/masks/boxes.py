@@ -42,8 +42,8 @@ def masks_to_boxes(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def box_areas(boxes: ArrayLike) -> NDArray[np.float64]:
     """Return the area of each box (N, 4), square pixels; 0 for one whose sides are not in order."""
-    given = as_boxes("boxes", boxes)
-    sides = np.clip(given[:, 2:] - given[:, :2], 0, None)
+    array = as_boxes("boxes", boxes)
+    sides = np.clip(array[:, 2:] - array[:, :2], 0, None)
     return np.asarray(sides[:, 0] * sides[:, 1])
 
 
@@ -79,10 +79,10 @@ def nms(boxes: ArrayLike, scores: ArrayLike, *, above: float = 0.7) -> NDArray[n
     Raises:
         InputError: shapes do not fit, or a value is not finite.
     """
-    given = as_boxes("boxes", boxes)
-    values = _as_scores(scores, len(given))
+    array = as_boxes("boxes", boxes)
+    values = _as_scores(scores, len(array))
     _check_share("above", above)
-    return _best_of(values, lambda best, left: box_iou(given[best][None], given[left])[0], above)
+    return _best_of(values, lambda best, left: box_iou(array[best][None], array[left])[0], above)
 
 
 def suppress_overlaps(
@@ -115,16 +115,16 @@ def as_boxes(name: str, boxes: ArrayLike) -> NDArray[np.float64]:
         InputError: they are not numbers, not (N, 4), or not finite.
     """
     try:
-        given = np.asarray(boxes, np.float64)
+        array = np.asarray(boxes, np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name}: not boxes ({error}); accepted: numbers (N, 4) x0, y0, x1, y1") from error
-    if given.size == 0:
+    if array.size == 0:
         return np.zeros((0, 4))
-    if given.ndim != 2 or given.shape[1] != 4:
-        raise InputError(f"{name}: shape {given.shape}; accepted: (N, 4) x0, y0, x1, y1")
-    if not np.isfinite(given).all():
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise InputError(f"{name}: shape {array.shape}; accepted: (N, 4) x0, y0, x1, y1")
+    if not np.isfinite(array).all():
         raise InputError(f"{name}: holds NaN or infinity; accepted: finite pixels")
-    return given
+    return array
 
 
 def _best_of(

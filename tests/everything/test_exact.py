@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
 from sam_edge.everything import MaskGeneratorConfig, SamAutomaticMaskGenerator, generate_masks
-from sam_edge.everything.exact import upscale_mask
+from sam_edge.everything.exact import remove_small_regions, upscale_mask
 from sam_edge.geometry import Placement, View
 from sam_edge.masks import Rle, mask_iou, mask_to_box
 from sam_edge.media.images import read_image
@@ -132,13 +132,13 @@ def test_every_point_is_asked_where_the_original_asks_it() -> None:
 
 def test_small_regions_go_as_the_original_takes_them_out(original: Any) -> None:
     original.install_stand_ins()
-    from segment_anything.utils.amg import remove_small_regions
+    from segment_anything.utils import amg
 
     generator = np.random.default_rng(0)
     for share in (0.05, 0.3, 0.5, 0.7, 0.95):
         mask = cv2.blur(generator.random((60, 80)), (3, 3)) < share
-        filled, _ = remove_small_regions(mask, 20, "holes")
-        wanted, _ = remove_small_regions(filled, 20, "islands")
+        filled, _ = amg.remove_small_regions(mask, 20, "holes")
+        wanted, _ = amg.remove_small_regions(filled, 20, "islands")
         np.testing.assert_array_equal(remove_small_regions(mask, 20), wanted)
 
 
