@@ -47,28 +47,28 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("cloud.png"), help="the picture; .ply and .glb beside it"
     )
-    given = parser.parse_args()
-    if given.image and not (given.depth and given.camera):
+    args = parser.parse_args()
+    if args.image and not (args.depth and args.camera):
         parser.error("--image: give --depth and --camera, too")
-    if given.image:
-        image, depth_m, camera = read_image(given.image), read_depth(given.depth), read_camera(given.camera)
+    if args.image:
+        image, depth_m, camera = read_image(args.image), read_depth(args.depth), read_camera(args.camera)
     else:
         image, depth_m, camera = table_scene()
     point = (
-        [float(word) for word in given.point.split(",")]
-        if given.point
+        [float(word) for word in args.point.split(",")]
+        if args.point
         else [image.shape[1] / 2, image.shape[0] / 2]
     )
     with sam_edge.load() as model:
         mask = model.segment(image, points=[point]).best
     cloud = backproject(image, mask, depth_m, camera)
     box = cloud.box
-    write_ply(given.out.with_suffix(".ply"), cloud)
-    write_glb(given.out.with_suffix(".glb"), cloud, box)
+    write_ply(args.out.with_suffix(".ply"), cloud)
+    write_glb(args.out.with_suffix(".glb"), cloud, box)
     sides = " x ".join(f"{side:.3f}" for side in box.extent_m)
     place = ", ".join(f"{value:.3f}" for value in cloud.centroid_m)
     print(f"{len(cloud)} points; box {sides} m; centroid ({place}) m")
-    write_png(given.out, drawn(image, mask, cloud, camera, f"{sides} m"))
+    write_png(args.out, drawn(image, mask, cloud, camera, f"{sides} m"))
 
 
 def drawn(

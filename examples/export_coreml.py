@@ -29,14 +29,14 @@ def main() -> None:
     )
     parser.add_argument("--precision", default="fp16", help="see docs/coreml.md")
     parser.add_argument("--out", type=Path, default=Path("coreml_bundle"), help="folder that is made")
-    given = parser.parse_args()
-    width, _, height = given.size.partition("x")
-    model = load_mobile_sam(given.checkpoint)
-    manifest = export_coreml(model, given.out, precision=given.precision, sizes=[(int(height), int(width))])
-    for path in sorted(given.out.iterdir()):
+    args = parser.parse_args()
+    width, _, height = args.size.partition("x")
+    model = load_mobile_sam(args.checkpoint)
+    manifest = export_coreml(model, args.out, precision=args.precision, sizes=[(int(height), int(width))])
+    for path in sorted(args.out.iterdir()):
         size = sum(part.stat().st_size for part in path.rglob("*") if part.is_file()) or path.stat().st_size
         print(f"{size / 1e6:7.1f} MB  {path.name}")
-    print(f"{given.out}: {manifest.precision}, held against fp32 torch before it was written")
+    print(f"{args.out}: {manifest.precision}, held against fp32 torch before it was written")
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ class Headset:
                 place = (waiting.x_px, waiting.y_px) if waiting.valid else place
                 waiting = next(gaze, None)
             if since and self.gaze == "rays":
-                self.client.send_rays(Rays(tuple(ray_of(one, camera) for one in since)))
+                self.client.send_rays(Rays(tuple(ray_of(sample, camera) for sample in since)))
             elif since and self.gaze == "pixels":
                 self.client.send_gaze(since)
             number = self.client.send_frame(frame.image, now_ns)
@@ -149,13 +149,13 @@ def main() -> None:
     parser.add_argument("--video", type=Path, default=DEMO / "clip.mp4")
     parser.add_argument("--recording", type=Path, default=DEMO / "gaze.csv")
     parser.add_argument("--seconds", type=float, default=8.0)
-    given = parser.parse_args()
-    with connect(given.url, token=given.token, name="simulated headset") as client:
+    args = parser.parse_args()
+    with connect(args.url, token=args.token, name="simulated headset") as client:
         welcome = client.welcome
         print(f"{welcome.server}: {welcome.model} on {welcome.engine} ({welcome.precision})", flush=True)
-        headset = Headset(client, given.gaze)
-        with open_frames(given.video) as frames:
-            headset.play(frames, read(given.recording), given.seconds)
+        headset = Headset(client, args.gaze)
+        with open_frames(args.video) as frames:
+            headset.play(frames, read(args.recording), args.seconds)
         headset.report()
 
 

@@ -32,14 +32,14 @@ def main() -> None:
     parser.add_argument(
         "--gaze", choices=("rays", "pixels", "pinch"), default="rays", help="of the simulated one"
     )
-    given = parser.parse_args()
+    args = parser.parse_args()
     # OpenCV's own threads compete with the encoder for the cores.
     cv2.setNumThreads(1)
-    with Engines() as engines, Server(engines, host=given.host, port=given.port, token=given.token) as server:
+    with Engines() as engines, Server(engines, host=args.host, port=args.port, token=args.token) as server:
         print(f"headsets connect to {server.stream_url}, browsers to {server.url}", flush=True)
-        if given.simulate:
-            simulated = [sys.executable, str(CLIENT), server.stream_url, f"--token={given.token}"]
-            raise SystemExit(subprocess.run([*simulated, f"--gaze={given.gaze}"], check=False).returncode)
+        if args.simulate:
+            simulated = [sys.executable, str(CLIENT), server.stream_url, f"--token={args.token}"]
+            raise SystemExit(subprocess.run([*simulated, f"--gaze={args.gaze}"], check=False).returncode)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

@@ -88,7 +88,7 @@ def interact(clicks: Clicks, out: str) -> None:
 
 
 def check_screen() -> None:
-    """End with a word where there is no screen: OpenCV's windows would end the program without one."""
+    """Exit with a message when there is no screen: OpenCV would abort the program without one."""
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise SystemExit("no screen to open a window on; give --point X,Y, which needs none")
 
@@ -100,23 +100,23 @@ def main() -> None:
     parser.add_argument("picture", nargs="?", help="a picture file")
     parser.add_argument("--out", default="cut_out.png", help="where the cut-out goes")
     parser.add_argument("--point", action="append", metavar="X,Y", help="click here, without a window")
-    given = parser.parse_args()
-    if not given.point:
+    args = parser.parse_args()
+    if not args.point:
         check_screen()
-    if given.picture:
-        image = read_image(given.picture)
+    if args.picture:
+        image = read_image(args.picture)
     else:
         with open_frames(CLIP) as frames:
             image = next(frame.image for frame in frames if frame.index == 40)
     with sam_edge.load() as model:
         clicks = Clicks(model, image)
-        if given.point:
-            for point in given.point:
+        if args.point:
+            for point in args.point:
                 x, _, y = point.partition(",")
                 clicks.add(float(x), float(y))
-            write(clicks, given.out)
+            write(clicks, args.out)
         else:
-            interact(clicks, given.out)
+            interact(clicks, args.out)
 
 
 if __name__ == "__main__":

@@ -94,11 +94,11 @@ def main() -> None:
     parser.add_argument("--name", default="sam-edge-demo", help="the stream's name")
     parser.add_argument("--times", type=int, default=1000, help="send the recording so often")
     parser.add_argument("--runtime", default="auto")
-    given = parser.parse_args()
-    if given.role == "send":
-        send(given.file or DEMO / "gaze.csv", given.name, given.times)
+    args = parser.parse_args()
+    if args.role == "send":
+        send(args.file or DEMO / "gaze.csv", args.name, args.times)
     else:
-        select(given.file or DEMO / "clip.mp4", given.name, given.runtime)
+        select(args.file or DEMO / "clip.mp4", args.name, args.runtime)
 
 
 if __name__ == "__main__":

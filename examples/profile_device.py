@@ -29,11 +29,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("out/profile"))
-    given = parser.parse_args()
+    args = parser.parse_args()
 
     plan = ProfilePlan(choose_engines(), sizes=((448, 672),), prompts=(1,), rounds=3, parts=("timing",))
     report = run_plan(plan, print)
-    report.write(given.out / "profile.json")
+    report.write(args.out / "profile.json")
     encodes = [row for row in report.timings if row.total is not None and row.case.operation == "encode"]
     for row in encodes:
         if row.total is not None:
@@ -53,8 +53,8 @@ def main() -> None:
             session.step(frame.image, frame.time_ns)
             if frame.index + 1 == FRAMES:
                 break
-    trace.write(given.out / "trace.json")
-    print(f"{len(trace.spans)} spans of {len(trace.frames)} frames: {given.out / 'trace.json'}")
+    trace.write(args.out / "trace.json")
+    print(f"{len(trace.spans)} spans of {len(trace.frames)} frames: {args.out / 'trace.json'}")
 
 
 if __name__ == "__main__":

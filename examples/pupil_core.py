@@ -80,12 +80,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
     parser.add_argument("--show", action="store_true", help="open a window")
     parser.add_argument("--runtime", default="auto")
-    given = parser.parse_args()
-    until, before, session, count = time.monotonic() + given.seconds, None, None, 0
-    url = f"pupil-core://{given.host}:{given.port}"
-    pictures = scene(given.host, given.port)
+    args = parser.parse_args()
+    until, before, session, count = time.monotonic() + args.seconds, None, None, 0
+    url = f"pupil-core://{args.host}:{args.port}"
+    pictures = scene(args.host, args.port)
     size = next(pictures).shape[:2]
-    with sam_edge.load(runtime=given.runtime) as model, sam_edge.gaze.open(url, size=size) as gaze:
+    with sam_edge.load(runtime=args.runtime) as model, sam_edge.gaze.open(url, size=size) as gaze:
         for image in pictures:
             if session is None:
                 session = GazeSession(model, px_per_deg=PX_PER_DEG)
@@ -96,7 +96,7 @@ def main() -> None:
             if selection.object_id != before:
                 before = selection.object_id
                 print(f"object {selection.object_id}  box {selection.box}", flush=True)
-            if given.show:
+            if args.show:
                 shown = draw_selection(image, mask=selection.mask, box=selection.box)
                 cv2.imshow("sam-edge: Pupil Core", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))
                 if cv2.waitKey(1) & 0xFF == ord("q"):

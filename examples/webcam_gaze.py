@@ -94,7 +94,7 @@ def frames(scene: str, *, in_time: bool) -> Iterator[tuple[np.ndarray, int]]:
 
 def drawn(image: np.ndarray, selection: Selection, recent: deque[GazeSample], now_ns: int) -> np.ndarray:
     """Draw what is selected and the path of the gaze on a frame."""
-    trail = [(one.x_px, one.y_px, (now_ns - one.time_ns) / 1e9) for one in recent if one.valid]
+    trail = [(sample.x_px, sample.y_px, (now_ns - sample.time_ns) / 1e9) for sample in recent if sample.valid]
     caption = [selection.state.value]
     if selection.score is not None:
         caption.append(f"object {selection.object_id}, predicted IoU {selection.score:.2f}")
@@ -102,7 +102,7 @@ def drawn(image: np.ndarray, selection: Selection, recent: deque[GazeSample], no
         image,
         mask=selection.mask,
         box=selection.box,
-        gaze_trail=[one for one in trail if one[2] <= TRAIL_S],
+        gaze_trail=[dot for dot in trail if dot[2] <= TRAIL_S],
         fixation=selection.fixation,
         caption=caption,
     )
@@ -155,48 +155,48 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def opened(given: argparse.Namespace) -> WebcamSource:
+def opened(args: argparse.Namespace) -> WebcamSource:
     options: dict[str, object] = {
-        "screen": given.screen,
-        "screen_mm": given.screen_mm,
-        "fov_deg": given.fov_deg,
+        "screen": args.screen,
+        "screen_mm": args.screen_mm,
+        "fov_deg": args.fov_deg,
     }
-    if given.calibration:
-        options["calibration"] = given.calibration
-    source = sam_edge.gaze.open(f"webcam:{given.eye}", pace="none" if given.headless else "real", **options)
+    if args.calibration:
+        options["calibration"] = args.calibration
+    source = sam_edge.gaze.open(f"webcam:{args.eye}", pace="none" if args.headless else "real", **options)
     assert isinstance(source, WebcamSource)
     return source
 
 
 def main() -> None:
-    given = arguments()
+    args = arguments()
     cv2.setNumThreads(1)  # its threads would compete with the encoder's
     recent: deque[GazeSample] = deque(maxlen=60)
     picture, count, selected = None, 0, 0
-    with opened(given) as source, sam_edge.load(runtime=given.runtime) as model:
+    with opened(args) as source, sam_edge.load(runtime=args.runtime) as model:
         screen = source.estimator.screen
         px_per_deg = screen.px_per_deg(EYE_TO_SCREEN_MM)
         # Without a window both videos are stepped through together: each sample is fed when its frame is shown.
-        waiting = deque(source) if given.headless else deque()
+        waiting = deque(source) if args.headless else deque()
         begun_ns = waiting[0].time_ns if waiting else 0
-        if not (given.headless or given.calibration):
-            calibrate(source, screen.size, px_per_deg, given.save)
+        if not (args.headless or args.calibration):
+            calibrate(source, screen.size, px_per_deg, args.save)
         session = None
-        for image, time_ns in frames(given.scene, in_time=not given.headless):
-            now_ns = begun_ns + time_ns if given.headless else time.monotonic_ns()
+        for image, time_ns in frames(args.scene, in_time=not args.headless):
+            now_ns = begun_ns + time_ns if args.headless else time.monotonic_ns()
             if session is None:
                 stage = Stage(screen.size, image.shape[:2])
                 session = GazeSession(
                     model,
                     px_per_deg=px_per_deg / stage.scale,
-                    mode="sequential" if given.headless else "live",
+                    mode="sequential" if args.headless else "live",
                 )
                 session.warm_up(image)
-                if not given.headless:
+                if not args.headless:
                     cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL)
                     cv2.setWindowProperty(WINDOW, cv2.WND_PROP_FULLSCREEN, cv2.WINDOW_FULLSCREEN)
                     cv2.setMouseCallback(WINDOW, clicks(source))
-            if not given.headless:
+            if not args.headless:
                 waiting.extend(source.read())
             due = []
             while waiting and waiting[0].time_ns <= now_ns:
@@ -207,9 +207,9 @@ def main() -> None:
             picture = drawn(image, selection, recent, now_ns)
             count += 1
             selected += selection.mask is not None
-            if count == given.frames:
+            if count == args.frames:
                 break
-            if given.headless:
+            if args.headless:
                 continue
             key = stage.show(picture)
             if key in ENDS:
@@ -219,13 +219,13 @@ def main() -> None:
             elif key == ord("r"):
                 session.unpin()
             elif key == ord("c"):
-                calibrate(source, screen.size, px_per_deg, given.save)
+                calibrate(source, screen.size, px_per_deg, args.save)
         if session is not None:
             session.close()
     if picture is None:
-        raise SystemExit(f"{given.scene}: no camera or video that can be opened, or no frame came from it")
-    if given.out:
-        write_png(given.out, picture)
+        raise SystemExit(f"{args.scene}: no camera or video that can be opened, or no frame came from it")
+    if args.out:
+        write_png(args.out, picture)
     print(f"{count} frames, {selected} with a selection")
 
 

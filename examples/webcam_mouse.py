@@ -64,12 +64,12 @@ def drawn(image: np.ndarray, selection: Selection, recent: deque[GazeSample], no
         caption.append(f"object {selection.object_id}, predicted IoU {selection.score:.2f}")
     if "total" in selection.timing_ms:
         caption.append(f"{selection.timing_ms['total']:.0f} ms, {selection.origin}")
-    aged = [(one.x_px, one.y_px, (now_ns - one.time_ns) / 1e9) for one in recent if one.valid]
+    trail = [(sample.x_px, sample.y_px, (now_ns - sample.time_ns) / 1e9) for sample in recent if sample.valid]
     return draw_selection(
         image,
         mask=selection.mask,
         box=selection.box,
-        gaze_trail=[one for one in aged if one[2] <= TRAIL_S],
+        gaze_trail=[dot for dot in trail if dot[2] <= TRAIL_S],
         fixation=selection.fixation,
         caption=caption,
     )
@@ -115,34 +115,34 @@ def arguments() -> argparse.Namespace:
 
 
 def check_screen() -> None:
-    """End with a word where there is no screen: OpenCV's windows would end the program without one."""
+    """Exit with a message when there is no screen: OpenCV would abort the program without one."""
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise SystemExit("no screen to open a window on; give --headless, which needs none")
 
 
 def main() -> None:
-    given = arguments()
-    if not given.headless:
+    args = arguments()
+    if not args.headless:
         check_screen()
     cv2.setNumThreads(1)  # its threads would compete with the encoder's
     mouse = MouseSource(rate_hz=100)
     recent: deque[GazeSample] = deque(maxlen=100)
     picture, count, selected = None, 0, 0
     with (
-        sam_edge.load(runtime=given.runtime) as model,
+        sam_edge.load(runtime=args.runtime) as model,
         mouse,
         GazeSession(
-            model, px_per_deg=given.px_per_deg, mode="sequential" if given.headless else "live"
+            model, px_per_deg=args.px_per_deg, mode="sequential" if args.headless else "live"
         ) as session,
     ):
-        if not given.headless:
+        if not args.headless:
             watch(mouse, session)
-        for image in frames(given.source):
+        for image in frames(args.source):
             if count == 0:
                 session.warm_up(image)
-            if given.headless:
+            if args.headless:
                 height, width = image.shape[:2]
-                x, y = map(float, given.mouse.split(",")) if given.mouse else (width / 2, height / 2)
+                x, y = map(float, args.mouse.split(",")) if args.mouse else (width / 2, height / 2)
                 mouse.move(x + TREMOR_PX * math.sin(count), y + TREMOR_PX * math.cos(count))
             samples = mouse.read()
             recent.extend(samples)
@@ -152,12 +152,12 @@ def main() -> None:
             picture = drawn(image, selection, recent, now_ns)
             count += 1
             selected += selection.mask is not None
-            if count == given.frames or not (given.headless or show(picture, session)):
+            if count == args.frames or not (args.headless or show(picture, session)):
                 break
     if picture is None:
-        raise SystemExit(f"{given.source}: no camera or video that can be opened, or no frame came from it")
-    if given.out:
-        write_png(given.out, picture)
+        raise SystemExit(f"{args.source}: no camera or video that can be opened, or no frame came from it")
+    if args.out:
+        write_png(args.out, picture)
     print(f"{count} frames, {selected} with a selection")
 
 

@@ -93,7 +93,7 @@ ORDER = (
     ("segmenter",),
     ("sam_compat", "embeddings", "cutouts", "pointcloud"),
     ("predictor", "everything"),
-    ("instances", "text"),
+    ("instances", "text_matching"),
     ("stream",),
     ("_track",),
     ("exporters",),

@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from sam_edge.errors import EngineError, InputError
 from sam_edge.everything import GeneratedMask
 from sam_edge.masks import Rle, mask_to_box
-from sam_edge.text import FileTextImageEncoder, TextImageEncoder, crop_of, score_masks, select_by_text
+from sam_edge.text_matching import (
+    FileTextImageEncoder,
+    TextImageEncoder,
+    crop_mask,
+    score_masks,
+    select_by_text,
+)
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 PLACES = {"red": (60, 60), "green": (200, 80), "blue": (120, 170)}
@@ -70,13 +76,13 @@ def test_a_crop_keeps_the_shape_and_hides_the_ground(
     scene: tuple[NDArray[np.uint8], list[GeneratedMask]],
 ) -> None:
     image, found = scene
-    crop = crop_of(image, found[0], (64, 128))
+    crop = crop_mask(image, found[0], (64, 128))
     assert crop.shape == (64, 128, 3)
     assert crop[32, 64].tolist() == [255, 0, 0]
     assert crop[32, 5].tolist() == [124, 116, 104]
-    assert (crop_of(image, found[0], (64, 64), hide_ground=False)[1, 1] == 90).all()
-    with pytest.raises(InputError, match="found"):
-        crop_of(image[:50], found[0], (64, 64))
+    assert (crop_mask(image, found[0], (64, 64), hide_background=False)[1, 1] == 90).all()
+    with pytest.raises(InputError, match="mask: size"):
+        crop_mask(image[:50], found[0], (64, 64))
 
 
 def test_what_an_encoder_must_not_do(scene: tuple[NDArray[np.uint8], list[GeneratedMask]]) -> None:
