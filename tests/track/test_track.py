@@ -117,7 +117,7 @@ def test_before_the_first_result_nothing_is_selected(
     clip: Path, samples: Samples, model: sam_edge.Segmenter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A viewer of the live schedule sees nothing until the session has answered once."""
-    monkeypatch.setattr("sam_edge.stream.playback.Clock.now_ns", lambda self: 10**12)
+    monkeypatch.setattr("sam_edge.stream.playback.PlaybackClock.now_ns", lambda self: 10**12)
     result = sam_edge.track(clip, samples, model=model, mode="live")
     assert all(frame.dropped and frame.timing_ms == {} for frame in result)
     assert {(frame.selection.state, frame.selection.origin) for frame in result} == {
