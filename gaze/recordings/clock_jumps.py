@@ -1,0 +1,122 @@
+"""Where a recorder's clock jumped: times that fall back or leap ahead within one recording.
+
+Trackers and their computers set their clocks while they record, and a recording that was stopped and resumed may start
+its clock again. `find_jumps` finds the places, in the times of gaze samples as in those of frames; `join_at_jumps` puts
+the parts one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+BACK_NS = 100_000_000
+"""Gaze that is late by less than this is sorted, nanoseconds: networks and two eyes mix up samples by some
+milliseconds."""
+FORWARD_NS = 60_000_000_000
+"""A leap ahead of at least this, in gaze and frames alike, is a jump of their clock, nanoseconds."""
+MIN_PART = 10
+"""Fewer samples than this in a row are late samples, and no part of their own."""
+RISING_SHARE = 0.8
+"""A part begins with steps of which at least this share rises; in shuffled samples half of them do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockJump:
+    """A place where the clock jumped."""
+
+    index: int
+    """Number of the first entry after the jump."""
+    before_ns: int
+    """Time of the last entry before it."""
+    after_ns: int
+    """Time of the first entry after it."""
+
+    @property
+    def step_s(self) -> float:
+        """By how much the time steps, seconds; negative when the clock was set back."""
+        return (self.after_ns - self.before_ns) / 1e9
+
+
+def find_jumps(
+    times_ns: Sequence[int] | NDArray[np.int64],
+    *,
+    back_ns: int = BACK_NS,
+    forward_ns: int | None = None,
+    min_part: int = MIN_PART,
+) -> tuple[ClockJump, ...]:
+    """Find where the clock jumped, in times in the order in which they were recorded.
+
+    Times that fall back are a jump when the entries after it go on there. They are not when only a few entries are
+    late, or when a block of entries comes late and fills the gap that it left.
+
+    Args:
+        times_ns: (N,) nanoseconds. For frames, which never come late: `back_ns=1, min_part=2`.
+        back_ns: smallest fall that counts.
+        forward_ns: smallest leap ahead that counts; None: a leap is a pause, and no jump.
+        min_part: smallest number of entries between two jumps.
+    """
+    times = np.asarray(times_ns, np.int64)
+    steps = np.diff(times)
+    indices: list[int] = []
+    begin, returns = 0, len(times)
+    highest = np.maximum.accumulate(times)
+    for index in (np.flatnonzero(steps < 0) + 1).tolist():
+        if index >= returns:
+            begin, returns = returns, len(times)
+            highest = np.concatenate([highest[:begin], np.maximum.accumulate(times[begin:])])
+        fall = highest[index - 1] - times[index]
+        if fall < back_ns:
+            continue
+        later = np.flatnonzero(times[index:] > highest[index - 1])
+        end = index + int(later[0]) if len(later) else len(times)
+        leaps = end < len(times) and 2 * steps[end - 1] >= fall
+        after = times[index : end if leaps else index + max(end - index, min_part)]
+        if not _is_part(times[begin:index], after, min_part):
+            continue
+        indices.append(index)
+        begin = index
+        highest = np.concatenate([highest[:begin], np.maximum.accumulate(times[begin:])])
+        if leaps and end < returns:
+            # Only a while on another clock: it leaps ahead to where it was.
+            indices.append(end)
+            returns = end
+    if forward_ns is not None:
+        indices += (np.flatnonzero(steps >= forward_ns) + 1).tolist()
+    return tuple(
+        ClockJump(index, int(times[index - 1]), int(times[index])) for index in sorted(set(indices))
+    )
+
+
+def join_at_jumps(
+    times_ns: Sequence[int] | NDArray[np.int64], jumps: Sequence[ClockJump]
+) -> NDArray[np.int64]:
+    """Return times in which each part goes on one usual interval after the part before it; the first part stays."""
+    return np.asarray(times_ns, np.int64) + np.repeat(
+        part_offsets_ns(times_ns, jumps), np.diff([0, *(jump.index for jump in jumps), len(times_ns)])
+    )
+
+
+def part_offsets_ns(
+    times_ns: Sequence[int] | NDArray[np.int64], jumps: Sequence[ClockJump]
+) -> NDArray[np.int64]:
+    """Return what `join_at_jumps` adds to the times of each part, nanoseconds: one more than there are jumps."""
+    steps = np.diff(np.asarray(times_ns, np.int64))
+    usual_ns = int(np.median(steps[steps > 0])) if (steps > 0).any() else 1
+    missing = [jump.before_ns + usual_ns - jump.after_ns for jump in jumps]
+    return np.cumsum([0, *missing], dtype=np.int64)
+
+
+def _is_part(before: NDArray[np.int64], after: NDArray[np.int64], min_part: int) -> bool:
+    """Return whether entries that come back in time, up to where they pass `before`, run on another clock."""
+    if len(after) < min_part:
+        return False
+    begins = np.diff(after[: max(2, 2 * min_part)])
+    if len(begins) and np.mean(begins >= 0) < RISING_SHARE:
+        return False
+    first, last = after.min(), after.max()
+    fills_gap = before.min() < first and not ((before >= first) & (before <= last)).any()
+    return not fills_gap
