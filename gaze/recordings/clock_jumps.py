@@ -20,6 +20,8 @@ FORWARD_NS = 60_000_000_000
 """A leap ahead of at least this, in gaze and frames alike, is a jump of their clock, nanoseconds."""
 MIN_PART = 10
 """Fewer samples than this in a row are late samples, and no part of their own."""
+MAX_LATE = 1000
+"""Samples with more late blocks than this are shuffled, and have no parts."""
 RISING_SHARE = 0.8
 """A part begins with steps of which at least this share rises; in shuffled samples half of them do."""
 
@@ -42,53 +44,25 @@ class ClockJump:
 
 
 def find_jumps(
-    times_ns: Sequence[int] | NDArray[np.int64],
-    *,
-    back_ns: int = BACK_NS,
-    forward_ns: int | None = None,
-    min_part: int = MIN_PART,
+    times_ns: Sequence[int] | NDArray[np.int64], *, frames: bool = False, forward_ns: int | None = None
 ) -> tuple[ClockJump, ...]:
     """Find where the clock jumped, in times in the order in which they were recorded.
 
-    Times that fall back are a jump when the entries after it go on there. They are not when only a few entries are
-    late, or when a block of entries comes late and fills the gap that it left.
+    Times of frames jump wherever they fall. Gaze samples may also be late: times that fall back by `BACK_NS` or more
+    are a jump when the samples after it go on there. They are not when fewer than `MIN_PART` samples are late, or when
+    a block of samples comes late and fills the gap that it left.
 
     Args:
-        times_ns: (N,) nanoseconds. For frames, which never come late: `back_ns=1, min_part=2`.
-        back_ns: smallest fall that counts.
-        forward_ns: smallest leap ahead that counts; None: a leap is a pause, and no jump.
-        min_part: smallest number of entries between two jumps.
+        times_ns: (N,) nanoseconds.
+        frames: the times are those of frames.
+        forward_ns: smallest leap ahead that counts, nanoseconds; None: a leap is a pause, and no jump.
     """
     times = np.asarray(times_ns, np.int64)
     steps = np.diff(times)
-    indices: list[int] = []
-    begin, returns = 0, len(times)
-    highest = np.maximum.accumulate(times)
-    for index in (np.flatnonzero(steps < 0) + 1).tolist():
-        if index >= returns:
-            begin, returns = returns, len(times)
-            highest = np.concatenate([highest[:begin], np.maximum.accumulate(times[begin:])])
-        fall = highest[index - 1] - times[index]
-        if fall < back_ns:
-            continue
-        later = np.flatnonzero(times[index:] > highest[index - 1])
-        end = index + int(later[0]) if len(later) else len(times)
-        leaps = end < len(times) and 2 * steps[end - 1] >= fall
-        after = times[index : end if leaps else index + max(end - index, min_part)]
-        if not _is_part(times[begin:index], after, min_part):
-            continue
-        indices.append(index)
-        begin = index
-        highest = np.concatenate([highest[:begin], np.maximum.accumulate(times[begin:])])
-        if leaps and end < returns:
-            # Only a while on another clock: it leaps ahead to where it was.
-            indices.append(end)
-            returns = end
+    indices = set((np.flatnonzero(steps < 0) + 1).tolist() if frames else _find_falls(times))
     if forward_ns is not None:
-        indices += (np.flatnonzero(steps >= forward_ns) + 1).tolist()
-    return tuple(
-        ClockJump(index, int(times[index - 1]), int(times[index])) for index in sorted(set(indices))
-    )
+        indices |= set((np.flatnonzero(steps >= forward_ns) + 1).tolist())
+    return tuple(ClockJump(index, int(times[index - 1]), int(times[index])) for index in sorted(indices))
 
 
 def join_at_jumps(
@@ -110,12 +84,45 @@ def part_offsets_ns(
     return np.cumsum([0, *missing], dtype=np.int64)
 
 
-def _is_part(before: NDArray[np.int64], after: NDArray[np.int64], min_part: int) -> bool:
+def _find_falls(times: NDArray[np.int64]) -> list[int]:
+    """Return the numbers of the samples before which the clock was set back, or leapt ahead to where it was before."""
+    steps = np.diff(times)
+    indices: list[int] = []
+    late = 0
+    begin, returns = 0, len(times)
+    highest = np.maximum.accumulate(times)
+    for index in (np.flatnonzero(steps < 0) + 1).tolist():
+        if index >= returns:
+            begin, returns = returns, len(times)
+            highest = np.concatenate([highest[:begin], np.maximum.accumulate(times[begin:])])
+        fall = highest[index - 1] - times[index]
+        if fall < BACK_NS:
+            continue
+        later = np.flatnonzero(times[index:] > highest[index - 1])
+        end = index + int(later[0]) if len(later) else len(times)
+        leaps = end < len(times) and 2 * steps[end - 1] >= fall
+        after = times[index : end if leaps else index + max(end - index, MIN_PART)]
+        if not _is_part(times[begin:index], after):
+            late += 1
+            if late > MAX_LATE:
+                return []
+            continue
+        indices.append(index)
+        begin = index
+        highest = np.concatenate([highest[:begin], np.maximum.accumulate(times[begin:])])
+        if leaps and end < returns:
+            # Only a while on another clock.
+            indices.append(end)
+            returns = end
+    return indices
+
+
+def _is_part(before: NDArray[np.int64], after: NDArray[np.int64]) -> bool:
     """Return whether entries that come back in time, up to where they pass `before`, run on another clock."""
-    if len(after) < min_part:
+    if len(after) < MIN_PART:
         return False
-    begins = np.diff(after[: max(2, 2 * min_part)])
-    if len(begins) and np.mean(begins >= 0) < RISING_SHARE:
+    begins = np.diff(after[: 2 * MIN_PART])
+    if np.mean(begins >= 0) < RISING_SHARE:
         return False
     first, last = after.min(), after.max()
     fills_gap = before.min() < first and not ((before >= first) & (before <= last)).any()
