@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sam_edge.errors import InputError
-from sam_edge.gaze.recordings import GazeRecording, read
+from sam_edge.gaze.recordings import GazeRecording
 from sam_edge.gaze.samples import SCENE_PX_PER_DEG, GazeSample
+from sam_edge.gaze_video import GazeVideo, attach_gaze, open_gaze_video
 
 GazeInput: TypeAlias = str | Path | GazeRecording | Sequence[GazeSample]
 """Gaze as `track` accepts it: a file or folder that `read_recording` reads, a recording, or samples."""
@@ -18,15 +19,23 @@ MAX_FRAMES_OUTSIDE = 10
 """Gaze farther outside than this number of frame widths or heights is in a wrong unit."""
 
 
-def read_gaze_input(gaze: GazeInput) -> GazeRecording:
-    """Return gaze as a recording.
+def open_inputs(
+    video: Path, gaze: GazeInput | None, *, format: str | None = None, fps: float | None = None
+) -> GazeVideo:
+    """Find the video and the gaze, and the times of the frames; see `track` for the arguments.
 
     Raises:
-        GazeDataError: a file cannot be read.
-        InputError: `gaze` is of another type, or its samples are none or not in order of time.
+        GazeDataError: a gaze file cannot be read.
+        InputError: there is no gaze or no video, `gaze` is of another type, or its samples are none or not in order.
     """
-    if isinstance(gaze, (str, Path)):
-        return read(gaze)
+    if gaze is None or isinstance(gaze, (str, Path)):
+        return open_gaze_video(video, gaze, format=format, fps=fps)
+    if format is not None:
+        raise InputError(f"format: {format!r} is accepted with a path only; leave it out")
+    return attach_gaze(video, _as_recording(gaze), fps=fps)
+
+
+def _as_recording(gaze: GazeRecording | Sequence[GazeSample]) -> GazeRecording:
     if isinstance(gaze, GazeRecording):
         return gaze
     samples = (

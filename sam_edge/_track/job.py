@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args, overload
 
-from sam_edge._track.inputs import GazeInput, choose_px_per_deg, read_gaze_input
+from sam_edge._track.inputs import GazeInput, choose_px_per_deg, open_inputs
 from sam_edge._track.outputs import OutputPaths
 from sam_edge._track.report import Mode
 from sam_edge._track.result import CompressedFrame, TrackResult
@@ -17,10 +17,11 @@ from sam_edge.segmenter import Segmenter, check_size
 @overload
 def track(
     video: str | Path,
-    gaze: GazeInput,
+    gaze: GazeInput | None = ...,
     *,
     model: Segmenter | None = ...,
     mode: Mode = ...,
+    format: str | None = ...,
     fps: float | None = ...,
     px_per_deg: float | None = ...,
     size: tuple[int, int] | None = ...,
@@ -36,10 +37,11 @@ def track(
 @overload
 def track(
     video: str | Path,
-    gaze: GazeInput,
+    gaze: GazeInput | None = ...,
     *,
     model: Segmenter | None = ...,
     mode: Mode = ...,
+    format: str | None = ...,
     fps: float | None = ...,
     px_per_deg: float | None = ...,
     size: tuple[int, int] | None = ...,
@@ -54,10 +56,11 @@ def track(
 
 def track(
     video: str | Path,
-    gaze: GazeInput,
+    gaze: GazeInput | None = None,
     *,
     model: Segmenter | None = None,
     mode: Mode = "sequential",
+    format: str | None = None,
     fps: float | None = None,
     px_per_deg: float | None = None,
     size: tuple[int, int] | None = None,
@@ -71,15 +74,19 @@ def track(
     """Select the object that a person looks at, on every frame of a video.
 
     Args:
-        video: a video file, or a folder of images.
+        video: the folder of a tracker's recording, with its scene video and its gaze; or a video file or a folder of
+            images, with `gaze`.
         gaze: a gaze CSV or another recording (see `read_recording`), a `GazeRecording`, or `GazeSample`s
             in order of time. Positions are frame pixels; time 0 is the moment at which the first frame is shown.
+            None: `video` is a recording's folder.
         model: from `load`; it stays open. None: the default model, closed at the end.
         mode: `sequential` steps through every frame and waits for each, and two runs give the same masks. `live` plays
             the frames on a clock and does not wait for late ones, to measure what a viewer would see; it yields the
             frames when the clock has stopped.
-        fps: frames a second, evenly spaced; None: each frame at the time that the video states, or 24 frames a second
-            for a folder.
+        format: format of the gaze, where `gaze` is a path and several fit; None recognises it by content.
+        fps: frames a second, evenly spaced, with a `SamEdgeWarning` where it differs from the file's own times. None:
+            each frame at the time that the recording states, else at the time that the video states; 24 frames a second
+            for a folder of images.
         px_per_deg: frame pixels in a degree of visual angle; None: the recording's, else 15.
         size: (height, width) of the encoder's input for whole frames; None: chosen by the frame.
         out: annotated video to write; the ending chooses the format (.mp4, .webm, ...).
@@ -111,16 +118,14 @@ def track(
     if record is not None and mode == "live":
         raise InputError("record: not accepted with mode 'live', whose timing cannot be replayed")
     paths = OutputPaths(*(None if path is None else Path(path) for path in (out, masks, report, record)))
-    inputs = {"video": Path(video)}
+    source = open_inputs(Path(video), gaze, format=format, fps=fps)
+    inputs = {"video": source.video}
     if isinstance(gaze, (str, Path)):
         inputs["gaze"] = Path(gaze)
-    recording = read_gaze_input(gaze)
     options = TrackOptions(
-        video=Path(video),
-        recording=recording,
+        source=source,
         mode=mode,
-        fps=fps,
-        px_per_deg=choose_px_per_deg(px_per_deg, recording),
+        px_per_deg=choose_px_per_deg(px_per_deg, source.gaze),
         size=None if size is None else check_size(size),
         paths=paths,
         progress=progress,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from sam_edge._track.annotate import GazeTrail
 from sam_edge._track.inputs import check_gaze_unit
@@ -14,9 +13,8 @@ from sam_edge._track.report import FrameRecord, Mode, TrackReport
 from sam_edge._track.result import StreamedFrame
 from sam_edge.closing import Closing
 from sam_edge.errors import SessionError
-from sam_edge.gaze.recordings import GazeRecording
+from sam_edge.gaze_video import GazeVideo
 from sam_edge.media.environment import Environment, peak_memory_mb
-from sam_edge.media.frames import open_frames
 from sam_edge.segmenter import Segmenter, load
 from sam_edge.stream.playback import PlayedFrame, play_every_frame, play_in_real_time
 from sam_edge.stream.recording import SessionRecorder
@@ -28,10 +26,9 @@ from sam_edge.stream.session import GazeSession
 class TrackOptions:
     """The checked arguments of `track`."""
 
-    video: Path
-    recording: GazeRecording
+    source: GazeVideo
+    """The video, the gaze, and which times count."""
     mode: Mode
-    fps: float | None
     px_per_deg: float
     size: tuple[int, int] | None
     """(height, width) of the encoder's input for whole frames."""
@@ -58,10 +55,10 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
         self._report: TrackReport | None = None
         with ExitStack() as stack:
             self._model = stack.enter_context(load()) if model is None else model
-            self._reader = stack.enter_context(open_frames(options.video, fps=options.fps))
-            check_gaze_unit(options.recording, self._reader.size)
+            self._reader = stack.enter_context(options.source.open_frames())
+            check_gaze_unit(options.source.gaze, self._reader.size)
             self._session = stack.enter_context(_open_session(options, self._model))
-            trail = GazeTrail(options.recording.samples)
+            trail = GazeTrail(options.source.gaze.samples)
             self._outputs = TrackOutputs(options.paths, self._reader, trail, progress=options.progress)
             self._open = stack.pop_all()
         self._frames = self._play()
@@ -98,7 +95,7 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
         play = play_in_real_time if self._options.mode == "live" else play_every_frame
         with self._open:
             with self._outputs:
-                for shown in play(self._session, self._reader, self._options.recording.samples):
+                for shown in play(self._session, self._reader, self._options.source.gaze.samples):
                     frame = _to_streamed_frame(shown)
                     records.append(_to_record(frame))
                     self._outputs.write(frame)

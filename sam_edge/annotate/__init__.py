@@ -17,11 +17,11 @@ from sam_edge.annotate.answers import (
 )
 from sam_edge.annotate.dataset import write_dataset
 from sam_edge.annotate.dwells import detect_dwells
-from sam_edge.annotate.gaze_video import GazeVideo, open_gaze_video
 from sam_edge.annotate.journal import Journal
 from sam_edge.annotate.proposal import Proposal
 from sam_edge.annotate.seekable_video import SeekableVideo
 from sam_edge.annotate.stage import AnnotationStage, StageProgress, StopRequested, WorkStatus
+from sam_edge.gaze_video import GazeVideo, open_gaze_video
 
 __all__ = [
     "Accept",

@@ -33,7 +33,7 @@ from sam_edge.annotate import (
     write_dataset,
 )
 from sam_edge.annotate.annotator import STRIDE_FRAMES
-from sam_edge.cli.options import add_model, open_model
+from sam_edge.cli.options import add_format, add_fps, add_model, open_model
 from sam_edge.closing import Closing
 from sam_edge.errors import InputError
 from sam_edge.gaze.samples import SCENE_PX_PER_DEG
@@ -96,7 +96,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="N",
         help=f"generate masks without gaze on every N-th frame (default: {STRIDE_FRAMES})",
     )
-    parser.add_argument("--fps", type=float, help="frames a second (default: the video's; 24 for a folder)")
+    add_format(parser)
+    add_fps(parser)
     parser.add_argument(
         "--px-per-deg", type=float, help="frame pixels in a degree (default: the recording's, else 15)"
     )
@@ -111,12 +112,12 @@ def run(args: argparse.Namespace) -> int:
     if args.web and args.yes:
         raise InputError("--yes: not accepted with --web; give one of them")
     stages = stages_of(args.stages)
-    source = open_gaze_video(args.recording, args.gaze)
+    source = open_gaze_video(args.recording, args.gaze, format=args.format, fps=args.fps)
     px_per_deg = args.px_per_deg or source.gaze.px_per_deg or SCENE_PX_PER_DEG
     if not px_per_deg > 0:
         raise InputError(f"--px-per-deg: {px_per_deg} is not accepted; give a positive number")
     with (
-        SeekableVideo(source.video, fps=args.fps, times_ns=source.times_ns) as video,
+        SeekableVideo(source.video, fps=source.fps, times_ns=source.times_ns) as video,
         Journal(args.out, describe_source(source, video, px_per_deg)) as journal,
         open_model(args) as model,
     ):

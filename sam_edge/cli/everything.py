@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.cli.options import add_model, open_model, parse_size
+from sam_edge.cli.options import add_fps, add_model, open_model, parse_size
 from sam_edge.errors import InputError
 from sam_edge.everything import PRESETS, GeneratedMask, MaskGeneratorConfig, count_points, generate_masks
 from sam_edge.everything.draw import draw_masks
+from sam_edge.gaze_video import open_video
 from sam_edge.masks.sa1b import Sa1bImage, write_sa1b
-from sam_edge.media.frames import open_frames
 from sam_edge.media.images import IMAGE_SUFFIXES, read_image, write_png
 from sam_edge.media.progress import ProgressBar
 from sam_edge.media.video_writer import VideoWriter
@@ -62,6 +62,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--stride", type=int, default=1, metavar="N", help="use every N-th frame of a video (default: 1)"
     )
+    add_fps(parser, of=" of a video")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
     add_model(parser)
     parser.set_defaults(run=run)
@@ -78,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(
             f"--out: {args.out} holds {args.input.name}, which would be overwritten; give another folder"
         )
+    if is_image and args.fps is not None:
+        raise InputError(f"--fps: not accepted for an image; {args.input.name} is one")
     config = config_of(args, PRESETS[args.preset or ("standard" if is_image else "fast")])
     with open_model(args) as model:
         if is_image:
@@ -127,7 +130,7 @@ def process_video(args: argparse.Namespace, model: Segmenter, config: MaskGenera
     """Generate the masks of the frames of a video."""
     mask_count = frame_count = 0
     with ExitStack() as stack:
-        reader = stack.enter_context(open_frames(args.input))
+        reader = stack.enter_context(open_video(args.input, fps=args.fps))
         total = -(-reader.count // args.stride)
         video = stack.enter_context(VideoWriter(args.out / "everything.mp4", reader.size))
         bar = stack.enter_context(ProgressBar(total, label="everything", silent=args.quiet))

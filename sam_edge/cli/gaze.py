@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sam_edge.cli.options import add_format
 from sam_edge.errors import InputError
 from sam_edge.gaze.samples import SCENE_PX_PER_DEG
 
@@ -87,7 +88,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         type=float,
         help=f"pixels in a degree of visual angle (default: the recording's, else {SCENE_PX_PER_DEG:g})",
     )
-    parser.add_argument("--format", help="format of the recording (default: detected from the content)")
+    add_format(parser)
 
 
 def _sources(args: argparse.Namespace) -> int:

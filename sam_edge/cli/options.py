@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sam_edge.errors import InputError
+from sam_edge.gaze import recordings
 from sam_edge.parsing import parse_numbers, parse_size
 from sam_edge.precision import PRECISIONS, check_precision
 from sam_edge.segmenter import Segmenter, check_size, load
 
 __all__ = [
+    "add_format",
+    "add_fps",
     "add_model",
     "name_options",
     "open_model",
@@ -48,6 +51,26 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--size",
         metavar="WxH",
         help="input size of the encoder, for example 672x448 (default: chosen by the frame)",
+    )
+
+
+def add_fps(parser: argparse._ActionsContainer, *, of: str = "") -> None:
+    """Add `--fps`; `of` says of which video, where a command has other inputs: `" of --video"`."""
+    parser.add_argument(
+        "--fps",
+        type=float,
+        metavar="RATE",
+        help=f"frames a second{of}, evenly spaced (default: the times that the recording or the video states; 24 a "
+        "second for a folder of frames)",
+    )
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Add `--format`."""
+    parser.add_argument(
+        "--format",
+        metavar="NAME",
+        help=f"format of the gaze (default: detected from the content): {', '.join(recordings.formats())}",
     )
 
 

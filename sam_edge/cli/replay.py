@@ -8,8 +8,9 @@ from pathlib import Path
 
 from sam_edge.cli.options import add_model, open_model
 from sam_edge.errors import InputError
-from sam_edge.media.frames import open_frames
-from sam_edge.stream.recording import read_session_recording
+from sam_edge.gaze_video import open_video
+from sam_edge.media.frame_reader import FrameReader
+from sam_edge.stream.recording import SessionRecording, read_session_recording
 from sam_edge.stream.replay import compare_selections, replay
 
 DIFFERS = 1
@@ -25,13 +26,30 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Run a recorded session again. Exit status 1 when a selection is not identical bit for bit.",
     )
     parser.add_argument("recording", type=Path, help="folder of the recording")
-    parser.add_argument("video", type=Path, help="the video that was recorded, or its folder of frames")
-    parser.add_argument("--fps", type=float, help="frames a second (default: the video's; 24 for a folder)")
+    parser.add_argument(
+        "video", type=Path, help="the video that was recorded, or its folder of frames or recording"
+    )
+    parser.add_argument(
+        "--fps",
+        type=float,
+        metavar="RATE",
+        help="frames a second, evenly spaced (default: the times at which the session had the frames)",
+    )
     parser.add_argument("--any-model", action="store_true", help="allow another model than the recorded one")
     parser.add_argument("--all", action="store_true", help="list every frame that differs")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_model(parser)
     parser.set_defaults(run=run)
+
+
+def open_recorded_video(recording: SessionRecording, video: Path, fps: float | None) -> FrameReader:
+    """Open the video of a session at the times that the session has for its frames, where it has all of them."""
+    reader = open_video(video, fps=fps)
+    recorded_ns = [frame.time_ns for frame in recording.frames]
+    if fps is not None or len(recorded_ns) != reader.count or recorded_ns[0] != 0:
+        return reader
+    reader.close()
+    return open_video(video, recorded_ns=recorded_ns)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     recording = read_session_recording(args.recording)
     frames = 0
     differing: list[tuple[int, str]] = []
-    with open_model(args) as model, open_frames(args.video, fps=args.fps) as reader:
+    with open_model(args) as model, open_recorded_video(recording, args.video, args.fps) as reader:
         for recorded, again in replay(args.recording, reader, model, any_model=args.any_model):
             frames += 1
             differences = compare_selections(recorded, again)

@@ -6,11 +6,12 @@ import argparse
 from pathlib import Path
 
 from sam_edge._track import track
-from sam_edge.cli.options import add_model, name_options, open_model, parse_size
+from sam_edge.cli.options import add_format, add_fps, add_model, name_options, open_model, parse_size
 from sam_edge.errors import InputError
 
 OPTIONS = {
     "gaze": "--gaze",
+    "format": "--format",
     "fps": "--fps",
     "px_per_deg": "--px-per-deg",
     "size": "--size",
@@ -27,11 +28,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "track", help="select the object that a person looks at in a video, from a gaze recording"
     )
-    parser.add_argument("video", type=Path, help="a video, or a folder of frames")
     parser.add_argument(
-        "--gaze", type=Path, required=True, metavar="GAZE.csv", help="gaze CSV, or another recording"
+        "video",
+        type=Path,
+        metavar="RECORDING|VIDEO",
+        help="recording of a tracker with its scene video; or a video or folder of frames, with --gaze",
     )
-    parser.add_argument("--fps", type=float, help="frames a second (default: the video's; 24 for a folder)")
+    parser.add_argument(
+        "--gaze",
+        type=Path,
+        metavar="GAZE.csv",
+        help="gaze CSV or another recording, when the first argument holds no gaze",
+    )
+    add_format(parser)
+    add_fps(parser)
     parser.add_argument("--out", type=Path, metavar="VIDEO.mp4", help="annotated video to write")
     parser.add_argument(
         "--masks", type=Path, metavar="DIR", help="folder to write: a PNG a frame, 255 on the object"
@@ -69,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
             args.gaze,
             model=model,
             mode="live" if args.realtime else "sequential",
+            format=args.format,
             fps=args.fps,
             px_per_deg=args.px_per_deg,
             size=parse_size(args.size),

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from functools import partial
 from pathlib import Path
 
 from sam_edge.errors import MediaError
 from sam_edge.media.frame_reader import FrameReader, VideoFrame
-from sam_edge.media.frame_times import FrameTimes, times_at_rate
+from sam_edge.media.frame_times import FrameTimes, choose_times, times_at_rate
 from sam_edge.media.images import IMAGE_SUFFIXES, read_image
 
+FOLDER_FPS = 24.0
+"""Frames a second of a folder of images, unless another rate or frame times are given."""
 
-def open_folder(folder: Path, fps: float) -> FrameReader:
-    """Open the images of a folder as frames at `fps` frames a second, in the natural order of their names.
+
+def open_folder(folder: Path, *, fps: float | None = None, recorded_ns: Sequence[int] = ()) -> FrameReader:
+    """Open the images of a folder as frames, in the natural order of their names; see `open_frames` for their times.
 
     Raises:
-        MediaError: the folder cannot be read, holds no images, or holds two images of one stem.
+        MediaError: the folder cannot be read, holds no images, holds two images of one stem, or `recorded_ns` does not
+            fit their number.
     """
+    files = list_images(folder)
+    name = folder.resolve().name
+    if len(recorded_ns):
+        times = choose_times(name, count=len(files), own=None, fps=fps, recorded_ns=recorded_ns)
+    else:
+        times = times_at_rate(len(files), FOLDER_FPS if fps is None else float(fps))
+    return FrameReader(partial(_read_files, files, times), name=name, times=times)
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return the images of a folder in the natural order of their names. Raises `MediaError` as `open_folder`."""
     try:
         files = [file for file in folder.iterdir() if _is_image_name(file) and file.is_file()]
     except OSError as error:
@@ -35,12 +50,11 @@ def open_folder(folder: Path, fps: float) -> FrameReader:
                 f"{folder}: {name_of_stem[file.stem]} and {file.name} are both frame {file.stem!r}; keep one of them"
             )
         name_of_stem[file.stem] = file.name
-    times = times_at_rate(len(files), fps)
-    return FrameReader(partial(_read_files, files, times), name=folder.resolve().name, times=times)
+    return files
 
 
 def _read_files(files: list[Path], times: FrameTimes) -> Generator[VideoFrame, None, None]:
-    for index, file in enumerate(files):
+    for index, file in enumerate(files[: len(times)]):
         yield VideoFrame(index, file.stem, *times.interval(index), read_image(file))
 
 

@@ -92,6 +92,8 @@ def choose_times(
     Raises:
         MediaError: there are no times, they are not plausible, or the recording's do not fit the video.
     """
+    if fps is not None and not counts_fit(count, len(recorded_ns)):
+        recorded_ns = ()
     stated = _fit_recorded(name, count, recorded_ns) if len(recorded_ns) else own
     if fps is not None:
         if stated is not None and abs(fps / stated.fps - 1) > FPS_TOLERANCE:
@@ -114,15 +116,19 @@ def choose_times(
     return stated
 
 
+def counts_fit(count: int, stated: int) -> bool:
+    """Say whether a recording that states `stated` frame times may belong to a video of `count` frames."""
+    return abs(stated - count) <= max(COUNT_TOLERANCE_FRAMES, COUNT_TOLERANCE * count)
+
+
 def _fit_recorded(name: str, count: int, recorded_ns: Sequence[int]) -> FrameTimes:
     """Return a recording's frame times, cut to the frames that the video has."""
-    difference = abs(len(recorded_ns) - count)
-    if difference > max(COUNT_TOLERANCE_FRAMES, COUNT_TOLERANCE * count):
+    if not counts_fit(count, len(recorded_ns)):
         raise MediaError(
             f"{name}: has {count} frames, and its recording states {len(recorded_ns)} frame times; "
             "give the video that belongs to the recording, or its rate as fps (--fps)"
         )
-    if difference:
+    if len(recorded_ns) != count:
         warnings.warn(
             f"{name}: has {count} frames, and its recording states {len(recorded_ns)} frame times; "
             f"the first {min(count, len(recorded_ns))} are used",

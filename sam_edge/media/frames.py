@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sam_edge.errors import MediaError
-from sam_edge.media.folder_frames import open_folder
+from sam_edge.media.folder_frames import FOLDER_FPS, list_images, open_folder
 from sam_edge.media.frame_reader import FrameReader, VideoFrame
 from sam_edge.media.frame_times import MAX_FPS, check_fps
 from sam_edge.media.video_frames import open_video
+from sam_edge.media.video_index import index_video
 
-__all__ = ["FOLDER_FPS", "MAX_FPS", "FrameReader", "VideoFrame", "open_frames"]
-
-FOLDER_FPS = 24.0
-"""Frames a second of a folder of images, unless `fps` is given."""
+__all__ = ["FOLDER_FPS", "MAX_FPS", "FrameReader", "VideoFrame", "count_frames", "open_frames"]
 
 
 def open_frames(
@@ -40,9 +38,14 @@ def open_frames(
     path = Path(path)
     check_fps(fps)
     if path.is_dir():
-        return open_folder(path, FOLDER_FPS if fps is None else float(fps))
+        return open_folder(path, fps=fps, recorded_ns=recorded_ns)
     if not path.exists():
         raise MediaError(f"{path}: no such video or folder of images; check the path")
     if not path.is_file():
         raise MediaError(f"{path}: is neither a file nor a folder; give a video file or a folder of images")
     return open_video(path, fps=fps, recorded_ns=recorded_ns)
+
+
+def count_frames(path: Path) -> int:
+    """Return the number of frames of a video file or a folder of images. Raises `MediaError`."""
+    return len(list_images(path)) if path.is_dir() else index_video(path).count

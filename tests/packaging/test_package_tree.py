@@ -95,6 +95,7 @@ ORDER = (
     ("predictor", "everything"),
     ("instances", "text_matching"),
     ("stream",),
+    ("gaze_video",),
     ("_track",),
     ("exporters",),
     ("profile",),

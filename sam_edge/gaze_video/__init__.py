@@ -1,0 +1,22 @@
+"""A video and the gaze on it, found for every command: scene video, gaze, and the times of the video's frames.
+
+from sam_edge.gaze_video import open_gaze_video
+
+source = open_gaze_video("exports/000")                # or open_gaze_video("video.mp4", "gaze.csv")
+with source.open_frames() as frames:
+    ...
+"""
+
+from sam_edge.gaze_video.frame_times import RecordedTimes
+from sam_edge.gaze_video.gaze_video import GazeVideo, attach_gaze, open_gaze_video, open_video, read_gaze
+from sam_edge.gaze_video.scene_video import find_scene_video
+
+__all__ = [
+    "GazeVideo",
+    "RecordedTimes",
+    "attach_gaze",
+    "find_scene_video",
+    "open_gaze_video",
+    "open_video",
+    "read_gaze",
+]

@@ -1,0 +1,138 @@
+"""When the frames of a scene video were taken, as its recording states it.
+
+Pupil Core and Pupil Cloud export `world_timestamps.csv`; Pupil Core records `world_timestamps.npy` (seconds); Neon and
+Invisible record a `.time` file for each video (int64 nanoseconds). The recordings of Tobii Pro Glasses 2 and 3 state no
+times of frames: their gaze is timed by the clock of the video file.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam_edge.errors import GazeDataError, SamEdgeWarning
+from sam_edge.gaze.recordings.files import Table, lines, open_binary
+from sam_edge.gaze_video.scene_video import places, scene_videos
+
+TABLE, ARRAY = "world_timestamps.csv", "world_timestamps.npy"
+"""File names of Pupil Core's and Pupil Cloud's frame times."""
+JUMP_NS = 3_600_000_000_000
+"""A frame this long after the one before it was timed by another clock, nanoseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTimes:
+    """When each frame of a scene video was taken, as a recording states it."""
+
+    path: Path
+    """The file that states it."""
+    times_ns: tuple[int, ...]
+    """Nanoseconds on the recording's own clock."""
+
+    @property
+    def begin_ns(self) -> int:
+        """When the first frame was taken, nanoseconds on the recording's own clock."""
+        return self.times_ns[0]
+
+    def from_first(self) -> tuple[int, ...]:
+        """Return the times in nanoseconds after the first frame; they never fall.
+
+        Where the clock jumps, the frames behind the jump go on at the median interval after those before it, with a
+        `SamEdgeWarning`.
+        """
+        times = np.array(self.times_ns, np.int64) - self.begin_ns
+        steps = np.diff(times)
+        jumps = np.flatnonzero((steps < 0) | (steps > JUMP_NS))
+        if jumps.size == 0:
+            return tuple(times.tolist())
+        steady = np.delete(steps, jumps)
+        usual_ns = int(np.median(steady)) if steady.size else 0
+        first = int(jumps[0])
+        way = "goes back" if steps[first] < 0 else "jumps forward"
+        more = f", and {jumps.size - 1} more times" if jumps.size > 1 else ""
+        warnings.warn(
+            f"{self.path}: the clock of the frames {way} by {abs(int(steps[first])) / 1e9:.3f} s at frame {first + 1} "
+            f"({int(times[first]) / 1e9:.3f} s after the first){more}; the recording is split there: later frames "
+            f"follow at the usual interval of {usual_ns / 1e6:.1f} ms, and their gaze may not fit; to use them, cut "
+            "the recording there and take each part by itself",
+            SamEdgeWarning,
+            stacklevel=4,
+        )
+        steps[jumps] = usual_ns
+        return (0, *np.cumsum(steps).tolist())
+
+
+def times_of_video(video: Path) -> RecordedTimes | None:
+    """Return the frame times that stand next to a video and belong to it; None where there are none.
+
+    Raises:
+        GazeDataError: the file with the times is damaged.
+    """
+    own = video.with_suffix(".time")
+    if own.is_file():
+        return _read_array(own, np.fromfile(own, "<i8"))
+    if video.is_file() and [path.name for path in scene_videos(video.parent)] == [video.name]:
+        return _times_in(video.parent)
+    return None
+
+
+def times_of_recording(folder: Path) -> RecordedTimes | None:
+    """Return the frame times of a recording's scene video, whichever of its videos that is; None where it has none.
+
+    Raises:
+        GazeDataError: the file with the times is damaged.
+    """
+    for place in places(folder):
+        times = _times_in(place)
+        if times is not None:
+            return times
+        videos = scene_videos(place)
+        if len(videos) == 1:
+            return times_of_video(videos[0])
+    files = sorted(folder.glob("Neon Scene Camera*.time")) or sorted(folder.glob("PI world*.time"))
+    return _read_array(files[0], np.fromfile(files[0], "<i8")) if len(files) == 1 else None
+
+
+def _times_in(folder: Path) -> RecordedTimes | None:
+    if (folder / TABLE).is_file():
+        return _read_table(folder / TABLE)
+    if (folder / ARRAY).is_file():
+        return _read_seconds(folder / ARRAY)
+    return None
+
+
+def _read_table(path: Path) -> RecordedTimes | None:
+    """Read a `world_timestamps.csv` of Pupil Player or Pupil Cloud."""
+    with open_binary(path) as handle:
+        table = Table(path, lines(path, handle))
+        column = table.find("timestamp [ns]")
+        if column is not None:
+            times = [_whole(table, row[column], column) for row in table.rows([column])]
+        else:
+            column = table.index("# timestamps [seconds]", "timestamps [seconds]", "timestamp")
+            times = [table.time_ns(row[column], column) for row in table.rows([column])]
+    return RecordedTimes(path, tuple(times)) if times else None
+
+
+def _read_seconds(path: Path) -> RecordedTimes | None:
+    try:
+        seconds = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise GazeDataError(f"{path}: cannot be read ({error}); copy the recording again") from error
+    if seconds.ndim != 1 or seconds.dtype.kind != "f" or not np.isfinite(seconds).all():
+        raise GazeDataError(f"{path}: accepted: a list of finite times in seconds; copy the recording again")
+    return _read_array(path, np.rint(seconds.astype(np.float64) * 1e9).astype(np.int64))
+
+
+def _read_array(path: Path, times_ns: NDArray[np.int64]) -> RecordedTimes | None:
+    return RecordedTimes(path, tuple(times_ns.tolist())) if len(times_ns) else None
+
+
+def _whole(table: Table, text: str, column: int) -> int:
+    if not text.strip().isdecimal():
+        raise table.error(column, text, "a whole number of nanoseconds")
+    return int(text)
