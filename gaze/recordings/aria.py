@@ -21,6 +21,9 @@ from sam_edge.gaze.samples import GazeRay, GazeSample
 
 FORMAT = "aria-mps"
 SUMMARY = "Project Aria: MPS eye gaze CSV, Gen1, Gen2 and vergence (general_eye_gaze.csv, ...)"
+MIN_CONFIDENCE = 0.0
+CAMERA_FILE = "aria_camera.json"
+"""Name of the file with the scene camera's description, next to the gaze."""
 DEFAULT_DEPTH_M = 1.0
 """Assumed distance of rows without one (0 or empty), as in projectaria_tools."""
 _NAMES = ("personalized_eye_gaze.csv", "general_eye_gaze.csv", "generalized_eye_gaze.csv", "eyegaze.csv")
@@ -47,11 +50,11 @@ def read(path: Path, *, camera: AriaCamera | None = None) -> GazeRecording:
     """Read an MPS eye gaze CSV; `camera` (or aria_camera.json next to it) gives pixels. Raises `GazeDataError`."""
     gaze_file = _gaze_file(path)
     notes = ["depth 0 means unknown; positions then assume 1 m"]
-    described = gaze_file.with_name("aria_camera.json")
+    described = gaze_file.with_name(CAMERA_FILE)
     if camera is None and described.is_file():
         camera = AriaCamera.load(described)
     if camera is None:
-        notes = ["no camera (aria_camera.json): positions are NaN; rays are in the head's space"]
+        notes = [f"no camera ({CAMERA_FILE}): positions are NaN; rays are in the head's space"]
     else:
         notes.append(f"positions include the lens's distortion ({camera.model})")
     start_ns = camera.first_frame_ns if camera else None
@@ -66,6 +69,7 @@ def read(path: Path, *, camera: AriaCamera | None = None) -> GazeRecording:
         frame_size=camera.size if camera else None,
         px_per_deg=camera.px_per_deg if camera else None,
         notes=notes,
+        camera_file=None if camera else CAMERA_FILE,
     )
 
 

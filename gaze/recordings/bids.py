@@ -23,6 +23,7 @@ from sam_edge.gaze.samples import GazeRay, GazeSample
 
 FORMAT = "bids"
 SUMMARY = "BIDS eye-tracking: _physio.tsv.gz with its JSON"
+MIN_CONFIDENCE = 0.0
 _DATA, _META = "_physio.tsv.gz", "_physio.json"
 _NS = {"s": 1e9, "ms": 1e6, "us": 1e3, "µs": 1e3, "μs": 1e3, "ns": 1.0}
 _PIXELS = ("pixel", "pixels", "px")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,23 +66,27 @@ def find_jumps(
     return tuple(ClockJump(index, int(times[index - 1]), int(times[index])) for index in sorted(indices))
 
 
+def pieces(count: int, jumps: Sequence[ClockJump]) -> list[slice]:
+    """Return the parts of `count` entries between jumps, as slices."""
+    return [slice(begin, end) for begin, end in pairwise([0, *(jump.index for jump in jumps), count])]
+
+
 def join_at_jumps(
     times_ns: Sequence[int] | NDArray[np.int64], jumps: Sequence[ClockJump]
 ) -> NDArray[np.int64]:
     """Return times in which each part goes on one usual interval after the part before it; the first part stays."""
-    return np.asarray(times_ns, np.int64) + np.repeat(
-        part_offsets_ns(times_ns, jumps), np.diff([0, *(jump.index for jump in jumps), len(times_ns)])
-    )
+    joined = np.array(times_ns, np.int64)
+    for piece, offset_ns in zip(pieces(len(joined), jumps), part_offsets_ns(times_ns, jumps), strict=True):
+        joined[piece] += offset_ns
+    return joined
 
 
-def part_offsets_ns(
-    times_ns: Sequence[int] | NDArray[np.int64], jumps: Sequence[ClockJump]
-) -> NDArray[np.int64]:
+def part_offsets_ns(times_ns: Sequence[int] | NDArray[np.int64], jumps: Sequence[ClockJump]) -> list[int]:
     """Return what `join_at_jumps` adds to the times of each part, nanoseconds: one more than there are jumps."""
     steps = np.diff(np.asarray(times_ns, np.int64))
     usual_ns = int(np.median(steps[steps > 0])) if (steps > 0).any() else 1
     missing = [jump.before_ns + usual_ns - jump.after_ns for jump in jumps]
-    return np.cumsum([0, *missing], dtype=np.int64)
+    return list(accumulate(missing, initial=0))
 
 
 def _find_falls(times: NDArray[np.int64]) -> list[int]:
@@ -95,12 +100,12 @@ def _find_falls(times: NDArray[np.int64]) -> list[int]:
         if index >= returns:
             begin, returns = returns, len(times)
             highest = np.concatenate([highest[:begin], np.maximum.accumulate(times[begin:])])
-        fall = highest[index - 1] - times[index]
+        fall = int(highest[index - 1]) - int(times[index])
         if fall < BACK_NS:
             continue
         later = np.flatnonzero(times[index:] > highest[index - 1])
         end = index + int(later[0]) if len(later) else len(times)
-        leaps = end < len(times) and 2 * steps[end - 1] >= fall
+        leaps = end < len(times) and 2 * (int(times[end]) - int(times[end - 1])) >= fall
         after = times[index : end if leaps else index + max(end - index, MIN_PART)]
         if not _is_part(times[begin:index], after):
             late += 1

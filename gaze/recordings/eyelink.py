@@ -20,6 +20,7 @@ from sam_edge.gaze.samples import GazeSample
 
 FORMAT = "eyelink-asc"
 SUMMARY = "EyeLink: ASC text of edf2asc (samples with gaze positions)"
+MIN_CONFIDENCE = 0.0
 
 
 @dataclass(slots=True)

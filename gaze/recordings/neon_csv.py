@@ -18,6 +18,7 @@ from sam_edge.gaze.samples import GazeRay, GazeSample
 
 FORMAT = "neon-csv"
 SUMMARY = "Pupil Labs Neon and Invisible: Timeseries Data folder (gaze.csv, world_timestamps.csv)"
+MIN_CONFIDENCE = 0.0
 _NEON_SIZE = (1200, 1600)
 _INVISIBLE_SIZE = (1080, 1088)
 
@@ -33,7 +34,8 @@ def read(path: Path) -> GazeRecording:
     gaze_file = _gaze_file(path)
     folder = gaze_file.parent
     notes = ["positions include the scene lens's distortion", "samples within a blink have confidence 0"]
-    start_ns = _first_frame_ns(folder / "world_timestamps.csv")
+    frame_times_ns = _frame_times(folder / "world_timestamps.csv")
+    start_ns = frame_times_ns[0] if frame_times_ns else None
     with open_binary(gaze_file) as handle:
         table = Table(gaze_file, lines(gaze_file, handle))
         if start_ns is None:
@@ -46,6 +48,7 @@ def read(path: Path) -> GazeRecording:
         frame_size=_scene_size(folder),
         px_per_deg=_px_per_deg(folder / "scene_camera.json"),
         notes=notes,
+        frame_times_ns=[time_ns - frame_times_ns[0] for time_ns in frame_times_ns],
     )
 
 
@@ -106,15 +109,13 @@ def _gaze_file(path: Path) -> Path:
     return path / "gaze.csv" if path.is_dir() else path
 
 
-def _first_frame_ns(path: Path) -> int | None:
+def _frame_times(path: Path) -> list[int]:
     if not path.is_file():
-        return None
+        return []
     with open_binary(path) as handle:
         table = Table(path, lines(path, handle))
         time_at = table.index("timestamp [ns]")
-        for row in table.rows([time_at]):
-            return _whole(table, row[time_at], time_at)
-    return None
+        return [_whole(table, row[time_at], time_at) for row in table.rows([time_at])]
 
 
 def _scene_size(folder: Path) -> tuple[int, int] | None:

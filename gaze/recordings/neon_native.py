@@ -21,6 +21,7 @@ from sam_edge.gaze.samples import GazeSample
 
 FORMAT = "neon-native"
 SUMMARY = "Pupil Labs Neon and Invisible: native recording folder (gaze ps1.raw, gaze ps1.time)"
+MIN_CONFIDENCE = 0.0
 _SCENES = {"Neon Scene Camera": (1200, 1600), "PI world": (1080, 1088)}
 _FIELD = re.compile(r'\(\s*"(\w+)"\s*,\s*"(float32|float64|int32|int64|uint8)"\s*\)')
 _TYPES = {"float32": "<f4", "float64": "<f8", "int32": "<i4", "int64": "<i8", "uint8": "<u1"}
@@ -41,7 +42,8 @@ def read(path: Path) -> GazeRecording:
         )
     record = _record(path / "gaze.dtype")
     samples: list[GazeSample] = []
-    start_ns, size = _scene(path)
+    frame_times_ns, size = _scene(path, notes)
+    start_ns = frame_times_ns[0] if frame_times_ns else None
     if start_ns is None:
         notes.append("no scene camera times: time 0 is the first gaze sample")
     for raw_file in parts:
@@ -80,6 +82,7 @@ def read(path: Path) -> GazeRecording:
         frame_size=size,
         px_per_deg=_px_per_deg(path / "calibration.bin"),
         notes=notes,
+        frame_times_ns=[time_ns - frame_times_ns[0] for time_ns in frame_times_ns],
     )
 
 
@@ -135,13 +138,14 @@ def _worn(folder: Path, raw_file: Path, notes: list[str]) -> np.ndarray | None:
     return _array(path, np.dtype("<u1"), notes) if path.is_file() else None
 
 
-def _scene(folder: Path) -> tuple[int | None, tuple[int, int] | None]:
+def _scene(folder: Path, notes: list[str]) -> tuple[list[int], tuple[int, int] | None]:
+    """Return the times of the scene camera's frames, nanoseconds, in all its files, and their size."""
     for name, size in _SCENES.items():
-        for path in _numbered_files(folder, f"{name}*.time"):
-            first = _first(path, 8)
-            if len(first) == 8:
-                return struct.unpack("<q", first)[0], size
-    return None, None
+        files = _numbered_files(folder, f"{name}*.time")
+        times = [time_ns for path in files for time_ns in _array(path, np.dtype("<i8"), notes).tolist()]
+        if times:
+            return times, size
+    return [], None
 
 
 def _px_per_deg(path: Path) -> float | None:

@@ -26,6 +26,7 @@ from sam_edge.gaze.samples import GazeSample
 
 FORMAT = "csv"
 SUMMARY = "sam-edge's own: timestamp_s,x_px,y_px,confidence"
+MIN_CONFIDENCE = 0.0
 COLUMNS = ("timestamp_s", "x_px", "y_px", "confidence")
 
 

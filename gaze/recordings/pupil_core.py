@@ -19,6 +19,8 @@ from sam_edge.gaze.samples import GazeRay, GazeSample
 
 FORMAT = "pupil-core"
 SUMMARY = "Pupil Core: folder exported by Pupil Player (gaze_positions.csv, world_timestamps.csv, world.mp4)"
+MIN_CONFIDENCE = 0.6
+"""The default of "Minimum data confidence" in Pupil Player."""
 _VIDEOS = ("world.mp4", "world.mkv", "world.mjpeg", "world.avi")
 
 
@@ -36,12 +38,21 @@ def read(path: Path) -> GazeRecording:
     notes = ["positions include the scene lens's distortion"]
     with open_binary(gaze_file) as handle:
         samples = list(_samples(Table(gaze_file, lines(gaze_file, handle)), size))
-    start_ns = _first_frame_ns(folder / "world_timestamps.csv")
-    if start_ns is None:
+    frame_times_ns = _frame_times(folder / "world_timestamps.csv")
+    if frame_times_ns:
+        start_ns = frame_times_ns[0]
+    else:
         start_ns = min((sample.time_ns for sample in samples), default=0)
         notes.append("no world_timestamps.csv: time 0 is the first gaze sample")
     shifted = (replace(sample, time_ns=sample.time_ns - start_ns) for sample in samples)
-    return make_recording(shifted, path=path, format=FORMAT, frame_size=size, notes=notes)
+    return make_recording(
+        shifted,
+        path=path,
+        format=FORMAT,
+        frame_size=size,
+        notes=notes,
+        frame_times_ns=[time_ns - start_ns for time_ns in frame_times_ns],
+    )
 
 
 def _samples(table: Table, size: tuple[int, int]) -> Iterator[GazeSample]:
@@ -123,12 +134,10 @@ def _world_size(folder: Path) -> tuple[int, int]:
     )
 
 
-def _first_frame_ns(path: Path) -> int | None:
+def _frame_times(path: Path) -> list[int]:
     if not path.is_file():
-        return None
+        return []
     with open_binary(path) as handle:
         table = Table(path, lines(path, handle))
         time_at = table.index("# timestamps [seconds]", "timestamps [seconds]", "timestamp")
-        for row in table.rows([time_at]):
-            return table.time_ns(row[time_at], time_at)
-    return None
+        return [table.time_ns(row[time_at], time_at) for row in table.rows([time_at])]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 
-from sam_edge.errors import GazeDataError
+from sam_edge.errors import GazeDataError, InputError
+from sam_edge.gaze.recordings.clock_jumps import (
+    FORWARD_NS,
+    ClockJump,
+    find_jumps,
+    part_offsets_ns,
+    pieces,
+)
 from sam_edge.gaze.samples import GazeSample
 
 MAX_SAMPLES = 20_000_000
@@ -34,6 +42,15 @@ class GazeRecording:
     """Pixels per degree of visual angle near the middle; None when not stated."""
     notes: tuple[str, ...] = ()
     """Remarks on the samples: lens distortion, clocks, assumptions and corrections."""
+    min_confidence: float = 0.0
+    """Samples of lower confidence, 0..1, count as lost: their positions are NaN."""
+    jumps: tuple[ClockJump, ...] = ()
+    """Where the tracker's clock jumped, in the samples as they were recorded; times as in `GazeSample.time_ns`."""
+    parts: tuple[tuple[GazeSample, ...], ...] = ()
+    """The samples between the jumps, in the order of recording; `samples` is one of the parts. Empty where no clock
+    jumped, and where the times of the video's frames jumped alike, so that the parts could be joined."""
+    camera_file: str | None = None
+    """Name of the file with the scene camera's description that positions need, where it is missing."""
 
     @property
     def duration_s(self) -> float:
@@ -49,42 +66,138 @@ def make_recording(
     frame_size: tuple[int, int] | None = None,
     px_per_deg: float | None = None,
     notes: Sequence[str] = (),
+    frame_times_ns: Sequence[int] = (),
+    camera_file: str | None = None,
 ) -> GazeRecording:
-    """Sort samples by time, drop repeated times, and note both in the recording.
+    """Sort samples by time, drop repeated times, split them where the clock jumped, and note it in the recording.
+
+    Where the times of the scene video's frames (`frame_times_ns`, on the samples' clock, as recorded) jumped alike, the
+    parts are joined as `join_at_jumps` joins the frames. Otherwise the samples are those of the longest part.
 
     Raises `GazeDataError` when there are no samples.
     """
-    ordered = list(samples)
-    if not ordered:
+    recorded = list(samples)
+    if not recorded:
         raise GazeDataError(f"{path}: holds no gaze samples; expected at least one ({format})")
     notes = list(notes)
     try:
-        times = np.fromiter(map(attrgetter("time_ns"), ordered), np.int64, len(ordered))
+        times, frame_times = _times_of(recorded), np.array(frame_times_ns, np.int64)
     except OverflowError as error:
         raise GazeDataError(f"{path}: times are more than 292 years apart; is the file damaged?") from error
+    pieces_of_clock, jumps = _split(recorded, times, frame_times, notes)
+    parts = tuple(_sort(part, notes) for part in pieces_of_clock)
+    longest = max(parts, key=len)
+    return GazeRecording(
+        samples=longest,
+        name=path.name,
+        format=format,
+        rate_hz=median_rate_hz(_times_of(longest)),
+        frame_size=frame_size,
+        px_per_deg=px_per_deg,
+        notes=tuple(notes),
+        jumps=jumps,
+        parts=parts if len(parts) > 1 else (),
+        camera_file=camera_file,
+    )
+
+
+def discard_low_confidence(recording: GazeRecording, min_confidence: float) -> GazeRecording:
+    """Return the recording with NaN for the position of each sample whose confidence is below `min_confidence`.
+
+    Raises:
+        InputError: `min_confidence` is not in 0..1.
+    """
+    if not 0.0 <= min_confidence <= 1.0:
+        raise InputError(f"min_confidence: {min_confidence} is not accepted; give a number from 0 to 1")
+
+    def checked(samples: tuple[GazeSample, ...]) -> tuple[GazeSample, ...]:
+        return tuple(
+            replace(sample, x_px=math.nan, y_px=math.nan) if sample.confidence < min_confidence else sample
+            for sample in samples
+        )
+
+    low = sum(sample.confidence < min_confidence for sample in recording.samples)
+    if not low:
+        return replace(recording, min_confidence=max(min_confidence, recording.min_confidence))
+    note = f"{low} of {len(recording.samples)} samples have a confidence below {min_confidence:g} and count as lost"
+    parts = tuple(checked(part) for part in recording.parts)
+    position = next((index for index, part in enumerate(recording.parts) if part is recording.samples), None)
+    return replace(
+        recording,
+        samples=checked(recording.samples) if position is None else parts[position],
+        parts=parts,
+        notes=(*recording.notes, note),
+        min_confidence=max(min_confidence, recording.min_confidence),
+    )
+
+
+def _split(
+    samples: list[GazeSample], times: np.ndarray, frame_times: np.ndarray, notes: list[str]
+) -> tuple[list[list[GazeSample]], tuple[ClockJump, ...]]:
+    """Return the samples in parts: one where no clock jumped, or where the parts could be joined."""
+    if len(frame_times):
+        jumps = find_jumps(times, forward_ns=FORWARD_NS)
+        frame_jumps = find_jumps(frame_times, frames=True, forward_ns=FORWARD_NS)
+        if jumps and _jump_alike(times, jumps, frame_times, frame_jumps):
+            notes.append(f"the clock of gaze and frames jumped {describe_jumps(jumps)}; the parts are joined")
+            offsets = part_offsets_ns(frame_times, frame_jumps)
+            return [_shift(samples, pieces(len(samples), jumps), offsets)], jumps
+    jumps = find_jumps(times)
+    if jumps:
+        count = len(jumps) + 1
+        notes.append(f"the clock jumped {describe_jumps(jumps)}; of {count} parts the longest is read")
+    return [samples[piece] for piece in pieces(len(samples), jumps)], jumps
+
+
+def describe_jumps(jumps: Sequence[ClockJump]) -> str:
+    """Say by how much a clock jumped, and when: three jumps at most."""
+    texts = [f"by {jump.step_s:+.3f} s at {jump.before_ns / 1e9:.3f} s" for jump in jumps[:3]]
+    return ", ".join(texts) + (f" and {len(jumps) - 3} times more" if len(jumps) > 3 else "")
+
+
+def _jump_alike(
+    times: np.ndarray, jumps: Sequence[ClockJump], frames: np.ndarray, frame_jumps: Sequence[ClockJump]
+) -> bool:
+    """Return whether gaze and frames have equally many parts, and each part's times overlap those of its frames."""
+    if len(jumps) != len(frame_jumps):
+        return False
+    gaze_parts = (times[piece] for piece in pieces(len(times), jumps))
+    frame_parts = (frames[piece] for piece in pieces(len(frames), frame_jumps))
+    return all(
+        gaze.min() <= shown.max() and shown.min() <= gaze.max()
+        for gaze, shown in zip(gaze_parts, frame_parts, strict=True)
+    )
+
+
+def _shift(samples: list[GazeSample], parts: Sequence[slice], offsets_ns: Sequence[int]) -> list[GazeSample]:
+    return [
+        replace(sample, time_ns=sample.time_ns + offset_ns)
+        for part, offset_ns in zip(parts, offsets_ns, strict=True)
+        for sample in samples[part]
+    ]
+
+
+def _sort(samples: list[GazeSample], notes: list[str]) -> tuple[GazeSample, ...]:
+    """Return samples in strict order of time."""
+    times = _times_of(samples)
     steps = np.diff(times)
     late = int(np.count_nonzero(steps < 0))
     if late:
         order = np.argsort(times, kind="stable")
-        ordered = [ordered[index] for index in order]
+        samples = [samples[index] for index in order]
         times = times[order]
         steps = np.diff(times)
         notes.append(f"{late} samples were out of order and have been sorted by time")
     repeats = int(np.count_nonzero(steps == 0))
     if repeats:
         keep = np.concatenate(([True], steps > 0))
-        ordered = [sample for sample, kept in zip(ordered, keep, strict=True) if kept]
-        times = times[keep]
+        samples = [sample for sample, kept in zip(samples, keep, strict=True) if kept]
         notes.append(f"{repeats} samples repeated the time of the one before and were left out")
-    return GazeRecording(
-        samples=tuple(ordered),
-        name=path.name,
-        format=format,
-        rate_hz=median_rate_hz(times),
-        frame_size=frame_size,
-        px_per_deg=px_per_deg,
-        notes=tuple(notes),
-    )
+    return tuple(samples)
+
+
+def _times_of(samples: Sequence[GazeSample]) -> np.ndarray:
+    return np.fromiter(map(attrgetter("time_ns"), samples), np.int64, len(samples))
 
 
 def median_rate_hz(times_ns: np.ndarray) -> float | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.recording import GazeRecording
+from sam_edge.gaze.recordings.recording import GazeRecording, discard_low_confidence
 
 
 class RecordingFormat(Protocol):
@@ -17,6 +17,8 @@ class RecordingFormat(Protocol):
     """Name of the format."""
     SUMMARY: str
     """One line that describes it."""
+    MIN_CONFIDENCE: float
+    """Samples of lower confidence, 0..1, count as lost unless the caller gives another threshold."""
 
     def recognise(self, path: Path) -> bool:
         """Return whether the file or folder looks like this format. Raises nothing, whatever the content."""
@@ -73,16 +75,23 @@ def recognise(path: Path) -> str:
     return names[0]
 
 
-def read(path: str | Path, *, format: str | None = None) -> GazeRecording:
+def read(
+    path: str | Path, *, format: str | None = None, min_confidence: float | None = None
+) -> GazeRecording:
     """Read a gaze recording, a file or a folder.
 
     Args:
         path: the recording's file or folder.
         format: a name from `formats()`; None recognises the format by content.
+        min_confidence: samples of lower confidence, 0..1, count as lost: their positions are NaN. None: the format's
+            own threshold, 0.6 for Pupil Core and 0 for the others.
 
     Raises:
         GazeDataError: the path does not exist, the format is unknown or ambiguous, or the content is damaged.
+        InputError: `min_confidence` is not in 0..1.
     """
     path = Path(path)
-    name = recognise(path) if format is None else format
-    return reader(name).read(path)
+    module = reader(recognise(path) if format is None else format)
+    return discard_low_confidence(
+        module.read(path), module.MIN_CONFIDENCE if min_confidence is None else min_confidence
+    )

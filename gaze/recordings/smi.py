@@ -19,6 +19,7 @@ from sam_edge.gaze.samples import GazeSample
 
 FORMAT = "smi-text"
 SUMMARY = "SMI: sample text of iView X's IDF Converter"
+MIN_CONFIDENCE = 0.0
 _EYES = {"left": "L", "right": "R"}
 
 

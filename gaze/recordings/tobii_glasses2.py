@@ -22,6 +22,7 @@ from sam_edge.gaze.samples import GazeSample
 
 FORMAT = "tobii-glasses2"
 SUMMARY = "Tobii Pro Glasses 2: segment folder (livedata.json.gz, et.tslv.gz)"
+MIN_CONFIDENCE = 0.0
 _LOGS = ("livedata.json.gz", "livedata.json", "et.tslv.gz", "et.tslv")
 _SIZE = (1080, 1920)
 

@@ -21,6 +21,7 @@ from sam_edge.gaze.samples import GazeSample
 
 FORMAT = "tobii-glasses3"
 SUMMARY = "Tobii Pro Glasses 3: recording folder (recording.g3, gazedata.gz)"
+MIN_CONFIDENCE = 0.0
 _SIZE = (1080, 1920)
 _EYE_PARTS = ("gazeorigin", "gazedirection")
 

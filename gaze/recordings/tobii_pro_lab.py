@@ -23,6 +23,7 @@ from sam_edge.gaze.samples import GazeSample
 
 FORMAT = "tobii-pro-lab"
 SUMMARY = "Tobii Pro Lab and Studio: TSV data export"
+MIN_CONFIDENCE = 0.0
 _NS = {"ms": 1e6, "us": 1e3, "s": 1e9}
 _PLACES = ("dacspx", "adcspx", "", "px", "mcspx", "dacsnorm", "mcsnorm", "norm")
 """Units and spaces of a gaze point's column, best first: pixels of the screen, of the scene, then 0..1."""
