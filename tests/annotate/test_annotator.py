@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -44,6 +43,7 @@ from sam_edge.gaze.samples import GazeSample
 from sam_edge.masks import Masks, iou
 from sam_edge.masks.coco import read_coco
 from sam_edge.masks.sa1b import read_sa1b
+from sam_edge.media import read_image
 from sam_edge.segmenter import Embedding, Segmenter
 
 Start = Callable[..., Annotator]
@@ -98,12 +98,12 @@ class TestAssisted:
         assert only.provenance["gaze"]["x_px"] == 100
         assert only.provenance["gaze"]["end_ns"] - only.provenance["gaze"]["onset_ns"] == 300_000_000
         assert only.provenance["model"] == "fake"
-        written = cv2.imread(str(tmp_path / "set" / "images" / "00001.png"))
-        assert np.array_equal(written, cv2.imread(str(frames / "00001.png")))
+        written = read_image(tmp_path / "set" / "images" / "00001.png")
+        assert np.array_equal(written, read_image(frames / "00001.png"))
 
     def test_corrections(self, start_annotator: Start, dwell: Dwell) -> None:
         annotator = start_annotator(dwell(1, 100, 100), stages=ASSISTED)
-        answers = [ChooseMask(), Point(150, 100), Point(210, 100, False), Accept()]
+        answers: list[Answer] = [ChooseMask(), Point(150, 100), Point(210, 100, False), Accept()]
         asked = answer_all(annotator, answers)
         assert [proposal.draft.mask_index for proposal in asked] == [0, 1, 0, 0]
         (only,) = annotator.journal.annotations

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from sam_edge.masks.sa1b import read_sa1b
@@ -24,7 +25,7 @@ def test_a_picture(run_cli: Run, clip: Path, tmp_path: Path) -> None:
     assert "13/13 points" in told
     # The disc of radius 20 at (40, 48).
     assert any(abs(one.area_px - 3.14 * 400) < 200 for one in found.masks)
-    assert cv2.imread(str(tmp_path / "out" / "00000.png")).shape == (96, 128, 3)
+    assert np.asarray(cv2.imread(str(tmp_path / "out" / "00000.png"))).shape == (96, 128, 3)
 
 
 def test_a_video(run_cli: Run, clip: Path, tmp_path: Path) -> None:

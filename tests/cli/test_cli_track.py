@@ -15,7 +15,10 @@ FRAMES = 12
 
 
 def masks_in(folder: Path) -> dict[str, np.ndarray]:
-    return {path.stem: cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in sorted(folder.iterdir())}
+    return {
+        path.stem: np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+        for path in sorted(folder.iterdir())
+    }
 
 
 def test_writes_what_was_asked_for(run_cli: Run, clip: Path, gaze_csv: Path, tmp_path: Path) -> None:

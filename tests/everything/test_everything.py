@@ -164,7 +164,7 @@ class TestPatches:
         )
 
     def test_the_pool_holds_no_more_than_its_room(self) -> None:
-        pool = MaskPool(0.7, max_bytes=10_000)
+        pool: MaskPool[Patch] = MaskPool(0.7, max_bytes=10_000)
         for index in range(200):
             logits = np.ones((20, 20), np.float16)
             box = (30.0 * index, 0.0, 30.0 * index + 20, 20.0)
@@ -174,7 +174,7 @@ class TestPatches:
         assert kept[0].score == 199 / 200
 
     def test_the_pool_drops_what_a_better_one_says(self) -> None:
-        pool = MaskPool(0.7)
+        pool: MaskPool[Patch] = MaskPool(0.7)
         for score, x in ((0.5, 0.0), (0.9, 1.0), (0.8, 50.0)):
             pool.add(Patch(np.ones((4, 4), np.float16), (0, 0), (x, 0, x + 20, 20), score, 1.0, (0, 0)))
         assert [patch.score for patch in pool.best()] == [0.9, 0.8]

@@ -121,7 +121,7 @@ class TestBoxes:
     def test_bad_boxes(self) -> None:
         for boxes in ([[1, 2, 3]], [[np.nan, 0, 1, 1]], "boxes"):
             with pytest.raises(InputError, match="boxes"):
-                segment_boxes(Segmenter(Fake()), GREY, boxes)  # type: ignore[arg-type]
+                segment_boxes(Segmenter(Fake()), GREY, boxes)
 
     def test_the_real_model_masks_the_rabbit(self, clip_frame: NDArray[np.uint8]) -> None:
         with sam_edge.load(runtime="onnxruntime", threads=1) as model:

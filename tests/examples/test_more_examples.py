@@ -37,7 +37,7 @@ def test_image_click_cuts_the_disc_out(repo_dir: Path, tmp_path: Path) -> None:
     cv2.imwrite(str(picture), image)
     said = run(repo_dir, "image_click.py", picture, "--point", "160,120", "--point", "140,110", "--out", out)
     assert "predicted IoU" in said
-    cut = cv2.imread(str(out), cv2.IMREAD_UNCHANGED)
+    cut = np.asarray(cv2.imread(str(out), cv2.IMREAD_UNCHANGED))
     assert cut.shape[2] == 4
     assert abs(cut.shape[0] - 121) <= 6
     assert abs(cut.shape[1] - 121) <= 6
@@ -108,6 +108,7 @@ def test_lsl_gaze_selects_in_the_video(repo_dir: Path, tmp_path: Path) -> None:
     finally:
         sender.kill()
         sender.wait()
+        assert sender.stdout is not None
         sender.stdout.close()
     assert "75 frames" in said
     assert "object 1" in said

@@ -29,7 +29,7 @@ def test_the_mouse_selects_and_the_picture_shows_it(repo_dir: Path, tmp_path: Pa
     capture = cv2.VideoCapture(str(clip))
     for _ in range(14):
         _, plain = capture.read()
-    changed = (cv2.imread(str(out)) != plain).any(axis=2)
+    changed = (np.asarray(cv2.imread(str(out))) != plain).any(axis=2)
     assert changed[330, 420]
     assert not changed[700, 1270]
     assert np.count_nonzero(changed) > 2000

@@ -53,7 +53,7 @@ def test_what_the_eyes_rest_on_lights_up(rendered: ModuleType, repo_dir: Path, t
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("64 frames, ")
     assert int(done.stdout.split()[2]) > 0
-    picture = cv2.imread(str(tmp_path / "last.png"))
+    picture = np.asarray(cv2.imread(str(tmp_path / "last.png")))
     assert picture.shape == (720, 1280, 3)
     capture = cv2.VideoCapture(str(repo_dir / "sam_edge" / "assets" / "demo" / "clip.mp4"))
     for _ in range(64):

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_targets(count: int) -> None:
     ("arguments", "part"),
     [((7,), "count is 7; accepted: 5, 9, 13"), ((9, (0, 5)), "size is"), ((9, SIZE, 0.5), "margin is 0.5")],
 )
-def test_targets_refuse(arguments: tuple, part: str) -> None:
+def test_targets_refuse(arguments: tuple[Any, ...], part: str) -> None:
     margin = {"margin": arguments[2]} if len(arguments) == 3 else {}
     with pytest.raises(InputError, match=part):
         target_positions(*arguments[:2], **margin)
@@ -228,8 +229,8 @@ def test_json_of_anything_else_is_a_clear_error(text: str) -> None:
         Calibration.from_json(text, what="kept one")
 
 
-def change(name: str, value: object) -> Callable[[dict], None]:
-    def edit(facts: dict) -> None:
+def change(name: str, value: object) -> Callable[[dict[str, Any]], None]:
+    def edit(facts: dict[str, Any]) -> None:
         *path, last = name.split(".")
         for part in path:
             facts = facts[part]
@@ -255,7 +256,7 @@ def change(name: str, value: object) -> Callable[[dict], None]:
         (change("rejected", ["a"]), "rejected"),
     ],
 )
-def test_load_refuses(tmp_path: Path, edit: Callable[[dict], None], part: str) -> None:
+def test_load_refuses(tmp_path: Path, edit: Callable[[dict[str, Any]], None], part: str) -> None:
     path = tmp_path / "me.json"
     calibrated(Eye(2), 9).save(path)
     facts = json.loads(path.read_text())

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -145,7 +146,7 @@ def test_a_flood_of_samples_does_not_pile_up() -> None:
         ({"min_valid": 2}, "min_valid 2"),
     ],
 )
-def test_refuses(arguments: dict, part: str) -> None:
+def test_refuses(arguments: dict[str, Any], part: str) -> None:
     with pytest.raises(InputError, match=part):
         CalibrationRoutine(**{"targets_px": TARGETS, "max_spread_px": 30, **arguments})
 

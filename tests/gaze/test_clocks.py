@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 
 from sam_edge.errors import InputError, TrackerError
-from sam_edge.gaze.clocks import ArrivalClock, ClockMap, RateGuard
+from sam_edge.gaze.clocks import ArrivalClock, ClockMap, MappedTime, RateGuard
 
 SECOND = 1_000_000_000
 MS = 1_000_000
 
 
 def observe_round_trips(
-    clock: ClockMap, device_of, *, start_s: float, seconds: float, rng: random.Random
+    clock: ClockMap,
+    device_of: Callable[[float], float],
+    *,
+    start_s: float,
+    seconds: float,
+    rng: random.Random,
 ) -> int:
     """Feed round trips every half second with asymmetric delays of 0.2 to 40 ms; return the number of jumps."""
     jumps = 0
@@ -105,8 +111,14 @@ def test_one_jump_is_no_wrong_unit() -> None:
 
 
 def arrivals(
-    clock: ArrivalClock, device_of, *, start_s: float, seconds: float, rng: random.Random, rate: int = 200
-):
+    clock: ArrivalClock,
+    device_of: Callable[[float], float],
+    *,
+    start_s: float,
+    seconds: float,
+    rng: random.Random,
+    rate: int = 200,
+) -> tuple[int, MappedTime]:
     """Feed packets with a latency of 1 ms and jitter up to 30 ms; return the last true time and its mapping."""
     for step in range(int(seconds * rate)):
         true = round((start_s + step / rate) * SECOND)

@@ -6,6 +6,7 @@ import math
 import random
 import sys
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -231,7 +232,8 @@ def test_memory_does_not_grow() -> None:
     detector = EventDetector(px_per_deg=PX_PER_DEG)
 
     def held() -> int:
-        seen, todo, total = set(), [detector], 0
+        todo: list[Any] = [detector]
+        seen, total = set(), 0
         while todo:
             thing = todo.pop()
             if id(thing) in seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from importlib import metadata
@@ -11,7 +12,7 @@ import pytest
 import sam_edge.gaze
 from sam_edge.errors import InputError, MissingExtraError
 from sam_edge.gaze import registry
-from sam_edge.gaze.adapters import optional
+from sam_edge.gaze.adapters.buffered import BufferedSource
 from sam_edge.gaze.adapters.replay import ReplaySource
 from sam_edge.gaze.address import SourceAddress
 from sam_edge.gaze.registry import SchemeInfo
@@ -120,6 +121,7 @@ def test_a_scheme_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sam_edge.gaze.register(info, stepped)
     assert info in sam_edge.gaze.schemes()
     with sam_edge.gaze.open("MINE://x") as source:
+        assert isinstance(source, ReplaySource)
         source.advance_to(1)
         assert [sample.x_px for sample in source] == [2.0]
     for scheme in ("mine", "neon"):
@@ -141,6 +143,7 @@ def test_other_packages_add_schemes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
     offer(monkeypatch, "theirs")
     with sam_edge.gaze.open("theirs://") as source:
+        assert isinstance(source, ReplaySource)
         source.advance_to(1)
         assert len(source.read()) == 1
 
@@ -172,7 +175,8 @@ def test_a_missing_library_is_an_error_with_the_pip_command(
     # The adapters are imported before, so that only the client libraries are missing.
     openers = {info.scheme: opener for info, opener in registry._table().values()}
     source = openers[url.partition(":")[0]](SourceAddress(url))
-    monkeypatch.setattr(optional.importlib, "import_module", refuse)
+    monkeypatch.setattr(importlib, "import_module", refuse)
+    assert isinstance(source, BufferedSource)
     with pytest.raises(MissingExtraError, match=rf"{library}.*pip install 'sam-edge\[gaze\]'"):
         source.open()
     source.close()

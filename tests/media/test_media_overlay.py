@@ -30,7 +30,7 @@ def near(mask: np.ndarray, reach: int) -> np.ndarray:
 
 
 def is_near_colour(pixels: np.ndarray, colour: tuple[int, int, int], tolerance: int = 12) -> np.ndarray:
-    return np.abs(pixels.astype(int) - colour).max(axis=-1) <= tolerance
+    return np.asarray(np.abs(pixels.astype(int) - colour).max(axis=-1) <= tolerance)
 
 
 MASKS = st.one_of(

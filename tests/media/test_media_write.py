@@ -62,7 +62,7 @@ def test_any_picture_survives_a_png(tmp_path_factory: pytest.TempPathFactory, pi
 
 def test_a_mask_becomes_0_and_255_in_one_8_bit_channel(tmp_path: Path) -> None:
     write_png(tmp_path / "new" / "mask.png", MASK)
-    stored = cv2.imread(str(tmp_path / "new" / "mask.png"), cv2.IMREAD_UNCHANGED)
+    stored = np.asarray(cv2.imread(str(tmp_path / "new" / "mask.png"), cv2.IMREAD_UNCHANGED))
     assert stored.dtype == np.uint8
     assert np.array_equal(stored, np.where(MASK, 255, 0))
 
@@ -72,7 +72,9 @@ def test_grey_and_non_contiguous_pictures_are_written(tmp_path: Path) -> None:
     write_png(tmp_path / "a.png", picture[::2, ::-1])
     assert np.array_equal(read_image(tmp_path / "a.png"), picture[::2, ::-1])
     write_png(tmp_path / "b.png", picture[..., 1])
-    assert np.array_equal(cv2.imread(str(tmp_path / "b.png"), cv2.IMREAD_UNCHANGED), picture[..., 1])
+    assert np.array_equal(
+        np.asarray(cv2.imread(str(tmp_path / "b.png"), cv2.IMREAD_UNCHANGED)), picture[..., 1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_masks_come_back(tmp_path: Path) -> None:
     assert names(tmp_path / "out") == ["masks"]
     assert names(tmp_path / "out" / "masks") == sorted(f"{stem}.png" for stem in masks)
     for stem, mask in masks.items():
-        stored = cv2.imread(str(tmp_path / "out" / "masks" / f"{stem}.png"), cv2.IMREAD_UNCHANGED)
+        stored = np.asarray(cv2.imread(str(tmp_path / "out" / "masks" / f"{stem}.png"), cv2.IMREAD_UNCHANGED))
         assert stored.dtype == np.uint8
         assert np.array_equal(stored, np.where(mask, 255, 0))
 
@@ -347,4 +349,6 @@ def test_a_disk_that_fills_up_is_noticed(tmp_path: Path, ending: str) -> None:
 def test_every_png_says_who_made_it() -> None:
     data = encode_png(MASK)
     assert data.index(b"tEXtSoftware\0sam-edge") < data.index(b"IDAT")
-    assert np.array_equal(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) > 0, MASK)
+    assert np.array_equal(
+        np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)) > 0, MASK
+    )

@@ -81,7 +81,7 @@ def _describe_class(name: str, cls: type) -> Iterator[str]:
     elif dataclasses.is_dataclass(cls):
         yield from (f"    {_describe_field(field)}" for field in dataclasses.fields(cls))
     elif "__init__" in vars(cls):
-        yield f"    __init__{_signature(cls.__init__)}"  # type: ignore[misc]
+        yield f"    __init__{_signature(cls.__init__)}"
     own = (base for base in cls.__mro__ if base.__module__.startswith("sam_edge"))
     members = {key: value for base in reversed(list(own)) for key, value in vars(base).items()}
     for key, value in sorted(members.items()):

@@ -81,7 +81,7 @@ def spoilt(
     depth: NDArray[np.float64], mask: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Mix depth across edges, leave places without depth, and let the mask reach three pixels too far."""
-    mixed = cv2.blur(depth, (3, 3))
+    mixed = np.asarray(cv2.blur(depth, (3, 3)), np.float64)
     mixed[::17, ::13] = 0
     mixed[5::29, 7::31] = np.nan
     return mixed, cv2.dilate(mask.view(np.uint8), np.ones((7, 7), np.uint8)) > 0
@@ -204,8 +204,8 @@ class TestAria:
             made.append(
                 (
                     read_image(rgb),
-                    cv2.imread(str(depth), cv2.IMREAD_UNCHANGED) / 1000.0,
-                    cv2.imread(str(parts), cv2.IMREAD_UNCHANGED),
+                    np.asarray(cv2.imread(str(depth), cv2.IMREAD_UNCHANGED)) / 1000.0,
+                    np.asarray(cv2.imread(str(parts), cv2.IMREAD_UNCHANGED)),
                 )
             )
         return made
@@ -355,7 +355,9 @@ class TestBadInput:
             Pinhole.from_opencv(np.eye(2), (100, 100))
         with pytest.raises(InputError, match="params"):
             Fisheye624.from_aria([1, 2, 3], (100, 100))
-        assert Pinhole.from_opencv([[9, 0, 49.5], [0, 8, 40], [0, 0, 1]], (100, 100)).centre_px == (50, 40.5)
+        assert Pinhole.from_opencv(
+            [[9.0, 0.0, 49.5], [0.0, 8.0, 40.0], [0.0, 0.0, 1.0]], (100, 100)
+        ).centre_px == (50, 40.5)
 
     def test_poses(self, image: NDArray[np.uint8]) -> None:
         mask, depth = np.ones(SIZE, np.bool_), np.ones(SIZE)

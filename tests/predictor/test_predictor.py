@@ -90,8 +90,8 @@ class TestBesideTheOriginal:
         for one in both:
             one.set_image(np.asarray(image, np.uint8))
         assert both[0].input_size == tuple(both[1].input_size) == (684, 1024)
-        point = {"point_coords": np.array([[900, 600]]), "point_labels": np.array([1])}
-        self.compare(*(one.predict(**point) for one in both))
+        point = np.array([[900, 600]]), np.array([1])
+        self.compare(*(one.predict(*point) for one in both))
 
     def compare(self, ours: tuple[NDArray[Any], ...], theirs: tuple[NDArray[Any], ...]) -> None:
         """Compare what both predicted."""
@@ -130,7 +130,8 @@ class TestConventions:
     def test_shapes(self, predictor: sam_edge.SamPredictor) -> None:
         masks, scores, low = predictor.predict(np.array([[200, 150]]), np.array([1]))
         assert (masks.shape, scores.shape, low.shape) == ((3, 300, 400), (3,), (3, 256, 256))
-        assert (masks.dtype, scores.dtype, low.dtype) == (np.bool_, np.float32, np.float32)
+        assert masks.dtype == np.bool_
+        assert scores.dtype == low.dtype == np.float32
         single = predictor.predict(np.array([[200, 150]]), np.array([1]), multimask_output=False)
         assert single[0].shape == (1, 300, 400)
         assert predictor.original_size == (300, 400)
@@ -268,7 +269,7 @@ class TestCutOuts:
         assert rgba[0, 0].tolist() == [90, 90, 90, 0]
         assert rgba[1, 1].tolist() == [90, 90, 90, 255]
         write_cutout(tmp_path / "cut.png", rgba)
-        assert np.array_equal(cv2.imread(str(tmp_path / "cut.png"), cv2.IMREAD_UNCHANGED), rgba)
+        assert np.array_equal(np.asarray(cv2.imread(str(tmp_path / "cut.png"), cv2.IMREAD_UNCHANGED)), rgba)
 
     def test_margin_and_soft_edge(self, mask: NDArray[np.bool_]) -> None:
         rgba = cutout_rgba(GREY, mask, margin_px=10, soft_px=4)
@@ -281,7 +282,7 @@ class TestCutOuts:
     def test_bad_input(self, mask: NDArray[np.bool_], tmp_path: Path) -> None:
         for wrong in (mask[:10], mask.astype(np.uint8), np.zeros_like(mask)):
             with pytest.raises(InputError, match="mask"):
-                cutout_rgba(GREY, wrong)
+                cutout_rgba(GREY, wrong)  # type: ignore[arg-type]
         with pytest.raises(InputError, match="margin"):
             cutout_rgba(GREY, mask, margin_px=-1)
         with pytest.raises(MediaError, match="jpg"):

@@ -220,7 +220,7 @@ def test_known_motion_is_found(
     """A disc of one texture moves before another one that stands still."""
     centre = (120, 90)
     matrix = cv2.getRotationMatrix2D(centre, degrees, scale)
-    matrix[:, 2] += shift
+    matrix[:, 2] += np.array(shift)
     disc = cv2.circle(np.zeros(texture.shape, np.uint8), centre, 36, 1, -1)
     there = cv2.warpAffine(disc, matrix, disc.shape[::-1]) > 0
     own = texture[::-1, ::-1].copy()

@@ -119,7 +119,7 @@ def kept(faces: list[dict[str, Any]]) -> str:
     pictures: dict[tuple[float, float], list[NDArray[np.uint8]]] = {}
     for one in faces:
         data = np.frombuffer(base64.b64decode(one["data"]), np.uint8)
-        image = cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        image = cv2.cvtColor(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB)
         pictures.setdefault((one["x"], one["y"]), []).append(np.asarray(image, np.uint8))
     times = count(0, 40_000_000)
     for _ in range(42):

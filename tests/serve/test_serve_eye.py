@@ -215,6 +215,7 @@ def test_gaze_of_a_face_selects_in_frames_and_clicks_take_out_drift(
         assert selected is not None
         if selected.fixation is not None and selected.gaze_target is not None:
             break
+    assert selected is not None
     assert selected.gaze_target is not None
     assert selected.fixation is not None
     x, y, _ = selected.fixation
@@ -357,7 +358,7 @@ def test_the_newest_face_wins(server: Server, grey: NDArray[np.uint8]) -> None:
     with connect(server.stream_url) as client:
         eye = RemoteWebcam(client, SCREEN)
         numbers = [eye.send_face_frame(grey, index + 1) for index in range(20)]
-        seen = []
+        seen: list[int] = []
         while not seen or seen[-1] != numbers[-1]:
             answer = eye.receive(10)
             assert isinstance(answer, GazeEstimate)

@@ -38,6 +38,7 @@ from sam_edge.wire.messages import (
     Ping,
     Pong,
     SceneFrame,
+    ServerMessage,
     Welcome,
 )
 
@@ -238,7 +239,7 @@ def test_too_many_triggers_are_refused(server: Server) -> None:
         with contextlib.suppress(ConnectionClosed):
             for number in range(900):
                 opened.send(protocol.encode(Command(number, CommandAction.RESET)))
-        answers = []
+        answers: list[ServerMessage] = []
         with contextlib.suppress(ConnectionClosed, TimeoutError):
             while len(answers) < 900:
                 answers.append(protocol.decode_server_message(opened.recv(timeout=10)))

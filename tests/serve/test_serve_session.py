@@ -277,10 +277,10 @@ def test_the_newest_frame_wins(server: Server, scene: NDArray[np.uint8], jpeg: b
 
     with open_socket(server.stream_url, compression=None, proxy=None) as socket:
         socket.send(protocol.encode(Hello()))
-        assert isinstance(protocol.decode_server_message(socket.recv(timeout=10)), Welcome)
+        assert isinstance(protocol.decode_server_message(socket.recv(timeout=10, decode=False)), Welcome)
         for number in range(20):
             socket.send(protocol.encode(SceneFrame(number, number, ImageFormat.JPEG, (240, 320), jpeg)))
-        answers = [protocol.decode_server_message(socket.recv(timeout=10)) for _ in range(20)]
+        answers = [protocol.decode_server_message(socket.recv(timeout=10, decode=False)) for _ in range(20)]
     seen = [one.frame_id for one in answers if isinstance(one, (FrameSelection, SkippedFrame))]
     assert sorted(seen) == list(range(20))
     assert any(isinstance(one, SkippedFrame) for one in answers)
@@ -313,10 +313,10 @@ def test_two_clients_do_not_see_each_other(server: Server, scene: NDArray[np.uin
             for index, (headset, place) in enumerate(((left, (60.0, 120.0)), (right, (260.0, 120.0)))):
                 selected = headset.frame(place)
                 found[index] = found[index] or (selected if is_selected(selected) else None)
-        for selected, column in zip(found, (60, 260), strict=True):
-            assert selected is not None
-            assert selected.gaze_target is not None
-            mask = selected.gaze_target.mask(selected.frame_size)
+        for last, column in zip(found, (60, 260), strict=True):
+            assert last is not None
+            assert last.gaze_target is not None
+            mask = last.gaze_target.mask(last.frame_size)
             assert mask[120, column]
             middle = np.nonzero(mask)[1].mean()
             assert abs(middle - column) < abs(middle - (320 - column))

@@ -61,7 +61,8 @@ class World(Fake):
 
     def _meant(self, places: NDArray[np.float32], corners: list[NDArray[np.float32]]) -> list[list[Box]]:
         if corners:
-            box = (*map(float, corners[0]), *map(float, corners[1]))
+            (x0, y0), (x1, y1) = corners[0].tolist(), corners[1].tolist()
+            box = (x0, y0, x1, y1)
             return [[max(self.things, key=lambda thing: likeness(thing, box), default=box)]] * 4
         holding = [thing for thing in self.things if all(holds(thing, x, y) for x, y in places)]
         holding.sort(key=area)

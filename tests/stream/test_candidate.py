@@ -38,7 +38,9 @@ def grid_logits(*filled: tuple[int, int, int, int]) -> np.ndarray:
 
 
 @given(boxes(), boxes())
-def test_overlap_is_that_of_the_boxes(one: tuple[int, ...], other: tuple[int, ...]) -> None:
+def test_overlap_is_that_of_the_boxes(
+    one: tuple[int, int, int, int], other: tuple[int, int, int, int]
+) -> None:
     width = max(0, min(one[2], other[2]) - max(one[0], other[0]))
     height = max(0, min(one[3], other[3]) - max(one[1], other[1]))
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,7 +32,7 @@ from sam_edge.stream.replay import compare_selections, replay
 SIZE = (160, 240)
 MS = 1_000_000
 FRAMES = 14
-OPTIONS = {"px_per_deg": 15.0, "size": (224, 224)}
+OPTIONS: dict[str, Any] = {"px_per_deg": 15.0, "size": (224, 224)}
 
 
 def video() -> list[VideoFrame]:

@@ -72,6 +72,7 @@ def test_masks_arrays_and_dataclasses_inside_come_back() -> None:
     again = from_json(Everything, through_json(value))
     np.testing.assert_array_equal(again.mask, mask)
     np.testing.assert_array_equal(again.logits, logits)
+    assert again.logits is not None
     assert again.logits.dtype == np.float32
     assert (again.inner, again.several, again.pair) == (value.inner, value.several, value.pair)
 

@@ -13,7 +13,7 @@ from sam_edge.errors import EngineError, InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Segmenter
-from sam_edge.stream import GazeSession, State
+from sam_edge.stream import GazeSession, Selection, State
 from sam_edge.stream.playback import GazeFeed
 
 HEIGHT, WIDTH = 240, 320
@@ -41,7 +41,7 @@ def gaze(*stretches: tuple[float, float, float | None]) -> list[GazeSample]:
     return samples
 
 
-def play(session: GazeSession, samples: list[GazeSample], frames: int) -> Iterator[object]:
+def play(session: GazeSession, samples: list[GazeSample], frames: int) -> Iterator[Selection]:
     feed = GazeFeed(samples)
     for index in range(frames):
         session.feed(feed.until(int((index + 1) * 1e9 / FPS)))
@@ -60,8 +60,10 @@ def test_selects_soon_after_gaze_comes_to_rest(session: GazeSession) -> None:
     assert first <= 4
     chosen = selections[-1]
     assert chosen.state is State.FOCUSED
+    assert chosen.mask is not None
     assert chosen.mask[120, 100]
     assert chosen.origin == "reused"  # the picture does not change
+    assert chosen.box is not None
     x0, y0, x1, y1 = chosen.box
     assert x0 < 100 < x1
     assert y0 < 120 < y1
@@ -92,8 +94,10 @@ def test_a_real_change_switches(session: GazeSession) -> None:
     samples = gaze((800, 40, 200), (1200, 290, 40))
     selections = list(play(session, samples, 47))
     assert selections[-1].object_id == 2
-    assert selections[-1].mask[40, 290]
-    assert not selections[-1].mask[200, 40]
+    mask = selections[-1].mask
+    assert mask is not None
+    assert mask[40, 290]
+    assert not mask[200, 40]
     switched = next(index for index, one in enumerate(selections) if one.object_id == 2)
     assert switched / FPS - 0.8 < 0.35
 

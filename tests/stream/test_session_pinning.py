@@ -226,7 +226,7 @@ def test_a_slow_drift_is_not_taken_for_a_still_picture(
     for index in range(24):
         matrix = np.array([[1, 0, 0.25 * index], [0, 1, 0]])
         moved = cv2.warpAffine(texture(), matrix, (160, 112), borderMode=cv2.BORDER_REFLECT)
-        made.append(session.step(moved, index * FRAME_NS))
+        made.append(session.step(np.asarray(moved, np.uint8), index * FRAME_NS))
     assert max(one.age_ms for one in made) <= 8 * 40
 
 
@@ -313,7 +313,7 @@ def test_only_every_nth_frame_is_encoded_and_the_mask_moves_on_between(
         assert one.origin == ("encoded" if turn else "propagated")
         assert ("encode" in one.timing_ms) == turn
         assert one.age_ms == pytest.approx((age % 3) * FRAME_NS / MS)
-    centres = [float(np.nonzero(one.mask)[1].mean()) for one in shown]
+    centres = [float(np.nonzero(one.mask)[1].mean()) for one in shown if one.mask is not None]
     # The world's thing stands still, the texture drifts: only what is carried goes along with it.
     assert centres[1] - centres[0] == pytest.approx(1, abs=0.5)
     assert centres[2] - centres[0] == pytest.approx(2, abs=0.5)

@@ -138,7 +138,7 @@ class SessionMachine(RuleBasedStateMachine):
         nothing = selection.mask is None
         assert nothing == (selection.box is None) == (selection.object_id is None)
         assert nothing == (selection.origin == "none") == (selection.state in (State.NONE, State.LOST))
-        assert nothing or selection.mask.any()
+        assert selection.mask is None or selection.mask.any()
         assert selection.age_ms >= 0
         for object_id in (selection.object_id, *(item.object_id for item in selection.pinned)):
             if object_id is not None:

@@ -32,7 +32,7 @@ class ColourEncoder:
 
     def encode_images(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Mean colour, less grey."""
-        return images.astype(np.float32).mean(axis=(1, 2)) - 90
+        return np.asarray(images.astype(np.float32).mean(axis=(1, 2)) - 90)
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The colour that is named, less grey."""
@@ -173,7 +173,10 @@ def test_files_that_do_not_fit(files: Path, runtime: str) -> None:
     with pytest.raises(InputError, match="runtime"):
         FileTextImageEncoder(files / "picture.onnx", words, tokens, runtime="torch")
     wrong = FileTextImageEncoder(
-        files / "picture.onnx", words, lambda texts: np.zeros((1, 2, 3, 4)), runtime=runtime
+        files / "picture.onnx",
+        words,
+        lambda texts: np.zeros((1, 2, 3, 4)),  # type: ignore[arg-type, return-value]
+        runtime=runtime,
     )
     with pytest.raises(EngineError, match=runtime):
         wrong.encode_text(["red"])

@@ -27,7 +27,10 @@ Samples = list[GazeSample]
 
 
 def masks_in(folder: Path) -> dict[str, np.ndarray]:
-    return {path.stem: cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0 for path in sorted(folder.iterdir())}
+    return {
+        path.stem: np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)) > 0
+        for path in sorted(folder.iterdir())
+    }
 
 
 def test_the_result_is_a_sequence_of_every_frame(
@@ -48,7 +51,7 @@ def test_the_result_is_a_sequence_of_every_frame(
     with pytest.raises(IndexError):
         result[FRAMES]
     with pytest.raises(dataclasses.FrozenInstanceError):
-        result.report = None  # type: ignore[misc]
+        result.report = result.report  # type: ignore[misc]
 
 
 def test_masks_are_kept_bit_for_bit_and_compressed(
@@ -191,7 +194,11 @@ class TestStream:
         self, clip: Path, samples: Samples, model: sam_edge.Segmenter, tmp_path: Path
     ) -> None:
         folder = tmp_path / "o"
-        paths = {"out": folder / "a.mp4", "masks": folder / "masks", "report": folder / "r.json"}
+        paths: dict[str, Any] = {
+            "out": folder / "a.mp4",
+            "masks": folder / "masks",
+            "report": folder / "r.json",
+        }
         stream = sam_edge.track(clip, samples, model=model, stream=True, **paths)
         for _ in range(FRAMES):
             next(stream)

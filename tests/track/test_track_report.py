@@ -10,6 +10,7 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,10 +42,8 @@ def records(count: int = 101) -> list[FrameRecord]:
     ]
 
 
-def report(
-    environment: Environment, frames: list[FrameRecord] | None = None, **changes: object
-) -> TrackReport:
-    values: dict[str, object] = {
+def report(environment: Environment, frames: list[FrameRecord] | None = None, **changes: Any) -> TrackReport:
+    values: dict[str, Any] = {
         "name": "clip.mp4",
         "size": (720, 1280),
         "fps": 25.0,
@@ -53,7 +52,7 @@ def report(
         "environment": environment,
         "peak_memory_mb": 512.25,
     }
-    return TrackReport(**(values | changes))  # type: ignore[arg-type]
+    return TrackReport(**(values | changes))
 
 
 def test_the_summary_counts_and_ranks(environment: Environment) -> None:
@@ -125,7 +124,7 @@ def test_nan_is_never_written(
 
 
 def test_numpy_numbers_are_written(environment: Environment, tmp_path: Path) -> None:
-    frame = FrameRecord(0, "0", "encoded", score=np.float32(0.5), stages_ms={"total": np.float64(3.25)})  # type: ignore[arg-type]
+    frame = FrameRecord(0, "0", "encoded", score=np.float32(0.5), stages_ms={"total": np.float64(3.25)})
     report(environment, [frame]).write(tmp_path / "r.json")
     assert json.loads((tmp_path / "r.json").read_text())["frames"][0]["score"] == 0.5
 

@@ -7,12 +7,40 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import GazeSource
 
 WIDTH, HEIGHT = 1000, 800
 """Size of the fakes' scene. Samples are numbered: number n looks at pixel (n % 1000, n // 1000)."""
+
+
+Value = TypeVar("Value")
+
+
+class LiveFake(Protocol):
+    """What the tests of all sources ask of a fake tracker."""
+
+    id: str
+    url: str
+    options: dict[str, object]
+
+    @property
+    def connections(self) -> int: ...
+    def attach(self, source: GazeSource) -> None: ...
+    def wait_ready(self) -> None: ...
+    def send(self, count: int, *, interval_s: float = 0.0) -> None: ...
+    def send_bad(self) -> None: ...
+    def drop(self) -> None: ...
+    def jump_clock(self, seconds: float) -> None: ...
+    def stop(self) -> None: ...
+
+
+def present(value: Value | None) -> Value:
+    """Return a value that must not be None."""
+    assert value is not None
+    return value
 
 
 def number_of(sample: GazeSample) -> int:

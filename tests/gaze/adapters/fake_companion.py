@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 import time
+from typing import Any
 
 from fake_base import TcpFake, position_of, receive_until
 from fake_rtsp import FakeRtsp
@@ -58,7 +59,7 @@ class FakeCompanion:
     def wall_ns(self, media_ns: int) -> int:
         return 1_700_000_000_000_000_000 + round(self.clock_offset_s * 1e9) + media_ns
 
-    def _status(self) -> dict[str, object]:
+    def _status(self) -> dict[str, Any]:
         def sensor(name: str, kind: str) -> dict[str, object]:
             return {
                 "model": "Sensor",

@@ -99,7 +99,8 @@ class FakeCore:
         """Publish frames as they are."""
         self._outbox.put(list(frames))
 
-    def datum(self, number: int, time_s: float, topic: str = "gaze.3d.01.") -> dict[str, object]:
+    @staticmethod
+    def datum(number: int, time_s: float, topic: str = "gaze.3d.01.") -> dict[str, object]:
         """A gaze datum whose position carries a number."""
         x, y = position_of(number)
         datum: dict[str, object] = {

@@ -13,6 +13,7 @@ from fake_base import HEIGHT, WIDTH, position_of, wait_until
 from fake_rtsp import FakeRtsp
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
+from websockets.typing import Subprotocol
 
 CLOCK_HZ = 90_000
 SDP = (
@@ -52,7 +53,9 @@ class FakeGlasses:
         self.subscribed: Any = None
         self.open: list[Any] = []
         self.rtsp = FakeRtsp(SDP, clock_hz=CLOCK_HZ)
-        self.server = serve(self._serve, "127.0.0.1", 0, subprotocols=["g3api"], close_timeout=0.2)
+        self.server = serve(
+            self._serve, "127.0.0.1", 0, subprotocols=[Subprotocol("g3api")], close_timeout=0.2
+        )
         self.port = self.server.socket.getsockname()[1]
         self._thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self._thread.start()

@@ -6,11 +6,13 @@ import contextlib
 import socket
 import time
 
-from fake_base import position_of, wait_until
+from fake_base import position_of, present, wait_until
 from websockets.exceptions import ConnectionClosed, WebSocketException
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
+from sam_edge.gaze.adapters.ray import RaySource
 from sam_edge.gaze.adapters.ray_packets import EyeState, PacketHead, PointPacket, encode_binary, encode_json
+from sam_edge.gaze.source import GazeSource
 
 
 class FakeHeadset:
@@ -26,10 +28,11 @@ class FakeHeadset:
         self.connections = 0
         self.port = 0
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.source = None
+        self.source: RaySource | None = None
 
-    def attach(self, source) -> None:
+    def attach(self, source: GazeSource) -> None:
         """Learn where the source listens."""
+        assert isinstance(source, RaySource)
         self.source = source
         self.port = source.port
 
@@ -92,9 +95,9 @@ class FakeWebHeadset(FakeHeadset):
     def __init__(self) -> None:
         super().__init__()
         self.url = "ray+ws://127.0.0.1:0"
-        self.client = None
+        self.client: ClientConnection | None = None
 
-    def attach(self, source) -> None:
+    def attach(self, source: GazeSource) -> None:
         super().attach(source)
         self._connect()
 
@@ -110,7 +113,7 @@ class FakeWebHeadset(FakeHeadset):
 
     def send_bytes(self, data: bytes | str) -> None:
         with contextlib.suppress(ConnectionClosed):
-            self.client.send(data)
+            present(self.client).send(data)
 
     def drop(self) -> None:
         self.stack.close()

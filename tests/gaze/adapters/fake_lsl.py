@@ -8,7 +8,7 @@ import os
 import time
 
 import pylsl
-from fake_base import HEIGHT, WIDTH, position_of, wait_until
+from fake_base import HEIGHT, WIDTH, position_of, present, wait_until
 
 _numbers = itertools.count()
 PUPIL_CHANNELS = (
@@ -41,7 +41,7 @@ class FakeLsl:
 
     @property
     def connections(self) -> int:
-        return int(self.outlet.have_consumers())
+        return int(present(self.outlet).have_consumers())
 
     def _make(self) -> None:
         info = pylsl.StreamInfo(
@@ -61,10 +61,10 @@ class FakeLsl:
         self.outlet = pylsl.StreamOutlet(info)
 
     def wait_ready(self) -> None:
-        wait_until(lambda: bool(self.outlet.have_consumers()), "a consumer")
+        wait_until(lambda: bool(present(self.outlet).have_consumers()), "a consumer")
 
     def push(self, values: list[float], time_s: float | None = None) -> None:
-        self.outlet.push_sample(values, pylsl.local_clock() if time_s is None else time_s)
+        present(self.outlet).push_sample(values, pylsl.local_clock() if time_s is None else time_s)
 
     def send(self, count: int, *, interval_s: float = 0.0) -> None:
         for _ in range(count):

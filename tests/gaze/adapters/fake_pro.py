@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import TypeAlias
 
 from fake_base import HEIGHT, WIDTH, position_of, wait_until
+
+GazeCallback: TypeAlias = Callable[[object], None]
+"""Takes the dictionary of a gaze sample."""
 
 
 class ConnectionFailedError(Exception):
@@ -21,7 +26,7 @@ class FakePro:
         self.device_offset_s = 900.0
         self.rate = 1.0
         self.sent = 0
-        self.callback = None
+        self.callback: GazeCallback | None = None
         self.subscriptions = 0
         self.gone = False
         self.module = SimpleNamespace(
@@ -47,13 +52,13 @@ class FakePro:
             raise ConnectionFailedError("no tracker")
         return [self]
 
-    def subscribe_to(self, kind: str, callback, *, as_dictionary: bool) -> None:
+    def subscribe_to(self, kind: str, callback: GazeCallback, *, as_dictionary: bool) -> None:
         assert kind == "gaze"
         assert as_dictionary
         self.subscriptions += 1
         self.callback = callback
 
-    def unsubscribe_from(self, _kind: str, _callback) -> None:
+    def unsubscribe_from(self, _kind: str, _callback: GazeCallback) -> None:
         self.callback = None
 
     def wait_ready(self) -> None:

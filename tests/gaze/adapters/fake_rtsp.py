@@ -7,7 +7,7 @@ import re
 import socket
 import struct
 
-from fake_base import TcpFake, receive_until, wait_until
+from fake_base import TcpFake, present, receive_until, wait_until
 
 NTP_TO_UNIX_S = 2_208_988_800
 
@@ -43,7 +43,7 @@ class FakeRtsp:
             elif method == "DESCRIBE":
                 extra, body = "Content-Type: application/sdp\r\n", self.sdp
             elif method == "SETUP":
-                first, second = re.search(r"client_port=(\d+)-(\d+)", fields["transport"]).groups()
+                first, second = present(re.search(r"client_port=(\d+)-(\d+)", fields["transport"])).groups()
                 ports = int(first), int(second)
                 extra = f"Transport: {fields['transport']}\r\nSession: 4711;timeout=60\r\n"
             answer = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import pytest
 from fake_base import HEIGHT, WIDTH, collect, number_of, read_until_error
@@ -14,16 +15,17 @@ from sam_edge.errors import GazeDataError, TrackerError
 from sam_edge.gaze import registry
 from sam_edge.gaze.adapters.gazepoint import parse_line
 from sam_edge.gaze.adapters.net import LineReader
+from sam_edge.gaze.source import GazeSource
 
 
 @pytest.fixture
-def tracker():
+def tracker() -> Iterator[FakeGazepoint]:
     fake = FakeGazepoint()
     yield fake
     fake.stop()
 
 
-def open_tracker(fake: FakeGazepoint, **options: object):
+def open_tracker(fake: FakeGazepoint, **options: object) -> GazeSource:
     source = registry.open(fake.url, **({"timeout": 3.0} | options))
     fake.wait_ready()
     return source
@@ -101,8 +103,12 @@ def test_ticks_of_another_rate_are_an_error(tracker: FakeGazepoint) -> None:
     assert source.finished
 
 
-def test_a_server_that_speaks_otherwise_is_not_taken_for_a_tracker(tracker: FakeGazepoint) -> None:
-    tracker._answer = lambda connection, _line: connection.sendall(b"220 smtp ready\r\n")
+def test_a_server_that_speaks_otherwise_is_not_taken_for_a_tracker(
+    tracker: FakeGazepoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        tracker, "_answer", lambda connection, _line: connection.sendall(b"220 smtp ready\r\n")
+    )
     with pytest.raises(TrackerError, match=r"cannot be reached within .*no OpenGaze server answers"):
         registry.open(tracker.url, timeout=0.4)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -73,7 +74,9 @@ def disturb_headset(fake: FakeHeadset, rng: random.Random) -> None:
         (FakeHeadset, disturb_headset),
     ],
 )
-def test_noise_between_good_samples_costs_none(make: Callable, disturb: Callable) -> None:
+def test_noise_between_good_samples_costs_none(
+    make: Callable[[], Any], disturb: Callable[[random.Random, Any], None]
+) -> None:
     rng = random.Random(11)
     fake = make()
     try:

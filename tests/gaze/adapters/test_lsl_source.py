@@ -6,7 +6,7 @@ import math
 import time
 
 import pytest
-from fake_base import HEIGHT, WIDTH, collect, number_of
+from fake_base import HEIGHT, WIDTH, collect, number_of, present
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,26 +28,27 @@ def layout(*channels: tuple[str, ...], size: tuple[int, int] | None = (100, 200)
 
 def test_the_convention_of_pupil_labs() -> None:
     read = layout(*PUPIL_CHANNELS, size=(HEIGHT, WIDTH)).read
-    gaze = read([0.8, 0.25, 0.9, 10.0, -20.0, 500.0, 30.0, 10.0, -20.0, -30.0, 10.0, -20.0])
+    gaze = present(read([0.8, 0.25, 0.9, 10.0, -20.0, 500.0, 30.0, 10.0, -20.0, -30.0, 10.0, -20.0]))
     assert (gaze.x_px, gaze.y_px) == pytest.approx((0.25 * WIDTH, 0.1 * HEIGHT))
     assert gaze.confidence == 0.8
-    assert gaze.ray.origin_m == pytest.approx((0.0, 0.010, -0.020))
+    assert present(gaze.ray).origin_m == pytest.approx((0.0, 0.010, -0.020))
     assert gaze.depth_m == pytest.approx(math.hypot(10, -30, 520) / 1000)
-    monocular = read([0.8, 0.25, 0.9, 10.0, -20.0, 500.0, 30.0, 10.0, -20.0, NAN, NAN, NAN])
-    assert monocular.ray.origin_m == pytest.approx((0.030, 0.010, -0.020))
+    monocular = present(read([0.8, 0.25, 0.9, 10.0, -20.0, 500.0, 30.0, 10.0, -20.0, NAN, NAN, NAN]))
+    assert present(monocular.ray).origin_m == pytest.approx((0.030, 0.010, -0.020))
     assert monocular.depth_m is None
-    assert read([0.0, 0.25, 0.9] + [NAN] * 9).confidence == 0.0
+    assert present(read([0.0, 0.25, 0.9] + [NAN] * 9)).confidence == 0.0
 
 
 def test_the_order_of_channels_does_not_matter() -> None:
     read = layout(("y", "ScreenY", "pixels"), ("other", "Misc", "V"), ("x", "ScreenX", "pixels")).read
-    gaze = read([7.0, 99.0, 5.0])
+    gaze = present(read([7.0, 99.0, 5.0]))
     assert (gaze.x_px, gaze.y_px) == (5.0, 7.0)
     assert (gaze.left_valid, gaze.right_valid, gaze.confidence) == (None, None, 1.0)
 
 
 def test_glasses_3() -> None:
-    gaze = layout(("gaze2d.x", "", "normalized"), ("gaze2d.y", "", "normalized")).read([0.5, 0.25])
+    read = layout(("gaze2d.x", "", "normalized"), ("gaze2d.y", "", "normalized")).read
+    gaze = present(read([0.5, 0.25]))
     assert (gaze.x_px, gaze.y_px) == (100.0, 25.0)
 
 
@@ -61,12 +62,12 @@ def test_both_eyes_of_the_tobii_pro_sdk() -> None:
         ("right_gaze_point_on_display_area_1",),
         ("right_gaze_point_validity",),
     ).read
-    gaze = read([0.2, 0.4, 1.0, 0.0, 0.4, 0.8, 1.0])
+    gaze = present(read([0.2, 0.4, 1.0, 0.0, 0.4, 0.8, 1.0]))
     assert (gaze.x_px, gaze.y_px) == pytest.approx((60.0, 60.0))
-    one = read([0.2, 0.4, 0.0, 1.0, 0.4, 0.8, 1.0])
+    one = present(read([0.2, 0.4, 0.0, 1.0, 0.4, 0.8, 1.0]))
     assert (one.x_px, one.y_px) == pytest.approx((80.0, 80.0))
     assert (one.left_valid, one.right_valid) == (False, True)
-    assert math.isnan(read([NAN] * 7).x_px)
+    assert math.isnan(present(read([NAN] * 7)).x_px)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +111,10 @@ def test_both_eyes_of_the_tobii_pro_sdk() -> None:
         ),
     ],
 )
-def test_layouts_of_other_senders(channels, values, expected) -> None:
-    gaze = layout(*channels).read(values)
+def test_layouts_of_other_senders(
+    channels: tuple[tuple[str, ...], ...], values: list[float], expected: tuple[float, float]
+) -> None:
+    gaze = present(layout(*channels).read(values))
     assert (gaze.x_px, gaze.y_px) == pytest.approx(expected)
 
 
@@ -125,7 +128,7 @@ def test_layouts_of_other_senders(channels, values, expected) -> None:
         (("x", "ScreenX", "parsecs"), ("y", "ScreenY", "parsecs")),
     ],
 )
-def test_an_unknown_layout_lists_what_was_found(channels) -> None:
+def test_an_unknown_layout_lists_what_was_found(channels: tuple[tuple[str, ...], ...]) -> None:
     with pytest.raises(TrackerError, match=r"no known gaze position.*channels are: ") as caught:
         layout(*channels)
     for channel in channels:
@@ -135,7 +138,8 @@ def test_an_unknown_layout_lists_what_was_found(channels) -> None:
 def test_fractions_need_a_size() -> None:
     with pytest.raises(TrackerError, match="size=WIDTHxHEIGHT"):
         layout(*PUPIL_CHANNELS, size=None)
-    assert layout(("x", "", "px"), ("y", "", "px"), size=None).read([1.0, 2.0]).x_px == 1.0
+    gaze = layout(("x", "", "px"), ("y", "", "px"), size=None).read([1.0, 2.0])
+    assert present(gaze).x_px == 1.0
 
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=0, max_size=14))
@@ -152,8 +156,8 @@ def test_lsl_times_are_host_times() -> None:
             host_ns = time.monotonic_ns()
             fake.send(1)
             (sample,) = collect(source, 1)
-            assert abs(sample.time_ns - host_ns) <= sample.offset_uncertainty_ns + 3_000_000
-            assert sample.offset_uncertainty_ns < 50_000_000
+            assert abs(sample.time_ns - host_ns) <= present(sample.offset_uncertainty_ns) + 3_000_000
+            assert present(sample.offset_uncertainty_ns) < 50_000_000
     fake.stop()
 
 

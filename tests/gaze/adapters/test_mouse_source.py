@@ -78,6 +78,7 @@ def test_a_reader_that_was_away_finds_the_newest() -> None:
 
 def test_it_ends_when_closed() -> None:
     mouse = sam_edge.gaze.open("mouse://?rate_hz=200")
+    assert isinstance(mouse, MouseSource)
     mouse.move(1.0, 1.0)
     mouse.close()
     mouse.close()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
-from fake_base import collect
+from fake_base import collect, present
 from fake_companion import FakeCompanion
 
 from sam_edge.gaze import registry
@@ -14,11 +15,11 @@ from sam_edge.gaze import registry
 vendor = pytest.importorskip("pupil_labs.realtime_api", reason="pupil-labs-realtime-api is not installed")
 
 
-def vendor_gaze(fake: FakeCompanion, count: int) -> tuple[list, float]:
+def vendor_gaze(fake: FakeCompanion, count: int) -> tuple[list[Any], float]:
     """Read `count` gaze data, and the clock offset in milliseconds, through the vendor's client."""
     from pupil_labs.realtime_api.time_echo import TimeOffsetEstimator
 
-    async def read() -> tuple[list, float]:
+    async def read() -> tuple[list[Any], float]:
         async with vendor.Device("127.0.0.1", fake.http.port) as device:
             status = await device.get_status()
             sensor = status.direct_gaze_sensor()
@@ -57,7 +58,7 @@ def test_ours_and_the_vendor_s_read_the_same(length: int) -> None:
         pumping.join()
         fake.stop()
 
-    def point(datum) -> tuple[float, float]:
+    def point(datum: Any) -> tuple[float, float]:
         return (datum.left.x, datum.left.y) if length == 17 else (datum.x, datum.y)
 
     def number(x: float, y: float) -> int:
@@ -69,11 +70,13 @@ def test_ours_and_the_vendor_s_read_the_same(length: int) -> None:
     assert our_numbers == list(range(our_numbers[0], our_numbers[0] + 40))
     # Both clients relate a number to the same wall clock: the fake's media time is common to them.
     wall_of_theirs = theirs[0].timestamp_unix_seconds
-    wall_of_ours = ours[0].device_time_ns / 1e9
+    wall_of_ours = present(ours[0].device_time_ns) / 1e9
     assert abs(wall_of_theirs - fake.wall_ns(0) / 1e9) < 60
     assert 0 < wall_of_ours - wall_of_theirs < 60
     # The vendor's estimate is host wall clock minus phone; ours goes to the monotonic clock.
     import time
 
-    ours_ms = (ours[-1].time_ns + (time.time_ns() - time.monotonic_ns()) - ours[-1].device_time_ns) / 1e6
+    ours_ms = (
+        ours[-1].time_ns + (time.time_ns() - time.monotonic_ns()) - present(ours[-1].device_time_ns)
+    ) / 1e6
     assert abs(ours_ms - offset_ms) < 3.0

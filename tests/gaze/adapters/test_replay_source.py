@@ -6,6 +6,7 @@ import math
 import time
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_closing_ends_it() -> None:
 
 
 @pytest.mark.parametrize("options", [{"speed": -1.0}, {"clock": "sundial"}, {"speed": 0.0, "clock": "host"}])
-def test_wrong_options_are_refused(options: dict[str, object]) -> None:
+def test_wrong_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         ReplaySource(SAMPLES, **options)
 
@@ -94,6 +95,7 @@ def test_a_file_is_replayed(tmp_path: Path) -> None:
     rows = "".join(f"{number * 0.01:.3f},{number},5,1\n" for number in range(10))
     path.write_text("timestamp_s,x_px,y_px,confidence\n" + rows)
     with sam_edge.gaze.open(f"replay+file:{path}?speed=0") as replay:
+        assert isinstance(replay, ReplaySource)
         replay.advance_to(45 * MS)
         assert [sample.x_px for sample in replay.read()] == [0.0, 1.0, 2.0, 3.0, 4.0]
     path.write_text("nonsense")
@@ -104,6 +106,7 @@ def test_a_file_is_replayed(tmp_path: Path) -> None:
 def test_a_recording_of_a_real_tracker_is_replayed(shared_dir: Path) -> None:
     path = shared_dir / "data" / "trackers" / "neon_native" / "demo_recording"
     with sam_edge.gaze.open(f"replay+file:{path}", speed=0) as replay:
+        assert isinstance(replay, ReplaySource)
         replay.advance_to(10**18)
         samples = replay.read()
     assert len(samples) > 1000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from collections.abc import Callable
 
 import pytest
 from fake_rtsp import FakeRtsp
@@ -50,7 +51,7 @@ def test_damaged_packets_are_refused(data: bytes) -> None:
 
 @pytest.mark.parametrize("parse", [parse_rtp, parse_sender_reports])
 @given(data=st.binary(max_size=80))
-def test_any_datagram_is_read_or_refused(parse, data: bytes) -> None:
+def test_any_datagram_is_read_or_refused(parse: Callable[[bytes], object], data: bytes) -> None:
     with contextlib.suppress(GazeDataError):
         assert parse(data) is not None
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import struct
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fake_base import TcpFake, collect
+from fake_base import TcpFake, collect, present
 
 from sam_edge.gaze import registry
 from sam_edge.gaze.adapters import ray_packets
@@ -46,9 +49,9 @@ def test_the_examples_of_packets_are_accepted(packets: str) -> None:
     ("title", "layout"),
     [("Ray", ray_packets._RAY), ("Point", ray_packets._POINT), ("Camera", ray_packets._CAMERA)],
 )
-def test_the_tables_of_bytes_add_up(packets: str, title: str, layout) -> None:
+def test_the_tables_of_bytes_add_up(packets: str, title: str, layout: struct.Struct) -> None:
     sizes = {"u8": 1, "u16": 2, "u32": 4, "i64": 8, "f32": 4}
-    found = re.search(rf"^{title}, (\d+) bytes:\n\n((?:\|.*\n)+)", packets, flags=re.MULTILINE)
+    found = present(re.search(rf"^{title}, (\d+) bytes:\n\n((?:\|.*\n)+)", packets, flags=re.MULTILINE))
     at = 28
     for row in found[2].splitlines()[2:]:
         start, kind = (cell.strip() for cell in row.split("|")[1:3])
@@ -60,13 +63,13 @@ def test_the_tables_of_bytes_add_up(packets: str, title: str, layout) -> None:
 
 
 def test_the_example_of_a_tracker_of_one_s_own_works(trackers: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = re.search(r"^    # my_tracker.py\n((?:    .*\n|\n)+)", trackers, flags=re.MULTILINE)[1]
-    names: dict[str, object] = {}
+    code = present(re.search(r"^    # my_tracker.py\n((?:    .*\n|\n)+)", trackers, flags=re.MULTILINE))[1]
+    names: dict[str, Any] = {}
     exec(textwrap.dedent(code), names)
     monkeypatch.setattr(registry, "_registered", {})
     registry.register(SchemeInfo("my-tracker", "mine", "my-tracker://", "screen"), names["from_address"])
 
-    def serve(connection) -> None:
+    def serve(connection: socket.socket) -> None:
         for number in range(20):
             connection.sendall(f"{time.monotonic() * 1000 + 5e6:.3f} {number} 7\nbad line\n".encode())
             time.sleep(0.002)

@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,7 +29,7 @@ FACTS = {
 ROWS = "7186799\t416.29\t267.39\t4612.0\n7186800\tn/a\tn/a\tn/a\n7186801\t416.20\t269.00\t4623.0\n"
 
 
-def foreign(folder: Path, rows: str = ROWS, **changes: object) -> Path:
+def foreign(folder: Path, rows: str = ROWS, **changes: Any) -> Path:
     """The example of the specification, as other software writes it."""
     facts = {key: value for key, value in {**FACTS, **changes}.items() if value is not None}
     (folder / "sub-01_task-v_recording-eye1_physio.json").write_text(json.dumps(facts))
@@ -173,7 +174,7 @@ json_value = st.recursive(
 
 @given(name=st.sampled_from([*FACTS, "StartTime", "SceneResolution", "PixelsPerDegree"]), value=json_value)
 def test_strange_descriptions_are_read_or_refused(
-    tmp_path_factory: pytest.TempPathFactory, name: str, value: object
+    tmp_path_factory: pytest.TempPathFactory, name: str, value: Any
 ) -> None:
     path = foreign(tmp_path_factory.mktemp("strange"), **{name: value})
     try:

@@ -105,7 +105,9 @@ finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
         unique_by=lambda row: row[0],
     )
 )
-def test_round_trip_is_exact(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple]) -> None:
+def test_round_trip_is_exact(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, float, float, float, bool]]
+) -> None:
     samples = [
         GazeSample(time, x if valid else math.nan, y if valid else math.nan, confidence)
         for time, x, y, confidence, valid in sorted(rows)

@@ -120,7 +120,8 @@ def test_neon_csv(tmp_path: Path) -> None:
     assert recording.format == "neon-csv"
     assert [s.time_ns for s in recording.samples] == [10_000_000, 15_000_000, 20_000_000, 25_000_000]
     assert [s.valid for s in recording.samples] == [True, False, False, False]
-    assert (recording.frame_size, recording.rate_hz) == ((1200, 1600), pytest.approx(200))
+    assert recording.frame_size == (1200, 1600)
+    assert recording.rate_hz == pytest.approx(200)
     assert recording.px_per_deg == pytest.approx(15.53, abs=0.01)
     ahead, aside = recording.samples[0].ray, recording.samples[2].ray
     assert ahead is not None

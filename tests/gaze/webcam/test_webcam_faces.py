@@ -46,7 +46,8 @@ def face_in(image: NDArray[np.uint8]) -> Face:
 
 def away(found: NDArray[np.floating], marked: tuple[tuple[float, float], ...]) -> NDArray[np.floating]:
     """Distances in pixels."""
-    return np.hypot(*(np.asarray(found)[:, :2] - np.array(marked)).T)
+    x, y = (np.asarray(found)[:, :2] - np.array(marked)).T
+    return np.asarray(np.hypot(x, y))
 
 
 def test_the_portraits_eyes_are_where_they_were_marked(portrait: NDArray[np.uint8]) -> None:
@@ -118,7 +119,7 @@ def shifted(image: NDArray[np.uint8], shift_px: float, face: Face) -> NDArray[np
     """Return the picture with what lies between the lids moved to the right; less near the corners."""
     height, width = image.shape[:2]
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    made = image.copy()
+    made: NDArray[np.uint8] = image.copy()
     for eye, centre in zip(face.eyes, face.iris_centres_px, strict=True):
         lids = eye.lids_px
         half = float(np.ptp(lids[:, 0])) / 2

@@ -112,6 +112,7 @@ class TestHeadPose:
             errors.append(pose.error_px)
             finder.shape = learner.learn(landmarks, pose, camera)
         assert errors[-1] < 0.3 < errors[0]
+        assert pose is not None
         assert pose.distance_mm == pytest.approx(600.0, rel=0.04)
 
     @pytest.mark.parametrize("fov_deg", [0.0, 10.0, 180.0, float("nan")])

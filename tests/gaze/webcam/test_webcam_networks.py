@@ -16,7 +16,7 @@ from sam_edge.gaze.webcam.faces import FaceDetector
 from sam_edge.gaze.webcam.landmarks import FaceMesh
 from sam_edge.gaze.webcam.networks import Network
 
-TFLITE = {
+TFLITE: dict[str, list[tuple[int, float, float, tuple[float, ...]]]] = {
     "face_detector": [
         (14336, 7.27978, 23.04312, (0.8083, 38.5021, 2.9394, 10.8715, -21.4719)),
         (896, -5.38807, 4.29736, (-5.2439, -3.7028, -5.325, -4.2233, -5.2275)),

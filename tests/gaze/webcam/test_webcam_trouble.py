@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from sam_edge.errors import TrackerError
 from sam_edge.gaze.calibration import Calibration, TargetSamples, calibrate, target_positions
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.webcam import cameras
 from sam_edge.gaze.webcam.cameras import CameraFrame, camera_frames
 from sam_edge.gaze.webcam.line_of_sight import Screen
 from sam_edge.gaze.webcam.source import WebcamGazeEstimator, WebcamSource
@@ -72,7 +71,7 @@ def test_an_unplugged_camera_is_told_after_what_it_gave(
     monkeypatch: pytest.MonkeyPatch, head: Picture
 ) -> None:
     FakeCapture.pictures = [head] * 3
-    monkeypatch.setattr(cameras.cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
     seen: list[CameraFrame] = []
     with pytest.raises(TrackerError, match="camera 4: it stopped sending pictures"):
         taken(camera_frames(4, threading.Event()), seen)
@@ -84,7 +83,7 @@ def test_an_unplugged_camera_ends_the_source_with_an_error(
     monkeypatch: pytest.MonkeyPatch, head: Picture, learned: WebcamGazeEstimator
 ) -> None:
     FakeCapture.pictures = [head] * 3
-    monkeypatch.setattr(cameras.cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
     samples: list[GazeSample] = []
     with WebcamSource(4, learned) as source, pytest.raises(TrackerError, match="stopped sending"):
         taken(source, samples)
