@@ -170,7 +170,7 @@ def ours(case: Case, judge: Judge, work: Path, mode: str, given: argparse.Namesp
         # Without a clock every frame is waited for, and none of this is known.
         first_ms=first_right_ms(case, masks, frames if mode == "realtime" else (), given.fps),
         on_time=share(not one["dropped"] for one in frames) if mode == "realtime" else None,
-        fresh=share(not one["dropped"] and one["source"] != "none" for one in scored),
+        fresh=share(not one["dropped"] and one["origin"] != "none" for one in scored),
         peak_memory_mb=content["summary"]["peak_memory_mb"],
         steps_ms=tuple(
             one["stages_ms"]["total"] for one in frames if one["stages_ms"].get("total") is not None
