@@ -186,21 +186,21 @@ def test_a_data_set_made_by_hand(
     assert told(page)["proposal"]["maskIndex"] == 0
     after(page, lambda: page.locator("#masks button").nth(1).click())
     # Where focus is on a button, Enter is that button's; on the picture it accepts.
-    page.focus("#stage")
+    page.focus("#viewport")
     page.fill("#label", "")
-    after(page, lambda: page.press("#stage", " "))
+    after(page, lambda: page.press("#viewport", " "))
     # A click corrects, and is undone; then it corrects again.
     state = after(page, lambda: page.mouse.click(*place(page, 0.25, 0.6)))
     assert len(state["proposal"]["points"]) == 1
     assert page.locator(".m-positive").count() == 1
-    state = after(page, lambda: page.press("#stage", "z"))
+    state = after(page, lambda: page.press("#viewport", "z"))
     assert state["proposal"]["points"] == []
     after(page, lambda: page.mouse.click(*place(page, 0.25, 0.6)))
     page.fill("#label", "rabbit")
     after(page, lambda: page.click("#accept"))
     # Rejected, taken back, rejected.
     fourth = told(page)["proposal"]["frame"]
-    after(page, lambda: page.press("#stage", "Backspace"))
+    after(page, lambda: page.press("#viewport", "Backspace"))
     assert told(page)["proposal"]["frame"] != fourth
     state = after(page, lambda: page.click("#undo"))
     assert state["proposal"]["frame"] == fourth
@@ -229,8 +229,8 @@ def test_a_data_set_made_by_hand(
     page.wait_for_selector(ASKED)
     assert told(page)["proposal"] == asked["proposal"]
     # Accepted twice more, and all is done.
-    after(page, lambda: page.press("#stage", "Enter"))
-    after(page, lambda: page.press("#stage", "Enter"))
+    after(page, lambda: page.press("#viewport", "Enter"))
+    after(page, lambda: page.press("#viewport", "Enter"))
     page.wait_for_selector(DONE)
     assert "All is done" in page.inner_text("#cover")
     check_data_set(tmp_path / "set", masks=5)
@@ -266,7 +266,7 @@ def check_data_set(folder: Path, *, masks: int) -> None:
 
 def test_by_keys_alone(serve: Serve, open_page: Open) -> None:
     page = open_page(serve().url)
-    assert page.evaluate("document.activeElement.id") == "stage"
+    assert page.evaluate("document.activeElement.id") == "viewport"
     dwell = told(page)["proposal"]["dwell"]
     for key in ("ArrowLeft", "ArrowUp", "Shift+ArrowRight"):
         page.keyboard.press(key)
@@ -292,7 +292,7 @@ def test_by_keys_alone(serve: Serve, open_page: Open) -> None:
     assert page.evaluate("document.activeElement.id") == "label"
     page.keyboard.type("z 2")  # letters are letters there
     page.keyboard.press("Escape")
-    assert page.evaluate("document.activeElement.id") == "stage"
+    assert page.evaluate("document.activeElement.id") == "viewport"
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.id") == "accept"
     state = after(page, lambda: page.keyboard.press("Enter"))
@@ -331,7 +331,7 @@ def test_undo_after_all_is_done(
 ) -> None:
     page = open_page(serve(dwells=1).url)
     frame = told(page)["proposal"]["frame"]
-    after(page, lambda: page.press("#stage", "Enter"))
+    after(page, lambda: page.press("#viewport", "Enter"))
     page.wait_for_selector(DONE)
     assert len(journal_of()) == 1
     state = after(page, lambda: page.click("#undo"))
@@ -350,7 +350,7 @@ def test_a_finger_on_a_phone(serve: Serve, open_page: Open) -> None:
     assert [one["positive"] for one in state["proposal"]["points"]] == [True]
     x, y = place(page, 0.8, 0.8)
     options = {"pointerId": 5, "pointerType": "touch", "isPrimary": True, "clientX": x, "clientY": y}
-    state = after(page, lambda: page.dispatch_event("#stage", "pointerdown", options))
+    state = after(page, lambda: page.dispatch_event("#viewport", "pointerdown", options))
     assert [one["positive"] for one in state["proposal"]["points"]] == [True, False]
     for name in ("#accept", "#reject", "#undo"):
         box = page.locator(name).bounding_box()
@@ -361,7 +361,7 @@ def test_a_finger_on_a_phone(serve: Serve, open_page: Open) -> None:
 
 def test_everything_has_a_name_and_is_reached_by_tab(serve: Serve, open_page: Open) -> None:
     page = open_page(serve().url)
-    page.focus("#stage")
+    page.focus("#viewport")
     page.keyboard.press("Escape")
     reached = set()
     for _ in range(24):
@@ -400,7 +400,7 @@ def test_confident_masks_are_made_while_the_page_says_so(serve: Serve, open_page
         last = state["annotations"][-1]["number"]
         state = after(page, page.locator(f"#annotations li[data-number='{last}'] button").click)
         assert len(state["annotations"]) == before - 1
-        state = after(page, lambda: page.press("#stage", "Enter"))
+        state = after(page, lambda: page.press("#viewport", "Enter"))
 
 
 def test_killed_and_begun_again_the_open_page_goes_on(browser: Any, tmp_path: Path) -> None:
@@ -424,7 +424,7 @@ def test_killed_and_begun_again_the_open_page_goes_on(browser: Any, tmp_path: Pa
         page.set_default_timeout(SLOW_MS)
         page.goto(url)
         page.wait_for_selector(ASKED)
-        after(page, lambda: page.press("#stage", "Enter"))
+        after(page, lambda: page.press("#viewport", "Enter"))
         asked = told(page)["proposal"]
         program.kill()
         program.communicate()
@@ -435,7 +435,7 @@ def test_killed_and_begun_again_the_open_page_goes_on(browser: Any, tmp_path: Pa
         page.wait_for_selector("#connection[data-state=open]")
         page.wait_for_selector(ASKED)
         assert told(page)["proposal"] == asked
-        state = after(page, lambda: page.press("#stage", "Enter"))
+        state = after(page, lambda: page.press("#viewport", "Enter"))
         assert state["masks"] == 2
         page.click("#stop")
         assert program.wait(60) == 0

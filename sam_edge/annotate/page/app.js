@@ -11,7 +11,7 @@ const LABEL_KEY = "sam-edge-label";
 const $ = (id) => document.getElementById(id);
 
 const server = new Server();
-const scene = new Scene($("stage"), $("scene"));
+const scene = new Scene($("viewport"), $("scene"));
 const thumbnails = new Thumbnails($("masks"), (index) => send({ action: "choose-mask", mask: index }));
 const annotationList = new AnnotationList($("annotations"), {
   highlight: (number) => scene.highlight(number),
@@ -30,10 +30,10 @@ async function send(answer) {
   if (!state || sending || state.busy) return false;
   sending = true;
   $("problem").hidden = true;
-  $("stage").classList.add("waits");
+  $("viewport").classList.add("waits");
   const saved = await server.answer(state.state, answer);
   sending = false;
-  $("stage").classList.remove("waits");
+  $("viewport").classList.remove("waits");
   return saved;
 }
 
@@ -109,7 +109,7 @@ function showLabels({ labels }) {
     chip.textContent = name;
     chip.addEventListener("click", () => {
       setLabel(name);
-      $("stage").focus();
+      $("viewport").focus();
     });
     return chip;
   });
@@ -128,7 +128,7 @@ function showDataset({ masks, frames, byHand, folder, video }) {
 
 function showProposal(proposal) {
   const { annotations } = state;
-  $("stage").toggleAttribute("data-idle", !proposal);
+  $("viewport").toggleAttribute("data-idle", !proposal);
   scene.show(proposal, annotations);
   thumbnails.show(proposal);
   annotationList.show(annotations);
@@ -199,14 +199,14 @@ $("end-stage").addEventListener("click", () => send({ action: "end-stage" }));
 $("stop").addEventListener("click", () => server.stop());
 $("tools").addEventListener("change", ({ target }) => {
   scene.tool = target.value;
-  $("stage").dataset.tool = target.value;
+  $("viewport").dataset.tool = target.value;
 });
 label.addEventListener("input", () => setLabel(label.value));
 label.addEventListener("keydown", (event) => {
   if (event.key === "Enter") accept();
   if (event.key === "Enter" || event.key === "Escape") {
     event.preventDefault();
-    $("stage").focus();
+    $("viewport").focus();
   }
 });
 
@@ -230,15 +230,15 @@ const KEYS = {
 };
 
 function onKey(event) {
-  const onStage = event.target === $("stage");
-  const onPage = onStage || event.target === document.body;
+  const onViewport = event.target === $("viewport");
+  const onPage = onViewport || event.target === document.body;
   if (!onPage || event.altKey || event.metaKey || (event.ctrlKey && event.key !== "z")) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  if (onStage && key in ARROWS) {
+  if (onViewport && key in ARROWS) {
     const place = scene.moveCross(...ARROWS[key], event.shiftKey);
     if (place) announce(`${Math.round(place.x)}, ${Math.round(place.y)}`);
-  } else if (onStage && key === "Tab" && !event.shiftKey && state?.proposal) nextMask();
-  else if (onStage && key === "Escape") $("accept").disabled ? label.focus() : $("accept").focus();
+  } else if (onViewport && key === "Tab" && !event.shiftKey && state?.proposal) nextMask();
+  else if (onViewport && key === "Escape") $("accept").disabled ? label.focus() : $("accept").focus();
   else if (/^[1-4]$/.test(key)) send({ action: "choose-mask", mask: Number(key) - 1 });
   else if (key in KEYS && !event.repeat) KEYS[key]();
   else return;
@@ -247,4 +247,4 @@ function onKey(event) {
 
 document.addEventListener("keydown", onKey);
 await server.loadState();
-$("stage").focus({ preventScroll: true });
+$("viewport").focus({ preventScroll: true });

@@ -15,7 +15,7 @@ export function element(name, attributes = {}, ...children) {
 
 /** Dispatches `point` ({x, y, positive}), `box` ({box: [x0, y0, x1, y1]}) and `nobox`; frame pixels. */
 export class Scene extends EventTarget {
-  #stage;
+  #viewport;
   #svg;
   #proposal = null;
   #down = null;
@@ -23,15 +23,15 @@ export class Scene extends EventTarget {
   #corner = null;
   tool = "positive";
 
-  constructor(stage, svg) {
+  constructor(viewport, svg) {
     super();
-    this.#stage = stage;
+    this.#viewport = viewport;
     this.#svg = svg;
-    stage.addEventListener("pointerdown", (event) => this.#press(event));
-    stage.addEventListener("pointermove", (event) => this.#move(event));
-    stage.addEventListener("pointerup", (event) => this.#release(event));
-    stage.addEventListener("pointercancel", () => this.#endGesture());
-    stage.addEventListener("contextmenu", (event) => event.preventDefault());
+    viewport.addEventListener("pointerdown", (event) => this.#press(event));
+    viewport.addEventListener("pointermove", (event) => this.#move(event));
+    viewport.addEventListener("pointerup", (event) => this.#release(event));
+    viewport.addEventListener("pointercancel", () => this.#endGesture());
+    viewport.addEventListener("contextmenu", (event) => event.preventDefault());
   }
 
   /** Draw a proposal and the annotations of its frame; null clears the picture. */
@@ -43,7 +43,7 @@ export class Scene extends EventTarget {
     this.#svg.replaceChildren();
     if (!proposal) return;
     const { width, height } = proposal;
-    this.#stage.style.setProperty("--shape", `${width} / ${height}`);
+    this.#viewport.style.setProperty("--shape", `${width} / ${height}`);
     this.#svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.#svg.append(element("image", { href: `/api/frame/${proposal.frame}.jpg`, width, height }));
     for (const mask of annotations) {
@@ -155,9 +155,9 @@ export class Scene extends EventTarget {
     if (event.pointerType === "touch" && this.tool !== "box") {
       this.#down.timer = setTimeout(() => this.#longPress(), LONG_PRESS_MS);
     } else {
-      this.#stage.setPointerCapture(event.pointerId);
+      this.#viewport.setPointerCapture(event.pointerId);
     }
-    this.#stage.focus({ preventScroll: true });
+    this.#viewport.focus({ preventScroll: true });
   }
 
   #longPress() {

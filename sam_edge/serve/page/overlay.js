@@ -1,7 +1,7 @@
 // Draws over the video: masks, the gaze trail, its uncertainty, and the dwell ring.
 
 const TRAIL_MS = 500;
-const COLOURS = { gazeTarget: "--meant", pinned: "--kept", gaze: "--gaze", ink: "--ink" };
+const COLOURS = { gazeTarget: "--target", pinned: "--pinned", gaze: "--gaze", ink: "--ink" };
 const OUTLINE = [[1, 0], [0.71, 0.71], [0, 1], [-0.71, 0.71], [-1, 0], [-0.71, -0.71], [0, -1], [0.71, -0.71]];
 
 /** The image of a mask, cached for the last size and colour. */

@@ -120,7 +120,7 @@ export class WebcamPanel extends EventTarget {
     }
     this.#announceFace(text.replace(/\s*\d+ %$/, ""), now);
     const style = getComputedStyle($("gaze-card"));
-    const colours = { box: style.getPropertyValue("--kept"), iris: style.getPropertyValue("--gaze") };
+    const colours = { box: style.getPropertyValue("--pinned"), iris: style.getPropertyValue("--gaze") };
     for (const id of ["face-overlay", "face-overlay-large"]) drawFace($(id), estimate.face, this.#camera.size, colours);
     if (now - this.#rate.sinceMs > RATE_INTERVAL_MS) this.#showRate(now);
   }
