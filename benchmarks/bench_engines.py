@@ -273,7 +273,7 @@ def accuracy_rows(given: argparse.Namespace) -> list[Asked]:
     if given.accuracy is None:
         return [Asked(what, asked, "", None)]
     from sam_edge.exporters.evaluate import compare
-    from sam_edge.exporters.pictures import labelled_pictures
+    from sam_edge.exporters.image_sets import read_labelled_images
 
     rows = []
     with sam_edge.load(given.models / "mobile_sam.pt", runtime="torch", threads=given.threads) as reference:
@@ -281,7 +281,7 @@ def accuracy_rows(given: argparse.Namespace) -> list[Asked]:
             with sam_edge.load(
                 given.bundle, runtime=runtime, precision=precision, threads=given.threads
             ) as model:
-                found = compare(model, reference, labelled_pictures(given.accuracy), size=SIZES[0])
+                found = compare(model, reference, read_labelled_images(given.accuracy), size=SIZES[0])
                 name = f"{runtime} {model.runtime.precision}"
             loss, three = found.truth_loss, min(found.token_iou[1:])
             met = found.chosen_iou >= 0.96 and three >= 0.95 and loss is not None and loss <= 0.005

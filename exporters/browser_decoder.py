@@ -1,7 +1,7 @@
 """The point decoder in the form that suits onnxruntime-web: the same weights, another order of sums.
 
-WebAssembly multiplies 128 bits at a time and has neither fused products nor a fast error function, so that other things
-cost than on the processor itself: three fifths of the time of `decoder_points` there go into products with the image, a
+WebAssembly multiplies 128 bits at a time and has neither fused products nor a fast error function, so the expensive
+operations differ from those on a CPU: three fifths of the time of `decoder_points` go into products with the image, a
 quarter into GELU and layer normalisation. Here
 
 * both attentions between tokens and image bring the few tokens to the image's channels, in every block: a place is
@@ -235,11 +235,11 @@ def write_masks(
 ) -> None:
     """Tokens and image to the outputs."""
     parts = [to.op("Gather", tokens, to.const(1 + index, np.int64), axis=1) for index in range(MASKS)]
-    made = [
+    parts = [
         to.op("Unsqueeze", write_mlp(to, part, f"{DECODER}.output_hypernetworks_mlps.{index}"), to.ints(1))
         for index, part in enumerate(parts)
     ]
-    kernels = to.op("Concat", *made, axis=1)
+    kernels = to.op("Concat", *parts, axis=1)
     # The image's gain and bias lie in the product, and so does the mean that the next normalisation takes off.
     gain, bias = (weights[f"{TRANSFORMER}.layers.1.norm4.{name}"] for name in ("weight", "bias"))
     first = weights["first"].reshape(WIDTH, 4, FEWER)
@@ -289,7 +289,7 @@ def find_upscaling_weights(graph: onnx.GraphProto, tensors: dict[str, TensorProt
     Raises:
         ExportError: there are none.
     """
-    found = {}
+    weights = {}
     for part, channels in (("first", WIDTH), ("second", FEWER)):
         shape = [channels, 2, 2, channels // (4 if part == "first" else 2)]
         weight = next((tensor for tensor in tensors.values() if list(tensor.dims) == shape), None)
@@ -301,9 +301,9 @@ def find_upscaling_weights(graph: onnx.GraphProto, tensors: dict[str, TensorProt
         product = find_reader(graph, stored, "MatMul")
         added = find_reader(graph, product.output[0], "Add")
         tile = next(node for node in graph.node if node.op_type == "Tile" and node.output[0] in added.input)
-        found[part] = numpy_helper.to_array(weight).astype(np.float32).reshape(channels, -1)
-        found[f"{part}_bias"] = numpy_helper.to_array(tensors[tile.input[0]]).astype(np.float32)
-    return found
+        weights[part] = numpy_helper.to_array(weight).astype(np.float32).reshape(channels, -1)
+        weights[f"{part}_bias"] = numpy_helper.to_array(tensors[tile.input[0]]).astype(np.float32)
+    return weights
 
 
 def build_browser_decoder(model: onnx.ModelProto, folder: Path, *, in_8_bits: bool = True) -> onnx.ModelProto:
@@ -344,15 +344,15 @@ def build_browser_decoder(model: onnx.ModelProto, folder: Path, *, in_8_bits: bo
     to = GraphWriter(wide)
     tokens, normal = write_transformer(to)
     write_masks(to, tokens, normal, weights, in_8_bits=in_8_bits)
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
-    del made.graph.node[:], made.graph.initializer[:], made.graph.value_info[:]
-    made.graph.node.extend([*widening, *to.nodes])
-    made.graph.initializer.extend([*graph.initializer, *to.constants])
-    drop_unused(made.graph)
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    del result.graph.node[:], result.graph.initializer[:], result.graph.value_info[:]
+    result.graph.node.extend([*widening, *to.nodes])
+    result.graph.initializer.extend([*graph.initializer, *to.constants])
+    drop_unused(result.graph)
     if in_8_bits:
-        made.opset_import.append(helper.make_opsetid("com.microsoft", 1))
-    return made
+        result.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    return result
 
 
 def add_browser_decoder(folder: str | Path) -> Bundle:
@@ -373,9 +373,9 @@ def add_browser_decoder(folder: str | Path) -> Bundle:
             f"{POINT_DECODER}"
         )
     source = manifest.graphs_of(POINT_DECODER)[0]
-    made = build_browser_decoder(onnx.load(bundle.path_of(source), load_external_data=False), bundle.folder)
+    model = build_browser_decoder(onnx.load(bundle.path_of(source), load_external_data=False), bundle.folder)
     path = bundle.folder / f"{BROWSER_DECODER}.onnx"
-    onnx.save(made, path)
+    onnx.save(model, path)
     entry = replace(source, role=BROWSER_DECODER, file=path.name, engine=ENGINE)
     files = [file for file in manifest.files if file.path != path.name]
     graphs = [graph for graph in manifest.graphs if graph.role != BROWSER_DECODER]

@@ -15,7 +15,7 @@ from pathlib import Path
 from sam_edge.bundle import MANIFEST, FileEntry, GraphEntry, Manifest, describe_file
 from sam_edge.errors import ExportError
 from sam_edge.exporters.gate import Gate
-from sam_edge.exporters.pictures import CalibrationSet
+from sam_edge.exporters.image_sets import CalibrationSet
 from sam_edge.nn import ORIGINS, Sam
 from sam_edge.precision import CALIBRATED
 from sam_edge.version import __version__

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
-from sam_edge.exporters.pictures import LabelledPicture, picture_files
+from sam_edge.exporters.image_sets import LabelledImage, list_images
 from sam_edge.masks import Masks, iou
 from sam_edge.media.images import read_image
 from sam_edge.segmenter import Embedding, Segmenter
@@ -24,12 +24,12 @@ Four = tuple[float, float, float, float]
 AT_ONCE = 8
 """Prompts decoded in one call; bounds memory."""
 GRID = 4
-"""Prompts along each side of a picture without labels."""
+"""Prompts along each side of an image without labels."""
 
 
 @dataclass(frozen=True, slots=True)
-class PlainPicture:
-    """A picture without labels."""
+class UnlabelledImage:
+    """An image without labels."""
 
     name: str
     """Its file's stem."""
@@ -38,27 +38,27 @@ class PlainPicture:
 
     @property
     def points(self) -> NDArray[np.float64]:
-        """A grid over the picture, (16, 2) frame pixels."""
+        """A grid over the image, (16, 2) frame pixels."""
         steps = (np.arange(GRID) + 0.5) / GRID
         x, y = np.meshgrid(steps * self.image.shape[1], steps * self.image.shape[0])
         return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
-Picture = LabelledPicture | PlainPicture
+EvaluationImage = LabelledImage | UnlabelledImage
 
 
-def plain_pictures(folder: Path, *, at_most: int | None = None) -> Iterator[PlainPicture]:
-    """Read the pictures of a folder, by name.
+def read_unlabelled_images(folder: Path, *, at_most: int | None = None) -> Iterator[UnlabelledImage]:
+    """Read the images of a folder, by name.
 
     Raises:
-        InputError: it is not a folder, or holds no picture.
-        MediaError: a picture cannot be read.
+        InputError: it is not a folder, or holds no image.
+        MediaError: an image cannot be read.
     """
-    files = picture_files(folder, "images")
+    files = list_images(folder, "images")
     if not files:
-        raise InputError(f"images: {folder} holds no picture; give a folder of photographs")
+        raise InputError(f"images: {folder} holds no image; give a folder of photographs")
     for path in files[:at_most]:
-        yield PlainPicture(path.stem, read_image(path))
+        yield UnlabelledImage(path.stem, read_image(path))
 
 
 def fingerprint(folder: Path) -> str:
@@ -67,7 +67,7 @@ def fingerprint(folder: Path) -> str:
     Raises:
         InputError: the folder, its `images` or its `labels` is missing.
     """
-    files = picture_files(folder / "images", "labelled")
+    files = list_images(folder / "images", "labelled")
     if not (folder / "labels").is_dir():
         raise InputError(
             f"labelled: no such folder: {folder / 'labels'}; it holds a NAME.txt for images/NAME.jpg"
@@ -80,58 +80,60 @@ def fingerprint(folder: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How a model's results compare with the reference's, prompted by one point a time.
+    """How a model's results compare with the reference's, for prompts of one point.
 
-    Points are the deepest places of labelled things, or a grid over pictures without labels.
+    Points are the deepest points of labelled objects, or a grid over images without labels.
     """
 
-    pictures: int
-    """Pictures measured on."""
+    images: int
+    """Number of images."""
     prompts: int
-    """Points prompted."""
+    """Number of prompts."""
     cosine: float
-    """Cosine of the embeddings, mean over pictures."""
+    """Cosine of the embeddings, mean over images."""
     worst_cosine: float
-    """The lowest of them."""
+    """The lowest cosine of any image."""
     relative_error: float
-    """Norm of the embeddings' difference over the reference's norm, mean over pictures."""
+    """Norm of the embeddings' difference over the reference's norm, mean over images."""
     logit_error: Four
     """Mean absolute difference of the low-resolution logits of each of the four masks, over pixels and prompts."""
     chosen_iou: float
-    """IoU of the masks that each puts first, mean over prompts."""
+    """IoU of the two best masks, mean over prompts."""
     token_iou: Four
     """IoU of each of the four masks with the reference's, mean over prompts."""
     refined_iou: float
-    """IoU of the masks put first when the reference's own mask is the mask prompt, together with the point, once a
-    picture; mean over pictures."""
+    """IoU of the two best masks when the reference's mask is the mask prompt, together with the point; once for each
+    image, mean over images."""
     truth_iou: float | None
-    """IoU of the mask put first with the truth, mean over prompts; None without labels."""
+    """IoU of the best mask with ground truth, mean over prompts; None without labels."""
     reference_truth_iou: float | None
-    """The same of the reference."""
+    """IoU of the reference's best mask with ground truth, mean over prompts; None without labels."""
     truth_loss_error: float | None
-    """Standard error of `truth_loss`: how much of it may be chance, prompts being as few as they are."""
+    """Standard error of `truth_loss` over the prompts; None without labels."""
 
     @property
     def truth_loss(self) -> float | None:
-        """How much lower the IoU with the truth is than the reference's; None without labels."""
+        """The reference's IoU with ground truth minus the model's; None without labels."""
         if self.truth_iou is None or self.reference_truth_iou is None:
             return None
         return self.reference_truth_iou - self.truth_iou
 
     def summary(self) -> dict[str, float | int | list[float] | str]:
-        """Describe for a manifest, rounded to what the measurement is worth.
+        """Return the figures for a manifest, rounded.
 
-        What was not measured is left out; what is not a number, which JSON cannot hold, is written as text.
+        What was not measured is left out. NaN and infinity, which JSON cannot hold, become text. Manifests call the
+        number of images `pictures`.
         """
         values = {**asdict(self), "truth_loss": self.truth_loss}
+        values = {"pictures": values.pop("images"), **values}
         return {key: round_figure(value) for key, value in values.items() if value is not None}
 
 
-class Tally:
-    """Sums of what is compared, picture by picture."""
+class AgreementTally:
+    """Collects comparisons, image by image."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self.cosines: list[float] = []
         self.errors: list[float] = []
         self.logits: list[NDArray[np.float64]] = []
@@ -140,8 +142,8 @@ class Tally:
         self.truth: list[tuple[float, float]] = []
         self.refined: list[float] = []
 
-    def embeddings(self, ours: Embedding, theirs: Embedding) -> None:
-        """Compare two embeddings of one picture."""
+    def add_embeddings(self, ours: Embedding, theirs: Embedding) -> None:
+        """Compare two embeddings of one image."""
         flat, expected = ours.data.ravel().astype(np.float64), theirs.data.ravel().astype(np.float64)
         # An embedding of nothing but zeros agrees with none; the floor keeps it from dividing by zero.
         norms = max(float(np.linalg.norm(flat) * np.linalg.norm(expected)), 1e-12)
@@ -150,25 +152,25 @@ class Tally:
             float(np.linalg.norm(flat - expected) / max(float(np.linalg.norm(expected)), 1e-12))
         )
 
-    def masks(self, ours: Masks, theirs: Masks, things: NDArray[np.bool_] | None) -> None:
-        """Compare the masks of several prompts, and both with the things that were prompted."""
-        apart = np.abs(by_token(ours, ours.logits) - by_token(theirs, theirs.logits))
-        self.logits.extend(apart.mean(axis=(2, 3), dtype=np.float64))
+    def add_masks(self, ours: Masks, theirs: Masks, objects: NDArray[np.bool_] | None) -> None:
+        """Compare the masks of several prompts, and both with the prompted objects, bool (P, H, W)."""
+        difference = np.abs(by_token(ours, ours.logits) - by_token(theirs, theirs.logits))
+        self.logits.extend(difference.mean(axis=(2, 3), dtype=np.float64))
         mine, other = by_token(ours, ours.masks), by_token(theirs, theirs.masks)
         for index in range(len(mine)):
             self.tokens.append([iou(a, b) for a, b in zip(mine[index], other[index], strict=True)])
             self.chosen.append(iou(ours.best[index], theirs.best[index]))
-            if things is not None:
+            if objects is not None:
                 self.truth.append(
-                    (iou(ours.best[index], things[index]), iou(theirs.best[index], things[index]))
+                    (iou(ours.best[index], objects[index]), iou(theirs.best[index], objects[index]))
                 )
 
     def agreement(self) -> Agreement:
-        """Average."""
+        """Return the averages."""
         truth = np.mean(self.truth, axis=0) if self.truth else None
         losses = [reference - ours for ours, reference in self.truth]
         return Agreement(
-            pictures=len(self.cosines),
+            images=len(self.cosines),
             prompts=len(self.chosen),
             cosine=float(np.mean(self.cosines)),
             worst_cosine=min(self.cosines),
@@ -184,42 +186,42 @@ class Tally:
 
 
 def compare(
-    model: Segmenter, reference: Segmenter, pictures: Iterable[Picture], *, size: tuple[int, int]
+    model: Segmenter, reference: Segmenter, images: Iterable[EvaluationImage], *, size: tuple[int, int]
 ) -> Agreement:
-    """Prompt both models alike and compare.
+    """Compare the results of two models for the same prompts.
 
     Args:
-        model: what is measured.
-        reference: what it is measured against: fp32 torch.
-        pictures: with labels (`labelled_pictures`) or without (`plain_pictures`), not mixed.
-        size: the encoder's input (height, width) that whole pictures are letterboxed to.
+        model: the model to measure.
+        reference: the model to compare with: fp32 torch.
+        images: with labels (`read_labelled_images`) or without (`read_unlabelled_images`), not mixed.
+        size: the encoder's input (height, width) that whole images are letterboxed to.
 
     Raises:
-        InputError: there is no picture, or none with a thing of 400 pixels.
+        InputError: there is no image, or none with an object of 400 pixels.
     """
-    tally = Tally()
-    for picture in pictures:
-        ours, theirs = (one.encode(picture.image, size=size) for one in (model, reference))
-        tally.embeddings(ours, theirs)
-        things = picture.objects if isinstance(picture, LabelledPicture) else None
-        points = picture.points[:, None]
+    tally = AgreementTally()
+    for item in images:
+        ours, theirs = model.encode(item.image, size=size), reference.encode(item.image, size=size)
+        tally.add_embeddings(ours, theirs)
+        objects = item.objects if isinstance(item, LabelledImage) else None
+        points = item.points[:, None]
         for start in range(0, len(points), AT_ONCE):
             part = slice(start, start + AT_ONCE)
             mine, other = (
                 model.decode(ours, points=points[part]),
                 reference.decode(theirs, points=points[part]),
             )
-            tally.masks(mine, other, None if things is None else things[part])
+            tally.add_masks(mine, other, None if objects is None else objects[part])
             if start == 0:
-                first, given = points[:1], other.logits[:1, 0]
+                prompt, mask = points[:1], other.logits[:1, 0]
                 refined = [
-                    one.decode(embedding, points=first, mask=given).best[0]
-                    for one, embedding in ((model, ours), (reference, theirs))
+                    segmenter.decode(embedding, points=prompt, mask=mask).best[0]
+                    for segmenter, embedding in ((model, ours), (reference, theirs))
                 ]
                 tally.refined.append(iou(refined[0], refined[1]))
     if not tally.cosines:
         raise InputError(
-            "labelled: the set holds no picture with a thing of 400 pixels or more; give a folder with images/NAME.jpg "
+            "labelled: the set holds no image with an object of 400 pixels or more; give a folder with images/NAME.jpg "
             "and labels/NAME.txt"
         )
     return tally.agreement()
@@ -238,7 +240,7 @@ def as_four(values: NDArray[np.float64]) -> Four:
 
 
 def round_figure(value: float | int | Four) -> float | int | list[float] | str:
-    """Round a figure."""
+    """Round a figure to five decimals; text where it is not finite."""
     if isinstance(value, tuple):
         return [round(item, 5) for item in value] if np.isfinite(value).all() else str(list(value))
     if isinstance(value, float):
@@ -246,16 +248,16 @@ def round_figure(value: float | int | Four) -> float | int | list[float] | str:
     return value
 
 
-def table(found: Mapping[tuple[int, int], Agreement], engine: str, reference: str) -> str:
-    """Write what was measured at each input size (height, width) as a table for people.
+def format_table(agreements: Mapping[tuple[int, int], Agreement], engine: str, reference: str) -> str:
+    """Format the figures of each input size (height, width) as a text table.
 
     Args:
-        found: the figures of each size.
-        engine: what ran, for the head line.
-        reference: what it was compared with, for the head line.
+        agreements: the figures by size.
+        engine: name of what was measured, for the head line.
+        reference: name of what it was compared with, for the head line.
     """
-    head = [f"{engine} compared with {reference}", *(f"{width}x{height}" for height, width in found)]
-    rows = [[name, *(show(one) for one in found.values())] for name, show in ROWS]
+    head = [f"{engine} compared with {reference}", *(f"{width}x{height}" for height, width in agreements)]
+    rows = [[name, *(show(agreement) for agreement in agreements.values())] for name, show in ROWS]
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     lines = [
         row[0].ljust(widths[0])
@@ -266,31 +268,31 @@ def table(found: Mapping[tuple[int, int], Agreement], engine: str, reference: st
 
 
 def format_figure(value: float | None, digits: int) -> str:
-    """Write a figure, or a dash."""
+    """Format a figure; a dash for None."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 
 ROWS: tuple[tuple[str, Callable[[Agreement], str]], ...] = (
-    ("pictures / prompts", lambda one: f"{one.pictures} / {one.prompts}"),
-    ("embedding: cosine, mean", lambda one: format_figure(one.cosine, 5)),
-    ("embedding: cosine, worst", lambda one: format_figure(one.worst_cosine, 5)),
-    ("embedding: relative error", lambda one: format_figure(one.relative_error, 4)),
+    ("images / prompts", lambda item: f"{item.images} / {item.prompts}"),
+    ("embedding: cosine, mean", lambda item: format_figure(item.cosine, 5)),
+    ("embedding: cosine, worst", lambda item: format_figure(item.worst_cosine, 5)),
+    ("embedding: relative error", lambda item: format_figure(item.relative_error, 4)),
     *(
         (
             f"logits of mask {token}: mean error",
-            lambda one, token=token: format_figure(one.logit_error[token], 3),
+            lambda item, token=token: format_figure(item.logit_error[token], 3),
         )
         for token in range(4)
     ),
-    ("chosen mask: IoU", lambda one: format_figure(one.chosen_iou, 4)),
+    ("chosen mask: IoU", lambda item: format_figure(item.chosen_iou, 4)),
     *(
-        (f"mask {token}: IoU", lambda one, token=token: format_figure(one.token_iou[token], 4))
+        (f"mask {token}: IoU", lambda item, token=token: format_figure(item.token_iou[token], 4))
         for token in range(4)
     ),
-    ("with a mask prompt: IoU", lambda one: format_figure(one.refined_iou, 4)),
-    ("truth: IoU", lambda one: format_figure(one.truth_iou, 4)),
-    ("truth: IoU of the reference", lambda one: format_figure(one.reference_truth_iou, 4)),
-    ("truth: loss", lambda one: format_figure(one.truth_loss, 4)),
-    ("truth: standard error of the loss", lambda one: format_figure(one.truth_loss_error, 4)),
+    ("with a mask prompt: IoU", lambda item: format_figure(item.refined_iou, 4)),
+    ("truth: IoU", lambda item: format_figure(item.truth_iou, 4)),
+    ("truth: IoU of the reference", lambda item: format_figure(item.reference_truth_iou, 4)),
+    ("truth: loss", lambda item: format_figure(item.truth_loss, 4)),
+    ("truth: standard error of the loss", lambda item: format_figure(item.truth_loss_error, 4)),
 )
-"""Rows of the table: name, and how to show the figure."""
+"""Rows of the table: name, and how to format the figure."""

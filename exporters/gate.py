@@ -1,7 +1,7 @@
 """The gate of every export: what an artifact lost is measured before it gets its name, and too much stops it.
 
 The artifact is opened as users will open it, on its own engine, and compared with fp32 torch on a labelled set. The
-first input size is measured on the whole set; two pictures at each further one show that the artifact works there.
+first input size is measured on the whole set; two images at each further one show that the artifact works there.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 from sam_edge.bundle import MANIFEST, Manifest, open_bundle
 from sam_edge.errors import GateError, InputError
-from sam_edge.exporters.evaluate import Agreement, compare, fingerprint, table
-from sam_edge.exporters.pictures import labelled_pictures
+from sam_edge.exporters.evaluate import Agreement, compare, fingerprint, format_table
+from sam_edge.exporters.image_sets import read_labelled_images
 from sam_edge.runtimes.registry import engines, preferred_precision
 from sam_edge.segmenter import DEFAULT_BUNDLE, Segmenter, check_size, load
 
@@ -25,8 +25,8 @@ LABELLED = DEFAULT_BUNDLE.parent / "labelled"
 """The labelled set that comes in the package."""
 SIZES = ((448, 672), (448, 448), (672, 896), (1024, 1024))
 """Input sizes (height, width) that an export is measured at when none are given."""
-QUICK_PICTURES = 2
-"""Pictures at every size but the first."""
+QUICK_IMAGES = 2
+"""Number of images at every size but the first."""
 ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "coreml": "coreml"}
 """The engine that a bundle of each target is measured on."""
 
@@ -39,7 +39,7 @@ class Thresholds:
     """What an artifact of one precision must reach."""
 
     cosine: float
-    """Least cosine of the embeddings, of every picture."""
+    """Least cosine of the embeddings, of every image."""
     relative_error: float
     """Largest mean relative error of the embedding."""
     logit_error: float
@@ -51,28 +51,28 @@ class Thresholds:
     truth_loss: float
     """Largest loss of mean IoU with the truth that is not chance: its standard error is taken off first."""
 
-    def missed_by(self, found: Agreement) -> list[str]:
-        """Name every figure that is not good enough; NaN never is."""
+    def missed_by(self, agreement: Agreement) -> list[str]:
+        """Name every figure that misses its limit; NaN always does."""
         low = (
-            ("cosine of the embedding", found.worst_cosine, self.cosine),
-            ("IoU of the chosen mask", found.chosen_iou, self.chosen_iou),
-            ("IoU of the worst of the four masks", min(found.token_iou), self.token_iou),
-            ("IoU with a mask prompt", found.refined_iou, self.token_iou),
+            ("cosine of the embedding", agreement.worst_cosine, self.cosine),
+            ("IoU of the chosen mask", agreement.chosen_iou, self.chosen_iou),
+            ("IoU of the worst of the four masks", min(agreement.token_iou), self.token_iou),
+            ("IoU with a mask prompt", agreement.refined_iou, self.token_iou),
         )
         high = [
-            ("relative error of the embedding", found.relative_error, self.relative_error),
-            ("error of the logits", max(found.logit_error), self.logit_error),
+            ("relative error of the embedding", agreement.relative_error, self.relative_error),
+            ("error of the logits", max(agreement.logit_error), self.logit_error),
         ]
-        if found.truth_loss is not None and found.truth_loss_error is not None:
-            certain = found.truth_loss - found.truth_loss_error
+        if agreement.truth_loss is not None and agreement.truth_loss_error is not None:
+            certain = agreement.truth_loss - agreement.truth_loss_error
             high.append(("certain loss of IoU with the truth", certain, self.truth_loss))
         return [
             *(f"{name} {value:.4f}, at least {limit:g}" for name, value, limit in low if not value >= limit),
             *(f"{name} {value:.4f}, at most {limit:g}" for name, value, limit in high if not value <= limit),
         ]
 
-    def missed_quickly_by(self, found: Agreement) -> list[str]:
-        """Name faults that two pictures show: in the embedding, and masks far from those of fp32 torch."""
+    def missed_quickly_by(self, agreement: Agreement) -> list[str]:
+        """Name faults that two images show: in the embedding, and masks far from those of fp32 torch."""
         loose = dataclasses.replace(
             self,
             relative_error=1.5 * self.relative_error,
@@ -81,7 +81,7 @@ class Thresholds:
             token_iou=self.token_iou - QUICK_ALLOWANCE,
             truth_loss=1.0,
         )
-        return loose.missed_by(found)
+        return loose.missed_by(agreement)
 
 
 QUICK_ALLOWANCE = 0.1
@@ -114,13 +114,13 @@ def thresholds_for(manifest: Manifest) -> Thresholds:
     Raises:
         InputError: nothing is known of its precision.
     """
-    found = OF_TARGET.get((manifest.target, manifest.precision)) or THRESHOLDS.get(manifest.precision)
-    if found is None:
+    thresholds = OF_TARGET.get((manifest.target, manifest.precision)) or THRESHOLDS.get(manifest.precision)
+    if thresholds is None:
         raise InputError(
             f"precision: {manifest.precision!r} for {manifest.target} has no thresholds; known: "
             f"{', '.join(THRESHOLDS)}; give thresholds to the gate"
         )
-    return found
+    return thresholds
 
 
 def open_measured(
@@ -194,24 +194,24 @@ class Gate:
         wanted = self.thresholds or thresholds_for(manifest)
         first, *others = dict.fromkeys(self.sizes)
         with self.open_model(folder) as model:
-            found = compare(model, self.reference, labelled_pictures(self.labelled), size=first)
-            missed = wanted.missed_by(found)
+            agreement = compare(model, self.reference, read_labelled_images(self.labelled), size=first)
+            missed = wanted.missed_by(agreement)
             quick = {}
             for size in others:
-                few = islice(labelled_pictures(self.labelled), QUICK_PICTURES)
+                few = islice(read_labelled_images(self.labelled), QUICK_IMAGES)
                 quick[size] = compare(model, self.reference, few, size=size)
                 missed += [
                     f"at {format_size(size)}: {fault}" for fault in wanted.missed_quickly_by(quick[size])
                 ]
             engine, reference = (
-                f"{one.runtime.name} {one.runtime.precision}" for one in (model, self.reference)
+                f"{item.runtime.name} {item.runtime.precision}" for item in (model, self.reference)
             )
         others_too, faults = self.measure_on_dedicated_engines(folder, manifest, wanted, first)
         missed += faults
         if self.report is not None:
-            self.report(table({first: found, **quick}, engine, reference))
-            for name, one in others_too.items():
-                self.report(table({first: one}, name, reference))
+            self.report(format_table({first: agreement, **quick}, engine, reference))
+            for name, other in others_too.items():
+                self.report(format_table({first: other}, name, reference))
         if missed and not self.force:
             raise GateError(
                 f"gate: {manifest.name} for {manifest.target} lost too much: {'; '.join(missed)}. Nothing was written; "
@@ -222,9 +222,9 @@ class Gate:
             "engine": engine,
             "labelled_sha256": fingerprint(self.labelled),
             "size": list(first),
-            **found.summary(),
-            "on_other_engines": {name: one.summary() for name, one in others_too.items()},
-            "at_other_sizes": [{"size": list(size), **one.summary()} for size, one in quick.items()],
+            **agreement.summary(),
+            "on_other_engines": {name: other.summary() for name, other in others_too.items()},
+            "at_other_sizes": [{"size": list(size), **other.summary()} for size, other in quick.items()],
             "missed": missed,
             "forced": bool(missed),
         }
@@ -240,7 +240,7 @@ class Gate:
         Returns:
             The figures by engine and precision, none for an engine that is not installed; and what was missed.
         """
-        found: dict[str, Agreement] = {}
+        agreements: dict[str, Agreement] = {}
         missed = []
         known = engines()
         for name in sorted({graph.engine for graph in manifest.graphs} - {"", ENGINES[manifest.target]}):
@@ -248,11 +248,11 @@ class Gate:
                 continue
             precision = preferred_precision(open_bundle(folder), name)
             with load(folder, runtime=name, precision=precision) as model:
-                agreement = compare(model, self.reference, labelled_pictures(self.labelled), size=size)
+                agreement = compare(model, self.reference, read_labelled_images(self.labelled), size=size)
                 label = f"{model.runtime.name} {model.runtime.precision}"
-            found[label] = agreement
+            agreements[label] = agreement
             missed += [f"on {label}: {fault}" for fault in wanted.missed_by(agreement)]
-        return found, missed
+        return agreements, missed
 
 
 def format_size(size: tuple[int, int]) -> str:

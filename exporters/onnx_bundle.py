@@ -11,6 +11,7 @@ from sam_edge.bundle import POINT_DECODER, GraphEntry, Manifest
 from sam_edge.errors import InputError
 from sam_edge.exporters.bundle_writer import new_folder, tool_versions, write_manifest
 from sam_edge.exporters.gate import Gate
+from sam_edge.exporters.image_sets import CalibrationSet
 from sam_edge.exporters.onnx_graphs import (
     DECODER_MEANING,
     ENCODER_MEANING,
@@ -22,7 +23,6 @@ from sam_edge.exporters.onnx_graphs import (
 )
 from sam_edge.exporters.onnx_rounding import SHIFTED
 from sam_edge.exporters.onnx_weights import remove_padding, save_with_weights, store_half
-from sam_edge.exporters.pictures import CalibrationSet
 from sam_edge.nn import Sam
 from sam_edge.precision import replace_former_name
 
@@ -53,7 +53,7 @@ def export_onnx(
         gate: what the bundle has to pass before it is moved to `out`.
 
     Raises:
-        InputError: the precision is unknown, or int8 was asked for without calibration pictures.
+        InputError: the precision is unknown, or int8 was asked for without calibration images.
         ExportError: the encoder is too large for one ONNX message, or `out` is in the way or cannot be written.
         GateError: it lost too much accuracy.
     """
@@ -64,7 +64,7 @@ def export_onnx(
             f"precision: {precision!r} is not accepted for onnx; accepted: {', '.join(PRECISIONS)}"
         )
     if precision == "int8" and calibration is None:
-        raise InputError("calibration: int8 is fitted on pictures; give a folder of them with --calibration")
+        raise InputError("calibration: int8 is fitted on images; give a folder of them with --calibration")
     with new_folder(out) as folder:
         graphs = trace_graphs(model, precision, calibration)
         if precision != "fp32":

@@ -10,10 +10,10 @@ from onnx import TensorProto
 
 from sam_edge.bundle import POINT_DECODER, TensorEntry
 from sam_edge.errors import ExportError
+from sam_edge.exporters.image_sets import CalibrationSet
 from sam_edge.exporters.onnx_gelu import use_polynomial
 from sam_edge.exporters.onnx_rounding import insert_rounding, insert_shifted_rounding
 from sam_edge.exporters.onnx_weights import initializers, store_int8
-from sam_edge.exporters.pictures import CalibrationSet
 from sam_edge.exporters.quantize import plan_quantization
 from sam_edge.exporters.trace import trace_decoder, trace_encoder, trace_point_decoder
 from sam_edge.nn import Sam
@@ -34,7 +34,7 @@ MAX_TRACED_BYTES = 2**31 - 2**24
 TOOLS = ("torch", "onnx", "onnxscript", "numpy")
 """Distributions that make the graphs."""
 ENCODER_MEANING = {
-    "image": "RGB picture, 0..255, letterboxed into the top-left corner",
+    "image": "RGB image, 0..255, letterboxed into the top-left corner",
     "embedding": "embedding, stride 16",
 }
 """What the encoder's input and output hold."""
@@ -101,7 +101,7 @@ def shrink_decoder(graph: onnx.GraphProto) -> None:
 
 
 def shrink_to_int8(graph: onnx.GraphProto, *, at_least: int, but: str = NEVER) -> None:
-    """Store weights of products and convolutions of `at_least` so many values in 8 bits, if they are not yet.
+    """Store weights of products and convolutions of `at_least` values in 8 bits, if they are not yet.
 
     Weights whose name matches the pattern `but` are left as they are.
     """

@@ -72,12 +72,12 @@ def insert_rounding(model: onnx.ModelProto, plan: Mapping[str, Rounding]) -> Non
         ExportError: a layer of the plan is not in the graph.
     """
     graph = model.graph
-    found = list(find_targets(graph, plan))
+    targets = list(find_targets(graph, plan))
     before = []
-    for target in found:
+    for target in targets:
         before += store_rounded_weight(graph, target, undo_factors=target.node.op_type == "Conv")
     activations = Activations(graph)
-    for target in found:
+    for target in targets:
         if target.node.op_type == "MatMul":
             activations.round(target, shifted=False)
     prepend(graph, before)
@@ -91,15 +91,15 @@ def insert_shifted_rounding(model: onnx.ModelProto, plan: Mapping[str, Rounding]
         ExportError: a layer of the plan is not in the graph, or has no bias to make up for the shift.
     """
     graph = model.graph
-    found = list(find_targets(graph, plan))
+    targets = list(find_targets(graph, plan))
     before = []
-    for target in found:
+    for target in targets:
         sums = weight_sums(graph, target)
         before += store_rounded_weight(graph, target, undo_factors=False)
         if target.rounding.zero_point:
             add_to_bias(graph, target, -target.rounding.zero_point * target.rounding.scale * sums)
     activations = Activations(graph)
-    for target in found:
+    for target in targets:
         activations.round(target, shifted=True)
     prepend(graph, before)
     activations.write()
@@ -145,12 +145,12 @@ def store_rounded_weight(
         ]
     )
     undo = undo_factors and len(factors) > 1
-    made = f"{wide}_multiplied" if undo else wide
+    output = f"{wide}_multiplied" if undo else wide
     nodes = [
         helper.make_node(
             "DequantizeLinear",
             [stored, scales, zeros],
-            [made],
+            [output],
             name=f"dequantize_{wide}",
             axis=target.outputs_axis,
         )
@@ -158,7 +158,7 @@ def store_rounded_weight(
     if undo:
         shape = [1, -1, *[1] * (steps.ndim - 2)]
         graph.initializer.append(numpy_helper.from_array(factors.reshape(shape), f"{wide}_factors"))
-        nodes.append(helper.make_node("Div", [made, f"{wide}_factors"], [wide], name=f"divide_{wide}"))
+        nodes.append(helper.make_node("Div", [output, f"{wide}_factors"], [wide], name=f"divide_{wide}"))
     return nodes
 
 
@@ -178,16 +178,16 @@ def add_to_bias(graph: onnx.GraphProto, target: Target, amount: NDArray[np.float
     if node.op_type == "Conv":
         reader, place = node, 2
     else:
-        found = [
+        readers = [
             (other, index)
             for other in graph.node
             if other.op_type == "Add" and node.output[0] in other.input
             for index, name in enumerate(other.input)
             if name in constants
         ]
-        if len(found) != 1:
+        if len(readers) != 1:
             raise ExportError(f"quantize: the product with {target.weight} has no bias")
-        reader, place = found[0]
+        reader, place = readers[0]
     former = reader.input[place]
     shifted = (numpy_helper.to_array(constants[former]) + amount).astype(np.float32)
     # A name of its own: graphs that share their weights have other biases.
@@ -254,7 +254,7 @@ class Activations:
         return nodes
 
     def _with_constant(
-        self, operator: str, source: str, value: NDArray[np.float32] | np.float32, made: str
+        self, operator: str, source: str, value: NDArray[np.float32] | np.float32, output: str
     ) -> onnx.NodeProto:
-        self._graph.initializer.append(numpy_helper.from_array(np.asarray(value), f"{made}_by"))
-        return helper.make_node(operator, [source, f"{made}_by"], [made], name=made)
+        self._graph.initializer.append(numpy_helper.from_array(np.asarray(value), f"{output}_by"))
+        return helper.make_node(operator, [source, f"{output}_by"], [output], name=output)

@@ -54,11 +54,11 @@ def remove_padding(model: onnx.ModelProto) -> onnx.ModelProto:
     kept = [node for node in graph.node if node.op_type not in PADDING]
     del graph.node[:]
     graph.node.extend(kept)
-    for made in bypassed:
-        source = made
+    for output in bypassed:
+        source = output
         while source in bypassed:
             source = bypassed[source]
-        replace_input(graph, made, source)
+        replace_input(graph, output, source)
     drop_unused(graph)
     return slim
 

@@ -54,8 +54,8 @@ class GraphWriter:
 
     def linear(self, x: str, layer: str) -> str:
         """Multiply with a layer's weight and add its bias."""
-        made = self.op("MatMul", x, self.weight(f"{layer}.weight"))
-        return self.op("Add", made, self.weight(f"{layer}.bias"))
+        product = self.op("MatMul", x, self.weight(f"{layer}.weight"))
+        return self.op("Add", product, self.weight(f"{layer}.bias"))
 
     def shape(self, x: str, *sides: int) -> str:
         """Reshape; 0 keeps a side, -1 finds one."""

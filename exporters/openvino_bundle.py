@@ -16,6 +16,7 @@ from sam_edge.bundle import GraphEntry, Manifest
 from sam_edge.errors import ExportError, InputError, MissingExtraError
 from sam_edge.exporters.bundle_writer import new_folder, tool_versions, write_manifest
 from sam_edge.exporters.gate import Gate
+from sam_edge.exporters.image_sets import CalibrationSet
 from sam_edge.exporters.onnx_graphs import (
     DECODER_MEANING,
     ENCODER_MEANING,
@@ -25,7 +26,6 @@ from sam_edge.exporters.onnx_graphs import (
     describe_tensors,
     trace_graphs,
 )
-from sam_edge.exporters.pictures import CalibrationSet
 from sam_edge.exporters.quantize_nncf import nncf_version, quantize_with_nncf
 from sam_edge.nn import Sam
 from sam_edge.precision import CALIBRATED, replace_former_name
@@ -60,7 +60,7 @@ def export_openvino(
         gate: what the bundle has to pass before it is moved to `out`.
 
     Raises:
-        InputError: the precision is unknown, or int8 was asked for without calibration pictures.
+        InputError: the precision is unknown, or int8 was asked for without calibration images.
         ExportError: the encoder is too large to trace, or `out` is in the way or cannot be written.
         GateError: it lost too much accuracy.
         MissingExtraError: NNCF was asked for and is not installed.
@@ -72,7 +72,7 @@ def export_openvino(
             f"precision: {precision!r} is not accepted for openvino; accepted: {', '.join(PRECISIONS)}"
         )
     if precision in CALIBRATED and calibration is None:
-        raise InputError("calibration: int8 is fitted on pictures; give a folder of them with --calibration")
+        raise InputError("calibration: int8 is fitted on images; give a folder of them with --calibration")
     tools = {"openvino": openvino.get_version()}
     if precision == "int8-nncf":
         tools["nncf"] = nncf_version()

@@ -73,19 +73,19 @@ class InputStatistics:
 
 
 def observe(model: Sam, images: Sequence[NDArray[np.uint8]], *, seed: int = 0) -> dict[str, InputStatistics]:
-    """Run the encoder on pictures (H, W, 3) and sample what its layers receive: places x channels."""
+    """Run the encoder on images (H, W, 3) and sample what its layers receive: places x channels."""
     generator = np.random.default_rng(seed)
     seen = {name: InputStatistics(0.0, 0.0, []) for name in encoder_layers(model)}
     pixels = images[0].shape[0] * images[0].shape[1]
 
     def watch(name: str, axis: int) -> Callable[[nn.Module, tuple[Tensor]], None]:
-        def hook(module: nn.Module, given: tuple[Tensor]) -> None:
-            places = given[0].detach().movedim(axis, -1).flatten(0, -2).numpy()
+        def hook(module: nn.Module, inputs: tuple[Tensor]) -> None:
+            places = inputs[0].detach().movedim(axis, -1).flatten(0, -2).numpy()
             record = seen[name]
             record.low = min(record.low, float(places.min()))
             record.high = max(record.high, float(places.max()))
-            kept = generator.integers(0, len(places), max(1, SAMPLES_PER_IMAGE // places.shape[1]))
-            record.samples.append(places[kept])
+            chosen = generator.integers(0, len(places), max(1, SAMPLES_PER_IMAGE // places.shape[1]))
+            record.samples.append(places[chosen])
             record.places_a_pixel = len(places) / pixels
 
         return hook
@@ -217,9 +217,9 @@ def simulate_rounding(model: Sam, plan: Mapping[str, Rounding]) -> Iterator[None
         layer.weight.data = round_layer_weight(layer, rounding)
 
         def hook(
-            module: nn.Module, given: tuple[Tensor], rounding: Rounding = rounding, axis: int = axis
+            module: nn.Module, inputs: tuple[Tensor], rounding: Rounding = rounding, axis: int = axis
         ) -> tuple[Tensor]:
-            return (rounding.of(given[0], axis),)
+            return (rounding.of(inputs[0], axis),)
 
         handles.append(layer.register_forward_pre_hook(hook))
     try:
@@ -234,15 +234,15 @@ def simulate_rounding(model: Sam, plan: Mapping[str, Rounding]) -> Iterator[None
 def correct_biases(model: Sam, plan: Mapping[str, Rounding], images: Sequence[NDArray[np.uint8]]) -> None:
     """Subtract from each layer's bias the mean error that rounding its input and weight adds to its outputs, in place.
 
-    It is measured on pictures, layer by layer, all others exact (Nagel et al., "Data-Free Quantization", 2019).
+    It is measured on images, layer by layer, all others exact (Nagel et al., "Data-Free Quantization", 2019).
     """
     layers, total = encoder_layers(model), dict.fromkeys(plan, torch.zeros(()))
 
     def watch(name: str, rounding: Rounding) -> Callable[[nn.Module, tuple[Tensor], Tensor], None]:
         axis, weight = channels_axis(layers[name]), round_layer_weight(layers[name], rounding)
 
-        def hook(module: nn.Module, given: tuple[Tensor], made: Tensor) -> None:
-            added = apply_layer(layers[name], rounding.of(given[0], axis), weight) - made
+        def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+            added = apply_layer(layers[name], rounding.of(inputs[0], axis), weight) - output
             total[name] = total[name] + added.movedim(axis, -1).flatten(0, -2).mean(dim=0) / len(images)
 
         return hook
@@ -309,7 +309,7 @@ def plan_quantization(
 
     Args:
         model: the model; not changed.
-        images: calibration pictures uint8 (H, W, 3), sides multiples of 224.
+        images: calibration images uint8 (H, W, 3), sides multiples of 224.
         checked_on: how many of them the disturbance of each layer is measured on.
     """
     model = fold_batchnorm(model)

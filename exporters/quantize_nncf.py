@@ -9,13 +9,13 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from sam_edge.errors import MissingExtraError
-from sam_edge.exporters.pictures import CalibrationSet
+from sam_edge.exporters.image_sets import CalibrationSet
 
 SENSITIVE = ("layers.3.blocks.0.mlp.fc2.weight",)
 """Ends of the names of weights whose products stay in floating point: alone it costs more than all others."""
 SINGLE_CHANNEL = "GroupConvolution"
 """OpenVINO's name of convolutions of one channel each, whose ranges differ a hundredfold between channels."""
-PICTURE = "image"
+INPUT = "image"
 """The encoder's input."""
 
 
@@ -30,7 +30,7 @@ def quantize_with_nncf(encoder: Any, calibration: CalibrationSet) -> Any:
         MissingExtraError: NNCF is not installed.
     """
     nncf = import_nncf()
-    data = nncf.Dataset([image[None] for image in calibration.images], lambda picture: {PICTURE: picture})
+    data = nncf.Dataset([image[None] for image in calibration.images], lambda image: {INPUT: image})
     with quiet_nncf():
         return nncf.quantize(
             encoder,

@@ -226,13 +226,13 @@ class KeptOpen(Generic[Built]):
 
     def get(self, shape: tuple[int, ...], build: Callable[[], Built]) -> Built:
         """Return what was built for `shape`, building it now if need be."""
-        found = self._built.pop(shape, None)
-        if found is None:
-            found = build()
-        self._built[shape] = found
+        built = self._built.pop(shape, None)
+        if built is None:
+            built = build()
+        self._built[shape] = built
         while len(self._built) > SIZES_KEPT_OPEN:
             self._built.pop(next(iter(self._built)))
-        return found
+        return built
 
     def clear(self) -> None:
         """Let all of them go."""

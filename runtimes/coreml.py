@@ -60,15 +60,14 @@ class PackageRuntime(Runtime):
     def _open(self, package: Path) -> Execute:
         """Open a package: a function from inputs by name to outputs by name.
 
-        `image` is given as uint8 (H, W, 3), everything else as the manifest describes it. Called by several threads.
+        `image` is uint8 (H, W, 3), all other inputs are as the manifest describes them. Called by several threads.
         """
 
     def encode(self, image: NDArray[np.uint8]) -> Float:
-        """See `Runtime.encode`. Pictures of a batch are encoded one by one."""
+        """See `Runtime.encode`. The images of a batch are encoded one by one."""
         check_image(image)
         execute = self._executor("encoder", (image.shape[1], image.shape[2]))
-        made = [output(execute({"image": one}), "embedding") for one in image]
-        return np.concatenate(made)
+        return np.concatenate([output(execute({"image": item}), "embedding") for item in image])
 
     def decode(
         self, embedding: Float, points: Float, labels: NDArray[np.int32], mask: Float, has_mask: Float
@@ -82,20 +81,20 @@ class PackageRuntime(Runtime):
         size = (16 * embedding.shape[2], 16 * embedding.shape[3])
         points, labels = fill_slots(points, labels, self._slots(size))
         execute = self._executor("decoder", size)
-        made = [
+        results = [
             execute(
                 {
                     "embedding": embedding,
-                    "points": points[one],
-                    "labels": labels[one],
-                    "mask": mask[one],
-                    "has_mask": has_mask[one],
+                    "points": points[index : index + 1],
+                    "labels": labels[index : index + 1],
+                    "mask": mask[index : index + 1],
+                    "has_mask": has_mask[index : index + 1],
                 }
             )
-            for one in (slice(prompt, prompt + 1) for prompt in range(len(points)))
+            for index in range(len(points))
         ]
         logits, scores = (
-            np.concatenate([output(one, name) for one in made]) for name in ("logits", "scores")
+            np.concatenate([output(result, name) for result in results]) for name in ("logits", "scores")
         )
         return logits, scores
 
@@ -110,17 +109,17 @@ class PackageRuntime(Runtime):
         with self._lock:
             if self._closed:
                 raise closed_error(self.name)
-            kept = self._encoders if role == "encoder" else self._decoders
-            return kept.get(size, lambda: self._open(self._bundle.path_of(self._graph(role, size))))
+            executors = self._encoders if role == "encoder" else self._decoders
+            return executors.get(size, lambda: self._open(self._bundle.path_of(self._graph(role, size))))
 
     def _graph(self, role: str, size: tuple[int, int]) -> GraphEntry:
-        found = {input_size(graph): graph for graph in self._bundle.manifest.graphs_of(role)}
-        if size not in found:
-            sizes = ", ".join(f"{width}x{height}" for height, width in sorted(found))
+        graphs = {input_size(graph): graph for graph in self._bundle.manifest.graphs_of(role)}
+        if size not in graphs:
+            sizes = ", ".join(f"{width}x{height}" for height, width in sorted(graphs))
             raise InputError(
                 f"size: {size[1]}x{size[0]} is not in this bundle; accepted: {sizes}. Export it with --sizes"
             )
-        return found[size]
+        return graphs[size]
 
     def _slots(self, size: tuple[int, int]) -> int:
         graph = self._graph("decoder", size)
@@ -155,7 +154,7 @@ class CoreML(PackageRuntime):
             )
         super().__init__(bundle, options)
         self.device = units
-        self._tools, self._as_picture = import_coreml()
+        self._tools, self._as_image = import_coreml()
 
     def _open(self, package: Path) -> Execute:
         try:
@@ -167,7 +166,7 @@ class CoreML(PackageRuntime):
 
         def execute(feed: Feed) -> Mapping[str, NDArray[Any]]:
             if "image" in feed:
-                feed = {**feed, "image": self._as_picture(feed["image"])}
+                feed = {**feed, "image": self._as_image(feed["image"])}
             try:
                 return dict(model.predict(feed))
             except Exception as error:  # as above
@@ -177,7 +176,7 @@ class CoreML(PackageRuntime):
 
 
 def import_coreml() -> tuple[Any, Callable[[NDArray[Any]], Any]]:
-    """Import coremltools, and Pillow, which it takes pictures from.
+    """Import coremltools, and Pillow, whose images it takes as input.
 
     Raises:
         MissingExtraError: one of them is not installed.
@@ -187,10 +186,10 @@ def import_coreml() -> tuple[Any, Callable[[NDArray[Any]], Any]]:
     except ImportError as error:
         raise MissingExtraError("coremltools", extra="coreml", purpose="running on Core ML") from error
     try:
-        pictures = importlib.import_module("PIL.Image")
+        pillow = importlib.import_module("PIL.Image")
     except ImportError as error:
-        raise MissingExtraError("pillow", extra="coreml", purpose="giving pictures to Core ML") from error
-    return coremltools, pictures.fromarray
+        raise MissingExtraError("pillow", extra="coreml", purpose="passing images to Core ML") from error
+    return coremltools, pillow.fromarray
 
 
 def input_size(graph: GraphEntry) -> tuple[int, int]:

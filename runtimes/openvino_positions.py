@@ -33,11 +33,11 @@ def split_positions(model: openvino.Model) -> openvino.Model | None:
         return None
     positions = openvino.Model([wanted], [points_of(copied)], "positions")
     readers = list(features.get_target_inputs())
-    given = opset13.parameter(features.get_partial_shape(), np.float32, name=PLACED)
-    given.output(0).set_names({PLACED})
+    placed = opset13.parameter(features.get_partial_shape(), np.float32, name=PLACED)
+    placed.output(0).set_names({PLACED})
     for reader in readers:
-        reader.replace_source_output(given.output(0))
-    model.add_parameters([given])
+        reader.replace_source_output(placed.output(0))
+    model.add_parameters([placed])
     model.validate_nodes_and_infer_types()
     return positions
 
@@ -49,27 +49,27 @@ def points_of(model: openvino.Model) -> openvino.Node:
 
 def placed_in(model: openvino.Model) -> openvino.Output | None:
     """Find the sines and cosines, joined, of angles that come from the points; None where there are none."""
-    names = {name for given in model.inputs for name in given.get_names()}
+    names = {name for entry in model.inputs for name in entry.get_names()}
     if POINTS not in names:
         return None
     for node in model.get_ordered_ops():
         if node.get_type_name() == "Concat":
             joined = [source.get_source_output().get_node() for source in node.inputs()]
-            kinds = sorted(one.get_type_name() for one in joined)
+            kinds = sorted(source.get_type_name() for source in joined)
             if kinds == ["Cos", "Sin"] and comes_from(joined[0], points_of(model)):
                 return node.output(0)
     return None
 
 
 def comes_from(node: openvino.Node, source: openvino.Node) -> bool:
-    """Say whether a node's value depends on that of another one."""
+    """Say whether the value of `node` depends on that of `source`."""
     wanted, seen, waiting = source.get_friendly_name(), set(), [node]
     while waiting:
-        one = waiting.pop()
-        name = one.get_friendly_name()
+        current = waiting.pop()
+        name = current.get_friendly_name()
         if name == wanted:
             return True
         if name not in seen:
             seen.add(name)
-            waiting += [given.get_source_output().get_node() for given in one.inputs()]
+            waiting += [entry.get_source_output().get_node() for entry in current.inputs()]
     return False

@@ -71,13 +71,13 @@ def engines() -> dict[str, EngineInfo]:
     """
     from importlib.metadata import entry_points  # an eighth of what importing sam_edge costs
 
-    found = {info.name: info for info in _BUILT_IN}
+    known = {info.name: info for info in _BUILT_IN}
     for point in entry_points(group=ENTRY_POINTS):
-        if point.name in found:
+        if point.name in known:
             raise EngineError(f"runtime: {point.value} claims the name {point.name!r}, which is taken")
         targets = ("onnx", "openvino", "coreml", "torch")
-        found[point.name] = EngineInfo(point.name, f"from {point.value}", targets, None, "", point.value)
-    return found
+        known[point.name] = EngineInfo(point.name, f"from {point.value}", targets, None, "", point.value)
+    return known
 
 
 def choose_engine(bundle: Bundle) -> str:

@@ -45,11 +45,11 @@ class Torch(Runtime):
     ) -> tuple[Float, Float]:
         """See `Runtime.decode`."""
         check_prompts(embedding, points, labels, mask, has_mask)
-        given = [
+        inputs = [
             torch.from_numpy(np.ascontiguousarray(a)) for a in (embedding, points, labels, mask, has_mask)
         ]
         with torch.inference_mode():
-            logits, scores = self._opened().decode(*given)
+            logits, scores = self._opened().decode(*inputs)
         return logits.numpy(), scores.numpy()
 
     def close(self) -> None:

@@ -90,7 +90,7 @@ class Manifest:
     licence: str
     """Licence and origin of the weights."""
     calibration: Mapping[str, Any] = field(default_factory=dict)
-    """The pictures that quantization was fitted on: how many, and a fingerprint."""
+    """The images that quantization was calibrated on: their number and a fingerprint."""
     parity: Mapping[str, Any] = field(default_factory=dict)
     """Measured agreement with fp32 torch."""
     tools: Mapping[str, str] = field(default_factory=dict)
@@ -104,10 +104,10 @@ class Manifest:
         Raises:
             BundleError: there is none.
         """
-        found = [graph for graph in self.graphs if graph.role == role]
-        if not found:
+        graphs = [graph for graph in self.graphs if graph.role == role]
+        if not graphs:
             raise BundleError(f"bundle: {self.name} holds no {role}")
-        return tuple(sorted(found, key=lambda graph: -graph.multiple_of))
+        return tuple(sorted(graphs, key=lambda graph: -graph.multiple_of))
 
     def has(self, role: str) -> bool:
         """Say whether there is a graph of `role`."""
@@ -260,12 +260,12 @@ def parse_graph(content: object) -> GraphEntry:
 
 def tensors(entries: object) -> tuple[TensorEntry, ...]:
     """Build tensor entries from JSON."""
-    made = []
+    result = []
     for content in listed(entries):
         entry = typed(content, texts=("name", "dtype", "meaning"))
         shape = tuple(side if isinstance(side, str) else count(side) for side in listed(entry["shape"]))
-        made.append(TensorEntry(**{**entry, "shape": shape}))
-    return tuple(made)
+        result.append(TensorEntry(**{**entry, "shape": shape}))
+    return tuple(result)
 
 
 def typed(content: object, *, texts: Iterable[str] = (), counts: Iterable[str] = ()) -> dict[str, Any]:

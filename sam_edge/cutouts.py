@@ -51,7 +51,7 @@ def write_cutout(path: str | Path, rgba: NDArray[np.uint8]) -> None:
     """Write a cut-out, RGBA uint8 (h, w, 4), as PNG; nothing half-written ever stands under `path`.
 
     Raises:
-        MediaError: the name does not end in .png, the array is no RGBA picture, or it cannot be written.
+        MediaError: the name does not end in .png, the array is no RGBA image, or it cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":

@@ -13,7 +13,7 @@ WEIGHT_PRECISIONS = ("int8_weights", "palette6", "palette4")
 """Formats in which only weights are stored: 8-bit integers, or indices into tables of 64 or 16 values. Chosen at
 export; the arithmetic is fp16."""
 CALIBRATED = ("int8", "int8-nncf")
-"""Precisions that an export fits on calibration pictures. The second is `int8` as NNCF quantizes it."""
+"""Precisions that an export fits on calibration images. The second is `int8` as NNCF quantizes it."""
 EXPORT_PRECISIONS = (*PRECISIONS, "int8-nncf", *WEIGHT_PRECISIONS)
 """What `sam-edge export` accepts; each target takes some of them."""
 FORMER_NAMES = {

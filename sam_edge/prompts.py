@@ -24,7 +24,7 @@ class Prompts:
     boxes: NDArray[np.float64] | None
     """(P, 4) x0, y0, x1, y1 in frame pixels, or None."""
     several: bool
-    """Whether they were given as several prompts, so that the result has an axis for them."""
+    """Whether the caller passed a batch of prompts, so that the result has an axis for them."""
 
     @property
     def count(self) -> int:
@@ -93,7 +93,7 @@ def as_prompts(
             )
         count = corners.shape[0]
     if count < 1:
-        raise InputError("prompt: 0 prompts were given; accepted: 1 or more")
+        raise InputError("prompt: 0 prompts; accepted: 1 or more")
     if places is None:
         if labels is not None:
             raise InputError("labels: given without points; give one point a label")

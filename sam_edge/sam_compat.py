@@ -1,6 +1,6 @@
 """Resampling identical to the original SAM (https://github.com/facebookresearch/segment-anything), bit for bit.
 
-The original scales a picture with Pillow's bilinear filter, which widens with the reduction; `Placement.render` takes
+The original scales an image with Pillow's bilinear filter, which widens with the reduction; `Placement.render` takes
 OpenCV's, which are faster and as good. Programs that want the original's masks, and not only masks as good, need its
 pixels: `SamPredictor`, and everything mode with `MaskGeneratorConfig.exact`.
 """
@@ -17,9 +17,9 @@ from sam_edge.segmenter import Embedding, Segmenter
 CANVAS = (1024, 1024)
 """The input (height, width) that the original encodes."""
 FRACTION_BITS = 22
-"""Fraction bits of a weight, as in Pillow for 8-bit pictures."""
+"""Fraction bits of a weight, as in Pillow for 8-bit images."""
 STRIP_PX = 1 << 20
-"""Pixels of a strip: pictures are scaled in strips, to bound the memory."""
+"""Pixels of a strip: images are scaled in strips, to bound the memory."""
 
 
 def encode(model: Segmenter, image: NDArray[np.uint8], view: View, size: tuple[int, int]) -> Embedding:
@@ -37,7 +37,7 @@ def encode(model: Segmenter, image: NDArray[np.uint8], view: View, size: tuple[i
 
 
 def resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Scale a picture (H, W, 3) to (height, width) as `PIL.Image.resize` does with `BILINEAR`: bit for bit."""
+    """Scale an image (H, W, 3) to (height, width) as `PIL.Image.resize` does with `BILINEAR`: bit for bit."""
     height, width = size
     wide = np.empty((image.shape[0], width, 3), np.uint8)
     rows = max(1, STRIP_PX // width)

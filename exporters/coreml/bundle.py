@@ -20,7 +20,7 @@ from sam_edge.exporters.coreml.convert import (
 )
 from sam_edge.exporters.coreml.evaluate_mil import Program, read_package
 from sam_edge.exporters.gate import Gate
-from sam_edge.exporters.pictures import CalibrationSet
+from sam_edge.exporters.image_sets import CalibrationSet
 from sam_edge.exporters.quantize import plan_quantization
 from sam_edge.exporters.rounding import Rounding, linear_layers
 from sam_edge.nn import ORIGINS, Sam
@@ -32,7 +32,7 @@ SIZES = ((448, 672), (448, 448))
 TOOLS = ("torch", "coremltools", "numpy")
 NUMPY_NAMES = {"FLOAT16": "float16", "FLOAT32": "float32", "INT32": "int32"}
 MEANING = {
-    "image": "RGB picture, letterboxed into the top-left corner; Core ML takes it as an image (CVPixelBuffer)",
+    "image": "RGB image, letterboxed into the top-left corner; Core ML takes it as a CVPixelBuffer",
     "embedding": "embedding, stride 16",
     "points": "x, y in input pixels; a pixel's own index is its place",
     "labels": "1 object, 0 not, 2 and 3 a box's corners, -1 padding (ends a prompt without a box), -2 an empty slot",
@@ -94,7 +94,7 @@ def export_coreml(
 
     Raises:
         GateError: it lost too much accuracy.
-        InputError: the precision or a size is not accepted, or int8 was asked for without calibration pictures.
+        InputError: the precision or a size is not accepted, or int8 was asked for without calibration images.
         ExportError: the conversion gave a program that Core ML does not run, or `out` is in the way or cannot be
             written.
     """
@@ -113,7 +113,7 @@ def export_coreml(
     if recipe.activations:
         if calibration is None:
             raise InputError(
-                "calibration: int8 is fitted on pictures; give a folder of them with --calibration"
+                "calibration: int8 is fitted on images; give a folder of them with --calibration"
             )
         planned = plan_quantization(model, calibration.images)
         rounded = planned.model

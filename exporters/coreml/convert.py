@@ -35,7 +35,7 @@ def convert_encoder(
     newer: bool = False,
     plan: Mapping[str, Rounding] | None = None,
 ) -> Any:
-    """Convert the encoder for pictures of `size` (height, width).
+    """Convert the encoder for images of `size` (height, width).
 
     Args:
         sam: the model; not changed.
@@ -47,17 +47,17 @@ def convert_encoder(
     """
     height, width = check_size(size)
     shape = (1, 3, height, width)
-    picture = coremltools.ImageType(name="image", shape=shape, color_layout=coremltools.colorlayout.RGB)
+    image = coremltools.ImageType(name="image", shape=shape, color_layout=coremltools.colorlayout.RGB)
     embedding = coremltools.TensorType(name="embedding", dtype=np.float16 if half else np.float32)
     module = CoreMLEncoder(sam, half=half)
     round_inputs(module.encoder, plan or {})
-    return convert(module, (torch.zeros(shape),), [picture], [embedding], half=half, newer=newer)
+    return convert(module, (torch.zeros(shape),), [image], [embedding], half=half, newer=newer)
 
 
 def convert_decoder(
     sam: Sam, size: tuple[int, int], *, half: bool, newer: bool = False, slots: int = POINT_SLOTS
 ) -> Any:
-    """Convert prompt encoder and mask decoder for pictures of `size` (height, width).
+    """Convert prompt encoder and mask decoder for images of `size` (height, width).
 
     Args:
         sam: the model; not changed.
@@ -120,14 +120,14 @@ def is_angle(operation: Any) -> bool:
 
     They stay in fp32: half precision tells places apart by half a pixel at 600, and angles of 60 radians by 0.03.
     """
-    found, waiting = {id(operation)}, [operation]
+    seen, waiting = {id(operation)}, [operation]
     while waiting:
         current = waiting.pop()
         if current.op_type in ("sin", "cos"):
             return True
         for after in (child for result in current.outputs for child in result.child_ops):
-            if id(after) not in found:
-                found.add(id(after))
+            if id(after) not in seen:
+                seen.add(id(after))
                 waiting.append(after)
     return False
 

@@ -30,7 +30,7 @@ PATCH = 4
 
 
 class CoreMLEncoder(nn.Module):
-    """Picture to embedding. The mean is subtracted; the division by the deviation lies in the first convolution."""
+    """Image to embedding. The mean is subtracted; the division by the deviation lies in the first convolution."""
 
     mean: Tensor
 
@@ -42,7 +42,7 @@ class CoreMLEncoder(nn.Module):
             half: whether it will run in half precision; see `tame_norms`.
 
         Raises:
-            ExportError: the encoder does not begin with a convolution of the picture.
+            ExportError: the encoder does not begin with a convolution of the image.
         """
         super().__init__()
         self.encoder = copy.deepcopy(sam.image_encoder).eval()
@@ -80,7 +80,7 @@ def tame_norms(encoder: TinyViT) -> None:
     """Keep TinyViT's normalisations within half precision, in place.
 
     On photographs, four of MobileSAM's 22 see values up to 600 whose squares do not fit: those before the attention of
-    the last stage, and the two of the neck. They make the encoder give the same embedding for every picture, on every
+    the last stage, and the two of the neck. They make the encoder give the same embedding for every image, on every
     engine that squares in half precision. A normalisation divides by what it sees, so its input may be scaled at will:
     for the neck the scale lies in the convolutions before it, for the others it is one product.
     """
@@ -198,8 +198,8 @@ def apply_attention(
 ) -> Tensor:
     """Apply `layer` with something added to the scores of the keys."""
     q, k, v = (
-        layer.split(projection(given))
-        for projection, given in ((layer.q_proj, query), (layer.k_proj, key), (layer.v_proj, value))
+        layer.split(projection(tensor))
+        for projection, tensor in ((layer.q_proj, query), (layer.k_proj, key), (layer.v_proj, value))
     )
     scores = (q * layer.head_width**-0.5) @ k.transpose(2, 3)
     scores = scores if blocked is None else scores + blocked

@@ -21,8 +21,8 @@ _Source = TypeVar("_Source", bound="BufferedSource")
 class BufferedSource(Closing, abc.ABC):
     """A source whose samples wait until they are read. Entering it as a context manager opens it.
 
-    A subclass says which samples are due and when the next read is worth a try. It notifies `_changed` whenever that
-    changes earlier than it said. All methods are thread-safe.
+    A subclass says which samples are due and when the next read is worth a try. It notifies `_changed` when a
+    sample is due earlier than stated. All methods are thread-safe.
     """
 
     def __init__(self, name: str) -> None:

@@ -114,7 +114,7 @@ class CalibrationRoutine:
 
     @property
     def collected(self) -> tuple[TargetSamples, ...]:
-        """What was seen at the targets that are through, in the order in which they were given."""
+        """The samples of the completed targets, in the order of the targets."""
         return tuple(self._done[index] for index in sorted(self._done))
 
     def update(self, time_ns: int, samples: Iterable[GazeSample] = ()) -> RoutineStep:

@@ -25,14 +25,14 @@ STEADY_DEG = 1.5
 
 
 class Display(Protocol):
-    """Something that shows pictures and knows which key was pressed."""
+    """Something that shows images and knows which key was pressed."""
 
-    def show(self, picture: np.ndarray) -> int:
-        """Show an RGB picture (H, W, 3) and return the code of the key pressed since, or -1."""
+    def show(self, image: np.ndarray) -> int:
+        """Show an RGB image (H, W, 3) and return the code of the key pressed since, or -1."""
         ...
 
     def close(self) -> None:
-        """Take the picture away."""
+        """Take the image away."""
         ...
 
 
@@ -53,11 +53,11 @@ class FullScreen:
                 "run it on a desktop with opencv-python"
             ) from error
 
-    def show(self, picture: np.ndarray) -> int:
-        """Show an RGB picture and return the code of the key pressed since, or -1."""
+    def show(self, image: np.ndarray) -> int:
+        """Show an RGB image and return the code of the key pressed since, or -1."""
         import cv2
 
-        cv2.imshow(self._title, picture[:, :, ::-1])
+        cv2.imshow(self._title, image[:, :, ::-1])
         return int(cv2.waitKey(5))
 
     def close(self) -> None:
@@ -112,19 +112,19 @@ def calibrate_on_screen(
 
 
 def draw(step: RoutineStep, size: tuple[int, int]) -> np.ndarray:
-    """Return the picture of a step: an RGB frame (H, W, 3) with the target, shrinking as it is looked at."""
+    """Return the image of a step: an RGB frame (H, W, 3) with the target, shrinking as it is looked at."""
     import cv2
 
     height, width = size
-    picture = np.full((height, width, 3), 40, np.uint8)
+    image = np.full((height, width, 3), 40, np.uint8)
     if step.target_px is not None:
         centre = (round(step.target_px[0]), round(step.target_px[1]))
         full = max(8, min(size) // 30)
         settling = step.phase is RoutinePhase.SETTLE
         radius = full if settling else round(full * (1.0 - 0.7 * step.progress))
-        cv2.circle(picture, centre, max(3, radius), (90, 160, 255), -1, cv2.LINE_AA)
-        cv2.circle(picture, centre, 2, (0, 0, 0), -1, cv2.LINE_AA)
-    return picture
+        cv2.circle(image, centre, max(3, radius), (90, 160, 255), -1, cv2.LINE_AA)
+        cv2.circle(image, centre, 2, (0, 0, 0), -1, cv2.LINE_AA)
+    return image
 
 
 def _collect(

@@ -22,9 +22,9 @@ class TargetSamples:
     """The gaze samples of one target."""
 
     target_px: tuple[float, float]
-    """Where the target was, pixels."""
+    """Position of the target, pixels."""
     samples: tuple[GazeSample, ...]
-    """What the tracker said meanwhile, invalid samples included."""
+    """The tracker's samples during that time, including invalid ones."""
 
 
 def target_positions(

@@ -157,9 +157,9 @@ class EventDetector:
         The stream may go on afterwards; it does so as a new epoch.
         """
         self._finish()
-        told = self._take_results()
+        update = self._take_results()
         self._begin_epoch()
-        return told
+        return update
 
     def _take_results(self) -> EventUpdate:
         update = EventUpdate(tuple(self._labels), tuple(self._reports))

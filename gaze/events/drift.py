@@ -11,7 +11,7 @@ LONG_WINDOW_S = 0.25
 SHORT_WINDOW_S = 0.06
 """Window of the line fit that tells what the gaze does right now."""
 REBASE_S = 10.0
-"""A stretch that lasts longer has its sums made anew so often, so that rounding errors cannot add up."""
+"""The sums of a long stretch are recomputed this often, so that rounding errors cannot add up."""
 TRUST_S = 0.08
 """A stretch shorter than this has a drift that is measured too badly to be compared with the next one's in full."""
 

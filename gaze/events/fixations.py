@@ -29,7 +29,7 @@ class FixationTracker:
         return self._event_id
 
     def move(self, dx_px: float, dy_px: float) -> None:
-        """The scene under the gaze moved by so much: what the gaze rests on moved along."""
+        """Move the fixation with the scene, which moved by this step under the gaze."""
         self._mean[0] += dx_px
         self._mean[1] += dy_px
         self._recent[0] += dx_px

@@ -35,7 +35,7 @@ class SlidingLine:
             self._sum(*points.popleft(), -1)
 
     def shift(self, t: float, x: float, y: float) -> None:
-        """Move the origin by so much and make the sums anew."""
+        """Move the origin by (t, x, y) and recompute the sums."""
         points = [(pt - t, px - x, py - y) for pt, px, py in self._points]
         self.clear()
         for point in points:

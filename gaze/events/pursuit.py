@@ -9,7 +9,7 @@ from sam_edge.gaze.events.drift import DriftTracker
 from sam_edge.gaze.events.types import EventKind
 
 MEMORY_S = 4.0
-"""How long it is remembered whether things were followed: some ten fixations."""
+"""How long it is remembered whether objects were followed: some ten fixations."""
 DOUBT = 0.3
 """Weight of not knowing, against a memory that fills up to 1: a young memory says little."""
 HYSTERESIS = 0.3
@@ -19,9 +19,9 @@ HYSTERESIS = 0.3
 class PursuitJudge:
     """Decides between fixation and pursuit for each stable sample.
 
-    The drift of the stretch gives evidence. Whoever looks at a photograph pursues nothing, whatever the tracker's slow
-    errors look like; whoever watches a ball pursues it again after a blink. So the evidence of the last seconds counts
-    as well, by the square of its one-sidedness: a scene that holds both keeps the decision open.
+    The drift of the stretch gives evidence. A viewer of a photograph pursues nothing, whatever the tracker's slow
+    errors look like; a viewer of a moving ball pursues it again after a blink. So the evidence of the last seconds
+    counts as well, by the square of its one-sidedness: a scene that holds both keeps the decision open.
     """
 
     def __init__(self) -> None:

@@ -10,17 +10,17 @@ class EventKind(str, Enum):
     """Kind of eye movement, as the human coders of Andersson et al. (2017) name them."""
 
     FIXATION = "fixation"
-    """Gaze rests on a still thing."""
+    """Gaze rests on a still object."""
     SACCADE = "saccade"
     """Gaze jumps from one place to another."""
     PURSUIT = "pursuit"
-    """Gaze follows a moving thing."""
+    """Gaze follows a moving object."""
     PSO = "pso"
     """Post-saccadic oscillation: the wobble at the end of a saccade."""
     BLINK = "blink"
     """The eye is shut, or the tracker lost it for about as long."""
     UNKNOWN = "unknown"
-    """Nothing of the above can be said."""
+    """None of the above can be decided."""
 
     @property
     def stable(self) -> bool:

@@ -29,7 +29,7 @@ class AriaCamera:
     """(height, width) of its frames, pixels."""
     camera_from_cpf: tuple[tuple[float, ...], ...]
     """Rigid transform, three rows of four, metres: takes a point in the Central Pupil Frame (x left, y up,
-    z forward) to the camera's space (x right, y down, z forward, of the picture as it is stored)."""
+    z forward) to the camera's space (x right, y down, z forward, of the image as it is stored)."""
     first_frame_ns: int | None = None
     """Device time of the first frame, where known."""
 

@@ -20,7 +20,7 @@ _SIZES = ((720, 1280), (480, 640))
 
 @dataclass(frozen=True, slots=True)
 class CameraFrame:
-    """One picture of the person."""
+    """One image of the person."""
 
     image: NDArray[np.uint8]
     """RGB (H, W, 3)."""
@@ -46,9 +46,7 @@ def camera_frames(
             there, image = capture.read()
             now_ns = host_now_ns()
             if not there:
-                problem = (
-                    "it stopped sending pictures" if came else "there is none, or another program uses it"
-                )
+                problem = "it stopped sending images" if came else "there is none, or another program uses it"
                 raise TrackerError(
                     f"camera {camera}: {problem}; check with another camera number, as in webcam:1, and that programs "
                     "may use the camera"

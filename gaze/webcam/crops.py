@@ -1,4 +1,4 @@
-"""Turned squares of a picture, as the landmark networks want them, and the way back to frame pixels."""
+"""Turned squares of an image, as the landmark networks want them, and the way back to frame pixels."""
 
 from __future__ import annotations
 

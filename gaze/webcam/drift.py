@@ -17,7 +17,7 @@ from sam_edge.gaze.samples import GazeSample
 
 _LOOK_BACK_NS = 400_000_000
 _BEFORE_NS = 60_000_000
-"""The eye leaves for the next thing about when the hand presses."""
+"""The eye moves on to the next target about when the hand presses."""
 _LEAST_SAMPLES = 4
 _LATEST = 8
 
@@ -26,7 +26,7 @@ class DriftCorrector:
     """Learns a shift from clicks and adds it to samples.
 
     A Kalman filter of a shift that wanders: each click counts by how sure it is, clicks long ago count less, and one
-    that is impossibly far off (nobody looked there) does not count.
+    that is impossibly far off (the person did not look there) does not count.
     """
 
     def __init__(
@@ -35,9 +35,9 @@ class DriftCorrector:
         """Begin without a shift.
 
         Args:
-            click_sd_px: how far a look may be from what is clicked, and the gaze from the look, standard deviation.
+            click_sd_px: standard deviation of the distance between click and measured gaze.
             wander_px_per_s: how fast the shift may change: standard deviation after one second.
-            prior_sd_px: how large the shift may be before any click; three times `click_sd_px` unless given.
+            prior_sd_px: how large the shift may be before any click; None is three times `click_sd_px`.
 
         Raises:
             InputError: a value is not above 0.
@@ -78,15 +78,15 @@ class DriftCorrector:
         """Tell that something was clicked or selected.
 
         Args:
-            target_px: where it is: the click, or the middle of a thing.
+            target_px: the click, or the middle of the object that was clicked.
             time_ns: host time of the click.
-            size_px: how large the thing is: a look at it may be anywhere on it.
+            size_px: size of that object: gaze may rest anywhere on it.
 
         Returns:
             Whether the click counted: there was gaze just before it, and not impossibly far away.
         """
         begin, end = time_ns - _LOOK_BACK_NS, time_ns + _BEFORE_NS
-        seen = tuple(one for one in self._recent if begin <= one.time_ns <= end)
+        seen = tuple(sample for sample in self._recent if begin <= sample.time_ns <= end)
         positions = valid_positions(seen)[-_LATEST:]
         if len(positions) < _LEAST_SAMPLES:
             return False
@@ -94,7 +94,7 @@ class DriftCorrector:
             self._var += self._wander_var * max(0.0, (time_ns - self._time_ns) / 1e9)
         self._time_ns = time_ns
         missing = np.array(target_px) - robust_centre(positions)[0] - self._shift
-        # A thing of width w that is looked at anywhere on it: the standard deviation of an even spread is w / sqrt(12).
+        # Gaze may rest anywhere on an object of width w: its standard deviation is w / sqrt(12).
         noise = self._click_var + size_px**2 / 12.0
         if float(missing @ missing) > 9.0 * (self._var + noise):
             return False

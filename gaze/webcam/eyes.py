@@ -1,7 +1,7 @@
 """The eyes close up: iris, eyelids, and how far each eye is open.
 
 Source: MediaPipe 0.10.14, iris_landmark and the graph around it: the square is centred between the eye's corners, 2.3
-times as wide as they are apart; the network knows the eye on the picture's left side, the other one is mirrored.
+times as wide as they are apart; the network knows the eye on the image's left side, the other one is mirrored.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class EyeFinder:
         self._network = Network("iris_landmarks")
 
     def find(self, image: NDArray[np.uint8], landmarks: Floats) -> tuple[Eye, Eye]:
-        """Return the eye on the left and the eye on the right of an RGB picture."""
+        """Return the eye on the left and the eye on the right of an RGB image."""
         left = square_between(landmarks[OUTER_LEFT], landmarks[INNER_LEFT])
         right = square_between(landmarks[INNER_RIGHT], landmarks[OUTER_RIGHT], mirrored=True)
         return self._at(image, left), self._at(image, right)

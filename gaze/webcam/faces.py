@@ -55,8 +55,8 @@ class FaceDetector:
         height, width = image.shape[:2]
         whole = Square(width / 2, height / 2, max(height, width))
         side = self._network.side
-        picture = crop(image, whole, side, border=cv2.BORDER_CONSTANT, by_corners=True) / 127.5 - 1.0
-        raw, logits = self._network(picture)
+        values = crop(image, whole, side, border=cv2.BORDER_CONSTANT, by_corners=True) / 127.5 - 1.0
+        raw, logits = self._network(values)
         scores = 1.0 / (1.0 + np.exp(-np.clip(logits, -100.0, 100.0)))
         good = scores >= _LEAST_SCORE
         found = _merge(_decode(raw[good], self._anchors[good], side), scores[good])

@@ -50,13 +50,13 @@ class PinholeCamera:
     """A camera without distortion."""
 
     size: tuple[int, int]
-    """(height, width) of its picture, pixels."""
+    """(height, width) of its image, pixels."""
     focal_px: float
     """Focal length, pixels."""
 
     @classmethod
     def of_view(cls, size: tuple[int, int], *, fov_deg: float) -> PinholeCamera:
-        """Return the camera whose picture is `fov_deg` degrees across its diagonal, as data sheets state it."""
+        """Return the camera whose image is `fov_deg` degrees across its diagonal, as data sheets state it."""
         diagonal_px = float(np.hypot(*size))
         return cls(size, diagonal_px / 2 / float(np.tan(np.radians(fov_deg) / 2)))
 
@@ -67,14 +67,14 @@ class PinholeCamera:
         return np.array([[self.focal_px, 0, width / 2], [0, self.focal_px, height / 2], [0, 0, 1.0]])
 
     def rays(self, points_px: Floats) -> Floats:
-        """Return the unit vectors (n, 3) towards points (n, 2) of the picture."""
+        """Return the unit vectors (n, 3) towards points (n, 2) of the image."""
         middle = np.array([self.size[1] / 2, self.size[0] / 2])
         rays = np.column_stack([(points_px - middle) / self.focal_px, np.ones(len(points_px))])
         unit: Floats = rays / np.linalg.norm(rays, axis=1, keepdims=True)
         return unit
 
     def project(self, points_mm: Floats) -> Floats:
-        """Return where points (n, 3) of the camera's space, millimetres, are in the picture (n, 2)."""
+        """Return where points (n, 3) of the camera's space, millimetres, are in the image (n, 2)."""
         middle = np.array([self.size[1] / 2, self.size[0] / 2])
         pixels: Floats = points_mm[:, :2] / points_mm[:, 2:] * self.focal_px + middle
         return pixels
@@ -113,10 +113,10 @@ class FaceShape:
 class ShapeLearner:
     """Learns the shape of a face from the first frames in which it is seen.
 
-    The canonical face is everybody's and nobody's: a narrower face would count as one that is farther away. The
+    The canonical face is an average: with it, a narrower face would appear to be farther away. The
     network's landmarks have depth; brought to size by the distance of the outer eye corners, which differs little
     between people, and laid on the canonical face, their mean is a first shape. Then what is left between it and the
-    picture is taken out sideways and up, where a picture says most.
+    image is taken out sideways and up, where an image says most.
     """
 
     def __init__(self, *, frames: int = 40) -> None:
@@ -212,13 +212,13 @@ class PoseFinder:
     """Fits a face's shape to the landmarks, beginning from the frame before."""
 
     def __init__(self, camera: PinholeCamera, shape: FaceShape | None = None) -> None:
-        """Prepare for pictures of one camera; the shape is the canonical face until it is set."""
+        """Prepare for images of one camera; the shape is the canonical face until it is set."""
         self.shape = shape or FaceShape(CANONICAL_MM)
         """The face that is fitted."""
         self.learned = shape is not None
         """Whether the shape is this person's own, so that landmarks must lie near it."""
         self.camera = camera
-        """What the pictures are taken with."""
+        """What the images are taken with."""
         self._matrix = camera.matrix
         self._last: tuple[Floats, Floats] | None = None
 

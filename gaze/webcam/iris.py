@@ -48,7 +48,7 @@ _HOLD = np.diag([0.0, 0.0, 5.0])
 
 @dataclass(frozen=True, slots=True)
 class Circle:
-    """A circle in the picture."""
+    """A circle in the image."""
 
     x_px: float
     """Centre, frame pixels."""
@@ -175,12 +175,12 @@ def _shift(away_px: Floats, spokes: Floats) -> Floats:
     return shift
 
 
-def _sample_bilinear(picture: NDArray[np.uint8], x: Floats, y: Floats) -> NDArray[np.float32]:
-    """Return a picture's values at points of any shape, between its pixels."""
+def _sample_bilinear(image: NDArray[np.uint8], x: Floats, y: Floats) -> NDArray[np.float32]:
+    """Return an image's values at points of any shape, between its pixels."""
     flat = (-1, x.shape[-1])
     # OpenCV counts pixels from their middle, we from their corner.
     places = [(values - 0.5).reshape(flat).astype(np.float32) for values in (x, y)]
-    values = cv2.remap(picture, places[0], places[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    values = cv2.remap(image, places[0], places[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(values, np.float32).reshape(x.shape)
 
 

@@ -16,7 +16,7 @@ from sam_edge.gaze.webcam.faces import FaceDetector
 from sam_edge.gaze.webcam.networks import Network
 
 OUTER_LEFT, INNER_LEFT, INNER_RIGHT, OUTER_RIGHT = 33, 133, 362, 263
-"""Eye corners from left to right as seen in the picture, numbers of landmarks."""
+"""Eye corners from left to right as seen in the image, numbers of landmarks."""
 _LEAST_PRESENCE = 0.5
 _MARGIN = 1.5
 _LOOKS = 3

@@ -33,11 +33,11 @@ class Screen:
     size: tuple[int, int]
     """(height, width), pixels."""
     width_mm: float
-    """Width of its picture, millimetres."""
+    """Width of its image, millimetres."""
     camera_above_mm: float = 8.0
-    """How far above the picture's upper edge the camera sits."""
+    """How far above the image's upper edge the camera sits."""
     camera_aside_mm: float = 0.0
-    """How far the camera sits to the right of the picture's middle, for who looks at the screen."""
+    """How far the camera sits to the right of the image's middle, for who looks at the screen."""
 
     @property
     def px_per_mm(self) -> float:
@@ -74,8 +74,8 @@ def sight_lines(look: EyeRays) -> tuple[Floats, Floats]:
     centres = eyes_mm @ look.pose.rotation.T + look.pose.position_mm
     along = np.sum(centres * look.iris_rays, axis=1)
     # Where the camera's ray meets the ball on which the iris moves; at its edge where landmarks put it outside.
-    beside = np.sum(centres**2, axis=1) - along**2
-    depth = np.sqrt(np.maximum(IRIS_FROM_CENTRE_MM**2 - beside, 0.0))
+    offset_squared = np.sum(centres**2, axis=1) - along**2
+    depth = np.sqrt(np.maximum(IRIS_FROM_CENTRE_MM**2 - offset_squared, 0.0))
     irises = look.iris_rays * (along - depth)[:, None]
     lines = irises - centres
     return centres, lines / np.linalg.norm(lines, axis=1, keepdims=True)

@@ -18,7 +18,7 @@ ERRORS_ONLY = 3
 
 
 class Network:
-    """One network that ships in the package. One thread: it runs beside the model that segments."""
+    """One network that ships in the package. Uses one thread, because the segmentation model runs at the same time."""
 
     def __init__(self, name: str) -> None:
         """Open `name`.onnx. Raises `EngineError`."""
@@ -34,10 +34,10 @@ class Network:
         self.side = int(self._input.shape[-1])
         """Length of a side of the square input, pixels."""
 
-    def __call__(self, picture: NDArray[np.floating]) -> list[NDArray[np.float64]]:
+    def __call__(self, image: NDArray[np.floating]) -> list[NDArray[np.float64]]:
         """Run on float32 (1, 3, side, side); return its outputs, each without its dimensions of one."""
         try:
-            outputs = self._session.run(None, {self._input.name: picture.astype(np.float32, copy=False)})
+            outputs = self._session.run(None, {self._input.name: image.astype(np.float32, copy=False)})
         except Exception as error:  # as above
             raise EngineError(f"onnxruntime failed on a face network: {error}") from error
         return [np.asarray(output, np.float64).squeeze() for output in outputs]

@@ -25,7 +25,7 @@ from sam_edge.gaze.webcam.line_of_sight import Screen, gaze_point_mm
 from sam_edge.gaze.webcam.tracker import Face, FaceTracker
 
 UNCALIBRATED_DEG = 8.0
-"""Standard deviation, on each axis, of gaze that nobody has calibrated: an average person, a screen as stated."""
+"""Standard deviation, on each axis, of gaze without calibration: an average person, a screen as stated."""
 JITTER_DEG = 1.0
 """Standard deviation of single samples until it is known."""
 CLICK_DEG = 1.5
@@ -40,7 +40,7 @@ _ONE_EYE = 0.6
 
 
 class WebcamGazeEstimator:
-    """From pictures of a person to gaze samples, without a thread or a clock of its own.
+    """From images of a person to gaze samples, without a thread or a clock of its own.
 
     Samples are pixels of the screen. Without a calibration they are what an average person would look at, and their
     stated uncertainty is large; with one they are where this person looks.
@@ -54,7 +54,7 @@ class WebcamGazeEstimator:
         Args:
             screen: what the person looks at, and where the camera is.
             calibration: what a calibration with this screen gave.
-            fov_deg: how wide the camera sees, along the diagonal of its picture.
+            fov_deg: how wide the camera sees, along the diagonal of its image.
         """
         self.screen = screen
         """What the person looks at."""
@@ -89,7 +89,7 @@ class WebcamGazeEstimator:
         ready = any(seen) and self._tracker.shape is not None
         point_mm = gaze_point_mm(self.face.look) if ready else None
         if point_mm is None:
-            # The person's right eye is on the picture's left.
+            # The person's right eye is on the image's left.
             lost = GazeSample(time_ns, math.nan, math.nan, 0.0, left_valid=seen[1], right_valid=seen[0])
             return self.drift.apply(lost)
         x, y = (float(value) for value in self.screen.points_px(point_mm[None])[0])
@@ -154,7 +154,7 @@ class WebcamSource(LiveSource):
 
         Args:
             camera: number of a camera, or a video file.
-            estimator: makes samples of its pictures.
+            estimator: makes samples of its images.
             size: (height, width) that the camera is asked for.
             paced: a video file in its own time; as fast as it can be read otherwise.
             name: name of the source in messages.
@@ -172,7 +172,7 @@ class WebcamSource(LiveSource):
 
     @property
     def frame(self) -> CameraFrame | None:
-        """The newest picture of the person."""
+        """The newest image of the person."""
         return self._frame
 
     @property

@@ -1,7 +1,7 @@
-"""The head's pose to a tenth of a millimetre: a person's own face is laid on the picture, pixel by pixel.
+"""The head's pose to a tenth of a millimetre: a person's own face is laid on the image, pixel by pixel.
 
 The landmark network's answer depends on how the face lies in its square: by 0.7 pixels, two degrees of gaze. So one
-picture of the face is kept, with the depth of each place in it, and every other picture is compared with that one: the
+image of the face is kept, with the depth of each place in it, and every other image is compared with that one: the
 pose in which the two look alike. Lids, eyes, mouth and jaw move by themselves and do not count.
 
 Source: inverse compositional alignment (Baker and Matthews, "Lucas-Kanade 20 years on", 2004) of a surface in space.
@@ -19,34 +19,34 @@ from sam_edge.gaze.webcam.crops import Floats
 from sam_edge.gaze.webcam.head import LANDMARKS, HeadPose, PinholeCamera
 
 _EYES_PX = 110.0
-"""Distance of the outer eye corners at which pictures are compared; more costs time and gives nothing."""
+"""Distance of the outer eye corners at which images are compared; more costs time and gives nothing."""
 _BORDER = (143, 116, 118, 101, 129, 98, 4, 327, 358, 330, 347, 345, 372, 333, 151, 104)
 """Landmarks round what neither moves by itself nor is the face's edge: forehead, nose, the cheeks under the eyes."""
 _EYES = (
     (33, 7, 163, 144, 145, 153, 154, 155, 133, 190, 56, 28, 27, 29, 30, 247),
     (362, 382, 381, 380, 374, 373, 390, 249, 263, 467, 260, 259, 257, 258, 286, 414),
 )
-"""Landmarks round each eye and its upper lid."""
+"""Landmarks around each eye and its upper lid."""
 _OUTER = (33, 263)
 _SMOOTH_PX, _SHADE_PX = 1.0, 13
 """Noise is smoothed away, and the slow change of light over the face is taken out."""
 _MARGIN_PX = 9
-"""What is beside the lids by less than half of this does not count either."""
+"""Pixels closer to the lids than half of this do not count either."""
 _NEAR_PX = 1.0
 _NEAR_EYES_MM = 24.0
 _POINTS = 600
 _ROUNDS = 6
 _ENOUGH = 4e-3
-"""A step of so many millimetres is the last one."""
+"""The alignment stops after a step smaller than this, millimetres."""
 _LEAST_LIKE = 0.75
-"""Correlation with the kept picture below which a pose is not believed."""
+"""Correlation with the kept image below which a pose is not believed."""
 _FAR_MM, _FAR_DEG = 40.0, 12.0
 """A pose that is further from the landmarks' (depth, angle) is not believed."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaceTemplate:
-    """One picture of a face, as brightness of places in the head's space."""
+    """One image of a face, as brightness of places in the head's space."""
 
     points_mm: Floats
     """Places on the face, in the head's space, float64 (n, 3)."""
@@ -55,20 +55,20 @@ class FaceTemplate:
     slopes: Floats
     """How the brightness changes with a turn (radians) and a shift (mm) of the head, then its own gain and offset."""
     near_eyes: Floats
-    """How much each place says of where the eyes are: 1 beside them, float64 (n,)."""
+    """Weight of each place for the position of the eyes: 1 next to them, float64 (n,)."""
     camera: PinholeCamera
-    """What the picture was taken with."""
+    """What the image was taken with."""
 
     @classmethod
     def of(
         cls, grey: NDArray[np.uint8], landmarks: Floats, pose: HeadPose, camera: PinholeCamera
     ) -> FaceTemplate | None:
-        """Keep a picture (H, W) with landmarks (468, 3) and the head's pose; None where the face is not whole in it."""
+        """Keep an image (H, W) with landmarks (468, 3) and the head's pose; None where the face is not whole in it."""
         view = _View.around(grey, landmarks, pose)
         if view is None:
             return None
         inside = _steady_part(view, landmarks)
-        smooth = cv2.GaussianBlur(view.picture, (0, 0), 1.0)
+        smooth = cv2.GaussianBlur(view.image, (0, 0), 1.0)
         slope_x, slope_y = (
             cv2.Sobel(smooth, cv2.CV_64F, *order, ksize=3) / 8.0 for order in ((1, 0), (0, 1))
         )
@@ -82,12 +82,12 @@ class FaceTemplate:
         seen_px = view.in_frame(np.column_stack([columns, rows]).astype(np.float64) + 0.5)
         points = _on_surface(seen_px, landmarks, pose, camera)
         along = np.column_stack([slope_x[rows, columns], slope_y[rows, columns]]) * view.scale
-        values = view.picture[rows, columns].astype(np.float64)
+        values = view.image[rows, columns].astype(np.float64)
         slopes = _slopes(points, along, values, pose, camera)
         return cls(points, values, slopes, _near_eyes(points, pose.shape.eyes_mm), camera)
 
     def align(self, grey: NDArray[np.uint8], landmarks: Floats, pose: HeadPose) -> HeadPose | None:
-        """Return the pose, near the landmarks' own, in which the picture (H, W) looks most like the kept one.
+        """Return the pose, near the landmarks' own, in which the image (H, W) looks most like the kept one.
 
         None where nothing near looks like it: another light, a hand, a face turned away.
         """
@@ -126,9 +126,9 @@ class FaceTemplate:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """The part of a frame that shows the face, at the size at which pictures are compared."""
+    """The part of a frame that shows the face, at the size at which images are compared."""
 
-    picture: NDArray[np.float32]
+    image: NDArray[np.float32]
     """Brightness without the slow change of light."""
     corner_px: Floats
     """Its upper left corner in the frame."""
@@ -169,7 +169,7 @@ class _View:
         # OpenCV counts pixels from their middle, we from their corner.
         x, y = (self.in_view(points_px) - 0.5).astype(np.float32).T
         values = cv2.remap(
-            self.picture,
+            self.image,
             np.ascontiguousarray(x),
             np.ascontiguousarray(y),
             cv2.INTER_LINEAR,
@@ -180,7 +180,7 @@ class _View:
 
 def _steady_part(view: _View, landmarks: Floats) -> NDArray[np.bool_]:
     """Return which pixels of a view show what does not move by itself."""
-    part = np.zeros(view.picture.shape, np.uint8)
+    part = np.zeros(view.image.shape, np.uint8)
     seen = view.in_view(landmarks[:, :2])
     border = seen[list(_BORDER)]
     cv2.fillConvexPoly(part, cv2.convexHull(np.round(border).astype(np.int32)), 255)
@@ -197,7 +197,7 @@ def _steady_part(view: _View, landmarks: Floats) -> NDArray[np.bool_]:
 
 
 def _on_surface(seen_px: Floats, landmarks: Floats, pose: HeadPose, camera: PinholeCamera) -> Floats:
-    """Return where places of the picture are in the head's space, as deep as the landmarks next to them."""
+    """Return where places of the image are in the head's space, as deep as the landmarks next to them."""
     # A plane through the landmarks near each place (moving least squares): the nose's sides are steep.
     apart = landmarks[None, :, :2] - seen_px[:, None]
     shares = 1.0 / (np.sum(apart**2, axis=2) + _NEAR_PX**2) ** 2

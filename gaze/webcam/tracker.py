@@ -1,4 +1,4 @@
-"""One frame in, and everything that it tells of face and eyes out."""
+"""Finds the face and the eyes in a frame."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sam_edge.gaze.webcam.template import FaceTemplate
 _LEARNING_LOOKS, _TEMPLATE_LOOKS = 2, 24
 """Further looks at each frame while the face's shape is learned, and at the one that is kept."""
 _LOST_FRAMES = 30
-"""After so many frames that do not look like the kept picture another one is kept."""
+"""The template image is replaced after this many frames that do not look like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class Face:
     landmarks: Floats
     """Float64 (468, 3): x and y in frame pixels, depth in the same unit."""
     eyes: tuple[Eye, Eye]
-    """The eyes on the left and the right of the picture."""
+    """The eyes on the left and the right of the image."""
     irises: tuple[Circle | None, Circle | None]
     """The irises' borders; None where none was to be seen, as in a blink."""
     pose: HeadPose
     """Where the head is."""
     camera: PinholeCamera
-    """What the picture was taken with."""
+    """What the image was taken with."""
 
     @property
     def openness(self) -> float:
@@ -66,12 +66,12 @@ class FaceTracker:
         """Open the networks.
 
         Args:
-            fov_deg: how wide the camera sees, along the diagonal of its picture.
+            fov_deg: how wide the camera sees, along the diagonal of its image.
             shape: the face's shape where it is known, from a calibration; learned in the first second otherwise.
         """
         if not 20.0 <= fov_deg <= 150.0:
             raise InputError(
-                f"fov_deg is {fov_deg}; accepted are 20 to 150 degrees along the picture's diagonal"
+                f"fov_deg is {fov_deg}; accepted are 20 to 150 degrees along the image's diagonal"
             )
         self._fov_deg = fov_deg
         self._mesh = FaceMesh()
@@ -117,7 +117,7 @@ class FaceTracker:
         pose: HeadPose,
         poses: PoseFinder,
     ) -> HeadPose:
-        """Return the pose by comparison with the kept picture; the landmarks' own where that says nothing."""
+        """Return the pose by comparison with the kept image; the landmarks' own where that says nothing."""
         found = None if self._template is None else self._template.align(grey, landmarks, pose)
         self._unlike = 0 if found is not None else self._unlike + 1
         if found is not None or self._unlike <= _LOST_FRAMES:
@@ -142,7 +142,7 @@ class FaceTracker:
         size = (image.shape[0], image.shape[1])
         if self._ready is None or self._ready[0].size != size:
             camera = PinholeCamera.of_view(size, fov_deg=self._fov_deg)
-            # The face stays who it is when the camera's pictures get another size.
+            # The face stays who it is when the camera's images get another size.
             self._ready = (camera, PoseFinder(camera, self.shape or self._shape))
             self._template, self._unlike = None, _LOST_FRAMES
             self._mesh.forget()

@@ -256,7 +256,7 @@ class Annotator:
     # Masks.
 
     def _generate(self, stage: AnnotationStage, frame: VideoFrame, status: WorkStatus) -> None:
-        """Write the generated masks of a frame, except those that it has, specks, and those of the whole picture."""
+        """Write the generated masks of a frame, except those that it has, specks, and those of the whole image."""
         size = (frame.image.shape[0], frame.image.shape[1])
         config = config_for(stage, size, self._size)
         masks = generate_candidates(
@@ -352,7 +352,7 @@ class Annotator:
         return Annotation(frame.stem, frame.index, stage.value, mask, decision, provenance)
 
     def _write_image(self, frame: VideoFrame) -> None:
-        """Write the picture of a frame before its first mask, so that no mask is without one."""
+        """Write the image of a frame before its first mask, so that no mask is without one."""
         path = self.journal.folder / "images" / f"{frame.stem}.png"
         if not path.exists():
             write_png(path, frame.image)

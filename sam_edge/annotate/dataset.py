@@ -17,7 +17,7 @@ from sam_edge.version import __version__
 
 
 def write_dataset(journal: Journal) -> None:
-    """Write `annotations.json` (COCO) and `sa1b/STEM.json` for every frame with masks; pictures are in `images/`.
+    """Write `annotations.json` (COCO) and `sa1b/STEM.json` for every frame with masks; images are in `images/`.
 
     Files are replaced whole, so that this can be done at any time; files of frames without masks are removed. A mask
     keeps its number, and a label the number of its category, whatever is deleted later.

@@ -16,7 +16,7 @@ MIN_DWELL_MS = 200.0
 MERGE_GAP_NS = 75_000_000
 """Two events with a shorter gap between them, and close to each other, are one dwell."""
 MERGE_DISTANCE_DEG = 1.5
-"""Largest distance across the gap: three times the usual one for still pictures, because objects move in the gap."""
+"""Largest distance across the gap: three times the usual one for still images, because objects move in the gap."""
 EVENT_EDGE_NS = 40_000_000
 """Time before and after a gap whose median gaze places each side of it."""
 MIDDLE_NS = 60_000_000

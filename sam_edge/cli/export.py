@@ -15,7 +15,7 @@ from sam_edge.precision import CALIBRATED, EXPORT_PRECISIONS
 
 if TYPE_CHECKING:
     from sam_edge.exporters.gate import Gate
-    from sam_edge.exporters.pictures import CalibrationSet
+    from sam_edge.exporters.image_sets import CalibrationSet
     from sam_edge.nn import Sam
 
 CALIBRATED_AT = (448, 672)
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     sizes = parse_sizes("--sizes", args.sizes)
     export = import_exporter(args.target)
     from sam_edge.exporters.gate import LABELLED, SIZES, Gate
-    from sam_edge.exporters.pictures import read_calibration
+    from sam_edge.exporters.image_sets import read_calibration
     from sam_edge.nn import load_model
     from sam_edge.runtimes import RuntimeOptions
     from sam_edge.runtimes.torch import Torch

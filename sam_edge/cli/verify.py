@@ -90,10 +90,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({**facts, **figures, "missed": missed}, indent=1))
     else:
-        from sam_edge.exporters.evaluate import table
+        from sam_edge.exporters.evaluate import format_table
 
         print(f"{bundle.folder}: {manifest.name} for {manifest.target}, {len(manifest.files)} files whole")
-        print(table({size: agreement}, engine, reference))
+        print(format_table({size: agreement}, engine, reference))
         print(f"lost too much: {'; '.join(missed)}" if missed else f"good enough for {manifest.precision}")
     return TOO_INACCURATE if missed else 0
 
@@ -106,16 +106,16 @@ def measure(
     Returns:
         The agreement, the figures that are below their thresholds, the engine of the bundle, and that of the reference.
     """
-    from sam_edge.exporters.evaluate import compare, plain_pictures
+    from sam_edge.exporters.evaluate import compare, read_unlabelled_images
     from sam_edge.exporters.gate import LABELLED, open_measured, thresholds_for
-    from sam_edge.exporters.pictures import labelled_pictures
+    from sam_edge.exporters.image_sets import read_labelled_images
 
     if args.limit is not None and args.limit < 1:
         raise InputError(f"--limit: {args.limit} is not accepted; give 1 or more")
-    pictures = (
-        plain_pictures(args.images, at_most=args.limit)
+    images = (
+        read_unlabelled_images(args.images, at_most=args.limit)
         if args.images
-        else labelled_pictures(args.dataset or LABELLED, at_most=args.limit)
+        else read_labelled_images(args.dataset or LABELLED, at_most=args.limit)
     )
     thresholds = thresholds_for(bundle.manifest)
     with (
@@ -124,7 +124,7 @@ def measure(
             bundle.folder, runtime=args.runtime, threads=args.threads, precision=args.precision
         ) as model,
     ):
-        agreement = compare(model, reference, pictures, size=size)
+        agreement = compare(model, reference, images, size=size)
         names = [f"{engine.runtime.name} {engine.runtime.precision}" for engine in (model, reference)]
     return agreement, thresholds.missed_by(agreement), names[0], names[1]
 

@@ -34,11 +34,11 @@ class MaskGeneratorConfig:
     box_nms: float = 0.7
     """Within a crop, of masks whose boxes overlap by more than this IoU, keep the one of the best predicted IoU."""
     crop_layers: int = 0
-    """Layers of crops in addition to the whole picture; layer n has 4^n crops."""
+    """Layers of crops in addition to the whole image; layer n has 4^n crops."""
     crop_nms: float = 0.7
     """Between crops, of masks whose boxes overlap by more than this IoU, keep the one of the smallest crop."""
     crop_overlap: float = 512 / 1500
-    """Overlap of the first layer's crops as a share of the picture's shorter side; further layers have less."""
+    """Overlap of the first layer's crops as a share of the image's shorter side; further layers have less."""
     crop_points_divisor: int = 1
     """Each further layer has this many times fewer points along a side."""
     min_region_px: int = 0
@@ -48,10 +48,10 @@ class MaskGeneratorConfig:
     Of a point's three masks only the smallest that passes the filters covers points, so that parts of larger masks are
     still found."""
     size: tuple[int, int] | None = None
-    """Encoder input (height, width) for the picture and for every crop; None chooses one by their shape."""
+    """Encoder input (height, width) for the image and for every crop; None chooses one by their shape."""
     exact: bool = False
     """Whether to reproduce SAM's own generator: the same masks, given the same weights in floating point.
-    It decodes every point (`skip_covered_iou` is ignored), filters masks at the picture's size, and scales the picture
+    It decodes every point (`skip_covered_iou` is ignored), filters masks at the image's size, and scales the image
     as SAM does, to 1024x1024 unless `size` is set. Much slower."""
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ class MaskGeneratorConfig:
 
     @classmethod
     def preset(cls, name: str) -> MaskGeneratorConfig:
-        """Return a preset: `standard` for pictures, `fast` for video, `exact` for the masks of SAM's own generator.
+        """Return a preset: `standard` for images, `fast` for video, `exact` for the masks of SAM's own generator.
 
         Raises:
             InputError: there is no preset of that name.
@@ -97,7 +97,7 @@ def _check_share(name: str, value: float) -> None:
 
 
 STANDARD = MaskGeneratorConfig(predicted_iou=0.75, stability=0.85, crop_layers=1, crop_points_divisor=2)
-"""For pictures; the default of `generate_masks`. Masks of a smaller input than SAM's are less stable, so the filters
+"""For images; the default of `generate_masks`. Masks of a smaller input than SAM's are less stable, so the filters
 are wider; four crops find small objects."""
 FAST = MaskGeneratorConfig(
     points_per_side=16, predicted_iou=0.8, stability=0.85, size=(448, 448), skip_covered_iou=0.8

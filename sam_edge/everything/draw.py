@@ -1,4 +1,4 @@
-"""Draws generated masks on a picture: each in a colour of its own, small ones above large ones."""
+"""Draws generated masks on an image: each in a colour of its own, small ones above large ones."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ HUE_STEP = 0.61803398875
 
 
 def draw_masks(image: NDArray[np.uint8], masks: Sequence[GeneratedMask]) -> NDArray[np.uint8]:
-    """Draw masks on a copy of a picture.
+    """Draw masks on a copy of an image.
 
     Args:
         image: RGB uint8 (H, W, 3).
-        masks: of that picture.
+        masks: of that image.
 
     Raises:
         InputError: a mask has another size than the image.

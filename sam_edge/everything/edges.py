@@ -32,17 +32,17 @@ def detect_edges(
     thin: bool = True,
     embedding: Embedding | None = None,
 ) -> NDArray[np.float32]:
-    """Detect the edges of objects in a picture.
+    """Detect the edges of objects in an image.
 
     Args:
         model: from `sam_edge.load`.
         image: RGB uint8 (H, W, 3).
         config: grid and filters of the masks; crops are ignored.
         thin: keep only the ridge of each edge.
-        embedding: of the whole picture; None encodes it.
+        embedding: of the whole image; None encodes it.
 
     Returns:
-        float32 (H, W), 0..1: 1 at the strongest edge of the picture; all 0 without any mask.
+        float32 (H, W), 0..1: 1 at the strongest edge of the image; all 0 without any mask.
 
     Raises:
         InputError: the image is not RGB uint8, or the embedding shows another frame or a part of it.

@@ -1,4 +1,4 @@
-"""Mask generation exactly as SAM's own generator: every point decoded, and filters on masks of the picture's size.
+"""Mask generation exactly as SAM's own generator: every point decoded, and filters on masks of the image's size.
 
 Kirillov et al., "Segment Anything" (2023), appendix B, and https://github.com/facebookresearch/segment-anything:
 `SamAutomaticMaskGenerator`. With the same weights in floating point the masks are the same, but for those whose scores
@@ -30,7 +30,7 @@ UPSCALE_MARGIN = 2
 
 @dataclass(frozen=True, slots=True)
 class ExactMask:
-    """A mask of the picture's size that passed the filters."""
+    """A mask of the image's size that passed the filters."""
 
     mask: GeneratedMask
     box: tuple[float, float, float, float]
@@ -57,7 +57,7 @@ def generate_exact_masks(
     embedding: Embedding | None,
     advance: Callable[[int], None] | None,
 ) -> list[GeneratedMask]:
-    """Return the masks of the original's generator; see `generate_masks`. The first crop is the whole picture."""
+    """Return the masks of the original's generator; see `generate_masks`. The first crop is the whole image."""
     masks: list[ExactMask] = []
     size = config.size or sam_compat.CANVAS
     for number, crop in enumerate(crops):
@@ -124,7 +124,7 @@ def _upscale_and_filter(
     point: tuple[float, float],
     config: MaskGeneratorConfig,
 ) -> ExactMask | None:
-    """Scale a mask's logits to the picture; None for an empty or an unstable mask."""
+    """Scale a mask's logits to the image; None for an empty or an unstable mask."""
     inside, (top, left), stable = upscale_mask(low, embedding.placement, config.stability_offset)
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     if stable < config.stability or not len(rows):
@@ -149,7 +149,7 @@ def upscale_mask(
 ) -> tuple[NDArray[np.bool_], tuple[int, int], float]:
     """Scale low-resolution logits (h, w) to the view as `sam_compat.upscale_logits` does, but only where a mask can be.
 
-    A mask that lies in the padding, beyond the view, or between the pixels of a tiny picture is empty.
+    A mask that lies in the padding, beyond the view, or between the pixels of a tiny image is empty.
 
     Returns:
         The mask, bool (H, W), of a part of the view; the part's first row and column in the view; and the mask's
@@ -184,7 +184,7 @@ def upscale_mask(
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """Interpolation weights from the input to the picture, along one axis."""
+    """Interpolation weights from the input to the image, along one axis."""
 
     first: int
     """The first pixel."""
@@ -197,7 +197,7 @@ class _Axis:
 
     @classmethod
     def of(cls, picture_px: int, inside_px: int, begin: int, end: int) -> _Axis:
-        """Return the weights of the picture's pixels that lie between `begin` and `end` of the input."""
+        """Return the weights of the image's pixels that lie between `begin` and `end` of the input."""
         place = np.maximum(0, (np.arange(picture_px) + 0.5) * (inside_px / picture_px) - 0.5)
         low = np.minimum(place.astype(np.int64), inside_px - 1)
         high = np.minimum(low + 1, inside_px - 1)

@@ -1,8 +1,8 @@
-"""Automatic mask generation: finds and masks everything in a picture.
+"""Automatic mask generation: finds and masks everything in an image.
 
 The method is that of Kirillov et al., "Segment Anything" (2023), section 5 and appendix B: decode a grid of points,
 drop masks of low predicted IoU or stability, and keep the best of masks that overlap. Two differences save time:
-filters work on the low-resolution logits, so that only masks that pass are scaled to the picture, and points inside an
+filters work on the low-resolution logits, so that only masks that pass are scaled to the image, and points inside an
 earlier confident mask are skipped (`MaskGeneratorConfig.skip_covered_iou`). `MaskGeneratorConfig.exact` does without
 both: see `exact.py`.
 """
@@ -44,23 +44,23 @@ def generate_masks(
     embedding: Embedding | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> list[GeneratedMask]:
-    """Generate masks of everything in a picture.
+    """Generate masks of everything in an image.
 
     Args:
         model: from `sam_edge.load`.
         image: RGB uint8 (H, W, 3).
         config: grid, crops and filters; None is `STANDARD`. `FAST` suits video.
-        embedding: of the whole picture; None encodes it. For the masks of SAM's own generator
+        embedding: of the whole image; None encodes it. For the masks of SAM's own generator
             (`MaskGeneratorConfig.exact`) it must come from `SamPredictor.embedding`.
         advance: called after every batch with the number of points in it, decoded or skipped. `count_points` returns
             their total.
 
     Returns:
-        The masks: of the whole picture best first; with crops, those of smaller crops first, best first within a crop.
+        The masks: of the whole image best first; with crops, those of smaller crops first, best first within a crop.
         Empty when no mask passes the filters.
 
     Raises:
-        InputError: the image is not RGB uint8, or the embedding is not that of the whole of such a picture.
+        InputError: the image is not RGB uint8, or the embedding is not that of the whole of such an image.
         EngineError: the engine failed.
 
     Example:
@@ -114,7 +114,7 @@ def check_embedding(embedding: Embedding | None, frame_size: tuple[int, int]) ->
 
 
 def count_points(frame_size: tuple[int, int], config: MaskGeneratorConfig | None = None) -> int:
-    """Return the number of points in all grids of a picture of (height, width)."""
+    """Return the number of points in all grids of an image of (height, width)."""
     return sum(crop.points_per_side**2 for crop in layout_crops(frame_size, config or STANDARD))
 
 

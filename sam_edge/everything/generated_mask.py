@@ -32,7 +32,7 @@ class GeneratedMask:
     stability_score: float
     """IoU of the masks at a higher and a lower threshold."""
     crop_box: tuple[float, float, float, float]
-    """x, y, width, height of the part of the picture that the model saw."""
+    """x, y, width, height of the part of the image that the model saw."""
 
     @property
     def box(self) -> tuple[float, float, float, float]:

@@ -1,4 +1,4 @@
-"""The grid of points in the picture and in crops of it; masks that a crop cuts off.
+"""The grid of points in the image and in crops of it; masks that a crop cuts off.
 
 Grid and crops are those of Kirillov et al., "Segment Anything" (2023), appendix B, as their generator lays them out.
 """
@@ -15,12 +15,12 @@ from sam_edge.everything.config import MaskGeneratorConfig
 from sam_edge.geometry import View
 
 EDGE_PX = 20.0
-"""A mask this close to an edge of its crop inside the picture counts as cut off, as in SAM."""
+"""A mask this close to an edge of its crop inside the image counts as cut off, as in SAM."""
 
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A part of the picture, with its grid."""
+    """A part of the image, with its grid."""
 
     view: View
     points_per_side: int
@@ -28,9 +28,9 @@ class Crop:
 
 
 def layout_crops(frame_size: tuple[int, int], config: MaskGeneratorConfig) -> list[Crop]:
-    """Return the whole picture of (height, width), and the crops of every layer, column by column as SAM has them.
+    """Return the whole image of (height, width), and the crops of every layer, column by column as SAM has them.
 
-    Crops of a layer are alike: of a thing in two of them, the mask of the first stays.
+    Crops of a layer rank equally: of an object in two of them, the mask of the first stays.
     """
     height, width = frame_size
     crops = [Crop(View.whole(frame_size), config.points_per_side)]
@@ -66,7 +66,7 @@ def grid_points(crop: Crop, *, coarse_first: bool = True) -> NDArray[np.float64]
 
 
 def touches_crop_edge(box: tuple[float, float, float, float], crop: View, frame: View) -> bool:
-    """Say whether a mask's box touches an edge of its crop that is not the picture's."""
+    """Say whether a mask's box touches an edge of its crop that is not the image's."""
     box_sides = np.array(box)
     near_crop = np.abs(box_sides - _view_sides(crop)) <= EDGE_PX
     near_frame = np.abs(box_sides - _view_sides(frame)) <= EDGE_PX

@@ -1,4 +1,4 @@
-"""Masks before they are scaled to the picture: low-resolution logits cropped to the mask, with its scores."""
+"""Masks before they are scaled to the image: low-resolution logits cropped to the mask, with its scores."""
 
 from __future__ import annotations
 

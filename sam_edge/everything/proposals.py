@@ -66,7 +66,7 @@ def average_recall(overlap: NDArray[np.float64], limit: int) -> NDArray[np.float
         limit: number of proposals that count, from the first.
 
     Returns:
-        (objects,), 0..1; its mean over the objects of all pictures is AR@limit.
+        (objects,), 0..1; its mean over the objects of all images is AR@limit.
     """
     first = overlap[:, :limit]
     best = first.max(axis=1) if first.shape[1] else np.zeros(len(overlap))

@@ -20,7 +20,7 @@ OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 
 
 class SamAutomaticMaskGenerator:
-    """Generate masks of everything in a picture, as the original does.
+    """Generate masks of everything in an image, as the original does.
 
     Example:
         >>> generator = SamAutomaticMaskGenerator(sam_edge.load())

@@ -88,12 +88,12 @@ def nms(boxes: ArrayLike, scores: ArrayLike, *, above: float = 0.7) -> NDArray[n
 def suppress_overlaps(
     overlap: NDArray[np.floating[Any]], scores: ArrayLike, *, above: float
 ) -> NDArray[np.int64]:
-    """Keep the best of things that say the same, by any measure of overlap: `mask_iou`, for example.
+    """Suppress duplicates by any measure of overlap: `mask_iou`, for example.
 
     Args:
         overlap: (N, N), symmetric.
         scores: (N,), higher is better; of equal ones the first is better.
-        above: things whose overlap with a better one that is kept exceeds this are dropped.
+        above: items whose overlap with a better item that is kept exceeds this are dropped.
 
     Returns:
         Indices of those kept, best first.

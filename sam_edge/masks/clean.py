@@ -18,7 +18,7 @@ from sam_edge.errors import InputError
 ISLAND_SHARE = 0.05
 """Pieces below this share of the largest piece are islands."""
 HOLE_SHARE = 0.01
-"""Holes below this share of the mask are faults; larger ones may be there in the thing."""
+"""Holes below this share of the mask are faults; larger ones may be holes of the object."""
 
 Outline = NDArray[np.int32]
 
@@ -105,10 +105,10 @@ def find_components(mask: NDArray[np.bool_]) -> list[Component]:
     image = np.ascontiguousarray(mask).view(np.uint8)
     if not image.size:
         return []
-    found, tree = cv2.findContours(image, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    if not found:
+    contours, tree = cv2.findContours(image, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    if not contours:
         return []
-    outlines = [np.asarray(one, np.int32) for one in found]
+    outlines = [np.asarray(contour, np.int32) for contour in contours]
     parents = np.asarray(tree)[0, :, 3].tolist()
     holes: dict[int, list[Outline]] = defaultdict(list)
     for outline, parent in zip(outlines, parents, strict=True):

@@ -26,12 +26,12 @@ Polygons = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class CocoImage:
-    """One picture."""
+    """One image."""
 
     image_id: int
-    """Its number; annotations name it."""
+    """Number by which annotations name it."""
     file_name: str
-    """Its file, relative to the folder of pictures."""
+    """Path of its file, relative to the folder of images."""
     size: tuple[int, int]
     """(height, width), pixels."""
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -40,34 +40,31 @@ class CocoImage:
 
 @dataclass(frozen=True, slots=True)
 class CocoCategory:
-    """One kind of thing."""
+    """A category of objects."""
 
     category_id: int
-    """Its number; annotations name it."""
+    """Number by which annotations name it."""
     name: str
-    """What it is called."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further keys of the file, for example `supercategory`."""
 
 
 @dataclass(frozen=True, slots=True)
 class CocoAnnotation:
-    """One object in one picture."""
+    """One object in one image."""
 
     annotation_id: int
-    """Its number."""
+    """Number, unique in the file."""
     image_id: int
-    """The picture that it is in."""
     category_id: int
-    """What it is."""
     segmentation: Rle | Polygons
-    """Its mask, or its outlines; the mask of polygons is all that any of them holds."""
+    """The mask as run lengths or polygons. The mask of several polygons is their union."""
     box: tuple[float, float, float, float]
     """x0, y0, x1, y1 in frame pixels; zeros for an empty mask."""
     area_px: float
-    """Its area, square pixels."""
+    """Area of the mask, square pixels."""
     crowd: bool = False
-    """Whether it stands for a group of things."""
+    """Whether it annotates a group of objects, COCO's `iscrowd`."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further keys of the file, for example `score`, or where the mask came from."""
 
@@ -90,7 +87,11 @@ class CocoAnnotation:
         area_px = int(np.count_nonzero(mask))
         if as_polygons and area_px == 0:
             raise InputError("mask: empty; an empty mask has no polygons; write it as run lengths")
-        outlines = tuple(tuple(one.ravel().tolist()) for one in mask_to_polygons(mask)) if as_polygons else ()
+        outlines = (
+            tuple(tuple(outline.ravel().tolist()) for outline in mask_to_polygons(mask))
+            if as_polygons
+            else ()
+        )
         return cls(
             annotation_id=annotation_id,
             image_id=image_id,
@@ -102,7 +103,7 @@ class CocoAnnotation:
         )
 
     def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
-        """Return the mask, bool (H, W), for a picture of `size` (height, width).
+        """Return the mask, bool (H, W), for an image of `size` (height, width).
 
         Raises:
             InputError: the run lengths are those of another size.
@@ -111,22 +112,22 @@ class CocoAnnotation:
             return polygons_to_mask(self.segmentation, size)
         if self.segmentation.size != size:
             raise InputError(
-                f"annotation {self.annotation_id}: its mask is {self.segmentation.size}, the picture {size}"
+                f"annotation {self.annotation_id}: its mask is {self.segmentation.size}, the image {size}"
             )
         return self.segmentation.mask()
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a COCO file holds of it."""
-        given = self.segmentation
-        outlines = (
-            given.to_json() if isinstance(given, Rle) else [[plain(one) for one in part] for part in given]
-        )
+        """Return the annotation as a COCO file holds it."""
+        if isinstance(self.segmentation, Rle):
+            segmentation: Any = self.segmentation.to_json()
+        else:
+            segmentation = [[plain(value) for value in polygon] for polygon in self.segmentation]
         return {
             **self.extra,
             "id": self.annotation_id,
             "image_id": self.image_id,
             "category_id": self.category_id,
-            "segmentation": outlines,
+            "segmentation": segmentation,
             "bbox": plain_box(self.box),
             "area": plain(self.area_px),
             "iscrowd": int(self.crowd),
@@ -135,37 +136,38 @@ class CocoAnnotation:
 
 @dataclass(frozen=True, slots=True)
 class CocoDataset:
-    """Pictures, what kinds of things there are, and the things."""
+    """Images, categories, and the annotated objects."""
 
     images: tuple[CocoImage, ...]
-    """The pictures."""
     categories: tuple[CocoCategory, ...]
-    """The kinds of things."""
     annotations: tuple[CocoAnnotation, ...]
-    """The things."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further keys of the file, for example `info` and `licenses`."""
 
     def check(self, name: str = "dataset") -> None:
-        """Refuse numbers that occur twice or name nothing, and masks of another size than their picture.
+        """Check that numbers are unique and refer to something, and that masks have the size of their image.
 
         Raises:
-            InputError: one of that.
+            InputError: one of these is not so; the message names the annotation.
         """
         sizes = {image.image_id: image.size for image in self.images}
-        kinds = {category.category_id for category in self.categories}
+        category_ids = {category.category_id for category in self.categories}
         _check_unique(name, "image", [image.image_id for image in self.images])
         _check_unique(name, "category", [category.category_id for category in self.categories])
-        _check_unique(name, "annotation", [one.annotation_id for one in self.annotations])
-        for one in self.annotations:
-            here = f"{name}: annotation {one.annotation_id}"
-            if one.image_id not in sizes:
-                raise InputError(f"{here}: image_id {one.image_id} is no picture of the file")
-            if one.category_id not in kinds:
-                raise InputError(f"{here}: category_id {one.category_id} is no category of the file")
-            if isinstance(one.segmentation, Rle) and one.segmentation.size != sizes[one.image_id]:
+        _check_unique(name, "annotation", [annotation.annotation_id for annotation in self.annotations])
+        for annotation in self.annotations:
+            here = f"{name}: annotation {annotation.annotation_id}"
+            if annotation.image_id not in sizes:
+                raise InputError(f"{here}: image_id {annotation.image_id} is no image of the file")
+            if annotation.category_id not in category_ids:
+                raise InputError(f"{here}: category_id {annotation.category_id} is no category of the file")
+            if (
+                isinstance(annotation.segmentation, Rle)
+                and annotation.segmentation.size != sizes[annotation.image_id]
+            ):
                 raise InputError(
-                    f"{here}: its mask is {one.segmentation.size}, its picture {sizes[one.image_id]} (height, width)"
+                    f"{here}: its mask is {annotation.segmentation.size}, its image {sizes[annotation.image_id]} "
+                    "(height, width)"
                 )
 
 
@@ -173,24 +175,24 @@ def read_coco(path: str | Path) -> CocoDataset:
     """Read a COCO file of object annotations.
 
     Raises:
-        InputError: it cannot be read, is damaged, or something in it does not fit; the message names it.
+        InputError: the file cannot be read, is damaged, or is inconsistent; the message says where.
     """
     content = read_json(path)
     dataset = CocoDataset(
         images=tuple(
             CocoImage(
-                one.whole("id"),
-                one.text("file_name"),
-                one.size(),
-                one.rest("id", "file_name", "height", "width"),
+                entry.whole("id"),
+                entry.text("file_name"),
+                entry.size(),
+                entry.rest("id", "file_name", "height", "width"),
             )
-            for one in content.entries("images")
+            for entry in content.entries("images")
         ),
         categories=tuple(
-            CocoCategory(one.whole("id"), one.text("name"), one.rest("id", "name"))
-            for one in content.entries("categories")
+            CocoCategory(entry.whole("id"), entry.text("name"), entry.rest("id", "name"))
+            for entry in content.entries("categories")
         ),
-        annotations=tuple(_read_annotation(one) for one in content.entries("annotations")),
+        annotations=tuple(_read_annotation(entry) for entry in content.entries("annotations")),
         extra=content.rest("images", "categories", "annotations"),
     )
     dataset.check(str(path))
@@ -201,7 +203,7 @@ def write_coco(path: str | Path, dataset: CocoDataset) -> None:
     """Write a COCO file of object annotations; nothing half-written ever stands under `path`.
 
     Raises:
-        InputError: numbers occur twice or name nothing, or masks have another size than their picture.
+        InputError: numbers occur twice or name nothing, or masks have another size than their image.
         MediaError: the file cannot be written.
     """
     dataset.check()
@@ -220,42 +222,43 @@ def write_coco(path: str | Path, dataset: CocoDataset) -> None:
                 for image in dataset.images
             ],
             "categories": [
-                {**one.extra, "id": one.category_id, "name": one.name} for one in dataset.categories
+                {**category.extra, "id": category.category_id, "name": category.name}
+                for category in dataset.categories
             ],
             "annotations": [annotation.to_json() for annotation in dataset.annotations],
         },
     )
 
 
-def _read_annotation(one: Entry) -> CocoAnnotation:
-    crowd = one.whole("iscrowd", 0)
+def _read_annotation(entry: Entry) -> CocoAnnotation:
+    crowd = entry.whole("iscrowd", 0)
     if crowd not in (0, 1):
-        raise one.error("iscrowd", crowd, "0 or 1")
-    area_px = one.number("area")
+        raise entry.error("iscrowd", crowd, "0 or 1")
+    area_px = entry.number("area")
     if area_px < 0:
-        raise one.error("area", area_px, "0 or more")
+        raise entry.error("area", area_px, "0 or more")
     return CocoAnnotation(
-        annotation_id=one.whole("id"),
-        image_id=one.whole("image_id"),
-        category_id=one.whole("category_id"),
-        segmentation=_read_segmentation(one),
-        box=one.box("bbox"),
+        annotation_id=entry.whole("id"),
+        image_id=entry.whole("image_id"),
+        category_id=entry.whole("category_id"),
+        segmentation=_read_segmentation(entry),
+        box=entry.box("bbox"),
         area_px=area_px,
         crowd=bool(crowd),
-        extra=one.rest("id", "image_id", "category_id", "segmentation", "bbox", "area", "iscrowd"),
+        extra=entry.rest("id", "image_id", "category_id", "segmentation", "bbox", "area", "iscrowd"),
     )
 
 
-def _read_segmentation(one: Entry) -> Rle | Polygons:
-    value = one.values.get("segmentation")
+def _read_segmentation(entry: Entry) -> Rle | Polygons:
+    value = entry.values.get("segmentation")
     if isinstance(value, Mapping):
         try:
             return Rle.from_json(value)
         except InputError as error:
-            raise InputError(f"{one.name}: segmentation: {error}") from error
+            raise InputError(f"{entry.name}: segmentation: {error}") from error
     parts = value if isinstance(value, list) else []
     if not parts or not all(_is_outline(part) for part in parts):
-        raise one.error("segmentation", value, "run lengths, or polygons [x0, y0, x1, y1, x2, y2, ...]")
+        raise entry.error("segmentation", value, "run lengths, or polygons [x0, y0, x1, y1, x2, y2, ...]")
     return tuple(tuple(float(number) for number in part) for part in parts)
 
 

@@ -88,14 +88,14 @@ class Entry:
         value = self._get(key, None)
         if not isinstance(value, list) or len(value) != count or not all(map(is_number, value)):
             raise self.error(key, value, f"a list of {count} finite numbers")
-        return tuple(float(one) for one in value)
+        return tuple(float(number) for number in value)
 
     def entries(self, key: str) -> list[Entry]:
         """Return a list of objects."""
         value = self._get(key, None)
         if not isinstance(value, list):
             raise self.error(key, value, "a list of objects")
-        return [Entry.of(one, f"{self.name}: {key}[{number}]") for number, one in enumerate(value)]
+        return [Entry.of(item, f"{self.name}: {key}[{index}]") for index, item in enumerate(value)]
 
     def entry(self, key: str) -> Entry:
         """Return an object."""

@@ -25,7 +25,7 @@ from sam_edge.masks.rle import check_size
 STEPS = 5
 """Steps in a pixel, of vertices and of the walk along edges."""
 FARTHEST_PX = 1e5
-"""Vertices farther away than this are not accepted, no picture is as large."""
+"""Vertices farther away than this are refused: no image is so large."""
 LONGEST_STEPS = 50_000_000
 """Longest outline that is walked: a longer one would exhaust the memory."""
 
@@ -105,18 +105,18 @@ def as_polygon(polygon: ArrayLike, name: str = "polygon") -> NDArray[np.float64]
         InputError: it has fewer than three vertices, an odd number of values, or is not finite.
     """
     try:
-        given = np.asarray(polygon, np.float64)
+        vertices = np.asarray(polygon, np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name}: not numbers ({error}); accepted: x0, y0, x1, y1, ...") from error
-    if given.ndim == 1 and given.size % 2 == 0:
-        given = given.reshape(-1, 2)
-    if given.ndim != 2 or given.shape[1] != 2 or len(given) < 3:
-        raise InputError(f"{name}: shape {given.shape}; accepted: (N, 2) or (2N,) of 3 vertices or more")
-    if not (np.abs(given) <= FARTHEST_PX).all():
+    if vertices.ndim == 1 and vertices.size % 2 == 0:
+        vertices = vertices.reshape(-1, 2)
+    if vertices.ndim != 2 or vertices.shape[1] != 2 or len(vertices) < 3:
+        raise InputError(f"{name}: shape {vertices.shape}; accepted: (N, 2) or (2N,) of 3 vertices or more")
+    if not (np.abs(vertices) <= FARTHEST_PX).all():
         raise InputError(
             f"{name}: holds a vertex that is not finite or farther away than {FARTHEST_PX:g} pixels"
         )
-    return given
+    return vertices
 
 
 def _corners(contour: NDArray[np.int32], tolerance_px: float) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What a decode returns, and which of its masks is meant."""
+"""What a decode returns, and which of its masks fits best."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def best_first(
         ambiguous: whether the prompt is a single point.
 
     Returns:
-        (K,) indices, the mask that is meant first.
+        (K,) indices, the mask that fits best first.
     """
     by_score = np.argsort(-scores, kind="stable")
     multi = by_score[token[by_score] > 0]

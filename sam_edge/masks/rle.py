@@ -195,18 +195,18 @@ def check_counts(counts: object, size: tuple[int, int]) -> NDArray[np.int64]:
         InputError: they are not whole numbers of 0 or more that add up to the mask's pixels.
     """
     try:
-        given = np.asarray(counts)
+        lengths = np.asarray(counts)
     except ValueError as error:
         raise InputError(f"rle: counts {_short(counts)}; accepted: a list of run lengths") from error
-    if given.ndim != 1 or given.dtype.kind not in "iu" or not len(given):
+    if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or not len(lengths):
         raise InputError(f"rle: counts {_short(counts)}; accepted: a list of whole numbers of 0 or more")
     pixels = size[0] * size[1]
-    if given.min() < 0 or given.max() > pixels or int(given.sum(dtype=np.int64)) != pixels:
+    if lengths.min() < 0 or lengths.max() > pixels or int(lengths.sum(dtype=np.int64)) != pixels:
         raise InputError(
-            f"rle: counts from {given.min()} to {given.max()} with the sum {given.sum(dtype=np.int64)}; accepted: "
-            f"0 or more, with the sum {pixels} for a mask of {size[1]}x{size[0]}"
+            f"rle: counts from {lengths.min()} to {lengths.max()} with the sum {lengths.sum(dtype=np.int64)}; "
+            f"accepted: 0 or more, with the sum {pixels} for a mask of {size[1]}x{size[0]}"
         )
-    return given.astype(np.int64)
+    return lengths.astype(np.int64)
 
 
 def check_size(size: object) -> tuple[int, int]:

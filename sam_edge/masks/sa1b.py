@@ -1,4 +1,4 @@
-"""SA-1B's annotations: one JSON file for one picture, with every mask that was found in it.
+"""SA-1B's annotations: one JSON file for each image, with all of its masks.
 
 The layout is that of the dataset of Kirillov et al., "Segment Anything" (2023), as its page describes it. Keys that it
 does not name are kept in `extra`, and written again. Boxes are x0, y0, x1, y1 here and x, y, width, height in the file.
@@ -18,29 +18,28 @@ from sam_edge.masks.rle import Rle
 
 @dataclass(frozen=True, slots=True)
 class Sa1bMask:
-    """One mask of a picture."""
+    """One mask of an image."""
 
     mask_id: int
-    """Its number."""
+    """Number, unique in the file."""
     rle: Rle
-    """The mask."""
     box: tuple[float, float, float, float]
-    """x0, y0, x1, y1 round the mask, frame pixels."""
+    """x0, y0, x1, y1 around the mask, frame pixels."""
     area_px: int
     """Pixels of the mask."""
     predicted_iou: float
-    """IoU with the truth as the model predicts it."""
+    """The model's prediction of the IoU with ground truth, 0..1."""
     stability_score: float
-    """IoU of the masks at a higher and a lower threshold."""
+    """IoU of the masks at a higher and a lower threshold, 0..1."""
     crop_box: tuple[float, float, float, float]
-    """x0, y0, x1, y1 of the part of the picture that the model saw."""
+    """x0, y0, x1, y1 of the part of the image that the model saw, frame pixels."""
     points: tuple[tuple[float, float], ...]
     """The points x, y in frame pixels that prompted it."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further keys of the file."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return what an SA-1B file holds of it."""
+        """Return the mask as an SA-1B file holds it."""
         return {
             **self.extra,
             "id": self.mask_id,
@@ -56,94 +55,91 @@ class Sa1bMask:
 
 @dataclass(frozen=True, slots=True)
 class Sa1bImage:
-    """One picture and its masks."""
+    """One image and its masks."""
 
     image_id: int
-    """Its number."""
     file_name: str
-    """Its file."""
     size: tuple[int, int]
     """(height, width), pixels."""
     masks: tuple[Sa1bMask, ...]
-    """What was found in it."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further keys of the file's `image`."""
 
-    def check(self, name: str = "picture") -> None:
-        """Refuse numbers that occur twice, and masks that do not fit the picture or their own area.
+    def check(self, name: str = "image") -> None:
+        """Check that numbers are unique, and that masks fit the image and their own area.
 
         Raises:
-            InputError: one of that.
+            InputError: one of these is not so; the message names the annotation.
         """
         seen: set[int] = set()
-        for one in self.masks:
-            here = f"{name}: annotation {one.mask_id}"
-            if one.mask_id in seen:
+        for mask in self.masks:
+            here = f"{name}: annotation {mask.mask_id}"
+            if mask.mask_id in seen:
                 raise InputError(f"{here} occurs twice; give each a number of its own")
-            seen.add(one.mask_id)
-            if one.rle.size != self.size:
+            seen.add(mask.mask_id)
+            if mask.rle.size != self.size:
                 raise InputError(
-                    f"{here}: its mask is {one.rle.size}, the picture {self.size} (height, width)"
+                    f"{here}: its mask is {mask.rle.size}, the image {self.size} (height, width)"
                 )
-            if one.rle.area_px != one.area_px:
-                raise InputError(f"{here}: area is {one.area_px}, its mask has {one.rle.area_px} pixels")
+            if mask.rle.area_px != mask.area_px:
+                raise InputError(f"{here}: area is {mask.area_px}, its mask has {mask.rle.area_px} pixels")
 
 
 def read_sa1b(path: str | Path) -> Sa1bImage:
     """Read a file of SA-1B.
 
     Raises:
-        InputError: it cannot be read, is damaged, or something in it does not fit; the message names it.
+        InputError: the file cannot be read, is damaged, or is inconsistent; the message says where.
     """
     content = read_json(path)
-    image = content.entry("image")
-    picture = Sa1bImage(
-        image_id=image.whole("image_id"),
-        file_name=image.text("file_name"),
-        size=image.size(),
-        masks=tuple(_read_mask(one) for one in content.entries("annotations")),
-        extra=image.rest("image_id", "file_name", "height", "width"),
+    entry = content.entry("image")
+    image = Sa1bImage(
+        image_id=entry.whole("image_id"),
+        file_name=entry.text("file_name"),
+        size=entry.size(),
+        masks=tuple(_read_mask(item) for item in content.entries("annotations")),
+        extra=entry.rest("image_id", "file_name", "height", "width"),
     )
-    picture.check(str(path))
-    return picture
+    image.check(str(path))
+    return image
 
 
-def write_sa1b(path: str | Path, picture: Sa1bImage) -> None:
+def write_sa1b(path: str | Path, image: Sa1bImage) -> None:
     """Write a file of SA-1B; nothing half-written ever stands under `path`.
 
     Raises:
-        InputError: numbers occur twice, or a mask does not fit the picture or its own area.
+        InputError: numbers occur twice, or a mask does not fit the image or its own area.
         MediaError: the file cannot be written.
     """
-    picture.check()
-    image = {
-        **picture.extra,
-        "image_id": picture.image_id,
-        "width": picture.size[1],
-        "height": picture.size[0],
-        "file_name": picture.file_name,
+    image.check()
+    header = {
+        **image.extra,
+        "image_id": image.image_id,
+        "width": image.size[1],
+        "height": image.size[0],
+        "file_name": image.file_name,
     }
-    write_json(path, {"image": image, "annotations": [mask.to_json() for mask in picture.masks]})
+    write_json(path, {"image": header, "annotations": [mask.to_json() for mask in image.masks]})
 
 
-def _read_mask(one: Entry) -> Sa1bMask:
-    points = one.values.get("point_coords")
+def _read_mask(entry: Entry) -> Sa1bMask:
+    points = entry.values.get("point_coords")
     if not isinstance(points, list) or not all(map(_is_point, points)):
-        raise one.error("point_coords", points, "a list of points [x, y]")
+        raise entry.error("point_coords", points, "a list of points [x, y]")
     try:
-        rle = Rle.from_json(one.values.get("segmentation"))
+        rle = Rle.from_json(entry.values.get("segmentation"))
     except InputError as error:
-        raise InputError(f"{one.name}: segmentation: {error}") from error
+        raise InputError(f"{entry.name}: segmentation: {error}") from error
     return Sa1bMask(
-        mask_id=one.whole("id"),
+        mask_id=entry.whole("id"),
         rle=rle,
-        box=one.box("bbox"),
-        area_px=one.whole("area"),
-        predicted_iou=one.number("predicted_iou"),
-        stability_score=one.number("stability_score"),
-        crop_box=one.box("crop_box"),
+        box=entry.box("bbox"),
+        area_px=entry.whole("area"),
+        predicted_iou=entry.number("predicted_iou"),
+        stability_score=entry.number("stability_score"),
+        crop_box=entry.box("crop_box"),
         points=tuple((float(x), float(y)) for x, y in points),
-        extra=one.rest(
+        extra=entry.rest(
             "id",
             "segmentation",
             "bbox",

@@ -48,7 +48,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
 
 
 def write_png(path: str | Path, image: NDArray[np.uint8] | NDArray[np.bool_]) -> None:
-    """Write a picture (uint8 RGB or grey) or a mask (bool; 255 where True) as PNG. Makes missing folders.
+    """Write an image (uint8 RGB or grey) or a mask (bool; 255 where True) as PNG. Makes missing folders.
 
     Raises:
         MediaError: `path` does not end in .png, `image` has another shape or dtype, or it cannot be written.

@@ -18,7 +18,7 @@ _SEGMENT = b"\x18\x53\x80\x67"
 
 
 def is_truncated_jpeg(data: bytes) -> bool:
-    """Return True when `data` begins like a JPEG and its picture has no end marker (ITU-T T.81, annex B)."""
+    """Return True when `data` begins like a JPEG and its image has no end marker (ITU-T T.81, annex B)."""
     if not data.startswith(b"\xff\xd8"):
         return False
     at = 2
@@ -38,7 +38,7 @@ def is_truncated_jpeg(data: bytes) -> bool:
 def find_video_fault(path: Path) -> str | None:
     """Return what is wrong with a video file, or None when nothing is known to be.
 
-    Knows text files, which FFmpeg would play as pictures of letters or follow as play lists, and the stated
+    Knows text files, which FFmpeg would play as images of letters or follow as play lists, and the stated
     lengths in AVI (RIFF) and Matroska/WebM (RFC 9559). Raises `OSError`.
     """
     length = path.stat().st_size

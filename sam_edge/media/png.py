@@ -25,7 +25,7 @@ _MARK = _text_chunk(b"Software", b"sam-edge")
 
 
 def encode_png(image: NDArray[np.uint8] | NDArray[np.bool_]) -> bytes:
-    """Encode a picture as an 8-bit PNG whose `Software` text is `sam-edge`.
+    """Encode an image as an 8-bit PNG whose `Software` text is `sam-edge`.
 
     Args:
         image: uint8 RGB (H, W, 3), uint8 grey (H, W), or a bool mask (H, W), which becomes 0 and 255.

@@ -1,4 +1,4 @@
-"""Decoding of video files through FFmpeg's libraries (PyAV): the pictures as players show them."""
+"""Decoding of video files through FFmpeg's libraries (PyAV): the images as players show them."""
 
 from __future__ import annotations
 

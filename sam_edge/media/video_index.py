@@ -82,7 +82,7 @@ def open_stream(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and its first video stream. FFmpeg's errors in the block become `MediaError`s."""
     try:
         with av.open(str(path.resolve()), options=_LOCAL_FILES) as container:
-            # Music files hold a picture of their cover as a video stream.
+            # Music files hold an image of their cover as a video stream.
             streams = [
                 item
                 for item in container.streams.video

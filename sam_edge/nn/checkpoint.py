@@ -62,7 +62,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says."""
+    """Return the first line of an error's message."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
@@ -75,17 +75,17 @@ def load_into(model: Sam, state: dict[str, Tensor], *, origin: str) -> None:
     wanted = {
         key: value for key, value in model.state_dict().items() if not key.endswith("num_batches_tracked")
     }
-    given = {
+    provided = {
         key: value
         for key, value in state.items()
         if not key.startswith(UNUSED) and not key.endswith("num_batches_tracked")
     }
-    missing = [key for key in wanted if key not in given]
-    extra = [key for key in given if key not in wanted]
+    missing = [key for key in wanted if key not in provided]
+    extra = [key for key in provided if key not in wanted]
     misshapen = [
-        f"{key} {tuple(given[key].shape)}, expected {tuple(value.shape)}"
+        f"{key} {tuple(provided[key].shape)}, expected {tuple(value.shape)}"
         for key, value in wanted.items()
-        if key in given and given[key].shape != value.shape
+        if key in provided and provided[key].shape != value.shape
     ]
     problems = [
         f"{name}: {', '.join(keys)}"
@@ -94,7 +94,7 @@ def load_into(model: Sam, state: dict[str, Tensor], *, origin: str) -> None:
     ]
     if problems:
         raise CheckpointError(f"checkpoint: {origin} does not fit the model; " + "; ".join(problems))
-    model.load_state_dict(given, strict=False)
+    model.load_state_dict(provided, strict=False)
 
 
 def load_mobile_sam(path: str | Path) -> Sam:
@@ -147,10 +147,10 @@ def recognise(state: Mapping[str, Tensor], *, origin: str = "state") -> str:
     """
     name = closest(state)
     if name is None:
-        found = ", ".join([*sorted(state)[:3], "..."][: len(state)]) or "nothing"
+        names = ", ".join([*sorted(state)[:3], "..."][: len(state)]) or "nothing"
         raise CheckpointError(
             f"checkpoint: {origin} is of no known model; known: {', '.join(MODELS)}, each under the official key "
-            f"names ({ENCODER}...). It holds {found} ({len(state)} tensors)"
+            f"names ({ENCODER}...). It holds {names} ({len(state)} tensors)"
         )
     return name
 

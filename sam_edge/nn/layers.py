@@ -82,8 +82,8 @@ def into_windows(x: Tensor, side: int) -> Tensor:
     Windows that reach over the edge are filled with zeros.
     """
     batch, height, width, channels = x.shape
-    rows, columns, below, beside = windows_over(height, width, side)
-    padded = F.pad(x, (0, 0, 0, beside, 0, below)) if needs_padding(below, beside) else x
+    rows, columns, below, right = windows_over(height, width, side)
+    padded = F.pad(x, (0, 0, 0, right, 0, below)) if needs_padding(below, right) else x
     cut = padded.view(batch, rows, side, columns, side, channels).transpose(2, 3)
     return cut.reshape(batch * rows * columns, side, side, channels)
 
@@ -91,20 +91,20 @@ def into_windows(x: Tensor, side: int) -> Tensor:
 def out_of_windows(windows: Tensor, batch: int, height: int, width: int) -> Tensor:
     """Put windows (windows, side, side, C) together again: (B, H, W, C), without what reached over the edge."""
     side, channels = windows.shape[1], windows.shape[3]
-    rows, columns, below, beside = windows_over(height, width, side)
+    rows, columns, below, right = windows_over(height, width, side)
     joined = windows.view(batch, rows, columns, side, side, channels).transpose(2, 3)
     whole = joined.reshape(batch, rows * side, columns * side, channels)
-    return whole[:, :height, :width] if needs_padding(below, beside) else whole
+    return whole[:, :height, :width] if needs_padding(below, right) else whole
 
 
 def windows_over(height: int, width: int, side: int) -> tuple[int, int, int, int]:
-    """Count rows and columns of the windows that cover an area, and the places they reach below and beside it."""
+    """Return the rows and columns of windows that cover an area, and the places that they add below and right."""
     rows, columns = (height + side - 1) // side, (width + side - 1) // side
     return rows, columns, rows * side - height, columns * side - width
 
 
-def needs_padding(below: int | torch.SymInt, beside: int | torch.SymInt) -> bool:
+def needs_padding(below: int | torch.SymInt, right: int | torch.SymInt) -> bool:
     """Whether windows reach over the edge. A size that is unknown while tracing counts as one that may need it."""
-    if isinstance(below, torch.SymInt) or isinstance(beside, torch.SymInt):
+    if isinstance(below, torch.SymInt) or isinstance(right, torch.SymInt):
         return True
-    return below > 0 or beside > 0
+    return below > 0 or right > 0

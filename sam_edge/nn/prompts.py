@@ -93,5 +93,5 @@ class PromptEncoder(nn.Module):
             float32 (P, h * w, channels), row by row.
         """
         embedded = self.mask_downscaling(mask).flatten(2).transpose(1, 2)
-        given = has_mask[:, None, None]
-        return given * embedded + (1 - given) * self.no_mask_embed.weight
+        present = has_mask[:, None, None]
+        return present * embedded + (1 - present) * self.no_mask_embed.weight

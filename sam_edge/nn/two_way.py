@@ -48,7 +48,7 @@ class ReducedAttention(nn.Module):
         return self.out_proj(by_head.transpose(1, 2).flatten(2) + self.v_proj.bias)
 
     def on_few(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Do the same for many places on few keys: keys, and what they say, are brought to the places' channels.
+        """Do the same for many places on few keys: keys and values are brought to the places' channels.
 
         Scores lie place by place, so that the softmax over the keys of a head runs along all places at once.
         """
@@ -58,8 +58,8 @@ class ReducedAttention(nn.Module):
         offset = k @ self.q_proj.bias.view(self.heads, self.head_width, 1)
         scores = (at_places @ query.transpose(1, 2)).view(prompts, self.heads, few, -1) + offset
         weights = scores.softmax(dim=2).flatten(1, 2)
-        said = (v @ self.from_head(self.out_proj)).flatten(1, 2)
-        return weights.transpose(1, 2) @ said + self.out_proj.bias
+        attended = (v @ self.from_head(self.out_proj)).flatten(1, 2)
+        return weights.transpose(1, 2) @ attended + self.out_proj.bias
 
     def by_head(self, layer: nn.Linear) -> Tensor:
         """Return the weight of a projection to the heads, head by head: (heads, head width, C)."""

@@ -58,7 +58,7 @@ def relative_positions(table: Tensor, size: int) -> Tensor:
 
     The table's middle row is distance 0, and row `middle + d` belongs to a query `d` patches after its key. A smaller
     input takes the rows round the middle, so that a distance of d patches means d patches of the canvas whatever the
-    input's size. Upstream stretches the table by interpolation when sizes differ, which is right where the same picture
+    input's size. Upstream stretches the table by interpolation when sizes differ, which is right where the same image
     is shown smaller on a smaller canvas; here the canvas stays and the input is its corner. Distances that the table
     does not reach, in inputs beyond the canvas, count as its longest.
 
@@ -152,8 +152,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) to the same shape."""
-        given = self.norm1(x)
-        x = x + (self.in_windows(given) if self.window else self.attn(given))
+        normed = self.norm1(x)
+        x = x + (self.in_windows(normed) if self.window else self.attn(normed))
         return x + self.mlp(self.norm2(x))
 
 

@@ -1,4 +1,4 @@
-"""Anchors: where gaze has rested, carried along with the picture; and the scenes that they lie on."""
+"""Anchors: where gaze has rested, carried along with the image; and the scenes that they lie on."""
 
 from __future__ import annotations
 

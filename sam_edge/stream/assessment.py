@@ -41,7 +41,7 @@ class Assessment:
     state: State
     """What the person seems to want."""
     target: SceneObject | None
-    """The object that is meant."""
+    """The target: the object that the person most likely looks at."""
     pinned: tuple[SceneObject, ...]
     """Pinned objects, oldest first."""
     stable: bool

@@ -1,4 +1,4 @@
-"""Motion of the picture: dense optical flow, its history, and maps and points carried along."""
+"""Motion of the image: dense optical flow, its history, and maps and points carried along."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONG_SIDE_PX = 320
 FRAMES_KEPT = 24
 """Steps of motion that are remembered: a second of video, far more than an encoding takes."""
 STILL_PX, STILL_LEVELS = 0.35, 2.0
-"""A picture has not changed when 99 % of the grid moved less than this, and its grey levels changed less on average."""
+"""An image has not changed when 99 % of the grid moved less than this, and its grey levels changed less on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class FrameMotion:
         return (float(total[0] / count), float(total[1] / count)) if count else None
 
     def is_still(self, older_ns: int, newer_ns: int) -> bool:
-        """Return whether the picture is the same on two frames; a slow drift between them counts as a change."""
+        """Return whether the image is the same on two frames; a slow drift between them counts as a change."""
         with self._lock:
             greys = dict(self._greys)
         older, newer = greys.get(older_ns), greys.get(newer_ns)

@@ -16,7 +16,7 @@ from sam_edge.stream.worker_jobs import CloseUpJob
 
 
 class ObjectFollower:
-    """Follows the target from frame to frame. It says where the object is, not which one is meant.
+    """Follows the target from frame to frame. It finds where the object is, and does not choose it.
 
     All methods are for the thread that steps, but for `look_closer`, which one other thread may run at a time, and
     `track_at`, which any thread may call.

@@ -72,7 +72,7 @@ class GazeSession(Closing):
             gaze: a live source, read at every step and closed with the session; None when gaze is given by `feed`.
             px_per_deg: frame pixels in a degree of visual angle.
             size: the encoder's input (height, width) for whole frames; None picks one that suits the frame, a small one
-                in the live mode: there whole frames only decide which object is meant, and close-ups give the outline.
+                in the live mode: there whole frames only choose the target, and close-ups give its outline.
             mode: `sequential`: every step waits for its own encoding. `live`: a thread encodes, and the camera never
                 waits.
             encode_every: in the sequential mode, encode every n-th frame and carry the mask by motion in between: a
@@ -205,7 +205,7 @@ class GazeSession(Closing):
             self._model.decode_logits(embedding, points=[[center]] * prompts, boxes=[box] * prompts)
 
     def pin(self, at_ns: int | None = None) -> int | None:
-        """Pin an object until `unpin`: the one that is meant now, or the one that gaze rested on closest to a time.
+        """Pin an object until `unpin`: the current target, or the object that gaze rested on closest to a time.
 
         Triggers come late: a button is pressed when the eyes have left already. Give the time at which the person made
         up their mind, as well as the device knows it. Gaze goes on to outline other objects; pinned ones are in

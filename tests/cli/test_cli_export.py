@@ -144,7 +144,7 @@ class TestExport:
             path.unlink()
         status, _, said = run_cli(*exported)
         assert status == 2
-        assert f"holds {left} pictures; give at least 8" in said
+        assert f"holds {left} images; give at least 8" in said
 
     def test_a_picture_that_cannot_be_read_is_named(
         self, run_cli: Run, exported: list[object], pictures: Path

@@ -8,7 +8,7 @@ import pytest
 
 import sam_edge
 from sam_edge.exporters.evaluate import compare
-from sam_edge.exporters.pictures import labelled_pictures
+from sam_edge.exporters.image_sets import read_labelled_images
 from sam_edge.segmenter import Segmenter
 
 pytestmark = pytest.mark.slow
@@ -19,8 +19,8 @@ PICTURES = 24
 def test_the_embedded_model_is_as_good_as_promised(reference: Segmenter, coco_dir: Path) -> None:
     """One point in the deepest place of every thing of 400 pixels or more, whole pictures letterboxed to 672x448."""
     with sam_edge.load(runtime="onnxruntime") as model:
-        found = compare(model, reference, labelled_pictures(coco_dir, at_most=PICTURES), size=(448, 672))
-    assert found.pictures == PICTURES
+        found = compare(model, reference, read_labelled_images(coco_dir, at_most=PICTURES), size=(448, 672))
+    assert found.images == PICTURES
     assert found.chosen_iou >= 0.95
     assert found.truth_loss is not None
     assert found.truth_loss <= 0.01

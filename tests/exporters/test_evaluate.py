@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
 from sam_edge.exporters.evaluate import by_token, compare
-from sam_edge.exporters.pictures import LabelledPicture, labelled_pictures
+from sam_edge.exporters.image_sets import LabelledImage, read_labelled_images
 from sam_edge.masks import Masks
 from sam_edge.runtimes.fake import RADII_PX, Fake
 from sam_edge.segmenter import Segmenter
@@ -27,12 +27,12 @@ def disc(x: float, y: float, radius: float) -> NDArray[np.bool_]:
     return np.asarray(np.hypot(columns - x, rows - y) < radius)
 
 
-def pictures(count: int = 2) -> Iterator[LabelledPicture]:
+def pictures(count: int = 2) -> Iterator[LabelledImage]:
     """Pictures of the encoder's size with two discs of 96 pixels, which is the fake's largest."""
     for number in range(count):
         image = np.full((*SIZE, 3), 40 + 60 * number, np.uint8)
         image[100:200, 100:300] = 200
-        yield LabelledPicture(f"{number}", image, np.stack([disc(200, 200, 96), disc(470, 220, 96)]))
+        yield LabelledImage(f"{number}", image, np.stack([disc(200, 200, 96), disc(470, 220, 96)]))
 
 
 class Altered(Fake):
@@ -55,7 +55,7 @@ class Altered(Fake):
 
 def test_a_model_compared_with_itself_loses_exactly_nothing() -> None:
     found = compare(Segmenter(Fake()), Segmenter(Fake()), pictures(), size=SIZE)
-    assert found.pictures == 2
+    assert found.images == 2
     assert found.cosine == pytest.approx(1, abs=1e-12)
     assert found.relative_error == 0
     assert np.max(found.logit_error) == 0
@@ -99,13 +99,13 @@ def test_a_set_without_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "labels").mkdir()
     assert cv2.imwrite(str(tmp_path / "images" / "a.png"), np.zeros((30, 30, 3), np.uint8))
-    with pytest.raises(InputError, match="labelled: the set holds no picture with a thing of 400 pixels"):
-        compare(Segmenter(Fake()), Segmenter(Fake()), labelled_pictures(tmp_path), size=SIZE)
+    with pytest.raises(InputError, match="labelled: the set holds no image with an object of 400 pixels"):
+        compare(Segmenter(Fake()), Segmenter(Fake()), read_labelled_images(tmp_path), size=SIZE)
 
 
 def test_many_things_in_one_picture_are_all_compared() -> None:
     things = np.stack([disc(60 + 28 * number, 200, 20) for number in range(21)])
-    picture = LabelledPicture("many", np.zeros((*SIZE, 3), np.uint8), things)
+    picture = LabelledImage("many", np.zeros((*SIZE, 3), np.uint8), things)
     fake = Fake()
     compare(Segmenter(fake), Segmenter(Altered()), [picture], size=SIZE)
     assert fake.decoded == 21 + 1, "one more, for a mask prompt"

@@ -21,15 +21,15 @@ from sam_edge.bundle import (
     open_bundle,
 )
 from sam_edge.errors import GateError, InputError, MediaError
-from sam_edge.exporters.evaluate import Agreement, compare, fingerprint, plain_pictures, table
+from sam_edge.exporters.evaluate import Agreement, compare, fingerprint, format_table, read_unlabelled_images
 from sam_edge.exporters.gate import LABELLED, THRESHOLDS, Gate, Thresholds, thresholds_for
-from sam_edge.exporters.pictures import labelled_pictures
+from sam_edge.exporters.image_sets import read_labelled_images
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Segmenter
 
 SIZE = (64, 96)
 GOOD = Agreement(
-    pictures=10,
+    images=10,
     prompts=30,
     cosine=1.0,
     worst_cosine=1.0,
@@ -246,7 +246,7 @@ def test_a_labelled_set_must_be_one(bundle: Path, labelled: Path, tmp_path: Path
     with pytest.raises(InputError, match="labels"):
         gate(tmp_path / "half")
     (tmp_path / "half" / "labels").mkdir()
-    with pytest.raises(InputError, match="no picture with a thing"):
+    with pytest.raises(InputError, match="no image with an object"):
         gate(tmp_path / "half").check(bundle)
     (labelled / "images" / "a.png").write_bytes(b"no picture")
     with pytest.raises(MediaError, match=r"a\.png"):
@@ -261,7 +261,7 @@ def test_a_fingerprint_follows_every_file(labelled: Path) -> None:
 
 
 def test_pictures_without_labels_are_prompted_on_a_grid(labelled: Path) -> None:
-    pictures = list(plain_pictures(labelled / "images"))
+    pictures = list(read_unlabelled_images(labelled / "images"))
     assert [picture.name for picture in pictures] == ["a", "b"]
     x, y = pictures[0].points.T
     assert sorted(set(x)) == [12, 36, 60, 84]
@@ -270,19 +270,19 @@ def test_pictures_without_labels_are_prompted_on_a_grid(labelled: Path) -> None:
     assert (found.prompts, found.chosen_iou, found.truth_iou, found.truth_loss) == (32, 1.0, None, None)
     assert "truth_iou" not in found.summary()
     assert THRESHOLDS["fp32"].missed_by(found) == []
-    assert "truth: IoU" in table({SIZE: found}, "this", "that")
-    assert len(list(plain_pictures(labelled / "images", at_most=1))) == 1
+    assert "truth: IoU" in format_table({SIZE: found}, "this", "that")
+    assert len(list(read_unlabelled_images(labelled / "images", at_most=1))) == 1
 
 
 def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no picture"):
-        list(plain_pictures(tmp_path))
+    with pytest.raises(InputError, match="holds no image"):
+        list(read_unlabelled_images(tmp_path))
     with pytest.raises(InputError, match="no such folder"):
-        list(plain_pictures(tmp_path / "nowhere"))
+        list(read_unlabelled_images(tmp_path / "nowhere"))
 
 
 def test_the_package_has_a_labelled_set_of_its_own() -> None:
-    pictures = list(labelled_pictures(LABELLED))
+    pictures = list(read_labelled_images(LABELLED))
     assert len(pictures) == 10
     # Polygons of fewer than 400 pixels would silently be left out: every line drawn is counted.
     drawn = sum(len(path.read_text().splitlines()) for path in (LABELLED / "labels").iterdir())

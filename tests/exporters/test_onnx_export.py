@@ -21,7 +21,7 @@ from sam_edge.geometry import Placement, View
 from sam_edge.segmenter import Segmenter
 
 if TYPE_CHECKING:
-    from sam_edge.exporters.pictures import CalibrationSet
+    from sam_edge.exporters.image_sets import CalibrationSet
     from sam_edge.nn import Sam
 
 torch = pytest.importorskip("torch", reason="needs torch: pip install 'sam-edge[export]'")
@@ -169,7 +169,7 @@ class TestFp32:
 @pytest.fixture(scope="module")
 def calibration(shared_dir: Path) -> CalibrationSet:
     """Eight photographs, small."""
-    from sam_edge.exporters.pictures import read_calibration
+    from sam_edge.exporters.image_sets import read_calibration
 
     return read_calibration(shared_dir / "data" / "calibration", (224, 224), at_most=8)
 
@@ -422,6 +422,6 @@ class TestWholeOrNotAtAll:
         assert list(tmp_path.iterdir()) == []
 
     def test_int8_needs_pictures(self, export: Callable[..., Any], tmp_path: Path) -> None:
-        with pytest.raises(InputError, match=r"calibration: int8 is fitted on pictures.*--calibration"):
+        with pytest.raises(InputError, match=r"calibration: int8 is fitted on images.*--calibration"):
             export(tmp_path / "out", precision="int8")
         assert list(tmp_path.iterdir()) == []

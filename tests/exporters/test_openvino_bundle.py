@@ -26,8 +26,8 @@ from sam_edge.bundle import open_bundle  # noqa: E402
 from sam_edge.errors import ExportError, GateError, InputError, MissingExtraError  # noqa: E402
 from sam_edge.exporters import bundle_writer, openvino_bundle  # noqa: E402
 from sam_edge.exporters.gate import LABELLED, Gate, Thresholds, open_measured  # noqa: E402
+from sam_edge.exporters.image_sets import CalibrationSet  # noqa: E402
 from sam_edge.exporters.openvino_bundle import export_openvino  # noqa: E402
-from sam_edge.exporters.pictures import CalibrationSet  # noqa: E402
 from sam_edge.geometry import Placement, View  # noqa: E402
 from sam_edge.segmenter import DEFAULT_BUNDLE, Segmenter  # noqa: E402
 
@@ -218,7 +218,7 @@ def test_the_gate_leaves_nothing_behind(
 def test_what_is_not_accepted_is_named(torch_model: Sam, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'int4' is not accepted for openvino; accepted: fp32"):
         export_openvino(torch_model, tmp_path / "out", precision="int4")
-    with pytest.raises(InputError, match="calibration: int8 is fitted on pictures"):
+    with pytest.raises(InputError, match="calibration: int8 is fitted on images"):
         export_openvino(torch_model, tmp_path / "out", precision="int8-nncf")
     assert list(tmp_path.iterdir()) == []
 

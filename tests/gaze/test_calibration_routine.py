@@ -158,10 +158,10 @@ class Screen:
         self.pictures, self.escape_after = 0, escape_after
         self.target: tuple[float, float] | None = None
 
-    def show(self, picture: np.ndarray) -> int:
+    def show(self, image: np.ndarray) -> int:
         self.pictures += 1
-        assert picture.shape == (*SIZE, 3)
-        ys, xs = np.nonzero(picture[:, :, 2] > 200)
+        assert image.shape == (*SIZE, 3)
+        ys, xs = np.nonzero(image[:, :, 2] > 200)
         self.target = (float(xs.mean()), float(ys.mean())) if len(xs) else None
         return 27 if self.pictures > self.escape_after else -1
 

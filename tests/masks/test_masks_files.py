@@ -102,7 +102,7 @@ def changed(content: dict[str, Any], where: str, value: object) -> dict[str, Any
         ("images.0.height", 61, "its mask is"),
         ("images.0.file_name", 5, "a text"),
         ("annotations.1.id", 2, "annotation 2 occurs twice"),
-        ("annotations.1.image_id", 99, "no picture"),
+        ("annotations.1.image_id", 99, "no image"),
         ("annotations.1.category_id", 99, "no category"),
         ("annotations.1.bbox", [1, 2, 3], "4 finite numbers"),
         ("annotations.1.bbox", [1, 2, -3, 4], "0 or more"),
@@ -147,7 +147,7 @@ def test_what_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written as JSON"):
         write_coco(path, unwritable)
     stray = CocoDataset((), good.categories, good.annotations)
-    with pytest.raises(InputError, match="no picture"):
+    with pytest.raises(InputError, match="no image"):
         write_coco(path, stray)
     assert path.read_bytes() == before
     with pytest.raises(MediaError, match="is a folder"):
@@ -160,7 +160,7 @@ def test_an_empty_mask_is_run_lengths() -> None:
     assert (made.box, made.area_px) == ((0, 0, 0, 0), 0)
     with pytest.raises(InputError, match="no polygons"):
         CocoAnnotation.of(empty, annotation_id=1, image_id=1, category_id=1, as_polygons=True)
-    with pytest.raises(InputError, match="the picture"):
+    with pytest.raises(InputError, match="the image"):
         made.mask((10, 10))
 
 
@@ -196,7 +196,7 @@ def test_sa1b_comes_back_equal(tmp_path: Path) -> None:
     ("where", "value", "said"),
     [
         ("image", None, "image is missing"),
-        ("image.width", 81, "the picture"),
+        ("image.width", 81, "the image"),
         ("annotations.1.id", 0, "occurs twice"),
         ("annotations.1.area", 3, "its mask has"),
         ("annotations.1.point_coords", [[1]], "points"),

@@ -19,7 +19,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sam_edge.errors import EngineError
-from sam_edge.exporters.pictures import LabelledPicture, labelled_pictures
+from sam_edge.exporters.image_sets import LabelledImage, read_labelled_images
 from sam_edge.masks import Masks, iou
 from sam_edge.runtimes import Runtime, RuntimeOptions
 from sam_edge.segmenter import DEFAULT_BUNDLE, Embedding, Segmenter
@@ -60,7 +60,7 @@ def by_token(masks: Masks, prompt: int) -> NDArray[np.bool_]:
 class Expected:
     """A picture and what fp32 torch makes of it."""
 
-    picture: LabelledPicture
+    picture: LabelledImage
     """The picture and the things in it."""
     embedding: Embedding
     """Torch's embedding."""
@@ -72,7 +72,7 @@ class Expected:
 def expected(reference: Segmenter, coco_dir: Path) -> list[Expected]:
     """The first pictures of the labelled set, and what fp32 torch makes of them."""
     made = []
-    for picture in labelled_pictures(coco_dir, at_most=PICTURES):
+    for picture in read_labelled_images(coco_dir, at_most=PICTURES):
         embedding = reference.encode(picture.image, size=SIZE)
         made.append(Expected(picture, embedding, reference.decode(embedding, points=picture.points[:, None])))
     assert sum(len(one.picture.objects) for one in made) >= 10

@@ -106,8 +106,8 @@ class Evaluator:
             outputs=tuple(kind for _, kind in operation.outputs),
             composite=self.composite,
         )
-        given = RULES[operation.kind](call)
-        results = given if isinstance(given, tuple) else (given,)
+        output = RULES[operation.kind](call)
+        results = output if isinstance(output, tuple) else (output,)
         if len(results) != len(operation.outputs):
             raise ExportError(f"evaluate: {call.kind} {call.name!r} gave {len(results)} results")
         rounded = tuple(
@@ -120,11 +120,11 @@ class Evaluator:
 
 def bound_value(bound: tuple[str | Value, ...], values: Mapping[str, Value]) -> Value:
     """Look up what an input is bound to; several bindings make several tensors."""
-    found = [values[item] if isinstance(item, str) and item in values else item for item in bound]
-    if len(found) == 1:
-        return found[0]
-    tensors = tuple(item for item in found if isinstance(item, Tensor))
-    if len(tensors) != len(found):
+    bindings = [values[item] if isinstance(item, str) and item in values else item for item in bound]
+    if len(bindings) == 1:
+        return bindings[0]
+    tensors = tuple(item for item in bindings if isinstance(item, Tensor))
+    if len(tensors) != len(bindings):
         raise ExportError("evaluate: an input of several values holds something that is no tensor")
     return tensors
 

@@ -51,7 +51,7 @@ class Program:
     inputs: dict[str, TensorType]
     """Inputs by name."""
     image_inputs: frozenset[str]
-    """Those of them that Core ML takes as pictures."""
+    """The inputs that Core ML takes as images."""
     outputs: tuple[str, ...]
     """Names of the outputs."""
     operations: tuple[Operation, ...]
@@ -84,8 +84,8 @@ def read_package(package: Path, function: str = "main") -> Program:
         raise ExportError(f"package: {specification} cannot be read: {error}") from error
     if function not in program.mlProgram.functions:
         raise ExportError(f"package: {package} holds no ML program with a function {function!r}")
-    found = program.mlProgram.functions[function]
-    block = found.block_specializations[found.opset]
+    main = program.mlProgram.functions[function]
+    block = main.block_specializations[main.opset]
     reader = Reader(folder)
     operations, constants = [], {}
     for operation in block.operations:
@@ -100,7 +100,7 @@ def read_package(package: Path, function: str = "main") -> Program:
     )
     return Program(
         specification=program.specificationVersion,
-        inputs={entry.name: tensor_type(entry.type) for entry in found.inputs},
+        inputs={entry.name: tensor_type(entry.type) for entry in main.inputs},
         image_inputs=frozenset(entry.name for entry in described.input if entry.type.HasField("imageType")),
         outputs=tuple(block.outputs),
         operations=tuple(operations),

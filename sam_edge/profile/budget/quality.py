@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.exporters.pictures import LabelledPicture
+from sam_edge.exporters.image_sets import LabelledImage
 from sam_edge.masks import iou
 from sam_edge.segmenter import Segmenter
 from sam_edge.stream.candidate import to_grid
@@ -30,7 +30,7 @@ class MaskQuality:
 
 
 def measure_quality(
-    model: Segmenter, images: Sequence[LabelledPicture], size: tuple[int, int]
+    model: Segmenter, images: Sequence[LabelledImage], size: tuple[int, int]
 ) -> Generator[str, None, MaskQuality]:
     """Prompt every object by its innermost point; yields its progress.
 

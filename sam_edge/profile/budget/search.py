@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sam_edge.errors import InputError
-from sam_edge.exporters.pictures import LabelledPicture, labelled_pictures
+from sam_edge.exporters.image_sets import LabelledImage, read_labelled_images
 from sam_edge.profile.budget import ranking
 from sam_edge.profile.budget.candidate import BudgetCandidate, CandidateKey, Recommendation
 from sam_edge.profile.budget.quality import MaskQuality, measure_quality
@@ -68,7 +68,7 @@ class BudgetSearch:
             raise InputError(
                 f"budget: {budget_ms} ms is not accepted; give a positive number, for example 33"
             )
-        self._images: list[LabelledPicture] = list(labelled_pictures(dataset, at_most=limit))
+        self._images: list[LabelledImage] = list(read_labelled_images(dataset, at_most=limit))
         if not self._images:
             raise InputError(
                 f"dataset: {dataset} has no image with a labelled object of 400 pixels or more; "

@@ -16,7 +16,7 @@ TIMELINE = "frame_time"
 
 
 class RerunSink:
-    """Logs to the program's Rerun recording; call `rerun.init` first, and log pictures to `camera` yourself.
+    """Logs to the program's Rerun recording; call `rerun.init` first, and log images to `camera` yourself.
 
     Example:
         >>> rerun.init("my_app", spawn=True)
@@ -56,8 +56,8 @@ class RerunSink:
         if selection.mask is None:
             self._log("camera/selection", frame.time_ns, rerun.Clear(recursive=False))
         else:
-            picture = rerun.SegmentationImage(selection.mask.astype(np.uint8))
-            self._log("camera/selection", frame.time_ns, picture)
+            mask = rerun.SegmentationImage(selection.mask.astype(np.uint8))
+            self._log("camera/selection", frame.time_ns, mask)
 
     def gaze(self, samples: Sequence[GazeSample]) -> None:
         """See `Sink.gaze`."""

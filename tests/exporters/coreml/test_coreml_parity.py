@@ -13,7 +13,7 @@ from sam_edge.exporters.coreml.bundle import export_coreml
 from sam_edge.exporters.coreml.evaluate_mil import Composite
 from sam_edge.exporters.coreml.mil_runtime import MilRuntime
 from sam_edge.exporters.evaluate import compare
-from sam_edge.exporters.pictures import labelled_pictures
+from sam_edge.exporters.image_sets import read_labelled_images
 from sam_edge.segmenter import Segmenter
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def test_half_precision_keeps_the_masks(
 ) -> None:
     """Also where every step of a normalisation is rounded, which breaks the model as others export it."""
     model = Segmenter(MilRuntime(half, composite=composite), half)
-    lost = compare(model, reference, labelled_pictures(coco_dir, at_most=pictures), size=SIZE)
+    lost = compare(model, reference, read_labelled_images(coco_dir, at_most=pictures), size=SIZE)
     assert lost.cosine > 0.999
     assert np.mean(lost.token_iou) > 0.97
     assert lost.chosen_iou > 0.97

@@ -73,7 +73,7 @@ def test_an_unplugged_camera_is_told_after_what_it_gave(
     FakeCapture.pictures = [head] * 3
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
     seen: list[CameraFrame] = []
-    with pytest.raises(TrackerError, match="camera 4: it stopped sending pictures"):
+    with pytest.raises(TrackerError, match="camera 4: it stopped sending images"):
         taken(camera_frames(4, threading.Event()), seen)
     assert len(seen) == 3
     assert [one.time_ns for one in seen] == sorted(one.time_ns for one in seen)

@@ -1,4 +1,4 @@
-"""Folders of pictures: for calibrating quantizers, and labelled ones for measuring what was lost."""
+"""Folders of images: calibration sets for quantizers, and labelled sets that accuracy is measured on."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from sam_edge.media.images import read_image
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 FEWEST = 8
-"""A quantizer fitted on fewer pictures than this is not worth having."""
+"""Fewest images that a quantizer is calibrated on."""
 SMALLEST_OBJECT_PX = 400
-"""Labelled things of fewer pixels are left out."""
+"""Labelled objects of fewer pixels are left out."""
 FARTHEST = 10.0
-"""Corners farther outside than this many sides of the picture are no labels."""
+"""Corners of labels may lie this many sides of the image outside it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSet:
-    """Pictures that quantization is fitted on."""
+    """Images that quantization is calibrated on."""
 
     images: tuple[NDArray[np.uint8], ...]
     """uint8 (H, W, 3), letterboxed to one encoder input."""
@@ -38,8 +38,8 @@ class CalibrationSet:
         return {"pictures": len(self.images), "sha256": self.fingerprint}
 
 
-def picture_files(folder: Path, argument: str) -> list[Path]:
-    """List the pictures of a folder by name.
+def list_images(folder: Path, argument: str) -> list[Path]:
+    """List the images of a folder by name.
 
     Raises:
         InputError: it is not a folder.
@@ -50,21 +50,21 @@ def picture_files(folder: Path, argument: str) -> list[Path]:
 
 
 def read_calibration(folder: Path, size: tuple[int, int], *, at_most: int = 32) -> CalibrationSet:
-    """Read pictures evenly spread over a folder.
+    """Read images evenly spread over a folder.
 
     Args:
-        folder: pictures of what the model will see.
+        folder: images of what the model will see.
         size: the encoder's input (height, width) they are letterboxed to.
         at_most: how many to take.
 
     Raises:
-        InputError: the folder holds fewer than 8 pictures.
-        MediaError: a picture cannot be read.
+        InputError: the folder holds fewer than 8 images.
+        MediaError: an image cannot be read.
     """
-    files = picture_files(folder, "calibration")
+    files = list_images(folder, "calibration")
     if len(files) < FEWEST:
         raise InputError(
-            f"calibration: {folder} holds {len(files)} pictures; give at least {FEWEST}, best 32 or more"
+            f"calibration: {folder} holds {len(files)} images; give at least {FEWEST}, best 32 or more"
         )
     count = min(at_most, len(files))
     chosen = [files[index * len(files) // count] for index in range(count)]
@@ -78,19 +78,19 @@ def read_calibration(folder: Path, size: tuple[int, int], *, at_most: int = 32) 
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledPicture:
-    """A picture and the things in it."""
+class LabelledImage:
+    """An image and the masks of its labelled objects."""
 
     name: str
     """Its file's stem."""
     image: NDArray[np.uint8]
     """RGB (H, W, 3)."""
     objects: NDArray[np.bool_]
-    """(N, H, W): one mask a thing."""
+    """(N, H, W): one mask for each object."""
 
     @property
     def points(self) -> NDArray[np.float64]:
-        """The deepest place inside each thing, (N, 2) frame pixels: the centre of the pixel farthest from its edge."""
+        """The deepest point of each object, (N, 2) frame pixels: the centre of the pixel farthest from its edge."""
         return np.array([deepest_point(mask) for mask in self.objects])
 
 
@@ -101,20 +101,20 @@ def deepest_point(mask: NDArray[np.bool_]) -> tuple[float, float]:
     return float(x) + 0.5, float(y) + 0.5
 
 
-def labelled_pictures(folder: Path, *, at_most: int | None = None) -> Iterator[LabelledPicture]:
+def read_labelled_images(folder: Path, *, at_most: int | None = None) -> Iterator[LabelledImage]:
     """Read a labelled set: `images/NAME.jpg` and `labels/NAME.txt`.
 
-    A label file has a line a thing: its class, then a polygon as x y x y ... in 0..1 of the picture's sides. Things of
-    fewer than 400 pixels are left out, and so are pictures in which nothing is left.
+    A label file has one line for each object: its class, then a polygon as x y x y ... in 0..1 of the image's sides.
+    Objects of fewer than 400 pixels are left out, and so are images in which none is left.
 
     Raises:
         InputError: the folders are missing, or a label file cannot be read.
-        MediaError: a picture cannot be read.
+        MediaError: an image cannot be read.
     """
-    files = picture_files(folder / "images", "labelled")
-    given = 0
+    files = list_images(folder / "images", "labelled")
+    count = 0
     for path in files:
-        if at_most is not None and given >= at_most:
+        if at_most is not None and count >= at_most:
             return
         labels = folder / "labels" / f"{path.stem}.txt"
         if not labels.is_file():
@@ -122,8 +122,8 @@ def labelled_pictures(folder: Path, *, at_most: int | None = None) -> Iterator[L
         image = read_image(path)
         masks = read_polygons(labels, (image.shape[0], image.shape[1]))
         if len(masks):
-            given += 1
-            yield LabelledPicture(path.stem, image, masks)
+            count += 1
+            yield LabelledImage(path.stem, image, masks)
 
 
 def read_polygons(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -13,11 +13,11 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError, MediaError
-from sam_edge.exporters.pictures import (
+from sam_edge.exporters.image_sets import (
     FEWEST,
     deepest_point,
-    labelled_pictures,
     read_calibration,
+    read_labelled_images,
     read_polygons,
 )
 
@@ -56,9 +56,7 @@ class TestCalibration:
 
     @pytest.mark.parametrize("count", [0, 1, FEWEST - 1])
     def test_too_few_are_refused(self, tmp_path: Path, count: int) -> None:
-        with pytest.raises(
-            InputError, match=f"calibration: .* holds {count} pictures; give at least {FEWEST}"
-        ):
+        with pytest.raises(InputError, match=f"calibration: .* holds {count} images; give at least {FEWEST}"):
             read_calibration(fill(tmp_path, count), (64, 64))
 
     def test_other_files_do_not_count(self, tmp_path: Path) -> None:
@@ -83,7 +81,7 @@ class TestCalibration:
 
 class TestLabelled:
     def test_things_of_some_size_are_read(self, labelled_set: Path) -> None:
-        (picture,) = labelled_pictures(labelled_set)
+        (picture,) = read_labelled_images(labelled_set)
         assert picture.name == "a"
         assert picture.image.shape == (200, 300, 3)
         assert picture.objects.shape == (2, 200, 300)
@@ -98,9 +96,9 @@ class TestLabelled:
             (labelled_set / "labels" / f"{name}.txt").write_bytes(
                 (labelled_set / "labels" / "a.txt").read_bytes()
             )
-        assert [one.name for one in labelled_pictures(labelled_set)] == ["a", "b", "c"]
-        assert [one.name for one in labelled_pictures(labelled_set, at_most=2)] == ["a", "b"]
-        assert list(labelled_pictures(labelled_set, at_most=0)) == []
+        assert [one.name for one in read_labelled_images(labelled_set)] == ["a", "b", "c"]
+        assert [one.name for one in read_labelled_images(labelled_set, at_most=2)] == ["a", "b"]
+        assert list(read_labelled_images(labelled_set, at_most=0)) == []
 
     @pytest.mark.parametrize(
         ("line", "said"),
@@ -119,21 +117,21 @@ class TestLabelled:
         path = labelled_set / "labels" / "a.txt"
         path.write_text(f"0 0.1 0.1 0.5 0.1 0.5 0.5\n\n{line}\n", encoding="utf-8")
         with pytest.raises(InputError, match=rf"labelled: .*a\.txt line 3: .*{said}"):
-            list(labelled_pictures(labelled_set))
+            list(read_labelled_images(labelled_set))
 
     def test_labels_that_are_no_text_are_refused(self, labelled_set: Path) -> None:
         (labelled_set / "labels" / "a.txt").write_bytes(b"\xff\xfe\x00\x80")
         with pytest.raises(InputError, match=r"labelled: .*a\.txt"):
-            list(labelled_pictures(labelled_set))
+            list(read_labelled_images(labelled_set))
 
     def test_a_missing_folder_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"labelled: no such folder: .*images"):
-            list(labelled_pictures(tmp_path))
+            list(read_labelled_images(tmp_path))
 
     def test_a_picture_that_cannot_be_read_is_named(self, labelled_set: Path) -> None:
         (labelled_set / "images" / "a.png").write_bytes(b"nothing")
         with pytest.raises(MediaError, match=r"a\.png"):
-            list(labelled_pictures(labelled_set))
+            list(read_labelled_images(labelled_set))
 
     def test_small_things_are_left_out(self, tmp_path: Path) -> None:
         path = tmp_path / "labels.txt"
