@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import numpy as np
-import onnxruntime
 import pytest
 
 from sam_edge.profile.operators.coreml import parse_plan
-from sam_edge.profile.operators.matmul_model import build_matmul_model, encode_varint
 from sam_edge.profile.operators.measurement import measure_tables
 from sam_edge.profile.operators.model_stages import TINY_VIT, assign_stages
 from sam_edge.profile.operators.onnxruntime import parse_events
@@ -218,18 +215,3 @@ def test_operators_of_the_real_model(runtime: str) -> None:
     gflop = sum(operator.flops for operator in encode.operators) / 1e9
     assert 2.5 < gflop < 4.5
     assert {operator.dtype for operator in encode.operators} >= {"int8", "fp32"}
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.int8])
-def test_the_product_that_is_written_byte_by_byte(dtype: type) -> None:
-    random = np.random.default_rng(0)
-    weights: np.ndarray = random.integers(-100, 100, (300, 5)).astype(dtype)
-    inputs = random.integers(0, 200, (7, 300)).astype(np.uint8 if dtype is np.int8 else np.float32)
-    session = onnxruntime.InferenceSession(build_matmul_model(weights, 7), providers=["CPUExecutionProvider"])
-    (result,) = session.run(None, {"a": inputs})
-    np.testing.assert_array_equal(result, inputs.astype(np.int64) @ weights.astype(np.int64))
-
-
-def test_whole_numbers_of_protocol_buffers() -> None:
-    # https://protobuf.dev/programming-guides/encoding/#varints
-    assert (encode_varint(1), encode_varint(150), encode_varint(0)) == (b"\x01", b"\x96\x01", b"\x00")

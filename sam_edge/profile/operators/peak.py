@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib import resources
 from itertools import pairwise
 from typing import Any
 
@@ -14,10 +15,10 @@ import numpy as np
 from sam_edge.errors import EngineError
 from sam_edge.profile.measure.environment import main_memory_mb
 from sam_edge.profile.measure.failures import describe_error
-from sam_edge.profile.operators.matmul_model import build_matmul_model
 
 SIDE = 1024
-"""Rows and columns of the matrices: large enough for peak throughput, small enough for the caches."""
+"""Rows and columns of the matrices: large enough for peak throughput, small enough for the caches. The models in
+`sam_edge/assets/matmul` have this size."""
 REPEATS, REPEAT_S = 5, 0.15
 """Repeats of a measurement, and the approximate duration of each, seconds. The fastest call of all repeats counts."""
 COPY_MB = 128.0
@@ -86,21 +87,23 @@ def measure_copy_gb_s(threads: int) -> float:
     return 2 * source.nbytes / best_s / 1e9
 
 
+def read_matmul_model(dtype: str) -> bytes:
+    """Read the ONNX file of one matrix product, `fp32` or `int8`; `.ci/make_matmul_models.py` makes it."""
+    return resources.files("sam_edge.assets").joinpath(f"matmul/{dtype}.onnx").read_bytes()
+
+
 def make_onnxruntime_product(threads: int, *, int8: bool) -> Callable[[], object]:
     """Return a call that computes a matrix product on ONNX Runtime."""
     import onnxruntime
 
-    random = np.random.default_rng(0)
-    weights: Any = random.normal(size=(SIDE, SIDE)).astype(np.float32)
-    inputs: Any = random.normal(size=(SIDE, SIDE)).astype(np.float32)
+    inputs: Any = np.random.default_rng(0).normal(size=(SIDE, SIDE)).astype(np.float32)
     if int8:
-        weights = np.clip(40 * weights, -127, 127).astype(np.int8)
         inputs = np.clip(128 + 40 * inputs, 0, 255).astype(np.uint8)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(
-        build_matmul_model(weights, SIDE), options, providers=["CPUExecutionProvider"]
+        read_matmul_model("int8" if int8 else "fp32"), options, providers=["CPUExecutionProvider"]
     )
     return lambda: session.run(None, {"a": inputs})
 
