@@ -1,6 +1,7 @@
 """Select by gaze in a video, step by step and without a window: what an app's camera loop does.
 
     python examples/headless_session.py VIDEO GAZE.csv
+    python examples/headless_session.py RECORDING
 
 Without arguments it plays the demo. Prints a line whenever the selection changes.
 """
@@ -12,23 +13,21 @@ from pathlib import Path
 
 import sam_edge
 from sam_edge.errors import SamEdgeError
-from sam_edge.gaze.recordings import read
-from sam_edge.media.frames import open_frames
+from sam_edge.gaze_video import open_gaze_video
 from sam_edge.stream import GazeSession
 
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
 
 
 def main(arguments: list[str]) -> None:
-    video, gaze = arguments if arguments else (DEMO / "clip.mp4", DEMO / "gaze.csv")
-    recording = read(Path(gaze))
-    samples = iter(recording.samples)
+    clip = open_gaze_video(*arguments) if arguments else open_gaze_video(DEMO)
+    samples = iter(clip.gaze.samples)
     waiting = next(samples, None)
     before = None
     with (
         sam_edge.load() as model,
-        open_frames(video) as frames,
-        GazeSession(model, px_per_deg=recording.px_per_deg or 15) as session,
+        clip.open_frames() as frames,
+        GazeSession(model, px_per_deg=clip.gaze.px_per_deg or 15) as session,
     ):
         for frame in frames:
             while waiting is not None and waiting.time_ns <= frame.time_ns:

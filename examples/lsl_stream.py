@@ -15,14 +15,13 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pylsl
 
 import sam_edge
 import sam_edge.gaze
 from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.recordings import read
+from sam_edge.media.frames import open_frames
 from sam_edge.stream import GazeSession
 
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
@@ -52,34 +51,27 @@ def send(path: Path, name: str, times: int) -> None:
 
 def select(video: Path, name: str, runtime: str) -> None:
     """Play a video in its own time and select by the stream's gaze."""
-    capture = cv2.VideoCapture(str(video))
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    size = (int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)))
     before, count = None, 0
     with (
+        open_frames(video) as frames,
         sam_edge.load(runtime=runtime) as model,
-        sam_edge.gaze.open(f"lsl://?name={name}", size=size) as gaze,
+        sam_edge.gaze.open(f"lsl://?name={name}", size=frames.size) as gaze,
         GazeSession(model, px_per_deg=PX_PER_DEG) as session,
     ):
-        begun = time.monotonic()
-        while True:
-            there, image = capture.read()
-            if not there:
-                break
+        begin = time.monotonic()
+        for frame in frames:
             if count == 0:
-                session.warm_up(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
-                begun = time.monotonic()
-            time.sleep(max(0.0, begun + count / fps - time.monotonic()))
+                session.warm_up(frame.image)
+                begin = time.monotonic()
+            time_s = frame.time_ns / 1e9
+            time.sleep(max(0.0, begin + time_s - time.monotonic()))
             count += 1
             session.feed(gaze.read())
-            selection = session.step(
-                np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), time.monotonic_ns()
-            )
+            selection = session.step(frame.image, time.monotonic_ns())
             if selection.object_id != before:
                 before = selection.object_id
-                print(f"{count / fps:6.2f} s  object {selection.object_id}  box {selection.box}", flush=True)
+                print(f"{time_s:6.2f} s  object {selection.object_id}  box {selection.box}", flush=True)
         report = gaze.stats
-    capture.release()
     print(f"{count} frames, {report.received} gaze samples, {report.gaps} gaps")
 
 

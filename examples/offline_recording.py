@@ -2,9 +2,10 @@
 
     python examples/offline_recording.py EXPORT [--out annotated.mp4]
 
-EXPORT is a folder that Pupil Player exported (gaze_positions.csv, world.mp4, world_timestamps.csv). Any other recording
-that `sam-edge gaze info` reads works with `--video`. Without arguments the demo is used. Every frame is waited for, so
-the result does not depend on the machine's speed. A CSV next to the video lists the selection on each frame.
+EXPORT is a folder that Pupil Player exported (gaze_positions.csv, world.mp4, world_timestamps.csv), or another
+recording with its scene video; with `--video`, any gaze that `sam-edge gaze info` reads. Without arguments the demo is
+used. Every frame is waited for, so the result does not depend on the machine's speed. A CSV next to the video lists the
+selection on each frame.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 from pathlib import Path
 
 import sam_edge
+from sam_edge.gaze_video import open_gaze_video
 
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
 PX_PER_DEG = 12.0
@@ -26,20 +28,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("export", nargs="?", type=Path, help="folder or file of the recording")
-    parser.add_argument("--video", type=Path, help="the scene video, if it is not EXPORT/world.mp4")
+    parser.add_argument("--video", type=Path, help="the scene video, if it is not in EXPORT")
     parser.add_argument("--out", type=Path, default=Path("annotated.mp4"), help="annotated video to write")
     parser.add_argument("--px-per-deg", type=float, help="frame pixels in a degree of visual angle")
     parser.add_argument("--runtime", default="auto")
     args = parser.parse_args()
-    recording = sam_edge.read_recording(args.export or DEMO / "gaze.csv")
-    video = args.video or (args.export / "world.mp4" if args.export else DEMO / "clip.mp4")
+    export = args.export or DEMO
+    video, gaze = (args.video, export) if args.video else (export, None)
+    recording = open_gaze_video(video, gaze).gaze
     px_per_deg = args.px_per_deg or recording.px_per_deg or PX_PER_DEG
     count = selected = 0
     with (
         sam_edge.load(runtime=args.runtime) as model,
-        sam_edge.track(
-            video, recording, model=model, px_per_deg=px_per_deg, out=args.out, stream=True
-        ) as frames,
+        sam_edge.track(video, gaze, model=model, px_per_deg=px_per_deg, out=args.out, stream=True) as frames,
         args.out.with_suffix(".csv").open("w", encoding="utf-8", newline="") as handle,
     ):
         table = csv.writer(handle)

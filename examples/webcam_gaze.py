@@ -31,6 +31,7 @@ from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.calibration import FullScreen, calibrate_on_screen
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.source import WebcamSource
+from sam_edge.media.frames import open_frames
 from sam_edge.media.images import write_png
 from sam_edge.media.overlay import TRAIL_S, draw_selection
 from sam_edge.stream import GazeSession, Selection
@@ -75,20 +76,21 @@ class Stage:
 
 
 def frames(scene: str, *, in_time: bool) -> Iterator[tuple[np.ndarray, int]]:
-    """Give RGB frames and their times from the first: of a camera as they come, of a file in their own time."""
-    live = scene.isdecimal()
-    capture = cv2.VideoCapture(int(scene) if live else scene)
-    fps = capture.get(cv2.CAP_PROP_FPS) or 24.0
-    index, begun_ns = 0, time.monotonic_ns()
+    """Yield RGB frames and their times from the first: of a camera as they come, of a file when they are due."""
+    begin_ns = time.monotonic_ns()
+    if not scene.isdecimal():
+        with open_frames(scene) as reader:
+            for frame in reader:
+                if in_time:
+                    time.sleep(max(0.0, (begin_ns + frame.time_ns - time.monotonic_ns()) / 1e9))
+                yield frame.image, frame.time_ns
+        return
+    capture = cv2.VideoCapture(int(scene))
     while True:
         there, image = capture.read()
         if not there:
             break
-        due_ns = time.monotonic_ns() - begun_ns if live else round(index * 1e9 / fps)
-        if in_time and not live:
-            time.sleep(max(0.0, (begun_ns + due_ns - time.monotonic_ns()) / 1e9))
-        index += 1
-        yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB), due_ns
+        yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB), time.monotonic_ns() - begin_ns
     capture.release()
 
 

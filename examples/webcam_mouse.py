@@ -28,6 +28,7 @@ import sam_edge.gaze
 from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.adapters.mouse import MouseSource
 from sam_edge.gaze.samples import GazeSample
+from sam_edge.media.frames import open_frames
 from sam_edge.media.images import write_png
 from sam_edge.media.overlay import TRAIL_S, draw_selection
 from sam_edge.stream import GazeSession, Selection
@@ -38,18 +39,19 @@ TREMOR_PX = 1.0
 
 
 def frames(source: str) -> Iterator[np.ndarray]:
-    """Give RGB frames: those of a camera as they come, those of a file in their own time."""
-    live = source.isdecimal()
-    capture = cv2.VideoCapture(int(source) if live else source)
-    fps = capture.get(cv2.CAP_PROP_FPS) or 24.0
-    index, begun = 0, time.monotonic()
+    """Yield RGB frames: those of a camera as they come, those of a file at the times that it states."""
+    if not source.isdecimal():
+        with open_frames(source) as reader:
+            begin = time.monotonic()
+            for frame in reader:
+                time.sleep(max(0.0, begin + frame.time_ns / 1e9 - time.monotonic()))
+                yield frame.image
+        return
+    capture = cv2.VideoCapture(int(source))
     while True:
         there, image = capture.read()
         if not there:
             break
-        if not live:
-            time.sleep(max(0.0, begun + index / fps - time.monotonic()))
-        index += 1
         yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     capture.release()
 

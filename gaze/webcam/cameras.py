@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.errors import TrackerError
+from sam_edge.errors import MediaError, TrackerError
 from sam_edge.gaze.clocks import host_now_ns
+from sam_edge.media.frames import open_frames
 
-_DEFAULT_FPS = 30.0
 _SIZES = ((720, 1280), (480, 640))
 
 
@@ -57,27 +57,29 @@ def camera_frames(
         capture.release()
 
 
-def video_frames(path: Path, stopping: threading.Event, *, paced: bool = True) -> Iterator[CameraFrame]:
-    """Give the frames of a video of the person in their own time, or as fast as they are taken when not `paced`.
+def video_frames(
+    path: Path, stopping: threading.Event, *, paced: bool = True, fps: float | None = None
+) -> Iterator[CameraFrame]:
+    """Yield the frames of a video of the person, each when it is due, or as fast as they are taken when not `paced`.
 
-    Times run at the video's rate either way. Raises `TrackerError` when it cannot be opened.
+    Args:
+        path: the video, or a folder of frames.
+        stopping: ends the iteration when it is set.
+        paced: wait until each frame is due. Times are those of the video either way.
+        fps: frames a second, evenly spaced; None: the times that the video states.
+
+    Raises:
+        TrackerError: the video cannot be read.
     """
-    capture = cv2.VideoCapture(str(path))
     try:
-        if not capture.isOpened():
-            raise TrackerError(
-                f"{path}: no video that can be opened; accepted: a file that OpenCV reads, as MP4"
-            )
-        fps = capture.get(cv2.CAP_PROP_FPS) or _DEFAULT_FPS
-        begun_ns, index = host_now_ns(), 0
-        while not stopping.is_set():
-            there, image = capture.read()
-            if not there:
-                return
-            due_ns = begun_ns + round(index * 1e9 / fps)
-            index += 1
-            if paced and stopping.wait(max(0.0, (due_ns - host_now_ns()) / 1e9)):
-                return
-            yield CameraFrame(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), due_ns)
-    finally:
-        capture.release()
+        with open_frames(path, fps=fps) as reader:
+            begin_ns = host_now_ns()
+            for frame in reader:
+                due_ns = begin_ns + frame.time_ns
+                if paced and stopping.wait(max(0.0, (due_ns - host_now_ns()) / 1e9)):
+                    return
+                if stopping.is_set():
+                    return
+                yield CameraFrame(frame.image, due_ns)
+    except MediaError as error:
+        raise TrackerError(str(error).replace("fps (--fps)", "fps, as in webcam:FILE?fps=30")) from error

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_edge.errors import InputError
 from sam_edge.gaze.adapters.base import LiveSource
 from sam_edge.gaze.address import SourceAddress
 from sam_edge.gaze.calibration import Calibration
@@ -23,6 +24,7 @@ from sam_edge.gaze.webcam.head import HeadPose
 from sam_edge.gaze.webcam.jitter import JitterEstimate
 from sam_edge.gaze.webcam.line_of_sight import Screen, gaze_point_mm
 from sam_edge.gaze.webcam.tracker import Face, FaceTracker
+from sam_edge.media.frame_times import MAX_FPS
 
 UNCALIBRATED_DEG = 8.0
 """Standard deviation, on each axis, of gaze without calibration: an average person, a screen as stated."""
@@ -146,6 +148,7 @@ class WebcamSource(LiveSource):
         *,
         size: tuple[int, int] | None = None,
         paced: bool = True,
+        fps: float | None = None,
         name: str = "webcam",
         timeout_s: float = 5.0,
         buffer_samples: int = 8192,
@@ -157,6 +160,7 @@ class WebcamSource(LiveSource):
             estimator: makes samples of its images.
             size: (height, width) that the camera is asked for.
             paced: a video file in its own time; as fast as it can be read otherwise.
+            fps: frames a second of a video file, evenly spaced; None: the times that the file states.
             name: name of the source in messages.
             timeout_s: see `LiveSource`.
             buffer_samples: see `LiveSource`.
@@ -167,6 +171,7 @@ class WebcamSource(LiveSource):
         self._camera = camera
         self._size = size
         self._paced = paced
+        self._fps = fps
         self._frame: CameraFrame | None = None
         self._lock = threading.Lock()
 
@@ -207,7 +212,7 @@ class WebcamSource(LiveSource):
 
     def _frames(self) -> Iterator[CameraFrame]:
         if isinstance(self._camera, Path):
-            return video_frames(self._camera, self._stopping, paced=self._paced)
+            return video_frames(self._camera, self._stopping, paced=self._paced, fps=self._fps)
         return camera_frames(self._camera, self._stopping, size=self._size)
 
 
@@ -216,6 +221,9 @@ def from_address(address: SourceAddress) -> WebcamSource:
     where = address.path.lstrip("/") if address.path.lstrip("/").isdecimal() else address.path
     where = where or address.host or "0"
     camera: int | Path = int(where) if where.isdecimal() else Path(where)
+    fps = address.number("fps", 0.0, least=0.001, most=MAX_FPS) or None
+    if fps is not None and isinstance(camera, int):
+        raise InputError(f"fps is {fps:g}; accepted for a video file, not for camera {camera}")
     calibration = address.text("calibration")
     fitted = None if calibration is None else Calibration.load(calibration)
     screen_size = address.size("screen") or (fitted.size if fitted is not None else (1080, 1920))
@@ -233,6 +241,7 @@ def from_address(address: SourceAddress) -> WebcamSource:
         estimator,
         size=address.size("size"),
         paced=address.text("pace", "real", choices=("real", "none")) == "real",
+        fps=fps,
         name=address.url,
         timeout_s=address.timeout_s(),
         buffer_samples=address.buffer_samples(),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from sam_edge.cli.options import parse_sizes
+from sam_edge.cli.options import add_fps, parse_sizes
 from sam_edge.errors import InputError
 from sam_edge.media.atomic import write_atomically
 from sam_edge.media.progress import ProgressBar
@@ -116,9 +116,13 @@ def add_subjects(parser: argparse.ArgumentParser) -> None:
         help="prompts per decode call (default: 1, and 16 at the first size)",
     )
     group.add_argument(
-        "--video", type=Path, metavar="V", help="video for the session (default: the demo clip)"
+        "--video",
+        type=Path,
+        metavar="V",
+        help="video for the session, or a recording that holds gaze as well (default: the demo clip)",
     )
     group.add_argument("--gaze", type=Path, metavar="G", help="gaze for that video")
+    add_fps(group, of=" of --video")
     group.add_argument("--only", metavar="PART,...", help=f"only these parts: {', '.join(PARTS)}")
     group.add_argument("--skip", metavar="PART,...", help="all parts except these")
 
@@ -189,6 +193,7 @@ def run_budget(args: argparse.Namespace) -> int:
         limit=args.limit,
         video=video,
         gaze=gaze,
+        fps=args.fps,
     )
     with progress(args) as bar:
         recommendation, complete = run_search(search, lambda text: bar.advance(note=text))
@@ -243,6 +248,7 @@ def build_plan(args: argparse.Namespace) -> ProfilePlan:
         sustained_s=standard.sustained_s if args.sustained is None else args.sustained,
         video=video,
         gaze=gaze,
+        fps=args.fps,
         parts=tuple(part for part in only or PARTS if part not in skip),
     )
 
@@ -260,15 +266,21 @@ def engines_of(args: argparse.Namespace) -> tuple[EngineConfig, ...]:
     )
 
 
-def clip_of(args: argparse.Namespace) -> tuple[Path, Path]:
-    """Return the video and the gaze of the session.
+def clip_of(args: argparse.Namespace) -> tuple[Path, Path | None]:
+    """Return the video and the gaze of the session; no gaze where the video is a recording's folder.
 
     Raises:
-        InputError: only one of the two options is set.
+        InputError: one of the two options is missing.
     """
-    if (args.video is None) != (args.gaze is None):
-        raise InputError("--video, --gaze: only one of them is set; give both, or neither for the demo clip")
-    return args.video or DEMO_VIDEO, args.gaze or DEMO_GAZE
+    if args.video is None:
+        if args.gaze is not None:
+            raise InputError("--gaze: set without --video; give both, or neither for the demo clip")
+        return DEMO_VIDEO, DEMO_GAZE
+    if args.gaze is None and not args.video.is_dir():
+        raise InputError(
+            f"--video: {args.video} holds no gaze; give it with --gaze, or give a recording's folder"
+        )
+    return args.video, args.gaze
 
 
 def list_of(option: str, text: str | None, kind: Callable[[str], Value]) -> Sequence[Value]:

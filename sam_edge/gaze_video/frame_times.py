@@ -8,6 +8,7 @@ times of frames: their gaze is timed by the clock of the video file.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import GazeDataError, SamEdgeWarning
+from sam_edge.gaze.recordings.clock_jumps import FORWARD_NS, ClockJump, find_jumps, join_at_jumps
 from sam_edge.gaze.recordings.files import Table, lines, open_binary
+from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze_video.scene_video import places, scene_videos
 
 TABLE, ARRAY = "world_timestamps.csv", "world_timestamps.npy"
 """File names of Pupil Core's and Pupil Cloud's frame times."""
-JUMP_NS = 3_600_000_000_000
-"""A frame this long after the one before it was timed by another clock, nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,32 +39,37 @@ class RecordedTimes:
         """When the first frame was taken, nanoseconds on the recording's own clock."""
         return self.times_ns[0]
 
-    def from_first(self) -> tuple[int, ...]:
+    def from_first(self, gaze: Sequence[GazeSample] = ()) -> tuple[int, ...]:
         """Return the times in nanoseconds after the first frame; they never fall.
 
-        Where the clock jumps, the frames behind the jump go on at the median interval after those before it, with a
-        `SamEdgeWarning`.
+        Where the clock jumped, the parts before and after follow one another as in `join_at_jumps`, with a
+        `SamEdgeWarning`. A leap ahead is a jump where `gaze`, on the same clock by its `device_time_ns`, leaps as well;
+        else the camera paused.
         """
-        times = np.array(self.times_ns, np.int64) - self.begin_ns
-        steps = np.diff(times)
-        jumps = np.flatnonzero((steps < 0) | (steps > JUMP_NS))
-        if jumps.size == 0:
-            return tuple(times.tolist())
-        steady = np.delete(steps, jumps)
-        usual_ns = int(np.median(steady)) if steady.size else 0
-        first = int(jumps[0])
-        way = "goes back" if steps[first] < 0 else "jumps forward"
-        more = f", and {jumps.size - 1} more times" if jumps.size > 1 else ""
-        warnings.warn(
-            f"{self.path}: the clock of the frames {way} by {abs(int(steps[first])) / 1e9:.3f} s at frame {first + 1} "
-            f"({int(times[first]) / 1e9:.3f} s after the first){more}; the recording is split there: later frames "
-            f"follow at the usual interval of {usual_ns / 1e6:.1f} ms, and their gaze may not fit; to use them, cut "
-            "the recording there and take each part by itself",
-            SamEdgeWarning,
-            stacklevel=4,
-        )
-        steps[jumps] = usual_ns
-        return (0, *np.cumsum(steps).tolist())
+        jumps = find_jumps(self.times_ns, frames=True, forward_ns=FORWARD_NS)
+        jumps = tuple(jump for jump in jumps if jump.step_s < 0 or _leaps(gaze, jump))
+        if jumps:
+            first = jumps[0]
+            way = "goes back" if first.step_s < 0 else "leaps ahead"
+            more = f", and jumps {len(jumps) - 1} more times" if len(jumps) > 1 else ""
+            warnings.warn(
+                f"{self.path}: the clock of the frames {way} by {abs(first.step_s):.3f} s at frame {first.index} "
+                f"({(first.before_ns - self.begin_ns) / 1e9:.3f} s after the first){more}; the recording is split "
+                "there, and its parts are put one after the other; check what is selected after it",
+                SamEdgeWarning,
+                stacklevel=4,
+            )
+        joined = join_at_jumps(self.times_ns, jumps)
+        return tuple((joined - joined[0]).tolist())
+
+
+def _leaps(gaze: Sequence[GazeSample], jump: ClockJump) -> bool:
+    """Say whether gaze pauses with the frames, which it does when their clock leaps and not when the camera pauses."""
+    margin_ns = FORWARD_NS // 60
+    times = [sample.device_time_ns for sample in gaze if sample.device_time_ns is not None]
+    return bool(times) and not any(
+        jump.before_ns + margin_ns < time_ns < jump.after_ns - margin_ns for time_ns in times
+    )
 
 
 def times_of_video(video: Path) -> RecordedTimes | None:

@@ -81,7 +81,8 @@ def open_gaze_video(
         return GazeVideo(video, recording, fps=fps)
     if _are_one_recording(video, gaze_path):
         recording = _count_from(recording, times.begin_ns)
-    return GazeVideo(video, recording, times.from_first(), fps)
+    same_clock = recording.format in CLOCKED_FORMATS
+    return GazeVideo(video, recording, times.from_first(recording.samples if same_clock else ()), fps)
 
 
 def attach_gaze(path: str | Path, gaze: GazeRecording, *, fps: float | None = None) -> GazeVideo:

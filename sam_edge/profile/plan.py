@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sam_edge.bundle import open_bundle
 from sam_edge.errors import InputError, SamEdgeError
+from sam_edge.gaze_video import GazeVideo, open_gaze_video
 from sam_edge.precision import replace_former_name
 from sam_edge.runtimes import engines
 from sam_edge.runtimes.base import available_cores
@@ -102,9 +103,11 @@ class ProfilePlan:
     sustained_s: float = 60.0
     """Duration of the sustained load on the fastest engine, seconds; 0 skips it."""
     video: Path = DEMO_VIDEO
-    """Video of the session."""
-    gaze: Path = DEMO_GAZE
-    """Gaze recording of the session."""
+    """Video of the session, or the folder of a recording that holds gaze as well."""
+    gaze: Path | None = DEMO_GAZE
+    """Gaze recording of the session; None: `video` is a recording's folder."""
+    fps: float | None = None
+    """Frames a second of the video; None: the times that the recording or the video states."""
     parts: tuple[str, ...] = PARTS
     """The `PARTS` to measure."""
 
@@ -130,6 +133,10 @@ class ProfilePlan:
         unknown = [part for part in self.parts if part not in PARTS]
         if unknown:
             raise InputError(f"parts: {', '.join(unknown)}; accepted: {', '.join(PARTS)}")
+
+    def open_clip(self) -> GazeVideo:
+        """Find the session's video and gaze. Raises as `open_gaze_video`."""
+        return open_gaze_video(self.video, self.gaze, fps=self.fps)
 
     def cases(self) -> list[TimingCase]:
         """List all timing cases; cases that share a model are adjacent."""

@@ -139,7 +139,7 @@ def measure_timing(state: ProfileState) -> Generator[str]:
 def measure_fastest_sessions(state: ProfileState) -> Generator[str]:
     """Play sessions on the fastest engine."""
     for engine in state.working[:1]:
-        yield from measure_sessions(engine, state.plan.video, state.plan.gaze, state.add_session)
+        yield from measure_sessions(engine, state.plan.open_clip, state.add_session)
 
 
 def measure_fastest_sustained(state: ProfileState) -> Generator[str]:

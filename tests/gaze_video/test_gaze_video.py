@@ -168,9 +168,13 @@ class TestClockJumps:
 
     @pytest.mark.parametrize(
         ("jump_s", "words"),
-        [(-5.0, "goes back by 4.900 s at frame 3"), (-74667.0, "goes back"), (7200.0, "jumps forward")],
+        [
+            (-5.0, r"goes back by 4\.900 s at frame 3 \(0\.200 s after"),
+            (-74667.0, "goes back"),
+            (7200.0, "leaps ahead"),
+        ],
     )
-    def test_later_frames_go_on_at_the_usual_interval(
+    def test_the_parts_follow_one_another(
         self, tmp_path: Path, video: Callable[[Path], Path], jump_s: float, words: str
     ) -> None:
         times = (50.0, 50.1, 50.2, *(round(time_s + jump_s, 3) for time_s in (50.3, 50.5, 50.6)))
@@ -182,6 +186,14 @@ class TestClockJumps:
             source = open_gaze_video(tmp_path)
         assert source.times_ns == tuple(ms * 1_000_000 for ms in (0, 100, 200, 300, 500, 600))
         assert source.gaze.samples[0].time_ns == 0
+
+    def test_a_pause_of_the_camera_is_no_jump(self, tmp_path: Path, video: Callable[[Path], Path]) -> None:
+        """Gaze goes on while the camera pauses."""
+        pupil_export(tmp_path, (50.0, 50.1, 50.2, 120.0, 120.1, 120.2))
+        with (tmp_path / "gaze_positions.csv").open("a") as handle:
+            handle.writelines(f"{52 + index},0,1.0,0.5,0.25,,,,\n" for index in range(70))
+        video(tmp_path / "world.mp4")
+        assert open_gaze_video(tmp_path).times_ns[3] == 70_000_000_000
 
     def test_the_shared_cases(self, shared_dir: Path) -> None:
         for name in ("back", "back5"):

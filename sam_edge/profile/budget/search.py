@@ -48,7 +48,8 @@ class BudgetSearch:
         dataset: Path = DEFAULT_DATASET,
         limit: int | None = None,
         video: Path,
-        gaze: Path,
+        gaze: Path | None,
+        fps: float | None = None,
     ) -> None:
         """Read the labelled images.
 
@@ -58,8 +59,9 @@ class BudgetSearch:
             sizes: encoder inputs (height, width).
             dataset: a folder with `images/NAME.jpg` and `labels/NAME.txt`.
             limit: maximum number of images; None uses all.
-            video: video of the sessions.
-            gaze: gaze recording of the sessions.
+            video: video of the sessions, or the folder of a recording that holds gaze as well.
+            gaze: gaze recording of the sessions; None: `video` is a recording's folder.
+            fps: frames a second of the video; None: the times that the recording or the video states.
 
         Raises:
             InputError: the budget is not positive, or the dataset has no usable image.
@@ -83,6 +85,7 @@ class BudgetSearch:
             rounds=ROUNDS,
             video=video,
             gaze=gaze,
+            fps=fps,
         )
         self._noise = NoiseMeter()
         self._candidates: dict[CandidateKey, BudgetCandidate] = {
@@ -183,7 +186,7 @@ class BudgetSearch:
         play = play_live if candidate.mode == LIVE else play_sequential
         schedule = SessionSchedule(candidate.mode, candidate.size, candidate.encode_every)
         try:
-            result, _ = measure_session(candidate.engine, self._plan.video, self._plan.gaze, schedule, play)
+            result, _ = measure_session(candidate.engine, self._plan.open_clip(), schedule, play)
         except Exception as error:  # as above
             return replace(candidate, error=describe_error(error), fits=False, fits_on_average=False)
         total = result.stages.get("total")

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 
 import cv2
 
 from sam_edge.config import Mode
-from sam_edge.gaze.recordings import read
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.media.frames import FrameReader, open_frames
+from sam_edge.gaze_video import GazeVideo
+from sam_edge.media.frames import FrameReader
 from sam_edge.profile.measure.failures import describe_error
 from sam_edge.profile.measure.statistics import LatencySummary, summarise
 from sam_edge.profile.measure.timed_runtime import open_engine
@@ -80,36 +79,36 @@ OnSession = Callable[[SessionResult, Trace | None], None]
 PlaySession = Callable[[GazeSession, FrameReader, Sequence[GazeSample]], list[PlayedFrame]]
 
 
-def measure_sessions(engine: EngineConfig, video: Path, gaze: Path, on_result: OnSession) -> Generator[str]:
+def measure_sessions(
+    engine: EngineConfig, open_clip: Callable[[], GazeVideo], on_result: OnSession
+) -> Generator[str]:
     """Play a video and a gaze recording through a sequential and a live session.
 
     Args:
         engine: the model and its engine.
-        video: a video, or a folder of frames.
-        gaze: a gaze recording.
+        open_clip: finds the video and its gaze.
         on_result: receives each result as soon as it is known, with the trace if the session was played.
     """
     for mode, play in ((SEQUENTIAL, play_sequential), (LIVE, play_live)):
         yield f"{mode}, {engine.label}"
         try:
-            on_result(*measure_session(engine, video, gaze, SessionSchedule(mode), play))
+            on_result(*measure_session(engine, open_clip(), SessionSchedule(mode), play))
         except Exception as error:  # an engine may raise anything; the rest of the profile still runs
             on_result(SessionResult(engine, mode, error=describe_error(error)), None)
 
 
 def measure_session(
-    engine: EngineConfig, video: Path, gaze: Path, schedule: SessionSchedule, play: PlaySession
+    engine: EngineConfig, clip: GazeVideo, schedule: SessionSchedule, play: PlaySession
 ) -> tuple[SessionResult, Trace]:
     """Play one session."""
-    recording = read(gaze)
-    px_per_deg = recording.px_per_deg or PX_PER_DEG
+    px_per_deg = clip.gaze.px_per_deg or PX_PER_DEG
     threads = cv2.getNumThreads()
     # OpenCV's threads would compete with the encoder's. docs/selection.md recommends this to apps.
     cv2.setNumThreads(1)
     try:
         with (
             open_engine(engine) as model,
-            open_frames(video) as reader,
+            clip.open_frames() as reader,
             GazeSession(
                 model,
                 px_per_deg=px_per_deg,
@@ -119,7 +118,7 @@ def measure_session(
             ) as session,
         ):
             with session.trace() as trace:
-                steps = play(session, reader, recording.samples)
+                steps = play(session, reader, clip.gaze.samples)
             return summarise_session(engine, schedule.mode, steps, reader), trace
     finally:
         cv2.setNumThreads(threads)
