@@ -8,7 +8,6 @@ times of frames: their gaze is timed by the clock of the video file.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import GazeDataError, SamEdgeWarning
-from sam_edge.gaze.recordings.clock_jumps import FORWARD_NS, ClockJump, find_jumps, join_at_jumps
+from sam_edge.gaze.recordings.clock_jumps import FORWARD_NS, find_jumps, join_at_jumps
 from sam_edge.gaze.recordings.files import Table, lines, open_binary
-from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze_video.scene_video import places, scene_videos
 
 TABLE, ARRAY = "world_timestamps.csv", "world_timestamps.npy"
@@ -39,15 +37,16 @@ class RecordedTimes:
         """When the first frame was taken, nanoseconds on the recording's own clock."""
         return self.times_ns[0]
 
-    def from_first(self, gaze: Sequence[GazeSample] = ()) -> tuple[int, ...]:
+    def from_first(self, *, leaps: bool = False) -> tuple[int, ...]:
         """Return the times in nanoseconds after the first frame; they never fall.
 
         Where the clock jumped, the parts before and after follow one another as in `join_at_jumps`, with a
-        `SamEdgeWarning`. A leap ahead is a jump where `gaze`, on the same clock by its `device_time_ns`, leaps as well;
-        else the camera paused.
+        `SamEdgeWarning`.
+
+        Args:
+            leaps: a leap ahead is a jump of the clock, because that of the gaze leapt as well; else the camera paused.
         """
-        jumps = find_jumps(self.times_ns, frames=True, forward_ns=FORWARD_NS)
-        jumps = tuple(jump for jump in jumps if jump.step_s < 0 or _leaps(gaze, jump))
+        jumps = find_jumps(self.times_ns, frames=True, forward_ns=FORWARD_NS if leaps else None)
         if jumps:
             first = jumps[0]
             way = "goes back" if first.step_s < 0 else "leaps ahead"
@@ -61,15 +60,6 @@ class RecordedTimes:
             )
         joined = join_at_jumps(self.times_ns, jumps)
         return tuple((joined - joined[0]).tolist())
-
-
-def _leaps(gaze: Sequence[GazeSample], jump: ClockJump) -> bool:
-    """Say whether gaze pauses with the frames, which it does when their clock leaps and not when the camera pauses."""
-    margin_ns = FORWARD_NS // 60
-    times = [sample.device_time_ns for sample in gaze if sample.device_time_ns is not None]
-    return bool(times) and not any(
-        jump.before_ns + margin_ns < time_ns < jump.after_ns - margin_ns for time_ns in times
-    )
 
 
 def times_of_video(video: Path) -> RecordedTimes | None:

@@ -10,7 +10,9 @@ from pathlib import Path
 from sam_edge.errors import InputError, SamEdgeWarning
 from sam_edge.gaze import recordings
 from sam_edge.gaze.recordings import GazeRecording
+from sam_edge.gaze.recordings.recording import discard_low_confidence
 from sam_edge.gaze.recordings.registry import formats, reader
+from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze_video.frame_times import RecordedTimes, times_of_recording, times_of_video
 from sam_edge.gaze_video.scene_video import find_scene_video, holds_frames
 from sam_edge.media.frame_reader import FrameReader
@@ -49,6 +51,7 @@ def open_gaze_video(
     *,
     format: str | None = None,
     fps: float | None = None,
+    min_confidence: float | None = None,
 ) -> GazeVideo:
     """Find the video, the gaze, and the times of the frames.
 
@@ -60,6 +63,7 @@ def open_gaze_video(
         gaze: the gaze, where `path` does not hold it: a CSV, any known recording, or a session's recording.
         format: format of the gaze, a name from `recordings.formats()`; None recognises it by content.
         fps: frames a second, evenly spaced; counts before the times that the recording or the file states.
+        min_confidence: as in `recordings.read`.
 
     Raises:
         InputError: there is no gaze, or no video.
@@ -75,14 +79,14 @@ def open_gaze_video(
         raise InputError(f"{path}: holds no gaze; give it with --gaze, or give the folder of a recording")
     gaze_path = _find_gaze(path) if gaze is None else Path(gaze)
     video = path if is_video else _find_video(path)
-    recording = read_gaze(gaze_path, format=format)
+    recording = read_gaze(gaze_path, format=format, min_confidence=min_confidence)
     times = _choose_times(video, gaze_path, fps)
     if times is None:
         return GazeVideo(video, recording, fps=fps)
     if _are_one_recording(video, gaze_path):
         recording = _count_from(recording, times.begin_ns)
-    same_clock = recording.format in CLOCKED_FORMATS
-    return GazeVideo(video, recording, times.from_first(recording.samples if same_clock else ()), fps)
+    leaps = any(jump.step_s > 0 for jump in recording.jumps)
+    return GazeVideo(video, recording, times.from_first(leaps=leaps), fps)
 
 
 def attach_gaze(path: str | Path, gaze: GazeRecording, *, fps: float | None = None) -> GazeVideo:
@@ -112,23 +116,26 @@ def open_video(path: str | Path, *, fps: float | None = None, recorded_ns: Seque
     return open_frames(video, fps=fps, recorded_ns=recorded_ns)
 
 
-def read_gaze(path: str | Path, *, format: str | None = None) -> GazeRecording:
+def read_gaze(
+    path: str | Path, *, format: str | None = None, min_confidence: float | None = None
+) -> GazeRecording:
     """Read gaze from a known recording, a session's recording, or a folder with a `gaze.csv`.
 
     Args:
         path: the file or folder.
         format: a name from `recordings.formats()`; None recognises it by content.
+        min_confidence: as in `recordings.read`.
 
     Raises:
         GazeDataError: the gaze cannot be read, or several formats fit and `format` is None.
     """
     path = Path(path)
     if path.is_dir() and (path / SESSION_HEADER).is_file():
-        return _read_session_gaze(path)
+        return discard_low_confidence(_read_session_gaze(path), min_confidence or 0.0)
     own_file = path / GAZE_FILE
     if own_file.is_file() and (format == "csv" or not _is_recognised(path)):
         path = own_file
-    return recordings.read(path, format=format)
+    return recordings.read(path, format=format, min_confidence=min_confidence)
 
 
 def _is_recognised(path: Path) -> bool:
@@ -191,15 +198,30 @@ def _are_one_recording(video: Path, gaze: Path) -> bool:
 
 
 def _count_from(recording: GazeRecording, begin_ns: int) -> GazeRecording:
-    """Count a recording's times from another frame than its first one: a part of the video, or all of an export's."""
-    first = recording.samples[0] if recording.samples else None
-    if first is None or first.device_time_ns is None or recording.format not in CLOCKED_FORMATS:
+    """Count a recording's times from another frame than its first one: a part of the video, or all of an export's.
+
+    Where the recording was joined from parts, those of another clock or after a pause do not belong to that video.
+    """
+    if recording.format not in CLOCKED_FORMATS or not recording.samples:
         return recording
-    shift_ns = first.device_time_ns - first.time_ns - begin_ns
-    if not shift_ns:
+    device_ns = [_device_ns(sample) for sample in recording.samples]
+    if device_ns[0] - recording.samples[0].time_ns == begin_ns:
         return recording
-    samples = tuple(replace(sample, time_ns=sample.time_ns + shift_ns) for sample in recording.samples)
+    starts_ns = [
+        time_ns - sample.time_ns for time_ns, sample in zip(device_ns, recording.samples, strict=True)
+    ]
+    nearest = min(range(len(device_ns)), key=lambda index: abs(device_ns[index] - begin_ns))
+    shift_ns = starts_ns[nearest] - begin_ns
+    samples = tuple(
+        replace(sample, time_ns=sample.time_ns + shift_ns)
+        for sample, start_ns in zip(recording.samples, starts_ns, strict=True)
+        if start_ns == starts_ns[nearest]
+    )
     return replace(recording, samples=samples)
+
+
+def _device_ns(sample: GazeSample) -> int:
+    return sample.time_ns if sample.device_time_ns is None else sample.device_time_ns
 
 
 def _read_session_gaze(path: Path) -> GazeRecording:
