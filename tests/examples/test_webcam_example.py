@@ -38,4 +38,4 @@ def test_the_mouse_selects_and_the_picture_shows_it(repo_dir: Path, tmp_path: Pa
 def test_what_is_no_video_is_told(repo_dir: Path, tmp_path: Path) -> None:
     done = run(repo_dir, tmp_path / "none.mp4", "--headless", "--runtime", "fake")
     assert done.returncode == 1
-    assert "no camera or video" in done.stderr
+    assert "none.mp4: no such video or folder of images" in done.stderr

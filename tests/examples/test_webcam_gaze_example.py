@@ -77,4 +77,4 @@ def test_no_camera_is_told(repo_dir: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "no video that can be opened" in done.stderr
+    assert "no.mp4: no such video or folder of images" in done.stderr
