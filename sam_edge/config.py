@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from sam_edge.errors import InputError
 from sam_edge.media.atomic import write_atomically
 from sam_edge.precision import replace_former_name
+from sam_edge.serialization import from_json
 
 KIND, SCHEMA = "sam-edge config", 2
 
@@ -45,6 +46,18 @@ class Config:
     """What it was chosen by: figures and machine, for people."""
     folder: Path | None = None
     """Where the file lies; None where there is none. Not written."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            InputError: one is below 1.
+        """
+        for name, value in (("threads", self.threads), ("encode_every", self.encode_every)):
+            if value is not None and value < 1:
+                raise InputError(f"{name} is {value}; accepted: 1 or more")
+        if self.size is not None and min(self.size) < 1:
+            raise InputError(f"size is {self.size}; accepted: (height, width), 1 or more each")
 
     @property
     def bundle_path(self) -> Path | None:
@@ -79,19 +92,19 @@ def read_config(path: str | Path) -> Config:
         raise InputError(f"config: {path} has the schema {schema!r}; accepted: 1, {SCHEMA}")
     if schema == 1:
         content = upgrade(content, path)
-    names = {one.name for one in fields(Config)} - {"folder"}
+    names = {item.name for item in fields(Config)} - {"folder"}
     values = {key: value for key, value in content.items() if key not in ("kind", "schema")}
     unknown = sorted(values.keys() - names)
     if unknown:
         raise InputError(f"config: {path} holds {', '.join(unknown)}; accepted: {', '.join(sorted(names))}")
-    for key, value in values.items():
-        if not ACCEPTED[key][0](value):
-            raise InputError(f"config: {path}: {key} is {value!r}; accepted: {ACCEPTED[key][1]}")
-    if values.get("precision") is not None:
-        values["precision"] = replace_former_name(values["precision"], argument=f"config: {path}: precision")
-    if values.get("size") is not None:
-        values["size"] = tuple(values["size"])
-    return Config(**values, folder=path.parent)
+    try:
+        config = from_json(Config, values, name="")
+    except InputError as error:
+        raise InputError(f"config: {path}: {error}") from error
+    precision = config.precision
+    if precision is not None:
+        precision = replace_former_name(precision, argument=f"config: {path}: precision")
+    return replace(config, precision=precision, folder=path.parent)
 
 
 def upgrade(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -105,33 +118,3 @@ def upgrade(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
     if not isinstance(in_thread, bool):
         raise InputError(f"config: {path}: in_thread is {in_thread!r}; accepted: true or false")
     return {**upgraded, "mode": "live" if in_thread else "sequential"}
-
-
-def is_text(value: object) -> bool:
-    """Say whether a value is a text or left open."""
-    return value is None or isinstance(value, str)
-
-
-def is_count(value: object) -> bool:
-    """Say whether a value is a whole number of 1 or more, or left open."""
-    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1)
-
-
-def is_size(value: object) -> bool:
-    """Say whether a value is a size, or left open."""
-    return value is None or (
-        isinstance(value, list) and len(value) == 2 and all(is_count(side) and side for side in value)
-    )
-
-
-ACCEPTED = {
-    "bundle": (is_text, "a folder, or null"),
-    "runtime": (lambda value: isinstance(value, str), "the name of an engine"),
-    "precision": (is_text, "fp32, bf16, ..., or null"),
-    "threads": (is_count, "1 or more, or null"),
-    "size": (is_size, "[height, width], or null"),
-    "mode": (lambda value: value in MODES, " or ".join(MODES)),
-    "encode_every": (lambda value: is_count(value) and value is not None, "1 or more"),
-    "measured": (lambda value: isinstance(value, dict), "an object"),
-}
-"""What each value may be: how to tell, and how to say it."""

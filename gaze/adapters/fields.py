@@ -7,7 +7,6 @@ import math
 
 from sam_edge.errors import GazeDataError
 
-NAN = math.nan
 _INT64_LIMIT = 2**63
 
 

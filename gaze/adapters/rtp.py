@@ -151,11 +151,8 @@ class RtpTimeline:
         """Return the sender's wall clock (nanoseconds since 1970, as `host_ns`) of an RTP timestamp."""
         return self._map.map(self._media_ns(timestamp))
 
-    def media_ns(self, timestamp: int) -> int:
-        """Return an RTP timestamp as nanoseconds of the media clock, without its wrap-around."""
-        return self._media_ns(timestamp)
-
     def _media_ns(self, timestamp: int) -> int:
+        """Return an RTP timestamp as nanoseconds of the media clock, without its wrap-around."""
         if self._newest is None:
             self._newest = timestamp
         ahead = (timestamp - self._newest + 0x80000000) % 0x100000000 - 0x80000000

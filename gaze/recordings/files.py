@@ -191,10 +191,6 @@ class Table:
             )
         return column
 
-    def _named(self) -> str:
-        text = ", ".join(self.columns)
-        return text if len(text) <= 500 else f"{text[:500]} ..."
-
     def find(self, *names: str) -> int | None:
         """Return the index of the first of `names` that is a column, or None. Raises `GazeDataError` for duplicates."""
         for name in names:

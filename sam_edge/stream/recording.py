@@ -26,9 +26,9 @@ from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.atomic import write_atomically, write_error
 from sam_edge.precision import current_name
 from sam_edge.segmenter import Segmenter
+from sam_edge.serialization import from_json, to_json
 from sam_edge.stream.recording_schema import READABLE, SCHEMA, upgrade_entry, upgrade_options
 from sam_edge.stream.selection import Selection
-from sam_edge.stream.serialization import from_json, to_json
 from sam_edge.version import __version__
 
 HEADER, LOG = "session.json", "log.jsonl"

@@ -15,6 +15,7 @@ from sam_edge.errors import InputError
 from sam_edge.masks import iou
 from sam_edge.media.frames import VideoFrame
 from sam_edge.segmenter import Segmenter
+from sam_edge.serialization import to_json
 from sam_edge.stream.recording import (
     COMMANDS,
     ModelRecord,
@@ -25,7 +26,6 @@ from sam_edge.stream.recording import (
     read_session_recording,
 )
 from sam_edge.stream.selection import Selection
-from sam_edge.stream.serialization import to_json
 from sam_edge.stream.session import GazeSession
 
 MEASURED = ("timing_ms",)

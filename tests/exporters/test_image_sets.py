@@ -62,7 +62,7 @@ class TestCalibration:
     def test_other_files_do_not_count(self, tmp_path: Path) -> None:
         fill(tmp_path, FEWEST - 1)
         (tmp_path / "more.txt").write_text("x", encoding="utf-8")
-        with pytest.raises(InputError, match=f"holds {FEWEST - 1} pictures"):
+        with pytest.raises(InputError, match=f"holds {FEWEST - 1} images"):
             read_calibration(tmp_path, (64, 64))
 
     @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n"])

@@ -87,9 +87,9 @@ def test_the_base_install_is_four_libraries(project: dict[str, Any]) -> None:
 ORDER = (
     ("errors", "version", "closing"),
     ("precision", "parsing", "media", "geometry"),
-    ("masks", "prompts", "bundle", "config", "assets"),
-    ("gaze", "nn"),
-    ("runtimes",),
+    ("masks", "prompts", "bundle", "assets"),
+    ("gaze", "nn", "serialization"),
+    ("runtimes", "config"),
     ("segmenter",),
     ("sam_compat", "embeddings", "cutouts", "pointcloud"),
     ("predictor", "everything"),

@@ -1,4 +1,4 @@
-"""Values of the session as JSON, and back: dataclasses field by field, masks as COCO run lengths.
+"""Dataclasses as JSON, and back: field by field, masks as COCO run lengths.
 
 The annotations of a dataclass say what its fields hold, so that fields may be added without a change here: a field that
 a file does not have takes its default, and one that the class no longer has is ignored. Numbers come back bit for bit.
@@ -13,7 +13,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,13 @@ from sam_edge.masks.rle import Rle
 
 T = TypeVar("T")
 
+_WORDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    type(None): "null",
+}
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -55,13 +62,18 @@ def to_json(value: object) -> Any:
     )
 
 
-def from_json(kind: type[T], plain: object) -> T:
+def from_json(kind: type[T], plain: object, *, name: str | None = None) -> T:
     """Return the dataclass that `to_json` wrote.
+
+    Args:
+        kind: the dataclass.
+        plain: the JSON value.
+        name: what errors call the value; None is the name of the class, and empty names the fields alone.
 
     Raises:
         InputError: a field is missing, or its value has the wrong type.
     """
-    value: T = _read(kind, plain, kind.__name__)
+    value: T = _read(kind, plain, kind.__name__ if name is None else name)
     return value
 
 
@@ -88,6 +100,10 @@ def _read(kind: Any, plain: Any, name: str) -> Any:
             return kind(plain)
         except ValueError as error:
             raise InputError(f"{name}: {plain!r} is none of {[item.value for item in kind]}") from error
+    if origin is Literal:
+        if plain not in arguments:
+            raise _wrong_value(name, plain, kind)
+        return plain
     if origin is np.ndarray or kind is np.ndarray:
         return _read_array(plain, name)
     if origin is tuple:
@@ -108,7 +124,7 @@ def _read_of_union(kinds: tuple[Any, ...], plain: Any, name: str) -> Any:
                 return _read(kind, plain, name)
             except InputError:
                 continue
-    raise InputError(f"{name}: {plain!r:.60} fits none of {kinds}")
+    raise InputError(f"{name} is {plain!r:.60}; accepted: {' or '.join(map(_describe, kinds))}")
 
 
 def _read_dataclass(kind: type, plain: Any, name: str) -> Any:
@@ -118,9 +134,10 @@ def _read_dataclass(kind: type, plain: Any, name: str) -> Any:
     values = {}
     for field in dataclasses.fields(kind):
         if field.name in plain:
-            values[field.name] = _read(hints[field.name], plain[field.name], f"{name}.{field.name}")
+            place = f"{name}.{field.name}" if name else field.name
+            values[field.name] = _read(hints[field.name], plain[field.name], place)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise InputError(f"{name}: {field.name} is missing")
+            raise InputError(f"{name}: {field.name} is missing" if name else f"{field.name} is missing")
     return kind(**values)
 
 
@@ -154,7 +171,27 @@ def _read_scalar(kind: Any, plain: Any, name: str) -> Any:
             return float(plain)
     elif isinstance(kind, type) and type(plain) is kind:
         return plain
-    raise InputError(f"{name}: {plain!r:.60}; accepted: {getattr(kind, '__name__', kind)}")
+    raise _wrong_value(name, plain, kind)
+
+
+def _wrong_value(name: str, plain: Any, kind: Any) -> InputError:
+    return InputError(f"{name} is {plain!r:.60}; accepted: {_describe(kind)}")
+
+
+def _describe(kind: Any) -> str:
+    """Say in words which JSON values fit a type."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        return " or ".join(map(str, arguments))
+    if origin is tuple:
+        return (
+            "a list"
+            if Ellipsis in arguments
+            else f"a list of {len(arguments)}, each {_describe(arguments[0])}"
+        )
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return "an object"
+    return _WORDS.get(kind, getattr(kind, "__name__", str(kind)))
 
 
 @lru_cache

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sam_edge.errors import InputError
 from sam_edge.gaze.events import EventKind, Fixation, Phase
 from sam_edge.gaze.samples import GazeRay, GazeSample
-from sam_edge.stream.serialization import from_json, to_json
+from sam_edge.serialization import from_json, to_json
 
 
 class Colour(str, Enum):
