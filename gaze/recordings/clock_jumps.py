@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 BACK_NS = 100_000_000
 """Gaze that is late by less than this is sorted, nanoseconds: networks and two eyes mix up samples by some
 milliseconds."""
-FORWARD_NS = 60_000_000_000
+FORWARD_NS = 600_000_000_000
 """A leap ahead of at least this, in gaze and frames alike, is a jump of their clock, nanoseconds."""
 MIN_PART = 10
 """Fewer samples than this in a row are late samples, and no part of their own."""
@@ -42,6 +42,10 @@ class ClockJump:
     def step_s(self) -> float:
         """By how much the time steps, seconds; negative when the clock was set back."""
         return (self.after_ns - self.before_ns) / 1e9
+
+    def shifted(self, shift_ns: int) -> ClockJump:
+        """Return the jump with `shift_ns` added to its times."""
+        return ClockJump(self.index, self.before_ns + shift_ns, self.after_ns + shift_ns)
 
 
 def find_jumps(
@@ -87,6 +91,12 @@ def part_offsets_ns(times_ns: Sequence[int] | NDArray[np.int64], jumps: Sequence
     usual_ns = int(np.median(steps[steps > 0])) if (steps > 0).any() else 1
     missing = [jump.before_ns + usual_ns - jump.after_ns for jump in jumps]
     return list(accumulate(missing, initial=0))
+
+
+def describe_jumps(jumps: Sequence[ClockJump]) -> str:
+    """Say by how much a clock jumped, and when: three jumps at most."""
+    texts = [f"by {jump.step_s:+.3f} s at {jump.before_ns / 1e9:.3f} s" for jump in jumps[:3]]
+    return ", ".join(texts) + (f" and {len(jumps) - 3} times more" if len(jumps) > 3 else "")
 
 
 def _find_falls(times: NDArray[np.int64]) -> list[int]:

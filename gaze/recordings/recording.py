@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from sam_edge.errors import GazeDataError, InputError
 from sam_edge.gaze.recordings.clock_jumps import (
     FORWARD_NS,
     ClockJump,
+    describe_jumps,
     find_jumps,
     part_offsets_ns,
     pieces,
@@ -101,6 +103,15 @@ def make_recording(
     )
 
 
+def shift_times(recording: GazeRecording, shift_ns: int) -> GazeRecording:
+    """Return the recording with `shift_ns` added to the times of all samples; device times stay."""
+
+    def shifted(samples: tuple[GazeSample, ...]) -> tuple[GazeSample, ...]:
+        return tuple(replace(sample, time_ns=sample.time_ns + shift_ns) for sample in samples)
+
+    return _with_samples(recording, shifted, jumps=tuple(jump.shifted(shift_ns) for jump in recording.jumps))
+
+
 def discard_low_confidence(recording: GazeRecording, min_confidence: float) -> GazeRecording:
     """Return the recording with NaN for the position of each sample whose confidence is below `min_confidence`.
 
@@ -117,18 +128,26 @@ def discard_low_confidence(recording: GazeRecording, min_confidence: float) -> G
         )
 
     low = sum(sample.confidence < min_confidence for sample in recording.samples)
-    if not low:
-        return replace(recording, min_confidence=max(min_confidence, recording.min_confidence))
     note = f"{low} of {len(recording.samples)} samples have a confidence below {min_confidence:g} and count as lost"
-    parts = tuple(checked(part) for part in recording.parts)
-    position = next((index for index, part in enumerate(recording.parts) if part is recording.samples), None)
-    return replace(
+    return _with_samples(
         recording,
-        samples=checked(recording.samples) if position is None else parts[position],
-        parts=parts,
-        notes=(*recording.notes, note),
+        checked,
+        notes=(*recording.notes, note) if low else recording.notes,
         min_confidence=max(min_confidence, recording.min_confidence),
     )
+
+
+def _with_samples(
+    recording: GazeRecording,
+    change: Callable[[tuple[GazeSample, ...]], tuple[GazeSample, ...]],
+    **fields: Any,
+) -> GazeRecording:
+    """Return the recording with its samples changed, in all its parts, and with other fields replaced."""
+    if not recording.parts:
+        return replace(recording, samples=change(recording.samples), **fields)
+    parts = tuple(change(part) for part in recording.parts)
+    used = next(index for index, part in enumerate(recording.parts) if part is recording.samples)
+    return replace(recording, samples=parts[used], parts=parts, **fields)
 
 
 def _split(
@@ -147,12 +166,6 @@ def _split(
         count = len(jumps) + 1
         notes.append(f"the clock jumped {describe_jumps(jumps)}; of {count} parts the longest is read")
     return [samples[piece] for piece in pieces(len(samples), jumps)], jumps
-
-
-def describe_jumps(jumps: Sequence[ClockJump]) -> str:
-    """Say by how much a clock jumped, and when: three jumps at most."""
-    texts = [f"by {jump.step_s:+.3f} s at {jump.before_ns / 1e9:.3f} s" for jump in jumps[:3]]
-    return ", ".join(texts) + (f" and {len(jumps) - 3} times more" if len(jumps) > 3 else "")
 
 
 def _jump_alike(

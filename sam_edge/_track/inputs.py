@@ -15,8 +15,6 @@ from sam_edge.gaze_video import GazeVideo, attach_gaze, open_gaze_video
 
 GazeInput: TypeAlias = str | Path | GazeRecording | Sequence[GazeSample]
 """Gaze as `track` accepts it: a file or folder that `read_recording` reads, a recording, or samples."""
-MAX_FRAMES_OUTSIDE = 10
-"""Gaze farther outside than this number of frame widths or heights is in a wrong unit."""
 
 
 def open_inputs(
@@ -67,22 +65,3 @@ def choose_px_per_deg(px_per_deg: float | None, recording: GazeRecording) -> flo
     if not (px_per_deg > 0 and math.isfinite(px_per_deg)):
         raise InputError(f"px_per_deg: {px_per_deg} is not accepted; give a positive number, for example 15")
     return px_per_deg
-
-
-def check_gaze_unit(recording: GazeRecording, size: tuple[int, int]) -> None:
-    """Refuse gaze that cannot be in pixels of frames of `size` (height, width).
-
-    Gaze a little outside the frame is accepted: people look past the camera's field of view.
-
-    Raises:
-        InputError: a sample lies more than ten frames outside.
-    """
-    height, width = size
-    for sample in recording.samples:
-        if sample.valid and not (
-            abs(sample.x_px) <= MAX_FRAMES_OUTSIDE * width and abs(sample.y_px) <= MAX_FRAMES_OUTSIDE * height
-        ):
-            raise InputError(
-                f"gaze: {recording.name} at {sample.time_ns / 1e9:.3f} s lies at ({sample.x_px:g}, {sample.y_px:g}), "
-                f"far outside frames of {width}x{height}; give scene pixels"
-            )
