@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from sam_edge.gaze.events import EventDetector, EventKind, Fixation
+from sam_edge.gaze.fit import GazeFit, fit_gaze
 from sam_edge.gaze.recordings import GazeRecording
 from sam_edge.gaze.recordings import read as read_recording
 from sam_edge.gaze.registry import SchemeInfo, open, register, schemes
@@ -20,12 +21,14 @@ __all__ = [
     "EventDetector",
     "EventKind",
     "Fixation",
+    "GazeFit",
     "GazeRay",
     "GazeRecording",
     "GazeSample",
     "GazeSource",
     "SchemeInfo",
     "SourceStats",
+    "fit_gaze",
     "open",
     "read_recording",
     "register",

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import GazeDataError, SamEdgeWarning
-from sam_edge.gaze.fit_times import find_time_problems
+from sam_edge.gaze.fit_times import find_time_problems, find_unit_problems
 from sam_edge.gaze.recordings.clock_jumps import describe_jumps
 from sam_edge.gaze.recordings.recording import GazeRecording, median_rate_hz
 from sam_edge.gaze.samples import GazeSample
@@ -77,8 +77,7 @@ def fit_gaze(
     checks.discard_far()
     if checks.require_positions():
         checks.require_pixels()
-        if times is not None:
-            checks.note_times(times)
+        checks.note_times(times)
     return GazeFit(checks.without_lost(), tuple(checks.errors), tuple(checks.warnings))
 
 
@@ -209,22 +208,25 @@ class _Checks:
 
     def require_pixels(self) -> None:
         """Refuse positions that are shares of the frame."""
-        if self.size is None or max(self.size) <= 2 * NORMALISED_LIMIT:
+        if self.size is not None and max(self.size) <= 2 * NORMALISED_LIMIT:
             return
         valid = np.isfinite(self.x)
         small = valid & (np.abs(self.x) <= NORMALISED_LIMIT) & (np.abs(self.y) <= NORMALISED_LIMIT)
         if small.sum() < NORMALISED_SHARE * valid.sum():
             return
-        height, width = self.size
+        times = "width and height" if self.size is None else f"{self.size[1]} and {self.size[0]}"
         self._refuse(
             f"{int(small.sum())} of {int(valid.sum())} positions lie within {-NORMALISED_LIMIT:g} to "
-            f"{NORMALISED_LIMIT:g}: they are normalised, and the frames have {width}x{height} pixels; give pixels "
-            f"(shares of the frame times {width} and {height}; origin top-left)"
+            f"{NORMALISED_LIMIT:g}: they are normalised, and no pixels of frames of {self._frames()}; give pixels "
+            f"(shares of the frame times {times}; origin top-left)"
         )
 
-    def note_times(self, times: FrameTimes) -> None:
+    def note_times(self, times: FrameTimes | None) -> None:
         """Refuse gaze outside the video's time, and warn of a video that is mostly without gaze."""
-        problems = find_time_problems(self.times_ns, np.isfinite(self.x), times)
+        if times is None:
+            problems = find_unit_problems(self.times_ns)
+        else:
+            problems = find_time_problems(self.times_ns, np.isfinite(self.x), times)
         if problems.error is not None:
             self._refuse(problems.error)
         for text in problems.warnings:

@@ -19,6 +19,8 @@ MAX_WAIT_NS = 500_000_000
 and newer than this."""
 LONG_SPAN = 20
 """Gaze that lasts this number of times as long as the video, with only a few samples in it, is in another unit."""
+MIN_SAMPLES = 10
+"""Fewer samples than this do not tell the unit of their times."""
 UNITS = ((1e3, "milliseconds"), (1e6, "microseconds"), (1e9, "nanoseconds"))
 UNIX_S = (1e9, 3e9)
 """Seconds since 1970 of the years 2001 to 2065."""
@@ -72,6 +74,14 @@ def find_time_problems(
     return TimeProblems(warnings=tuple(found))
 
 
+def find_unit_problems(times_ns: NDArray[np.int64]) -> TimeProblems:
+    """Find what can be found without a video: (N,) rising times, nanoseconds, that are not seconds after a frame."""
+    advice = _advise_unix(times_ns[0] / NS) if len(times_ns) else None
+    if advice is None and (unit := _guess_unit(times_ns)):
+        advice = _advise(unit)
+    return TimeProblems(warnings=() if advice is None else (advice,))
+
+
 def count_covered(times_ns: NDArray[np.int64], seen_ns: NDArray[np.int64], times: FrameTimes) -> int:
     """Return the number of frames that have gaze: a valid sample while they are shown, or shortly before."""
     steps = np.diff(times_ns)
@@ -83,7 +93,7 @@ def count_covered(times_ns: NDArray[np.int64], seen_ns: NDArray[np.int64], times
 
 def _guess_unit(times_ns: NDArray[np.int64]) -> str | None:
     """Return the unit that the times are probably in, when their intervals are too long for seconds."""
-    if len(times_ns) < 3:
+    if len(times_ns) < MIN_SAMPLES:
         return None
     shortest_s, longest_s = USUAL_INTERVALS_S
     usual_s = float(np.median(np.diff(times_ns))) / NS
@@ -94,12 +104,9 @@ def _guess_unit(times_ns: NDArray[np.int64]) -> str | None:
 
 def _guess_cause(seen_ns: NDArray[np.int64], unit: str | None, times: FrameTimes) -> str:
     begin_s = seen_ns[0] / NS
-    for scale, name in ((1.0, "seconds"), *UNITS):
-        if UNIX_S[0] <= begin_s / scale <= UNIX_S[1]:
-            return (
-                f"the times look like Unix time in {name}; give seconds after the first frame: subtract the time at "
-                "which the first frame was taken"
-            )
+    advice = _advise_unix(begin_s)
+    if advice is not None:
+        return advice
     if unit is not None:
         return _advise(unit)
     offset_s = begin_s if begin_s > 0 else (seen_ns[-1] - times.end_ns) / NS
@@ -110,6 +117,16 @@ def _guess_cause(seen_ns: NDArray[np.int64], unit: str | None, times: FrameTimes
         f"the gaze {side}: their clocks have an offset of about {offset_s:.1f} s, or they do not belong together; give "
         "times that count from the first frame"
     )
+
+
+def _advise_unix(begin_s: float) -> str | None:
+    for scale, name in ((1.0, "seconds"), *UNITS):
+        if UNIX_S[0] <= begin_s / scale <= UNIX_S[1]:
+            return (
+                f"the times look like Unix time in {name}; give seconds after the first frame: subtract the time at "
+                "which the first frame was taken"
+            )
+    return None
 
 
 def _advise(unit: str) -> str:

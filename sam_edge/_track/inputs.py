@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from sam_edge.errors import InputError
 from sam_edge.gaze.recordings import GazeRecording
+from sam_edge.gaze.recordings.recording import discard_low_confidence
 from sam_edge.gaze.samples import SCENE_PX_PER_DEG, GazeSample
 from sam_edge.gaze_video import GazeVideo, attach_gaze, open_gaze_video
 
@@ -18,7 +19,12 @@ GazeInput: TypeAlias = str | Path | GazeRecording | Sequence[GazeSample]
 
 
 def open_inputs(
-    video: Path, gaze: GazeInput | None, *, format: str | None = None, fps: float | None = None
+    video: Path,
+    gaze: GazeInput | None,
+    *,
+    format: str | None = None,
+    min_confidence: float | None = None,
+    fps: float | None = None,
 ) -> GazeVideo:
     """Find the video and the gaze, and the times of the frames; see `track` for the arguments.
 
@@ -27,10 +33,13 @@ def open_inputs(
         InputError: there is no gaze or no video, `gaze` is of another type, or its samples are none or not in order.
     """
     if gaze is None or isinstance(gaze, (str, Path)):
-        return open_gaze_video(video, gaze, format=format, fps=fps)
+        return open_gaze_video(video, gaze, format=format, min_confidence=min_confidence, fps=fps)
     if format is not None:
         raise InputError(f"format: {format!r} is accepted with a path only; leave it out")
-    return attach_gaze(video, _as_recording(gaze), fps=fps)
+    recording = _as_recording(gaze)
+    if min_confidence is not None:
+        recording = discard_low_confidence(recording, min_confidence)
+    return attach_gaze(video, recording, fps=fps)
 
 
 def _as_recording(gaze: GazeRecording | Sequence[GazeSample]) -> GazeRecording:

@@ -9,7 +9,7 @@ from sam_edge._track.inputs import GazeInput, choose_px_per_deg, open_inputs
 from sam_edge._track.outputs import OutputPaths
 from sam_edge._track.report import Mode
 from sam_edge._track.result import CompressedFrame, TrackResult
-from sam_edge._track.stream import TrackOptions, TrackStream
+from sam_edge._track.stream import OpenModel, TrackOptions, TrackStream
 from sam_edge.errors import InputError
 from sam_edge.segmenter import Segmenter, check_size
 
@@ -19,9 +19,10 @@ def track(
     video: str | Path,
     gaze: GazeInput | None = ...,
     *,
-    model: Segmenter | None = ...,
+    model: Segmenter | OpenModel | None = ...,
     mode: Mode = ...,
     format: str | None = ...,
+    min_confidence: float | None = ...,
     fps: float | None = ...,
     px_per_deg: float | None = ...,
     size: tuple[int, int] | None = ...,
@@ -39,9 +40,10 @@ def track(
     video: str | Path,
     gaze: GazeInput | None = ...,
     *,
-    model: Segmenter | None = ...,
+    model: Segmenter | OpenModel | None = ...,
     mode: Mode = ...,
     format: str | None = ...,
+    min_confidence: float | None = ...,
     fps: float | None = ...,
     px_per_deg: float | None = ...,
     size: tuple[int, int] | None = ...,
@@ -58,9 +60,10 @@ def track(
     video: str | Path,
     gaze: GazeInput | None = None,
     *,
-    model: Segmenter | None = None,
+    model: Segmenter | OpenModel | None = None,
     mode: Mode = "sequential",
     format: str | None = None,
+    min_confidence: float | None = None,
     fps: float | None = None,
     px_per_deg: float | None = None,
     size: tuple[int, int] | None = None,
@@ -79,11 +82,14 @@ def track(
         gaze: a gaze CSV or another recording (see `read_recording`), a `GazeRecording`, or `GazeSample`s
             in order of time. Positions are frame pixels; time 0 is the moment at which the first frame is shown.
             None: `video` is a recording's folder.
-        model: from `load`; it stays open. None: the default model, closed at the end.
+        model: from `load`; it stays open. A function that opens a model: called after the inputs are checked, and the
+            model is closed at the end. None: the default model, closed at the end.
         mode: `sequential` steps through every frame and waits for each, and two runs give the same masks. `live` plays
             the frames on a clock and does not wait for late ones, to measure what a viewer would see; it yields the
             frames when the clock has stopped.
         format: format of the gaze, where `gaze` is a path and several fit; None recognises it by content.
+        min_confidence: gaze of lower confidence, 0..1, counts as lost. None: the format's own threshold, 0.6 for Pupil
+            Core and 0 for the others.
         fps: frames a second, evenly spaced, with a `SamEdgeWarning` where it differs from the file's own times. None:
             each frame at the time that the recording states, else at the time that the video states; 24 frames a second
             for a folder of images.
@@ -100,8 +106,10 @@ def track(
         A `TrackResult`, a sequence of `TrackedFrame`; with `stream`, a `TrackStream`, which yields `StreamedFrame`s.
 
     Raises:
-        InputError: an argument is not accepted, gaze cannot be in frame pixels, or an output is an input.
-        GazeDataError: the gaze file cannot be read.
+        InputError: an argument is not accepted, or an output is an input.
+        GazeDataError: the gaze file cannot be read, or the gaze does not fit the video: no valid sample falls into its
+            time, none has a position, or the positions are not in frame pixels. A `SamEdgeWarning` says what else does
+            not fit.
         MediaError: the video cannot be read, or an output cannot be written. No partly written output is left.
         EngineError: the engine failed.
 
@@ -111,14 +119,16 @@ def track(
         >>> for frame in result:
         ...     print(frame.time_s, frame.selection.state.value, frame.selection.box)
     """
-    if model is not None and not isinstance(model, Segmenter):
-        raise InputError(f"model: {model!r}; accepted: a Segmenter from `load`, or None")
+    if not (model is None or isinstance(model, Segmenter) or callable(model)):
+        raise InputError(
+            f"model: {model!r}; accepted: a Segmenter from `load`, a function that opens one, or None"
+        )
     if mode not in get_args(Mode):
         raise InputError(f"mode: {mode!r}; accepted: {', '.join(get_args(Mode))}")
     if record is not None and mode == "live":
         raise InputError("record: not accepted with mode 'live', whose timing cannot be replayed")
     paths = OutputPaths(*(None if path is None else Path(path) for path in (out, masks, report, record)))
-    source = open_inputs(Path(video), gaze, format=format, fps=fps)
+    source = open_inputs(Path(video), gaze, format=format, min_confidence=min_confidence, fps=fps)
     inputs = {"video": source.video}
     if isinstance(gaze, (str, Path)):
         inputs["gaze"] = Path(gaze)

@@ -79,6 +79,8 @@ class TrackReport:
     """Every frame, in order."""
     environment: Environment
     """The engine, the versions and the machine."""
+    warnings: Sequence[str] = ()
+    """What did not fit between the gaze and the video, and what was done about it."""
     peak_memory_mb: float | None = None
     """Highest memory use of the process, MB (10^6 bytes); None when unknown."""
 
@@ -117,6 +119,7 @@ class TrackReport:
             },
             "realtime": self.mode == "live",
             "environment": asdict(self.environment),
+            "warnings": list(self.warnings),
             "summary": {
                 "frames": len(self.frames),
                 "dropped": self.dropped,
@@ -153,6 +156,8 @@ class TrackReport:
             facts.append(
                 ("clock", f"real time: {self.dropped} of {len(self.frames)} frames not done in time")
             )
+        if self.warnings:
+            facts.append(("warnings", f"{len(self.warnings)}: {self.warnings[0]}"))
         if self.peak_memory_mb is not None and math.isfinite(self.peak_memory_mb):
             facts.append(("memory", f"{self.peak_memory_mb:.0f} MB at most"))
         lines = [f"{name:<10}{_shorten(text, _TABLE_COLUMNS - 10)}" for name, text in facts]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from sam_edge._track.annotate import GazeTrail
-from sam_edge._track.inputs import check_gaze_unit
 from sam_edge._track.outputs import OutputPaths, TrackOutputs, name_argument
 from sam_edge._track.report import FrameRecord, Mode, TrackReport
 from sam_edge._track.result import StreamedFrame
 from sam_edge.closing import Closing
 from sam_edge.errors import SessionError
+from sam_edge.gaze.fit import fit_gaze
 from sam_edge.gaze_video import GazeVideo
 from sam_edge.media.environment import Environment, peak_memory_mb
 from sam_edge.segmenter import Segmenter, load
@@ -20,6 +21,9 @@ from sam_edge.stream.playback import PlayedFrame, play_every_frame, play_in_real
 from sam_edge.stream.recording import SessionRecorder
 from sam_edge.stream.selection import Selection, State
 from sam_edge.stream.session import GazeSession
+
+OpenModel: TypeAlias = Callable[[], Segmenter]
+"""Opens a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +53,17 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
         >>> print(stream.report.summary_table())
     """
 
-    def __init__(self, options: TrackOptions, model: Segmenter | None) -> None:
-        """Open the model (None: the default, closed at the end), the video, the session and the outputs."""
+    def __init__(self, options: TrackOptions, model: Segmenter | OpenModel | None) -> None:
+        """Open the video, check the gaze, and open the model (None: the default), the session and the outputs."""
         self._options = options
         self._report: TrackReport | None = None
         with ExitStack() as stack:
-            self._model = stack.enter_context(load()) if model is None else model
             self._reader = stack.enter_context(options.source.open_frames())
-            check_gaze_unit(options.source.gaze, self._reader.size)
+            fit = fit_gaze(options.source.gaze, size=self._reader.size, times=self._reader.times)
+            self._samples, self._warnings = fit.checked(stacklevel=4).samples, fit.warnings
+            self._model = model if isinstance(model, Segmenter) else stack.enter_context((model or load)())
             self._session = stack.enter_context(_open_session(options, self._model))
-            trail = GazeTrail(options.source.gaze.samples)
+            trail = GazeTrail(self._samples)
             self._outputs = TrackOutputs(options.paths, self._reader, trail, progress=options.progress)
             self._open = stack.pop_all()
         self._frames = self._play()
@@ -95,7 +100,7 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
         play = play_in_real_time if self._options.mode == "live" else play_every_frame
         with self._open:
             with self._outputs:
-                for shown in play(self._session, self._reader, self._options.source.gaze.samples):
+                for shown in play(self._session, self._reader, self._samples):
                     frame = _to_streamed_frame(shown)
                     records.append(_to_record(frame))
                     self._outputs.write(frame)
@@ -120,6 +125,7 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
             mode=self._options.mode,
             frames=records,
             environment=environment,
+            warnings=self._warnings,
             peak_memory_mb=peak_memory_mb(),
         )
 

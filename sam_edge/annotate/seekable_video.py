@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sam_edge.closing import Closing
+from sam_edge.media.frame_times import FrameTimes
 from sam_edge.media.frames import FrameReader, VideoFrame, open_frames
 
 CACHED_FRAMES = 6
@@ -46,6 +47,11 @@ class SeekableVideo(Closing):
     def size(self) -> tuple[int, int]:
         """(height, width) of every frame, pixels."""
         return self._reader.size
+
+    @property
+    def times(self) -> FrameTimes:
+        """When each frame is shown."""
+        return self._reader.times
 
     @property
     def times_ns(self) -> Sequence[int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -33,9 +35,10 @@ from sam_edge.annotate import (
     write_dataset,
 )
 from sam_edge.annotate.annotator import STRIDE_FRAMES
-from sam_edge.cli.options import add_format, add_fps, add_model, open_model
+from sam_edge.cli.options import add_format, add_fps, add_min_confidence, add_model, name_options, open_model
 from sam_edge.closing import Closing
 from sam_edge.errors import InputError
+from sam_edge.gaze.fit import fit_gaze
 from sam_edge.gaze.samples import SCENE_PX_PER_DEG
 from sam_edge.media.images import write_png
 from sam_edge.media.overlay import draw_selection
@@ -97,6 +100,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help=f"generate masks without gaze on every N-th frame (default: {STRIDE_FRAMES})",
     )
     add_format(parser)
+    add_min_confidence(parser)
     add_fps(parser)
     parser.add_argument(
         "--px-per-deg", type=float, help="frame pixels in a degree (default: the recording's, else 15)"
@@ -112,15 +116,24 @@ def run(args: argparse.Namespace) -> int:
     if args.web and args.yes:
         raise InputError("--yes: not accepted with --web; give one of them")
     stages = stages_of(args.stages)
-    source = open_gaze_video(args.recording, args.gaze, format=args.format, fps=args.fps)
+    options = {"min_confidence": "--min-confidence"} | ({"gaze": "--gaze"} if args.gaze else {})
+    with name_options(options):
+        source = open_gaze_video(
+            args.recording,
+            args.gaze,
+            format=args.format,
+            min_confidence=args.min_confidence,
+            fps=args.fps,
+        )
     px_per_deg = args.px_per_deg or source.gaze.px_per_deg or SCENE_PX_PER_DEG
     if not px_per_deg > 0:
         raise InputError(f"--px-per-deg: {px_per_deg} is not accepted; give a positive number")
-    with (
-        SeekableVideo(source.video, fps=source.fps, times_ns=source.times_ns) as video,
-        Journal(args.out, describe_source(source, video, px_per_deg)) as journal,
-        open_model(args) as model,
-    ):
+    with ExitStack() as stack:
+        video = stack.enter_context(SeekableVideo(source.video, fps=source.fps, times_ns=source.times_ns))
+        with name_options(options):
+            source = replace(source, gaze=fit_gaze(source.gaze, size=video.size, times=video.times).checked())
+        journal = stack.enter_context(Journal(args.out, describe_source(source, video, px_per_deg)))
+        model = stack.enter_context(open_model(args))
         annotator = Annotator(
             model,
             journal,

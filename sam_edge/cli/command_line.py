@@ -25,7 +25,7 @@ from sam_edge.cli import (
     track,
     verify,
 )
-from sam_edge.errors import SamEdgeError
+from sam_edge.errors import SamEdgeError, SamEdgeWarning
 from sam_edge.version import __version__
 
 FAILED = 2
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.filterwarnings("default", message=".*is now called", category=DeprecationWarning)
     args = make_parser().parse_args(arguments)
     try:
-        with interrupt_on_sigterm():
+        with interrupt_on_sigterm(), plain_warnings():
             status: int = args.run(args)
     except SamEdgeError as error:
         if args.debug:
@@ -80,6 +80,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("sam-edge: interrupted", file=sys.stderr)
         return INTERRUPTED
     return status
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Generator[None]:
+    """Print each `SamEdgeWarning` as one line, as errors are, instead of with the line of code that raised it."""
+    usual = warnings.formatwarning
+
+    def format_warning(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        if issubclass(category, SamEdgeWarning):
+            return f"sam-edge: warning: {message}\n"
+        return usual(message, category, filename, lineno, line)
+
+    warnings.formatwarning = format_warning
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 @contextlib.contextmanager

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sam_edge.cli.options import add_format
+from sam_edge.cli.options import add_format, add_min_confidence
 from sam_edge.errors import InputError
 from sam_edge.gaze.samples import SCENE_PX_PER_DEG
 
 if TYPE_CHECKING:
+    from sam_edge.gaze.fit import GazeFit
     from sam_edge.gaze.recordings import GazeRecording
 
 SCREEN_PX_PER_DEG = 38.0
@@ -33,8 +35,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     events.add_argument("--out", type=Path, required=True, metavar="LABELS.csv", help="CSV file to write")
     _add_reading(events)
 
-    info = commands.add_parser("info", help="show rate, loss and noise of a recording")
+    info = commands.add_parser(
+        "info", help="show rate, loss and noise of a recording, and what is wrong with it"
+    )
     info.add_argument("recording", type=Path, nargs="+", help="file or folder of any known format")
+    info.add_argument(
+        "--video", type=Path, help="video or folder of frames: check that the gaze fits its time and its size"
+    )
     _add_reading(info)
 
     convert = commands.add_parser("convert", help="convert a recording to sam-edge's CSV or to BIDS")
@@ -89,6 +96,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         help=f"pixels in a degree of visual angle (default: the recording's, else {SCENE_PX_PER_DEG:g})",
     )
     add_format(parser)
+    add_min_confidence(parser)
 
 
 def _sources(args: argparse.Namespace) -> int:
@@ -109,7 +117,7 @@ def _events(args: argparse.Namespace) -> int:
     from sam_edge.gaze.recordings.files import replacing, seconds_from_ns
     from sam_edge.gaze.recordings.plain import timestamp_texts
 
-    recording = read(args.recording, format=args.format)
+    recording = _without_lost(read(args.recording, format=args.format, min_confidence=args.min_confidence))
     px_per_deg = _px_per_deg(args, recording)
     labels = label_recording(recording.samples, px_per_deg=px_per_deg)
     if recording.format == "csv":
@@ -139,11 +147,11 @@ def _events(args: argparse.Namespace) -> int:
 
 
 def _info(args: argparse.Namespace) -> int:
-    from sam_edge.gaze.recordings import read
     from sam_edge.gaze.recordings.summary import summarise
 
     for path in args.recording:
-        recording = read(path, format=args.format)
+        fit = _fit(path, args)
+        recording = fit.recording
         summary = summarise(recording)
         px_per_deg = _stated_px_per_deg(args, recording)
         print(f"{path}")
@@ -163,16 +171,38 @@ def _info(args: argparse.Namespace) -> int:
             print(f"  scale     {px_per_deg:.2f} px/deg")
         for note in recording.notes:
             print(f"  note      {note}")
+        for name, texts in (("error", fit.errors), ("warning", fit.warnings)):
+            for text in texts:
+                print(f"  {name:<9} {text.removeprefix(f'gaze: {recording.name}: ')}")
     return 0
 
 
-def _convert(args: argparse.Namespace) -> int:
-    from dataclasses import replace
+def _fit(path: Path, args: argparse.Namespace) -> GazeFit:
+    """Read a recording, and check it against the video where one is given."""
+    from sam_edge.gaze.fit import fit_gaze
+    from sam_edge.gaze.recordings import read
+    from sam_edge.gaze_video import open_gaze_video
 
+    if args.video is None:
+        return fit_gaze(read(path, format=args.format, min_confidence=args.min_confidence))
+    source = open_gaze_video(args.video, path, format=args.format, min_confidence=args.min_confidence)
+    with source.open_frames() as reader:
+        return fit_gaze(source.gaze, size=reader.size, times=reader.times)
+
+
+def _without_lost(recording: GazeRecording) -> GazeRecording:
+    """Return the recording without the positions of lost samples; warn of all that is wrong with it."""
+    from sam_edge.gaze.fit import fit_gaze
+
+    fit = fit_gaze(recording)
+    return replace(fit, errors=(), warnings=(*fit.errors, *fit.warnings)).checked()
+
+
+def _convert(args: argparse.Namespace) -> int:
     from sam_edge.gaze.recordings import read, write_bids, write_csv
     from sam_edge.gaze.recordings.plain import write_sidecar
 
-    recording = read(args.recording, format=args.format)
+    recording = _without_lost(read(args.recording, format=args.format, min_confidence=args.min_confidence))
     recording = replace(recording, px_per_deg=_stated_px_per_deg(args, recording))
     out: Path = args.out
     target = args.to or ("csv" if out.suffix == ".csv" and not out.is_dir() else "bids")

@@ -17,6 +17,7 @@ from sam_edge.segmenter import Segmenter, check_size, load
 __all__ = [
     "add_format",
     "add_fps",
+    "add_min_confidence",
     "add_model",
     "name_options",
     "open_model",
@@ -71,6 +72,16 @@ def add_format(parser: argparse.ArgumentParser) -> None:
         "--format",
         metavar="NAME",
         help=f"format of the gaze (default: detected from the content): {', '.join(recordings.formats())}",
+    )
+
+
+def add_min_confidence(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the confidence below which gaze counts as lost."""
+    parser.add_argument(
+        "--min-confidence",
+        type=float,
+        metavar="0..1",
+        help="gaze of lower confidence counts as lost (default: the format's own: 0.6 for Pupil Core, 0 for others)",
     )
 
 

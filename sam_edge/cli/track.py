@@ -6,12 +6,21 @@ import argparse
 from pathlib import Path
 
 from sam_edge._track import track
-from sam_edge.cli.options import add_format, add_fps, add_model, name_options, open_model, parse_size
+from sam_edge.cli.options import (
+    add_format,
+    add_fps,
+    add_min_confidence,
+    add_model,
+    name_options,
+    open_model,
+    parse_size,
+)
 from sam_edge.errors import InputError
 
 OPTIONS = {
     "gaze": "--gaze",
     "format": "--format",
+    "min_confidence": "--min-confidence",
     "fps": "--fps",
     "px_per_deg": "--px-per-deg",
     "size": "--size",
@@ -41,6 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="gaze CSV or another recording, when the first argument holds no gaze",
     )
     add_format(parser)
+    add_min_confidence(parser)
     add_fps(parser)
     parser.add_argument("--out", type=Path, metavar="VIDEO.mp4", help="annotated video to write")
     parser.add_argument(
@@ -73,13 +83,16 @@ def run(args: argparse.Namespace) -> int:
     """Track, and print the summary."""
     if args.record and args.realtime:
         raise InputError("--record: not with --realtime, whose timing cannot be replayed")
-    with name_options(OPTIONS), open_model(args) as model:
+    # Without the option, `gaze` in a message is the gaze in the recording.
+    options = OPTIONS if args.gaze else {name: option for name, option in OPTIONS.items() if name != "gaze"}
+    with name_options(options):
         result = track(
             args.video,
             args.gaze,
-            model=model,
+            model=lambda: open_model(args),
             mode="live" if args.realtime else "sequential",
             format=args.format,
+            min_confidence=args.min_confidence,
             fps=args.fps,
             px_per_deg=args.px_per_deg,
             size=parse_size(args.size),

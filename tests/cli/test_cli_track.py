@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from sam_edge.errors import SamEdgeWarning
+
 Run = Callable[..., tuple[int, str, str]]
 FRAMES = 12
 
@@ -142,7 +144,8 @@ def test_bad_gaze_is_named(run_cli: Run, clip: Path, tmp_path: Path, content: st
 def test_invalid_samples_are_accepted(run_cli: Run, clip: Path, tmp_path: Path) -> None:
     gaze = tmp_path / "gaze.csv"
     gaze.write_text("timestamp_s,x_px,y_px,confidence\n0.0,,,0\n0.1,nan,nan,0\n0.2,50,48,1\n")
-    assert run_cli("track", clip, "--gaze", gaze, "--runtime", "fake")[0] == 0
+    with pytest.warns(SamEdgeWarning, match="only 5 of the video's 12 frames"):
+        assert run_cli("track", clip, "--gaze", gaze, "--runtime", "fake")[0] == 0
 
 
 def test_a_clip_that_changes_size_leaves_nothing_behind(

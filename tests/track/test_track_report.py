@@ -70,7 +70,7 @@ def test_the_summary_counts_and_ranks(environment: Environment) -> None:
 def test_the_schema(environment: Environment) -> None:
     found = report(environment).to_json()
     assert found["schema"] == 2
-    assert list(found) == ["schema", "input", "realtime", "environment", "summary", "frames"]
+    assert list(found) == ["schema", "input", "realtime", "environment", "warnings", "summary", "frames"]
     assert found["input"] == {"name": "clip.mp4", "width": 1280, "height": 720, "fps": 25.0}
     assert set(found["summary"]) == {
         "frames",
