@@ -288,7 +288,10 @@ def broken(change: str, samples: Samples) -> Any:
         ("text in samples", "gaze: list; accepted"),
         ("not in order", "gaze: sample 1 at .* does not come after"),
         ("repeated", "gaze: sample 1 at 0 ns does not come after"),
-        ("another unit", r"gaze: samples: 100 of 100 positions, such as \(900000, 48\) at 0.000 s, lie far outside frames of 128x96"),
+        (
+            "another unit",
+            r"gaze: samples: 100 of 100 positions, such as \(900000, 48\) at 0.000 s, lie far outside frames of 128x96",
+        ),
     ],
 )
 def test_wrong_gaze_is_named(
