@@ -130,13 +130,13 @@ def mask_of(told: dict[str, Any], frame_size: tuple[int, int]) -> NDArray[np.boo
     return mask
 
 
-def measured(page: Any, engines: Engines, given: argparse.Namespace) -> list[Row]:
+def measured(page: Any, engines: Engines, args: argparse.Namespace) -> list[Row]:
     """Let every decoder take its turn at every size."""
     with open_frames(CLIP) as frames:
         image = next(frames).image
     height, width = image.shape[:2]
     point = [POINT[0] * width, POINT[1] * height]
-    common = {"runs": given.runs, "warm": WARM_UP_MS, "threads": given.threads}
+    common = {"runs": args.runs, "warm": WARM_UP_MS, "threads": args.threads}
     model, rows = engines.segmenter(), []
     for size in SIZES:
         encoded = model.encode(image, size=size[::-1])
@@ -146,13 +146,13 @@ def measured(page: Any, engines: Engines, given: argparse.Namespace) -> list[Row
         for graph in ("wasm", "points"):
             options = {**common, "embedding": data, "told": told_of_it, "point": point, "graph": graph}
             told = page.evaluate(MEASURE, options)
-            if given.threads > 1 and not told["isolated"]:
+            if args.threads > 1 and not told["isolated"]:
                 sys.exit("the page is not isolated: there are no threads")
             mask = mask_of(told["mask"], (height, width))
             iou = float((mask & expected).sum() / (mask | expected).sum())
             rows.append(row_of(graph, size, told["times"], iou))
-    if given.published is not None:
-        graph = base64.b64encode(given.published.read_bytes()).decode()
+    if args.published is not None:
+        graph = base64.b64encode(args.published.read_bytes()).decode()
         told = page.evaluate(PUBLISHED, {**common, "graph": graph, "point": [300, 400]})
         rows.append(row_of("published", (1024, 1024), told["times"], None))
     return sorted(rows, key=lambda row: (row.size, ORDER.index(row.decoder)))
@@ -177,7 +177,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=40, help="decodes that are timed (default: 40)")
     parser.add_argument("--published", type=Path, help="the decoder that .ci/fetch_models.py brings")
     parser.add_argument("--json", type=Path, help="write the rows here, too")
-    given = parser.parse_args()
+    args = parser.parse_args()
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         sys.exit("Chromium is not here: apt install chromium")
@@ -187,9 +187,9 @@ def main() -> int:
         opened_page(server, program) as page,
     ):
         version = page.context.browser.version
-        rows = measured(page, engines, given)
+        rows = measured(page, engines, args)
     print(
-        f"Chromium {version}, {given.threads} threads of WebAssembly, {os.cpu_count()} cores, {platform.machine()}"
+        f"Chromium {version}, {args.threads} threads of WebAssembly, {os.cpu_count()} cores, {platform.machine()}"
     )
     print(
         f"{'decoder':<10} {'input':<10} {'asked':>7} {'median':>8} {'least':>8} {'p95':>8}   IoU with Python"
@@ -201,8 +201,8 @@ def main() -> int:
         print(
             f"{row.decoder:<10} {size:<10} {asked:>7} {row.median_ms:>8} {row.least_ms:>8} {row.p95_ms:>8}   {iou}"
         )
-    if given.json is not None:
-        given.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+    if args.json is not None:
+        args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
     return 0 if all(row.iou is None or row.iou > LEAST_IOU for row in rows) else 1
 
 

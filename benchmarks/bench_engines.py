@@ -145,15 +145,15 @@ class Ours:
         return [*self.encode.values(), *self.decode.values(), *self.batch.values()]
 
 
-def set_up(given: argparse.Namespace, image: np.ndarray) -> Ours:
+def set_up(args: argparse.Namespace, image: np.ndarray) -> Ours:
     """Open every bundle on every engine here, and check them against each other."""
     ours = Ours()
     reference = None
-    bundles = [(given.bundle, "")] + [(given.fp32, "fp32 ")] * (given.fp32 is not None)
+    bundles = [(args.bundle, "")] + [(args.fp32, "fp32 ")] * (args.fp32 is not None)
     for bundle, prefix in bundles:
         for runtime, precision in ENGINES[:1] if prefix else ENGINES:
             try:
-                model = sam_edge.load(bundle, runtime=runtime, precision=precision, threads=given.threads)
+                model = sam_edge.load(bundle, runtime=runtime, precision=precision, threads=args.threads)
             except sam_edge.SamEdgeError as error:
                 print(f"{runtime} {precision or ''}: not here ({error})")
                 continue
@@ -176,10 +176,10 @@ def set_up(given: argparse.Namespace, image: np.ndarray) -> Ours:
     return ours
 
 
-def peer(given: argparse.Namespace) -> tuple[Timed, Timed] | None:
+def peer(args: argparse.Namespace) -> tuple[Timed, Timed] | None:
     """Set up what people ship today; None when its files are not here."""
-    encoder_file = given.peer_encoder or given.models / "peer_encoder_1024.onnx"
-    decoder_file = given.peer_decoder or given.models / "sam_decoder_published.onnx"
+    encoder_file = args.peer_encoder or args.models / "peer_encoder_1024.onnx"
+    decoder_file = args.peer_decoder or args.models / "sam_decoder_published.onnx"
     missing = [str(path) for path in (encoder_file, decoder_file) if not path.is_file()]
     if missing:
         print(
@@ -189,7 +189,7 @@ def peer(given: argparse.Namespace) -> tuple[Timed, Timed] | None:
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = given.threads or usable_cores()
+    settings.intra_op_num_threads = args.threads or usable_cores()
     encoder, decoder = (
         onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
         for path in (encoder_file, decoder_file)
@@ -254,9 +254,9 @@ def speed_rows(ours: Ours, rivals: tuple[Timed, Timed] | None) -> list[Asked]:
     return rows
 
 
-def size_rows(given: argparse.Namespace) -> list[Asked]:
+def size_rows(args: argparse.Namespace) -> list[Asked]:
     """Compare sizes on disk with what is asked."""
-    files = {path.name: path.stat().st_size / 1e6 for path in (given.bundle or DEFAULT_BUNDLE).iterdir()}
+    files = {path.name: path.stat().st_size / 1e6 for path in (args.bundle or DEFAULT_BUNDLE).iterdir()}
     rows = []
     for role, most in (("encoder", 7), ("decoder", 5)):
         megabytes = sum(size for name, size in files.items() if name.startswith(role))
@@ -266,22 +266,22 @@ def size_rows(given: argparse.Namespace) -> list[Asked]:
     return rows
 
 
-def accuracy_rows(given: argparse.Namespace) -> list[Asked]:
+def accuracy_rows(args: argparse.Namespace) -> list[Asked]:
     """Measure on a labelled set beside fp32 torch, on every engine."""
     what = "int8 beside fp32 torch, 672x448: chosen mask; worst of the three; loss of truth"
     asked = ".96; .95; .005"
-    if given.accuracy is None:
+    if args.accuracy is None:
         return [Asked(what, asked, "", None)]
     from sam_edge.exporters.evaluate import compare
     from sam_edge.exporters.image_sets import read_labelled_images
 
     rows = []
-    with sam_edge.load(given.models / "mobile_sam.pt", runtime="torch", threads=given.threads) as reference:
+    with sam_edge.load(args.models / "mobile_sam.pt", runtime="torch", threads=args.threads) as reference:
         for runtime, precision in ENGINES:
             with sam_edge.load(
-                given.bundle, runtime=runtime, precision=precision, threads=given.threads
+                args.bundle, runtime=runtime, precision=precision, threads=args.threads
             ) as model:
-                found = compare(model, reference, read_labelled_images(given.accuracy), size=SIZES[0])
+                found = compare(model, reference, read_labelled_images(args.accuracy), size=SIZES[0])
                 name = f"{runtime} {model.runtime.precision}"
             loss, three = found.truth_loss, min(found.token_iou[1:])
             met = found.chosen_iou >= 0.96 and three >= 0.95 and loss is not None and loss <= 0.005
@@ -290,16 +290,16 @@ def accuracy_rows(given: argparse.Namespace) -> list[Asked]:
     return rows
 
 
-def environment(given: argparse.Namespace) -> dict[str, Any]:
+def environment(args: argparse.Namespace) -> dict[str, Any]:
     """Say what the figures belong to."""
     packages = [name for name in ("onnxruntime", "openvino", "numpy", "torch") if installed(name)]
     return {
         "processor": cpu_name(),
-        "threads": given.threads or usable_cores(),
+        "threads": args.threads or usable_cores(),
         "python": platform.python_version(),
         "versions": {name: metadata.version(name) for name in packages},
         "load_before": round(os.getloadavg()[0], 2),
-        "rounds": given.rounds,
+        "rounds": args.rounds,
     }
 
 
@@ -328,14 +328,14 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     """Measure and print."""
-    given = parse()
-    machine = environment(given)
+    args = parse()
+    machine = environment(args)
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
-    ours, rivals = set_up(given, frame()), peer(given)
+    ours, rivals = set_up(args, frame()), peer(args)
     everything = [*ours.everything(), *(rivals or ())]
     for item in everything:
         item.call()
-    for _ in range(given.rounds):
+    for _ in range(args.rounds):
         for item in everything:
             item.run()
     print("\n".join(ours.notes))
@@ -349,11 +349,11 @@ def main() -> None:
     print(f"-- decode {AT_ONCE} points at once, faster than {AT_ONCE} calls")
     for key, item in ours.batch.items():
         print(item.row(AT_ONCE * ours.decode[key].median_ms))
-    rows = [*speed_rows(ours, rivals), *accuracy_rows(given), *size_rows(given)]
+    rows = [*speed_rows(ours, rivals), *accuracy_rows(args), *size_rows(args)]
     print(f"\n{'what':<66}{'asked':>16}{'measured':>34}")
     for row in rows:
         print(row.row())
-    if given.json:
+    if args.json:
         figures = {
             "machine": machine,
             "table": [asdict(row) for row in rows],
@@ -363,7 +363,7 @@ def main() -> None:
             },
             "peer": [item.figures() for item in rivals or ()],
         }
-        given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        args.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 def installed(package: str) -> bool:

@@ -78,26 +78,26 @@ class Agreement:
 
 def main() -> None:
     """Compare, and print."""
-    given = arguments()
-    torch.set_num_threads(given.threads)
-    everyone = sorted((given.labelled / "images").glob("*.jpg"))
-    pictures = everyone[:: max(1, len(everyone) // given.pictures)][: given.pictures]
-    if given.kept_only:
-        kept = [path for path in everyone if (kept_file(path, given)).exists()]
-        pictures = kept[: given.pictures]
-    references = [reference_of(path, given) for path in pictures]
+    args = arguments()
+    torch.set_num_threads(args.threads)
+    everyone = sorted((args.labelled / "images").glob("*.jpg"))
+    pictures = everyone[:: max(1, len(everyone) // args.pictures)][: args.pictures]
+    if args.kept_only:
+        kept = [path for path in everyone if (kept_file(path, args)).exists()]
+        pictures = kept[: args.pictures]
+    references = [reference_of(path, args) for path in pictures]
     reference_s = float(np.mean([one["cpu_s"] for one in references]))
-    reached = recall(pictures, [masks_of(one["masks"]) for one in references], given)
+    reached = recall(pictures, [masks_of(one["masks"]) for one in references], args)
     print(f"{len(pictures)} pictures; reference: {reference_s:.1f} s a picture, recall {reached:.3f}")
     rows = []
-    if not given.no_parity:
-        with sam_edge.load(given.checkpoint, runtime="torch", threads=given.threads) as model:
-            same = agreement(pictures, references, model, replace(EXACT, points_per_side=given.grid))
+    if not args.no_parity:
+        with sam_edge.load(args.checkpoint, runtime="torch", threads=args.threads) as model:
+            same = agreement(pictures, references, model, replace(EXACT, points_per_side=args.grid))
         rows.append(("the reference's masks, fp32 torch, exact", f"IoU {SAME_IOU}", same.told))
-    if given.parity_only:
+    if args.parity_only:
         print_table(rows)
         return
-    with sam_edge.load(threads=given.threads) as model:
+    with sam_edge.load(threads=args.threads) as model:
         runtime = model.runtime
         print(
             Environment.gather(
@@ -105,7 +105,7 @@ def main() -> None:
             )
         )
         runs = {
-            name: ours(name, settings, model, pictures, given)
+            name: ours(name, settings, model, pictures, args)
             for name, settings in (
                 ("the reference's filters", MaskGeneratorConfig()),
                 ("standard", STANDARD),
@@ -114,7 +114,7 @@ def main() -> None:
                 ("fast", FAST),
             )
         }
-        proposed = recalls(model, everyone[:: given.proposals_every], given.labelled / "labels")
+        proposed = recalls(model, everyone[:: args.proposals_every], args.labelled / "labels")
     standard, fast = runs["standard"], runs["fast"]
     rows += [
         (
@@ -177,21 +177,21 @@ def rle_ms() -> float:
     return 1e3 * float(np.median(spent))
 
 
-def kept_file(path: Path, given: argparse.Namespace) -> Path:
+def kept_file(path: Path, args: argparse.Namespace) -> Path:
     """Return where is kept what the reference found in a picture."""
-    keep: Path = given.keep
-    return keep / f"{path.stem}_{given.grid}.json"
+    keep: Path = args.keep
+    return keep / f"{path.stem}_{args.grid}.json"
 
 
-def reference_of(path: Path, given: argparse.Namespace) -> dict[str, Any]:
+def reference_of(path: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Return what the reference found in a picture: kept from before, or found now."""
-    kept = kept_file(path, given)
+    kept = kept_file(path, args)
     if not kept.exists():
-        generator = reference_generator(given.checkpoint, output_mode="coco_rle", points_per_side=given.grid)
+        generator = reference_generator(args.checkpoint, output_mode="coco_rle", points_per_side=args.grid)
         begun = time.process_time()
         masks = generator.generate(read_image(path))
         spent_s = time.process_time() - begun
-        given.keep.mkdir(parents=True, exist_ok=True)
+        args.keep.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps({"cpu_s": spent_s, "masks": masks}), encoding="utf-8")
         print(f"{path.stem}: {len(masks)} masks, {spent_s:.0f} s", flush=True)
     content: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
@@ -203,12 +203,12 @@ def masks_of(records: list[dict[str, Any]]) -> list[NDArray[np.bool_]]:
     return [Rle.from_json(record["segmentation"]).mask() for record in records]
 
 
-def recall(pictures: list[Path], masks: list[list[NDArray[np.bool_]]], given: argparse.Namespace) -> float:
+def recall(pictures: list[Path], masks: list[list[NDArray[np.bool_]]], args: argparse.Namespace) -> float:
     """Return the share of labelled things that one of the masks meets with an IoU above 0.5."""
     hits: list[bool] = []
     for path, made in zip(pictures, masks, strict=True):
         size = read_image(path).shape[:2]
-        things = truth(given.labelled / "labels" / f"{path.stem}.txt", size)
+        things = truth(args.labelled / "labels" / f"{path.stem}.txt", size)
         if len(things):
             best = mask_iou(things, np.stack(made)).max(axis=1) if made else np.zeros(len(things))
             hits += (best > 0.5).tolist()
@@ -242,7 +242,7 @@ def ours(
     settings: MaskGeneratorConfig,
     model: sam_edge.Segmenter,
     pictures: list[Path],
-    given: argparse.Namespace,
+    args: argparse.Namespace,
 ) -> Run:
     """Measure recall and speed of one of our settings."""
     masks: list[list[NDArray[np.bool_]]] = []
@@ -261,7 +261,7 @@ def ours(
     made = Run(
         cpu_s=cpu_s / len(pictures),
         wall_s=wall_s / len(pictures),
-        recall=recall(pictures, masks, given),
+        recall=recall(pictures, masks, args),
         masks=float(np.mean([len(one) for one in masks])),
     )
     print(

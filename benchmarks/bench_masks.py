@@ -67,7 +67,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=60)
-    given = parser.parse_args()
+    args = parser.parse_args()
     warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
     cv2.setNumThreads(1)
     versions = ", ".join(
@@ -83,7 +83,7 @@ def main() -> None:
     ):
         timed = calls(mask)
         times: dict[str, list[float]] = {what: [] for what in timed}
-        for _ in range(given.rounds):
+        for _ in range(args.rounds):
             for what, call in timed.items():
                 begun = time.perf_counter()
                 call()

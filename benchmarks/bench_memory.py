@@ -129,24 +129,24 @@ def main() -> None:
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", type=Path, metavar="OUT.json")
-    given = parser.parse_args()
+    args = parser.parse_args()
     px_per_deg = read(DEMO / "gaze.csv").px_per_deg or 15.0
     with (
-        sam_edge.load(runtime=given.runtime, threads=given.threads) as model,
+        sam_edge.load(runtime=args.runtime, threads=args.threads) as model,
         GazeSession(model, px_per_deg=px_per_deg) as session,
     ):
         engine = f"{model.runtime.name} {model.runtime.precision}, {model.runtime.threads} threads"
-        stream = Stream(session, fps=given.fps, fast=given.fast)
-        stream.run(given.minutes)
+        stream = Stream(session, fps=args.fps, fast=args.fast)
+        stream.run(args.minutes)
     if stream.with_mask == 0:
         raise SystemExit("nothing was selected in the whole stream: this measures nothing")
     grown = growth(stream.times_s, stream.resident_mb)
     content = {
         "cpu": cpu_name(),
         "engine": engine,
-        "minutes": given.minutes,
-        "fps": given.fps,
-        "fast": given.fast,
+        "minutes": args.minutes,
+        "fps": args.fps,
+        "fast": args.fast,
         "stepped": stream.stepped,
         "left_out": stream.left_out,
         "with_mask": stream.with_mask,
@@ -165,8 +165,8 @@ def main() -> None:
             f"after the first minute: {grown['slope_mb_per_minute']:+.2f} MB a minute, last tenth minus first tenth "
             f"{grown['last_minus_first_mb']:+.1f} MB, most minus first {grown['most_minus_first_mb']:+.1f} MB"
         )
-    if given.json:
-        given.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    if args.json:
+        args.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

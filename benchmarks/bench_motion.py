@@ -93,7 +93,7 @@ def main() -> None:
         "--apart", type=int, nargs="+", default=[2, 4, 8], help="pictures between (default: 2 4 8)"
     )
     parser.add_argument("--sequences", nargs="+", default=SEQUENCES)
-    given = parser.parse_args()
+    args = parser.parse_args()
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         sys.exit("Chromium is not here: apt install chromium")
@@ -107,14 +107,14 @@ def main() -> None:
         page = browser.new_page()
         page.goto(f"{server.url}healthz")
         print(f"Chromium {browser.version}; IoU with the true mask, moved / standing still")
-        print(f"{'pictures later':<16}" + "".join(f"{apart:>14}" for apart in given.apart))
-        for name in given.sequences:
-            pictures = sorted((given.data / "JPEGImages" / name).glob("*.jpg"))
-            most = max(given.apart)
-            found: dict[int, list[tuple[float, float]]] = {apart: [] for apart in given.apart}
+        print(f"{'pictures later':<16}" + "".join(f"{apart:>14}" for apart in args.apart))
+        for name in args.sequences:
+            pictures = sorted((args.data / "JPEGImages" / name).glob("*.jpg"))
+            most = max(args.apart)
+            found: dict[int, list[tuple[float, float]]] = {apart: [] for apart in args.apart}
             for start in np.linspace(0, len(pictures) - most - 1, STARTS).astype(int):
                 several = pictures[start : start + most + 1]
-                first = truth_of(given.data, several[0])
+                first = truth_of(args.data, several[0])
                 if not first.any():
                     continue
                 height, width = first.shape
@@ -128,8 +128,8 @@ def main() -> None:
                     },
                 )
                 times += answer["times"]
-                for apart in given.apart:
-                    true = truth_of(given.data, several[apart])
+                for apart in args.apart:
+                    true = truth_of(args.data, several[apart])
                     moved = read(answer["masks"][apart], first.shape)
                     found[apart].append((float(iou(moved, true)), float(iou(first, true))))
             cells = (

@@ -94,19 +94,19 @@ def main() -> None:
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", type=Path, metavar="OUT.json")
-    given = parser.parse_args()
-    chooser = chooser_of(given.chooser)
-    names = sorted(path.stem for path in (given.data / "instances").glob("*.png"))[: given.pictures]
+    args = parser.parse_args()
+    chooser = chooser_of(args.chooser)
+    names = sorted(path.stem for path in (args.data / "instances").glob("*.png"))[: args.pictures]
     if not names:
-        raise SystemExit(f"--data: {given.data} holds no instances/*.png; give the folder of OSIE")
+        raise SystemExit(f"--data: {args.data} holds no instances/*.png; give the folder of OSIE")
     chosen: dict[int, list[float]] = {count: [] for count in COUNTS}
     best: dict[int, list[float]] = {count: [] for count in COUNTS}
-    with sam_edge.load(runtime=given.runtime, threads=given.threads) as model:
+    with sam_edge.load(runtime=args.runtime, threads=args.threads) as model:
         engine = f"{model.runtime.name} {model.runtime.precision}, {model.runtime.threads} threads"
         for name in names:
-            image = read_image(given.data / "stimuli" / f"{name}.jpg")
+            image = read_image(args.data / "stimuli" / f"{name}.jpg")
             embedding = model.encode(image, size=SIZE)
-            for one in prompted(given.data, name):
+            for one in prompted(args.data, name):
                 for count in COUNTS:
                     if len(one.points) < count:
                         continue
@@ -115,7 +115,7 @@ def main() -> None:
                     chosen[count].append(iou(chooser(model, embedding, points), one.truth))
                     best[count].append(max(iou(mask, one.truth) for mask in masks))
     print(f"{cpu_name()}, {engine}, Python {platform.python_version()}, sam-edge {sam_edge.__version__}")
-    print(f"{len(names)} pictures, chooser {given.chooser or 'decode'}")
+    print(f"{len(names)} pictures, chooser {args.chooser or 'decode'}")
     print(f"{'fixations':<12}{'prompts':>9}{'hits':>9}{'mean IoU':>10}{'best of SAM: hits':>20}")
     content = []
     for count in COUNTS:
@@ -133,8 +133,8 @@ def main() -> None:
                 "best_hits": possible,
             }
         )
-    if given.json:
-        given.json.write_text(
+    if args.json:
+        args.json.write_text(
             json.dumps({"engine": engine, "cpu": cpu_name(), "figures": content}, indent=1) + "\n"
         )
 

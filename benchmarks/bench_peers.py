@@ -103,11 +103,11 @@ def official(image: NDArray[np.uint8], models: Path, threads: int) -> Iterator[P
         print(f"MobileSAM on ONNX Runtime: without {', '.join(missing)}")
     else:
         encoder, decoder = (opened(path, threads) for path in files)
-        given, scale = letterboxed(image)
+        inputs, scale = letterboxed(image)
         name, prompt = encoder.get_inputs()[0].name, sam_prompt(scale, image.shape[:2])
         yield Peer(
             "MobileSAM 1024, ONNX Runtime fp32",
-            lambda: encoder.run(None, {name: given})[0],
+            lambda: encoder.run(None, {name: inputs})[0],
             lambda embedding: decoder.run(None, {"image_embeddings": embedding, **prompt})[0][0] > 0,
         )
     checkpoint = models / "mobile_sam.pt"
@@ -126,7 +126,7 @@ def sam2_tiny(image: NDArray[np.uint8], models: Path, threads: int) -> Iterator[
     height, width = image.shape[:2]
     # Not letterboxed: SAM 2 stretches a picture to its square.
     square = cv2.resize(image, (PEER_SIDE, PEER_SIDE), interpolation=cv2.INTER_AREA)
-    given = normalised(square)
+    inputs = normalised(square)
     names = [output.name for output in encoder.get_outputs()]
     prompt = {
         "point_coords": np.array(
@@ -142,7 +142,7 @@ def sam2_tiny(image: NDArray[np.uint8], models: Path, threads: int) -> Iterator[
         order = np.argsort(-scores[0])
         return np.stack([cv2.resize(masks[0, index], (width, height)) > 0 for index in order])
 
-    yield Peer("SAM 2 tiny 1024, ONNX Runtime fp32", lambda: encoder.run(None, {"image": given}), decode)
+    yield Peer("SAM 2 tiny 1024, ONNX Runtime fp32", lambda: encoder.run(None, {"image": inputs}), decode)
 
 
 def vit_b(image: NDArray[np.uint8]) -> Iterator[Peer]:
@@ -152,7 +152,7 @@ def vit_b(image: NDArray[np.uint8]) -> Iterator[Peer]:
     for name, module in stand_ins().items():
         sys.modules.setdefault(name, module)
     model = importlib.import_module("segment_anything.build_sam").sam_model_registry["vit_b"]().eval()
-    given = torch.from_numpy(letterboxed(image)[0])
+    inputs = torch.from_numpy(letterboxed(image)[0])
     height, width = image.shape[:2]
     scale = PEER_SIDE / max(height, width)
     points = torch.tensor([[[POINT[0] * scale, POINT[1] * scale]]]), torch.ones(1, 1)
@@ -160,7 +160,7 @@ def vit_b(image: NDArray[np.uint8]) -> Iterator[Peer]:
 
     def encode() -> Any:
         with torch.inference_mode():
-            return model.image_encoder(given)
+            return model.image_encoder(inputs)
 
     def decode(embedding: Any) -> Masks:
         with torch.inference_mode():
@@ -260,11 +260,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--markdown", action="store_true", help="a table for a document")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    given = parser.parse_args()
+    args = parser.parse_args()
     import torch
 
-    torch.set_num_threads(given.threads)
-    image, models, threads = frame(), given.models, given.threads
+    torch.set_num_threads(args.threads)
+    image, models, threads = frame(), args.models, args.threads
     peers = [
         *ours(image, threads),
         *official(image, models, threads),
@@ -273,7 +273,7 @@ def main() -> None:
     ]
     check(peers)
     noise = NoiseMeter()
-    for _ in range(given.rounds):
+    for _ in range(args.rounds):
         noise.check()
         for peer in peers:
             # Once without a clock: what ran before has had the caches and the threads.
@@ -281,14 +281,14 @@ def main() -> None:
             peer.run()
     machine = gather_machine()
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
-    print(f"{machine.cpu}, {threads} threads; Python {machine.python}, {packages}; {given.rounds} rounds\n")
-    print("\n".join(table(peers, markdown=given.markdown)))
+    print(f"{machine.cpu}, {threads} threads; Python {machine.python}, {packages}; {args.rounds} rounds\n")
+    print("\n".join(table(peers, markdown=args.markdown)))
     print(f"\n{noise.noise().note() or 'the machine was quiet'}")
-    if given.json:
+    if args.json:
         content = [
             {"name": peer.name, "encode_ms": peer.encode_ms, "decode_ms": peer.decode_ms} for peer in peers
         ]
-        given.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        args.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

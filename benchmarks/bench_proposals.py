@@ -88,10 +88,10 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="only every N-th picture")
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--threads", type=int)
-    given = parser.parse_args()
-    pictures = sorted((given.labelled / "images").glob("*.jpg"))[:: given.every]
-    with sam_edge.load(runtime=given.runtime, threads=given.threads) as model:
-        made = recalls(model, pictures, given.labelled / "labels")
+    args = parser.parse_args()
+    pictures = sorted((args.labelled / "images").glob("*.jpg"))[:: args.every]
+    with sam_edge.load(runtime=args.runtime, threads=args.threads) as model:
+        made = recalls(model, pictures, args.labelled / "labels")
         runtime = model.runtime
         print(
             Environment.gather(

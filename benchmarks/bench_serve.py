@@ -301,15 +301,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--only", choices=("latency", "sustained", "four"))
     parser.add_argument("--json", type=Path, help="also write the figures here")
-    given = parser.parse_args()
+    args = parser.parse_args()
     cv2.setNumThreads(1)
     found: dict[str, object] = {}
     table: list[tuple[str, str, str]] = []
     context = multiprocessing.get_context("spawn")
     with context.Pool(4) as pool:
-        seconds = min(15.0, given.seconds)
-        if given.only in (None, "latency"):
-            inside = pool.apply(in_program, (given.data, seconds))
+        seconds = min(15.0, args.seconds)
+        if args.only in (None, "latency"):
+            inside = pool.apply(in_program, (args.data, seconds))
         with Engines() as engines, Server(engines, port=0) as server:
             runtime = engines.segmenter().runtime
             print(
@@ -317,24 +317,23 @@ def main() -> None:
                 f"{runtime.threads} threads; 854x480 JPEG, 24 frames/s"
             )
             url = server.stream_url
-            if given.only in (None, "latency"):
-                outside = pool.apply(over_socket, (url, given.data, seconds))
+            if args.only in (None, "latency"):
+                outside = pool.apply(over_socket, (url, args.data, seconds))
                 found["latency"] = {"in_program": inside, "over_socket": outside}
                 table += latency_told(inside, outside)
-            if given.only in (None, "sustained"):
-                one = pool.apply(stream, (url, given.data, ONE, given.seconds))
-                print(f"one client for {given.seconds:g} s: {told(one)}")
+            if args.only in (None, "sustained"):
+                one = pool.apply(stream, (url, args.data, ONE, args.seconds))
+                print(f"one client for {args.seconds:g} s: {told(one)}")
                 found["sustained"] = asdict(one)
-                measured = f"{one.frames_per_s:.1f} ({len(one.served)} of {round(24 * given.seconds)})"
+                measured = f"{one.frames_per_s:.1f} ({len(one.served)} of {round(24 * args.seconds)})"
                 table.append(("one client, frames/s", f"{ASKED_FRAMES_PER_S:g}", measured))
-            if given.only in (None, "four"):
-                jobs = [(url, given.data, name, min(30.0, given.seconds)) for name in FOUR]
+            if args.only in (None, "four"):
+                jobs = [(url, args.data, name, min(30.0, args.seconds)) for name in FOUR]
                 four = pool.starmap(stream, jobs, chunksize=1)
-        if given.only in (None, "four"):
+        if args.only in (None, "four"):
             # One after the other, and without the server: every session has the machine for itself.
             bests = [
-                pool.apply(alone, (given.data, name, one.served))
-                for name, one in zip(FOUR, four, strict=True)
+                pool.apply(alone, (args.data, name, one.served)) for name, one in zip(FOUR, four, strict=True)
             ]
             found["four"] = {
                 name: {**asdict(one), "alone": best}
@@ -342,8 +341,8 @@ def main() -> None:
             }
             table += four_told(four, bests)
     print_table(table)
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=1))
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=1))
 
 
 def latency_told(

@@ -149,26 +149,26 @@ def first_right_ms(case: Case, masks: Path, frames: Sequence[dict[str, Any]], fp
     return None
 
 
-def ours(case: Case, judge: Judge, work: Path, mode: str, given: argparse.Namespace) -> Result:
+def ours(case: Case, judge: Judge, work: Path, mode: str, args: argparse.Namespace) -> Result:
     """Run `sam-edge track` on a case, and score it."""
     masks, report = work / f"ours-{mode}", work / f"ours-{mode}.json"
     clock = ["--realtime"] if mode == "realtime" else []
-    threads = ["--threads", given.threads] if given.threads else []
+    threads = ["--threads", args.threads] if args.threads else []
     run(
-        *("-m", "sam_edge.cli", "track", case.frames, "--gaze", case.gaze, "--fps", given.fps),
-        *("--masks", masks, "--report", report, "--quiet", *clock, *threads, *given.track),
+        *("-m", "sam_edge.cli", "track", case.frames, "--gaze", case.gaze, "--fps", args.fps),
+        *("--masks", masks, "--report", report, "--quiet", *clock, *threads, *args.track),
     )
     content = json.loads(report.read_text())
     frames = content["frames"]
-    scores = judge.score(masks, case, given.fps)
-    scored = [one for one in frames if one["index"] / given.fps >= case.onset_s + GRACE_S]
+    scores = judge.score(masks, case, args.fps)
+    scored = [one for one in frames if one["index"] / args.fps >= case.onset_s + GRACE_S]
     return Result(
         system=f"ours, {mode}",
         sequence=case.sequence,
         seed=case.seed,
         **of_scores(scores),
         # Without a clock every frame is waited for, and none of this is known.
-        first_ms=first_right_ms(case, masks, frames if mode == "realtime" else (), given.fps),
+        first_ms=first_right_ms(case, masks, frames if mode == "realtime" else (), args.fps),
         on_time=share(not one["dropped"] for one in frames) if mode == "realtime" else None,
         fresh=share(not one["dropped"] and one["origin"] != "none" for one in scored),
         peak_memory_mb=content["summary"]["peak_memory_mb"],
@@ -179,22 +179,22 @@ def ours(case: Case, judge: Judge, work: Path, mode: str, given: argparse.Namesp
     )
 
 
-def peer(case: Case, judge: Judge, work: Path, mode: str, given: argparse.Namespace) -> Result:
+def peer(case: Case, judge: Judge, work: Path, mode: str, args: argparse.Namespace) -> Result:
     """Run the peer on a case, and score it."""
     masks = work / f"peer-{mode}"
     clock = ["--realtime"] if mode == "realtime" else []
     printed = run(
-        *(judge.folder / "peer_mobile_sam.py", case.frames, case.gaze, masks, "--fps", given.fps),
-        *("--encoder", given.peer_encoder, "--decoder", given.peer_decoder),
-        *("--threads", given.threads or 2, *clock),
+        *(judge.folder / "peer_mobile_sam.py", case.frames, case.gaze, masks, "--fps", args.fps),
+        *("--encoder", args.peer_encoder, "--decoder", args.peer_decoder),
+        *("--threads", args.threads or 2, *clock),
     )
     told = json.loads(printed.splitlines()[-1])
     return Result(
         system=f"peer, {mode}",
         sequence=case.sequence,
         seed=case.seed,
-        **of_scores(judge.score(masks, case, given.fps)),
-        first_ms=first_right_ms(case, masks, (), given.fps),
+        **of_scores(judge.score(masks, case, args.fps)),
+        first_ms=first_right_ms(case, masks, (), args.fps),
         steps_ms=(told["encode_ms"] + told["decode_ms"],),
     )
 
@@ -216,24 +216,24 @@ def share(values: Iterable[bool]) -> float | None:
     return sum(found) / len(found) if found else None
 
 
-def cases(given: argparse.Namespace, judge: Judge, work: Path) -> Iterator[Case]:
+def cases(args: argparse.Namespace, judge: Judge, work: Path) -> Iterator[Case]:
     """Make every sequence's and seed's gaze as it is needed."""
-    pictures, truths = given.data / "JPEGImages", given.data / "Annotations"
+    pictures, truths = args.data / "JPEGImages", args.data / "Annotations"
     if not pictures.is_dir() or not truths.is_dir():
         raise SystemExit(
-            f"--data: {given.data} has no JPEGImages and Annotations; give a folder like that of DAVIS"
+            f"--data: {args.data} has no JPEGImages and Annotations; give a folder like that of DAVIS"
         )
-    names = given.sequences or sorted(one.name for one in truths.iterdir() if one.is_dir())
+    names = args.sequences or sorted(one.name for one in truths.iterdir() if one.is_dir())
     for name in names:
         if not (pictures / name).is_dir() or not (truths / name).is_dir():
             raise SystemExit(
-                f"--sequences: {name} is not in {given.data}; there are {sorted(p.name for p in truths.iterdir())}"
+                f"--sequences: {name} is not in {args.data}; there are {sorted(p.name for p in truths.iterdir())}"
             )
-        for seed in given.seeds:
+        for seed in args.seeds:
             folder = work / f"{name}-{seed}"
             folder.mkdir(parents=True, exist_ok=True)
             gaze = folder / "gaze.csv"
-            onset_s = judge.gaze(truths / name, gaze, seed, given.fps)
+            onset_s = judge.gaze(truths / name, gaze, seed, args.fps)
             yield Case(name, seed, pictures / name, truths / name, gaze, onset_s)
 
 
@@ -305,10 +305,10 @@ def tables(results: Sequence[Result]) -> dict[str, list[dict[str, Any]]]:
     return made
 
 
-def machine(results: Sequence[Result], given: argparse.Namespace) -> dict[str, Any]:
+def machine(results: Sequence[Result], args: argparse.Namespace) -> dict[str, Any]:
     """Describe on what it ran: what the first run of ours said of itself, and the peer's engine."""
     said = next((one.environment for one in results if one.environment), None)
-    here = Environment.gather(engine="-", precision="-", threads=given.threads or 0, model="-")
+    here = Environment.gather(engine="-", precision="-", threads=args.threads or 0, model="-")
     return said or asdict(here)
 
 
@@ -334,23 +334,23 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="OUT.json")
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep gaze, masks and reports here")
     parser.add_argument("track", nargs="*", help="after --: options of sam-edge track")
-    given = parser.parse_args()
-    if set(given.modes) - set(MODES) or not given.modes:
-        parser.error(f"--modes: {given.modes}; accepted: {','.join(MODES)}")
-    if given.peer and not (given.peer_encoder and given.peer_decoder):
+    args = parser.parse_args()
+    if set(args.modes) - set(MODES) or not args.modes:
+        parser.error(f"--modes: {args.modes}; accepted: {','.join(MODES)}")
+    if args.peer and not (args.peer_encoder and args.peer_decoder):
         parser.error("--peer: needs --peer-encoder and --peer-decoder, ONNX files")
-    return given
+    return args
 
 
-def measure(given: argparse.Namespace, work: Path) -> list[Result]:
+def measure(args: argparse.Namespace, work: Path) -> list[Result]:
     """Run every system on every case."""
-    judge = Judge(given.judge)
-    systems = (ours, peer) if given.peer else (ours,)
+    judge = Judge(args.judge)
+    systems = (ours, peer) if args.peer else (ours,)
     results = []
-    for case in cases(given, judge, work):
-        for mode in given.modes:
+    for case in cases(args, judge, work):
+        for mode in args.modes:
             for system in systems:
-                result = system(case, judge, case.gaze.parent, mode, given)
+                result = system(case, judge, case.gaze.parent, mode, args)
                 results.append(result)
                 first = "never" if result.first_ms is None else f"{result.first_ms:.0f} ms"
                 print(
@@ -362,24 +362,24 @@ def measure(given: argparse.Namespace, work: Path) -> list[Result]:
 
 def main() -> None:
     """Measure and print."""
-    given = arguments()
+    args = arguments()
     with tempfile.TemporaryDirectory() as scratch:
-        results = measure(given, given.work or Path(scratch))
-    ran_on, summed = machine(results, given), tables(results)
+        results = measure(args, args.work or Path(scratch))
+    ran_on, summed = machine(results, args), tables(results)
     print(", ".join(f"{key} {value}" for key, value in ran_on.items()))
-    print(f"{given.fps:g} frames/s, seeds {given.seeds}, track options {given.track or 'none'}")
+    print(f"{args.fps:g} frames/s, seeds {args.seeds}, track options {args.track or 'none'}")
     for system, rows in summed.items():
         print(f"\n-- {system}\n{HEAD}")
         print("\n".join(map(line, rows)))
-    if given.json:
+    if args.json:
         content = {
             "environment": ran_on,
-            "fps": given.fps,
-            "seeds": given.seeds,
+            "fps": args.fps,
+            "seeds": args.seeds,
             "tables": summed,
             "runs": [asdict(one) for one in results],
         }
-        given.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        args.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

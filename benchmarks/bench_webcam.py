@@ -168,20 +168,20 @@ def main() -> None:
     parser.add_argument("--size", default="1280x720", help="the camera's picture, width x height")
     parser.add_argument("--frames", type=int, default=4, help="frames at each place after the calibration")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
-    given = parser.parse_args()
+    args = parser.parse_args()
     cv2.setNumThreads(1)
-    width, height = map(int, given.size.split("x"))
+    width, height = map(int, args.size.split("x"))
     people = [
-        measure(eyes, (height, width), seed, given.frames) for seed, eyes in enumerate(PEOPLE[: given.people])
+        measure(eyes, (height, width), seed, args.frames) for seed, eyes in enumerate(PEOPLE[: args.people])
     ]
     print(
-        f"{platform.machine()}, {os.cpu_count()} cores, 1 used; onnxruntime {onnxruntime.__version__}; {given.size}"
+        f"{platform.machine()}, {os.cpu_count()} cores, 1 used; onnxruntime {onnxruntime.__version__}; {args.size}"
     )
     for name in people[0]:
         means = {key: float(np.mean([one[name][key] for one in people])) for key in people[0][name]}
         print(f"{name:<14} " + "  ".join(f"{key} {value:.2f}" for key, value in means.items()))
-    if given.out:
-        given.out.write_text(json.dumps(people, indent=2) + "\n", encoding="utf-8")
+    if args.out:
+        args.out.write_text(json.dumps(people, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
