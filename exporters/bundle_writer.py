@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import shutil
 import tempfile
@@ -16,12 +15,23 @@ from sam_edge.bundle import MANIFEST, FileEntry, GraphEntry, Manifest, describe_
 from sam_edge.errors import ExportError
 from sam_edge.exporters.gate import Gate
 from sam_edge.exporters.image_sets import CalibrationSet
+from sam_edge.media.atomic import missing_parents, remove_empty, replace_folder
 from sam_edge.nn import ORIGINS, Sam
 from sam_edge.precision import CALIBRATED
 from sam_edge.version import __version__
 
 UNKNOWN_ORIGIN = "unknown"
 """Licence of a model that is not in `ORIGINS`."""
+
+
+def check_out(out: Path) -> None:
+    """Check that a bundle may be written to `out`: nothing is there, or a bundle, which is replaced.
+
+    Raises:
+        ExportError: something else is there.
+    """
+    if out.exists() and not (out / MANIFEST).is_file():
+        raise ExportError(f"out: {out} exists and is no bundle; give a new folder, or remove it first")
 
 
 @contextmanager
@@ -31,35 +41,23 @@ def new_folder(out: Path) -> Iterator[Path]:
     Raises:
         ExportError: `out` exists and is no bundle, or cannot be written.
     """
-    if out.exists() and not (out / MANIFEST).is_file():
-        raise ExportError(f"out: {out} exists and is no bundle; give a new folder, or remove it first")
+    check_out(out)
+    missing = missing_parents(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     except OSError as error:
+        remove_empty(missing)
         raise ExportError(f"out: {out} cannot be written: {error}") from error
     try:
         yield temporary
         temporary.chmod(0o755)
-        put_in_place(temporary, out)
+        replace_folder(temporary, out)
     except OSError as error:
         raise ExportError(f"out: {out} cannot be written: {error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def put_in_place(folder: Path, out: Path) -> None:
-    """Rename a finished folder to `out`. A bundle that was there is deleted last, and restored if the move fails."""
-    former = folder.with_name(f"{folder.name}-former")
-    if out.exists():
-        os.replace(out, former)
-    try:
-        os.replace(folder, out)
-    except OSError:
-        if former.exists():
-            os.replace(former, out)
-        raise
-    shutil.rmtree(former, ignore_errors=True)
+        remove_empty(missing)
 
 
 def write_manifest(

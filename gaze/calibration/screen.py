@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +23,11 @@ from sam_edge.gaze.source import GazeSource
 CHECK_TARGETS = ((0.3, 0.3), (0.7, 0.3), (0.3, 0.7), (0.7, 0.7))
 """Where the targets stand that check a calibration (share of width and height): none that it is fitted to."""
 _ESCAPE = 27
+NO_WINDOW = "no window can be opened"
+SCREEN_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+"""Environment variables of Linux that name a screen."""
+PROBE_TIMEOUT_S = 20.0
+"""Longest time for the process that tries to open a window, seconds."""
 STEADY_DEG = 1.5
 """Robust standard deviation below which gaze counts as steady, degrees."""
 
@@ -36,11 +44,41 @@ class Display(Protocol):
         ...
 
 
+def check_screen() -> None:
+    """Check that OpenCV can open a window, without opening one in this process.
+
+    On Linux, its window library ends the whole program where it cannot reach a screen; so a second process tries.
+
+    Raises:
+        SessionError: no window can be opened; the message says why.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    if not any(os.environ.get(name) for name in SCREEN_VARIABLES):
+        raise SessionError(f"{NO_WINDOW}: this machine has no screen; run it on a desktop, not over SSH")
+    try:
+        probe = subprocess.run(
+            [sys.executable, "-c", "import cv2; cv2.namedWindow('sam-edge')"],
+            capture_output=True,
+            timeout=PROBE_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SessionError(f"{NO_WINDOW}: the screen does not answer; check DISPLAY") from error
+    if probe.returncode:
+        screens = ", ".join(f"{name}={os.environ[name]}" for name in SCREEN_VARIABLES if name in os.environ)
+        raise SessionError(
+            f"{NO_WINDOW} on {screens}: the screen cannot be reached, or opencv-python-headless is installed; "
+            "run it on a desktop with opencv-python"
+        )
+
+
 class FullScreen:
     """A full-screen window of OpenCV."""
 
     def __init__(self, title: str = "sam-edge gaze calibration") -> None:
         """Open the window. Raises `SessionError` where there is no screen."""
+        check_screen()
         import cv2
 
         self._title = title
@@ -49,7 +87,7 @@ class FullScreen:
             cv2.setWindowProperty(title, cv2.WND_PROP_FULLSCREEN, cv2.WINDOW_FULLSCREEN)
         except cv2.error as error:
             raise SessionError(
-                "no window can be opened: this machine has no screen, or opencv-python-headless is installed; "
+                f"{NO_WINDOW}: this machine has no screen, or opencv-python-headless is installed; "
                 "run it on a desktop with opencv-python"
             ) from error
 

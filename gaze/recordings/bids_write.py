@@ -32,8 +32,8 @@ def write(
     """Write a recording as BIDS eye-tracking and return the paths of the tsv.gz and the JSON.
 
     `prefix` is the path without its ending, as in `sub-01/beh/sub-01_task-look`; `_recording-eye1` is added when it
-    names no recording. `recorded_eye` is `left`, `right` or `cyclopean`. `coordinate_system` is `gaze-on-screen` or
-    `gaze-in-world`; by default it follows from the recording's format. Raises `GazeDataError`.
+    names no recording. Missing folders are made. `recorded_eye` is `left`, `right` or `cyclopean`. `coordinate_system`
+    is `gaze-on-screen` or `gaze-in-world`; by default it follows from the recording's format. Raises `GazeDataError`.
     """
     if recorded_eye not in ("left", "right", "cyclopean"):
         raise GazeDataError(f"recorded_eye is {recorded_eye!r}; accepted: left, right, cyclopean")
@@ -47,9 +47,7 @@ def write(
         raise GazeDataError(
             f"{recording.name}: {len(recording.samples)} samples; BIDS needs two or more for the rate"
         )
-    prefix = Path(prefix)
-    name = prefix.name if "_recording-" in prefix.name else f"{prefix.name}_recording-eye1"
-    data, meta = prefix.with_name(name + _DATA), prefix.with_name(name + _META)
+    data, meta = bids_paths(Path(prefix))
     used = [False] * len(EXTRAS)
     for sample in recording.samples:
         used = [was or value is not None for was, value in zip(used, extra_values(sample), strict=True)]
@@ -61,6 +59,12 @@ def write(
                 values = (sample.time_ns, sample.x_px, sample.y_px, *compress(extra_values(sample), used))
                 packed.write(("\t".join(map(_text, values)) + "\n").encode("ascii"))
     return data, meta
+
+
+def bids_paths(prefix: Path) -> tuple[Path, Path]:
+    """Return the paths that `write` writes for a prefix: the tsv.gz and the JSON."""
+    name = prefix.name if "_recording-" in prefix.name else f"{prefix.name}_recording-eye1"
+    return prefix.with_name(name + _DATA), prefix.with_name(name + _META)
 
 
 def _facts(recording: GazeRecording, names: list[str], recorded_eye: str, system: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import csv
 import gzip
 import json
 import math
-import os
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sam_edge.errors import GazeDataError
+from sam_edge.errors import GazeDataError, MediaError
+from sam_edge.media.atomic import write_atomically
 
 MAX_LINE_BYTES = 1 << 20
 """Longest line that is read; no gaze format has lines near this long."""
@@ -28,15 +28,12 @@ _NS = Decimal(1_000_000_000)
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path next to `path`, which replaces `path` when the block ends without an error."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Do as `write_atomically`; an error is a `GazeDataError`."""
     try:
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise GazeDataError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        part.unlink(missing_ok=True)
+        with write_atomically(path) as part:
+            yield part
+    except MediaError as error:
+        raise GazeDataError(str(error)) from error
 
 
 @contextmanager

@@ -138,9 +138,9 @@ def track(
         px_per_deg=choose_px_per_deg(px_per_deg, source.gaze),
         size=None if size is None else check_size(size),
         paths=paths,
+        inputs=inputs,
         progress=progress,
     )
-    paths.check(inputs)
     opened = TrackStream(options, model)
     if stream:
         return opened

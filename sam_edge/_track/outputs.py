@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from types import TracebackType
 from sam_edge._track.annotate import GazeTrail, annotate_frame
 from sam_edge._track.result import StreamedFrame
 from sam_edge.errors import InputError, MediaError
-from sam_edge.media.atomic import make_parent, partial_path, write_error
 from sam_edge.media.frames import FrameReader
 from sam_edge.media.mask_folder import MaskFolderWriter
+from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.media.progress import ProgressBar
-from sam_edge.media.video_writer import VideoWriter
+from sam_edge.media.video_writer import VIDEO_CODECS, VideoWriter
+from sam_edge.stream.recording import check_new_recording, read_session_recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +33,38 @@ class OutputPaths:
     record: Path | None = None
     """Folder of the session's recording."""
 
-    def named(self) -> dict[str, Path]:
-        """Return the paths that are set, by the name of their argument."""
-        paths = {"out": self.out, "masks": self.masks, "report": self.report, "record": self.record}
-        return {name: path for name, path in paths.items() if path is not None}
+    @contextmanager
+    def prepare(self, inputs: Mapping[str, Path]) -> Iterator[None]:
+        """Check that every output can be written, and make missing parent folders; the work is the block.
 
-    def check(self, inputs: Mapping[str, Path]) -> None:
-        """Check that every output can be written, and make missing parent folders.
+        At the end of the block, folders without anything in them and a recording without a frame are removed.
 
         Args:
             inputs: paths that are read, by the name of their argument.
 
         Raises:
-            InputError: an output is an input or another output.
+            InputError: an output is an input or another output, or `record` holds something.
             MediaError: an output cannot be written.
         """
-        taken = {path.resolve(): name for name, path in inputs.items()}
-        for name, path in self.named().items():
-            other = taken.setdefault(path.resolve(), name)
-            if other != name:
-                raise InputError(f"{name}: {path} is also {other}; give another path")
-            with name_argument(name):
-                _check_writable(path, is_folder=name in ("masks", "record"))
+        outputs = (
+            Output("out", self.out, endings=tuple(VIDEO_CODECS)),
+            Output("masks", self.masks, "whole folder"),
+            Output("report", self.report),
+            Output("record", self.record, "folder"),
+        )
+        with prepare_outputs(*outputs, inputs=inputs):
+            if self.masks is not None:
+                with name_argument("masks"):
+                    MaskFolderWriter(self.masks)
+            if self.record is None:
+                yield
+                return
+            with name_argument("record"):
+                check_new_recording(self.record)
+            try:
+                yield
+            finally:
+                _remove_empty_recording(self.record)
 
 
 class TrackOutputs:
@@ -111,15 +123,11 @@ def name_argument(name: str) -> Iterator[None]:
         raise type(error)(f"{name}: {error}") from error
 
 
-def _check_writable(path: Path, *, is_folder: bool) -> None:
-    """Check that a file or folder can be made at `path`, and make its parent folder."""
-    if path.exists() and path.is_dir() != is_folder:
-        kinds = ("folder", "file") if is_folder else ("file", "folder")
-        raise MediaError(f"{path}: is a {kinds[1]}; give the name of a {kinds[0]}")
-    make_parent(path)
-    part = partial_path(path)
+def _remove_empty_recording(folder: Path) -> None:
+    """Remove the recording of a session that has no frame."""
     try:
-        part.touch()
-        part.unlink()
-    except OSError as error:
-        raise write_error(path, error) from error
+        is_empty = next(read_session_recording(folder).frames, None) is None
+    except InputError:
+        return
+    if is_empty:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -37,6 +37,8 @@ class TrackOptions:
     size: tuple[int, int] | None
     """(height, width) of the encoder's input for whole frames."""
     paths: OutputPaths
+    inputs: Mapping[str, Path]
+    """Paths that are read, by the name of their argument."""
     progress: bool
 
 
@@ -58,6 +60,7 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
         self._options = options
         self._report: TrackReport | None = None
         with ExitStack() as stack:
+            stack.enter_context(options.paths.prepare(options.inputs))
             self._reader = stack.enter_context(options.source.open_frames())
             fit = fit_gaze(options.source.gaze, size=self._reader.size, times=self._reader.times)
             self._samples, self._warnings = fit.checked(stacklevel=4).samples, fit.warnings

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from sam_edge.cli.options import add_format, add_min_confidence
 from sam_edge.errors import InputError
 from sam_edge.gaze.samples import SCENE_PX_PER_DEG
+from sam_edge.media.outputs import Output, prepare_outputs
+from sam_edge.media.progress import ProgressBar
 
 if TYPE_CHECKING:
     from sam_edge.gaze.fit import GazeFit
@@ -110,6 +112,14 @@ def _sources(args: argparse.Namespace) -> int:
 
 
 def _events(args: argparse.Namespace) -> int:
+    with (
+        prepare_outputs(Output("--out", args.out), inputs={"RECORDING": args.recording}),
+        ProgressBar(None, label="gaze events", unit="recordings"),
+    ):
+        return _label_events(args)
+
+
+def _label_events(args: argparse.Namespace) -> int:
     from collections import Counter
 
     from sam_edge.gaze.events import label_recording
@@ -199,22 +209,33 @@ def _without_lost(recording: GazeRecording) -> GazeRecording:
 
 
 def _convert(args: argparse.Namespace) -> int:
+    from sam_edge.gaze.recordings.bids_write import bids_paths
+
+    out: Path = args.out
+    target = args.to or ("csv" if out.suffix == ".csv" and not out.is_dir() else "bids")
+    prefix = out if out.name.startswith("sub-") and not out.is_dir() else out / "sub-01_task-gaze"
+    prefix = _without_ending(prefix)
+    paths = [out] if target == "csv" else bids_paths(prefix)
+    with (
+        prepare_outputs(*(Output("OUT", path) for path in paths), inputs={"RECORDING": args.recording}),
+        ProgressBar(None, label="gaze convert", unit="recordings"),
+    ):
+        return _write_converted(args, None if target == "csv" else prefix)
+
+
+def _write_converted(args: argparse.Namespace, bids_prefix: Path | None) -> int:
     from sam_edge.gaze.recordings import read, write_bids, write_csv
     from sam_edge.gaze.recordings.plain import write_sidecar
 
     recording = _without_lost(read(args.recording, format=args.format, min_confidence=args.min_confidence))
     recording = replace(recording, px_per_deg=_stated_px_per_deg(args, recording))
-    out: Path = args.out
-    target = args.to or ("csv" if out.suffix == ".csv" and not out.is_dir() else "bids")
-    if target == "csv":
-        write_csv(out, recording.samples)
-        written = [out]
+    if bids_prefix is None:
+        write_csv(args.out, recording.samples)
+        written = [args.out]
         if recording.px_per_deg is not None or recording.frame_size is not None:
-            written.append(write_sidecar(out, recording))
+            written.append(write_sidecar(args.out, recording))
     else:
-        prefix = out if out.name.startswith("sub-") and not out.is_dir() else out / "sub-01_task-gaze"
-        prefix.parent.mkdir(parents=True, exist_ok=True)
-        written = list(write_bids(_without_ending(prefix), recording))
+        written = list(write_bids(bids_prefix, recording))
     print(
         f"{args.recording}: {recording.format}, {len(recording.samples)} samples -> {', '.join(map(str, written))}"
     )
@@ -222,8 +243,8 @@ def _convert(args: argparse.Namespace) -> int:
 
 
 def _calibrate(args: argparse.Namespace) -> int:
-    from sam_edge.gaze import registry
-    from sam_edge.gaze.calibration import STEADY_DEG, FullScreen, calibrate_on_screen
+    from sam_edge.gaze.calibration import STEADY_DEG
+    from sam_edge.gaze.calibration.screen import check_screen
 
     size = _screen(args.screen)
     if not args.px_per_deg > 0:
@@ -232,8 +253,15 @@ def _calibrate(args: argparse.Namespace) -> int:
     steady_deg = args.steady_deg or (WEBCAM_STEADY_DEG if webcam else STEADY_DEG)
     if not steady_deg > 0:
         raise InputError(f"--steady-deg is {args.steady_deg}; accepted: above 0")
-    if not args.out.absolute().parent.is_dir():
-        raise InputError(f"--out is {args.out}; its folder does not exist")
+    with prepare_outputs(Output("--out", args.out)):
+        check_screen()
+        return _calibrate_and_save(args, size, steady_deg)
+
+
+def _calibrate_and_save(args: argparse.Namespace, size: tuple[int, int], steady_deg: float) -> int:
+    from sam_edge.gaze import registry
+    from sam_edge.gaze.calibration import FullScreen, calibrate_on_screen
+
     with registry.open(args.source) as source:
         display = FullScreen()
         try:

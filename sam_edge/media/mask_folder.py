@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import MediaError
-from sam_edge.media.atomic import make_parent, partial_path, write_error
+from sam_edge.media.atomic import make_parent, partial_path, remove_empty, replace_folder, write_error
 from sam_edge.media.png import encode_png, is_written_by_sam_edge
 
 
@@ -29,12 +29,14 @@ class MaskFolderWriter:
         self._size: tuple[int, ...] | None = None
         _check_replaceable(self._folder)
         self._part = partial_path(self._folder)
+        self._parents: list[Path] = []
 
     def __enter__(self) -> MaskFolderWriter:
-        make_parent(self._folder)
+        self._parents = make_parent(self._folder)
         try:
             self._part.mkdir()
         except OSError as error:
+            remove_empty(self._parents)
             raise write_error(self._folder, error) from error
         return self
 
@@ -62,11 +64,12 @@ class MaskFolderWriter:
         try:
             if kind is None:
                 _check_replaceable(self._folder)
-                _swap(self._part, self._folder)
+                replace_folder(self._part, self._folder)
         except OSError as problem:
             raise write_error(self._folder, problem) from problem
         finally:
             shutil.rmtree(self._part, ignore_errors=True)
+            remove_empty(self._parents)
 
 
 def _check_replaceable(folder: Path) -> None:
@@ -85,18 +88,3 @@ def _check_replaceable(folder: Path) -> None:
             f"{folder}: holds {foreign.name}, which sam-edge did not write; only an earlier result is replaced: "
             "give another folder, or empty this one"
         )
-
-
-def _swap(part: Path, folder: Path) -> None:
-    """Move the folder `part` to the name `folder`, and what stood there away."""
-    if not folder.exists():
-        part.replace(folder)
-        return
-    old = partial_path(folder)
-    folder.replace(old)
-    try:
-        part.replace(folder)
-    except OSError:
-        old.replace(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

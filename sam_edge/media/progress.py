@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from typing import TextIO
 
@@ -10,6 +11,8 @@ from sam_edge.closing import Closing
 
 _BAR_CELLS = 28
 _REDRAW_S = 0.1
+LINE_S = 15.0
+"""Longest time between two lines in a log, seconds."""
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -17,7 +20,8 @@ class ProgressBar(Closing):
     """Shows the progress of a task on stderr. A context manager.
 
     On a terminal one line is redrawn at most ten times a second. Elsewhere a plain line is written at every quarter
-    of the total; without a total, whenever the count has doubled, from 100.
+    of the total; without a total, whenever the count has doubled, from 100; and in any case every 15 s, also while
+    nothing advances, so that a log shows that the task goes on.
     """
 
     def __init__(
@@ -50,6 +54,11 @@ class ProgressBar(Closing):
         self._start_s = time.monotonic()
         self._drawn_s = float("-inf")
         self._next_line = self._first_line()
+        self._line_s = self._start_s
+        self._writing = threading.Lock()
+        self._ended = threading.Event()
+        if not silent and not self._redraws:
+            threading.Thread(target=self._write_when_quiet, name="progress", daemon=True).start()
 
     @property
     def done(self) -> int:
@@ -57,7 +66,7 @@ class ProgressBar(Closing):
         return self._done
 
     def advance(self, count: int = 1, *, note: str = "") -> None:
-        """Count `count` more units as done; `note` is shown after the numbers, on a terminal only."""
+        """Count `count` more units as done; `note` is shown after the numbers, in a log in the lines of every 15 s."""
         self._done += count
         self._note = note
         if self._silent:
@@ -69,15 +78,33 @@ class ProgressBar(Closing):
                 self._stream.write("\r" + self._bar() + "\x1b[K")
                 self._stream.flush()
         elif self._done >= self._next_line:
-            self._stream.write(self._numbers() + "\n")
-            self._stream.flush()
+            self._write_line(self._numbers())
             self._next_line = self._line_after()
 
     def close(self) -> None:
         """End the line; the last state stays on the terminal. Closing twice is allowed."""
+        self._ended.set()
         if self._redraws and self._done and not self._closed:
             self._closed = True
             self._stream.write("\r" + self._bar() + "\x1b[K\n")
+            self._stream.flush()
+
+    def _write_when_quiet(self) -> None:
+        """Write a line whenever none was written for 15 s, until the bar is closed."""
+        wait_s = LINE_S
+        while not self._ended.wait(wait_s):
+            wait_s = self._line_s + LINE_S - time.monotonic()
+            if wait_s <= 0:
+                wait_s = LINE_S
+                try:
+                    self._write_line(self._numbers(timed=True))
+                except (OSError, ValueError):
+                    return  # the log is closed
+
+    def _write_line(self, text: str) -> None:
+        with self._writing:
+            self._line_s = time.monotonic()
+            self._stream.write(text + "\n")
             self._stream.flush()
 
     def _bar(self) -> str:
@@ -90,7 +117,7 @@ class ProgressBar(Closing):
             cells = "#" * full
         return f"{self._label} |{cells:<{_BAR_CELLS}}| {self._numbers(label=False)}".lstrip()
 
-    def _numbers(self, *, label: bool = True) -> str:
+    def _numbers(self, *, label: bool = True, timed: bool = False) -> str:
         elapsed_s = max(time.monotonic() - self._start_s, 1e-9)
         parts = [f"{self._done} {self._unit}"]
         if self._total is not None:
@@ -99,7 +126,9 @@ class ProgressBar(Closing):
                 f"{self._done}/{self._total} {self._unit}",
             ]
         parts.append(f"{self._done / elapsed_s:.1f}/s")
-        if self._redraws and self._note:
+        if timed:
+            parts.append(f"{elapsed_s:.0f} s")
+        if (self._redraws or timed) and self._note:
             parts.append(self._note)
         return ((f"{self._label}: " if label and self._label else "") + "  ".join(parts)).strip()
 

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from sam_edge.errors import MediaError
-from sam_edge.media.atomic import make_parent, partial_path, write_error
+from sam_edge.media.atomic import make_parent, partial_path, remove_empty, write_error
 
 NS = 1_000_000_000
 _BT709, _LIMITED_RANGE = 1, 1
@@ -108,9 +108,10 @@ class VideoWriter:
         self._codec = VIDEO_CODECS[self._path.suffix.lower()]
         self._tick_s = self._choose_tick()
         self._part = partial_path(self._path)
+        self._parents: list[Path] = []
 
     def __enter__(self) -> VideoWriter:
-        make_parent(self._path)
+        self._parents = make_parent(self._path)
         try:
             self._container = av.open(
                 str(self._part.resolve()), "w", container_options=self._codec.container_options
@@ -247,3 +248,4 @@ class VideoWriter:
                 self._container.close()
             self._container = None
         self._part.unlink(missing_ok=True)
+        remove_empty(self._parents)

@@ -192,11 +192,9 @@ class SessionRecorder:
         self.close()
 
     def _open(self, header: Mapping[str, object]) -> BinaryIO:
+        check_new_recording(self._folder)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            inside = next(self._folder.iterdir(), None)
-            if inside is not None:
-                raise InputError(f"{self._folder}: holds {inside.name}; give a new or an empty folder")
             with write_atomically(self._folder / HEADER) as part:
                 part.write_text(json.dumps(header, indent=1, allow_nan=False) + "\n", encoding="utf-8")
             # Without a buffer: what is written is with the operating system when `write` returns.
@@ -273,6 +271,21 @@ class SessionRecording:
                         yield number, content
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def check_new_recording(folder: Path) -> None:
+    """Check that a recording may begin in a folder: that it is new or empty.
+
+    Raises:
+        InputError: it holds something.
+        MediaError: it is no folder, or cannot be read.
+    """
+    try:
+        inside = next(folder.iterdir(), None) if folder.exists() else None
+    except OSError as error:
+        raise write_error(folder, error) from error
+    if inside is not None:
+        raise InputError(f"{folder}: holds {inside.name}; give a new or an empty folder")
 
 
 def read_session_recording(folder: str | Path) -> SessionRecording:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sam_edge.cli import gaze
-from sam_edge.errors import GazeDataError, InputError, SessionError
+from sam_edge.errors import GazeDataError, InputError, MediaError, SessionError
 from sam_edge.gaze import recordings, registry
 from sam_edge.gaze.calibration import Calibration, screen
 from sam_edge.gaze.samples import GazeSample
@@ -89,8 +89,10 @@ def test_events_that_fail_leave_nothing(tmp_path: Path) -> None:
         command("events", source, "--out", tmp_path / "labels.csv")
     with pytest.raises(InputError, match="--px-per-deg is -1"):
         command("events", recorded(source), "--out", tmp_path / "labels.csv", "--px-per-deg", "-1")
-    with pytest.raises(GazeDataError, match="none"):
-        command("events", source, "--out", tmp_path / "none" / "labels.csv")
+    with pytest.raises(MediaError, match=r"--out: .*labels.csv: cannot be written"):
+        command("events", source, "--out", source / "labels.csv")
+    with pytest.raises(InputError, match=r"--out: .*gaze.csv is also RECORDING"):
+        command("events", source, "--out", source)
     assert [path.name for path in tmp_path.iterdir()] == ["gaze.csv"]
 
 
@@ -221,6 +223,7 @@ def test_calibrate(
     monkeypatch.setattr(registry, "open", lambda url: looking)
     monkeypatch.setattr(screen, "time", SimpleNamespace(monotonic_ns=lambda: looking.now_ns))
     monkeypatch.setattr("sam_edge.gaze.calibration.FullScreen", lambda: looking)
+    monkeypatch.setattr("sam_edge.gaze.calibration.screen.check_screen", lambda: None)
     out = tmp_path / "me.json"
     assert (
         command("calibrate", "--source", "looking:", "--out", out, "--points", "5", "--screen", "640x480")
@@ -240,7 +243,7 @@ def test_calibrate(
     [
         (("--screen", "big"), "--screen is 'big'; accepted: width x height"),
         (("--px-per-deg", "0"), "--px-per-deg is 0.0"),
-        (("--out", "none/me.json"), "its folder does not exist"),
+        (("--out", f"{__file__}/me.json"), "--out: .*me.json: cannot be written"),
     ],
 )
 def test_calibrate_refuses_before_it_opens_anything(

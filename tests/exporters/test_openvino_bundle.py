@@ -272,7 +272,7 @@ def test_dying_half_way_leaves_the_former_bundle(
         assert any(path.name.startswith(".out-") for path in tmp_path.iterdir())
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(openvino_bundle, "describe", interrupted)
+    monkeypatch.setattr(openvino_bundle, "write_manifest", interrupted)
     with pytest.raises(KeyboardInterrupt):
         export_openvino(torch_model, out, precision="int8", calibration=calibration)
     assert open_bundle(out).manifest.target == "onnx"
@@ -285,7 +285,7 @@ def test_a_bundle_is_replaced_whole_or_comes_back(tmp_path: Path, monkeypatch: p
     move = os.replace
 
     def refuse(source: Path, target: Path) -> None:
-        if target == out and not source.name.endswith("-former"):
+        if target == out and not source.name.endswith(".part"):
             raise PermissionError("not now")
         move(source, target)
 

@@ -144,9 +144,18 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, sample: GazeSample
     assert path.read_text() == "before"
 
 
-def test_write_into_a_missing_folder_names_it(tmp_path: Path) -> None:
-    with pytest.raises(GazeDataError, match="nowhere"):
-        recordings.write_csv(tmp_path / "nowhere" / "gaze.csv", [GazeSample(0, 1, 2)])
+def test_write_makes_missing_folders(tmp_path: Path) -> None:
+    recordings.write_csv(tmp_path / "new" / "one" / "gaze.csv", [GazeSample(0, 1, 2)])
+    assert recordings.read_csv(tmp_path / "new" / "one" / "gaze.csv").samples[0].x_px == 1
+    with pytest.raises(GazeDataError, match="accepted: above the one before"):
+        recordings.write_csv(tmp_path / "other" / "gaze.csv", [GazeSample(0, 1, 2), GazeSample(0, 1, 2)])
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(GazeDataError, match=r"file/gaze\.csv: cannot be written"):
+        recordings.write_csv(tmp_path / "file" / "gaze.csv", [GazeSample(0, 1, 2)])
 
 
 def test_large_times_keep_every_nanosecond(tmp_path: Path) -> None:
