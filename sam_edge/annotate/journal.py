@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Mapping
 from io import FileIO
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from sam_edge.annotate.annotation import Annotation, annotation_from_json, annotation_to_json
@@ -22,7 +23,7 @@ from sam_edge.annotate.lock import FolderLock
 from sam_edge.closing import Closing
 from sam_edge.errors import InputError
 from sam_edge.masks.files import Entry
-from sam_edge.media.atomic import write_error
+from sam_edge.media.atomic import remove_empty, write_error
 
 SCHEMA = 2
 NAME = "journal.jsonl"
@@ -200,6 +201,21 @@ class Journal(Closing):
         """Close the file, and let other programs open it. Closing twice is allowed."""
         self._file.close()
         self._lock.close()
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close; after an error, remove a data set that holds nothing but the beginning of the journal."""
+        lines = len((self.folder / NAME).read_bytes().splitlines())
+        self.close()
+        if error_type is None or lines > 1 or {path.name for path in self.folder.iterdir()} - {NAME, LOCK}:
+            return
+        for name in (NAME, LOCK):
+            (self.folder / name).unlink(missing_ok=True)
+        remove_empty([self.folder])
 
     def _check_folder(self, path: Path) -> None:
         if path.exists() or not self.folder.exists():

@@ -2,7 +2,7 @@
 
 import sys
 
-from sam_edge.cli.command_line import main
+from sam_edge.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -41,6 +41,7 @@ from sam_edge.errors import InputError
 from sam_edge.gaze.fit import fit_gaze
 from sam_edge.gaze.samples import SCENE_PX_PER_DEG
 from sam_edge.media.images import write_png
+from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.media.overlay import draw_selection
 from sam_edge.media.progress import ProgressBar
 from sam_edge.parsing import parse_numbers, parse_size
@@ -113,6 +114,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run the stages, and write the dataset, also when the annotator stops early."""
+    inputs = {"RECORDING": args.recording, "--gaze": args.gaze}
+    with prepare_outputs(Output("--out", args.out, "folder"), inputs=inputs):
+        return annotate(args)
+
+
+def annotate(args: argparse.Namespace) -> int:
+    """Run the stages; the output is checked."""
     if args.web and args.yes:
         raise InputError("--yes: not accepted with --web; give one of them")
     stages = stages_of(args.stages)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
+import os
 import signal
 import sys
 import threading
 import warnings
 from collections.abc import Generator, Sequence
 from types import FrameType
+from typing import TextIO
 
 from sam_edge.cli import (
     annotate,
@@ -25,11 +28,14 @@ from sam_edge.cli import (
     track,
     verify,
 )
+from sam_edge.cli.options import name_options, option_names
 from sam_edge.errors import SamEdgeError, SamEdgeWarning
 from sam_edge.version import __version__
 
 FAILED = 2
 INTERRUPTED = 130
+BROKEN_PIPE = 141
+"""Exit status when the reader of the output is gone, as a shell reports it of other programs."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -57,28 +63,51 @@ def make_parser() -> argparse.ArgumentParser:
         doctor,
     ):
         module.add_parser(commands)
+    for command in commands.choices.values():
+        command.set_defaults(options=option_names(command))
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `sam-edge` and return the exit status: 0, or 2 after an error, or 130 when interrupted."""
+    """Run `sam-edge` and return the exit status.
+
+    Returns:
+        The command's status; 2 after an error, 130 when interrupted, 141 when the reader of the output is gone.
+    """
     if not sys.warnoptions:
         # Python hides this warning by default, and a former name on the command line is for its user to change.
         warnings.filterwarnings("default", message=".*is now called", category=DeprecationWarning)
+    try:
+        with interrupt_on_sigterm(), flush_output():
+            return run_command(arguments)
+    except OSError as error:
+        # Files that cannot be written are `MediaError`s: what is left is what the command prints.
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        discard_if_broken(sys.stdout)
+        discard_if_broken(sys.stderr)
+        if error.errno == errno.EPIPE:
+            return BROKEN_PIPE
+        print(f"sam-edge: error: the output cannot be written ({error.strerror})", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        if "--debug" in (sys.argv if arguments is None else arguments):
+            raise
+        print("sam-edge: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def run_command(arguments: Sequence[str] | None) -> int:
+    """Parse the command line and run the subcommand; an error is one line."""
     args = make_parser().parse_args(arguments)
     try:
-        with interrupt_on_sigterm(), plain_warnings():
+        with name_options(set_options(args)), plain_warnings():
             status: int = args.run(args)
     except SamEdgeError as error:
         if args.debug:
             raise
         print(f"sam-edge: error: {error}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        if args.debug:
-            raise
-        print("sam-edge: interrupted", file=sys.stderr)
-        return INTERRUPTED
     return status
 
 
@@ -99,6 +128,28 @@ def plain_warnings() -> Generator[None]:
         yield
     finally:
         warnings.formatwarning = usual
+
+
+@contextlib.contextmanager
+def flush_output() -> Generator[None]:
+    """Flush what is printed at the end of the block, where an error can still be handled."""
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+
+
+def set_options(args: argparse.Namespace) -> dict[str, str]:
+    """Return the option of each argument, without those that are not set: errors are not about them."""
+    return {name: option for name, option in args.options.items() if getattr(args, name, option) is not None}
+
+
+def discard_if_broken(stream: TextIO) -> None:
+    """Let the rest of an output that cannot be written go nowhere, so that Python does not complain at its end."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextlib.contextmanager

@@ -35,16 +35,15 @@ def run(args: argparse.Namespace) -> int:
     print("clip: Big Buck Bunny, (c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY 3.0")
     print("gaze: made by examples/make_demo_gaze.py, not recorded from a person")
     out, masks, report = args.out / "annotated.mp4", args.out / "masks", args.out / "report.json"
-    with load(runtime=args.runtime) as model:
-        result = track(
-            ASSETS / "clip.mp4",
-            ASSETS / "gaze.csv",
-            model=model,
-            out=out,
-            masks=masks,
-            report=report,
-            progress=True,
-        )
+    result = track(
+        ASSETS / "clip.mp4",
+        ASSETS / "gaze.csv",
+        model=lambda: load(runtime=args.runtime),
+        out=out,
+        masks=masks,
+        report=report,
+        progress=True,
+    )
     print(result.report.summary_table())
     print(f"\nannotated video: {out}\nmasks:           {masks}\nreport:          {report}")
     return 0

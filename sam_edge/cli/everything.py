@@ -16,7 +16,9 @@ from sam_edge.everything import PRESETS, GeneratedMask, MaskGeneratorConfig, cou
 from sam_edge.everything.draw import draw_masks
 from sam_edge.gaze_video import open_video
 from sam_edge.masks.sa1b import Sa1bImage, write_sa1b
+from sam_edge.media.atomic import write_folder_atomically
 from sam_edge.media.images import IMAGE_SUFFIXES, read_image, write_png
+from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.media.progress import ProgressBar
 from sam_edge.media.video_writer import VideoWriter
 from sam_edge.segmenter import Segmenter
@@ -72,8 +74,6 @@ def run(args: argparse.Namespace) -> int:
     """Generate the masks and write them."""
     if args.stride < 1:
         raise InputError(f"--stride: {args.stride} is not accepted; give 1 or more")
-    if args.out.exists() and not args.out.is_dir():
-        raise InputError(f"--out: {args.out} is a file; give a folder")
     is_image = args.input.is_file() and args.input.suffix.lower() in IMAGE_SUFFIXES
     if is_image and args.out.resolve() / f"{args.input.stem}.png" == args.input.resolve():
         raise InputError(
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     if is_image and args.fps is not None:
         raise InputError(f"--fps: not accepted for an image; {args.input.name} is one")
     config = config_of(args, PRESETS[args.preset or ("standard" if is_image else "fast")])
-    with open_model(args) as model:
+    with prepare_outputs(Output("--out", args.out, "folder")), open_model(args) as model:
         if is_image:
             process_image(args, model, config)
         else:
@@ -120,8 +120,9 @@ def process_image(args: argparse.Namespace, model: Segmenter, config: MaskGenera
     size = (image.shape[0], image.shape[1])
     with ProgressBar(count_points(size, config), label="everything", unit="points", silent=args.quiet) as bar:
         masks = generate_masks(model, image, config=config, advance=bar.advance)
-    write_masks(args.out, args.input.stem, args.input.name, 0, image, masks)
-    write_png(args.out / f"{args.input.stem}.png", draw_masks(image, masks))
+    with write_folder_atomically(args.out) as folder:
+        write_masks(folder, args.input.stem, args.input.name, 0, image, masks)
+        write_png(folder / f"{args.input.stem}.png", draw_masks(image, masks))
     if not args.quiet:
         print(f"{len(masks)} masks: {args.out / args.input.stem}.json, {args.input.stem}.png")
 
@@ -132,13 +133,14 @@ def process_video(args: argparse.Namespace, model: Segmenter, config: MaskGenera
     with ExitStack() as stack:
         reader = stack.enter_context(open_video(args.input, fps=args.fps))
         total = -(-reader.count // args.stride)
-        video = stack.enter_context(VideoWriter(args.out / "everything.mp4", reader.size))
+        folder = stack.enter_context(write_folder_atomically(args.out))
+        video = stack.enter_context(VideoWriter(folder / "everything.mp4", reader.size))
         bar = stack.enter_context(ProgressBar(total, label="everything", silent=args.quiet))
         for frame in reader:
             if frame.index % args.stride:
                 continue
             masks = generate_masks(model, frame.image, config=config)
-            write_masks(args.out, frame.stem, f"{frame.stem}.png", frame.index, frame.image, masks)
+            write_masks(folder, frame.stem, f"{frame.stem}.png", frame.index, frame.image, masks)
             video.write(draw_masks(frame.image, masks), frame.time_ns, frame.end_ns)
             mask_count, frame_count = mask_count + len(masks), frame_count + 1
             bar.advance()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from sam_edge.bundle import Manifest
 from sam_edge.cli.options import parse_sizes, precision_type
 from sam_edge.errors import InputError, MissingExtraError
+from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.media.progress import ProgressBar
 from sam_edge.precision import CALIBRATED, EXPORT_PRECISIONS
 
@@ -107,8 +108,25 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(
             f"--calibration: {precision} is calibrated on images; give a folder with 8 or more, best 32"
         )
+    outputs = prepare_outputs(
+        Output("--out", args.out, "whole folder"), inputs={"--checkpoint": args.checkpoint}
+    )
+    with outputs, ProgressBar(1, label="export", unit="bundle") as bar:
+        manifest = export_bundle(args, precision)
+        bar.advance()
+    for entry in manifest.files:
+        print(f"  {entry.path:<24}{entry.bytes / 1e6:>8.2f} MB")
+    print(f"{args.out}: {manifest.name} for {manifest.target}")
+    if manifest.parity["forced"]:
+        print(f"forced past the gate: {'; '.join(manifest.parity['missed'])}")
+    return 0
+
+
+def export_bundle(args: argparse.Namespace, precision: str) -> Manifest:
+    """Write the bundle, and print the tables of the gate."""
     sizes = parse_sizes("--sizes", args.sizes)
     export = import_exporter(args.target)
+    from sam_edge.exporters.bundle_writer import check_out
     from sam_edge.exporters.gate import LABELLED, SIZES, Gate
     from sam_edge.exporters.image_sets import read_calibration
     from sam_edge.nn import load_model
@@ -116,6 +134,7 @@ def run(args: argparse.Namespace) -> int:
     from sam_edge.runtimes.torch import Torch
     from sam_edge.segmenter import Segmenter
 
+    check_out(args.out)
     calibration = read_calibration(args.calibration, CALIBRATED_AT) if args.calibration else None
     model = load_model(args.arch, args.checkpoint)
     tables: list[str] = []
@@ -127,23 +146,9 @@ def run(args: argparse.Namespace) -> int:
         report=tables.append,
     )
     try:
-        with ProgressBar(1, label="export", unit="bundle") as bar:
-            manifest = export(
-                model,
-                args.out,
-                precision=precision,
-                calibration=calibration,
-                gate=gate,
-            )
-            bar.advance()
+        return export(model, args.out, precision=precision, calibration=calibration, gate=gate)
     finally:
         print("".join(f"{table}\n" for table in tables), end="")
-    for entry in manifest.files:
-        print(f"  {entry.path:<24}{entry.bytes / 1e6:>8.2f} MB")
-    print(f"{args.out}: {manifest.name} for {manifest.target}")
-    if manifest.parity["forced"]:
-        print(f"forced past the gate: {'; '.join(manifest.parity['missed'])}")
-    return 0
 
 
 def import_exporter(target: str) -> Exporter:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sam_edge.errors import InputError
+from sam_edge.errors import InputError, SamEdgeError
 from sam_edge.gaze import recordings
 from sam_edge.parsing import parse_numbers, parse_size
 from sam_edge.precision import PRECISIONS, check_precision
@@ -21,6 +21,7 @@ __all__ = [
     "add_model",
     "name_options",
     "open_model",
+    "option_names",
     "parse_numbers",
     "parse_size",
     "parse_sizes",
@@ -102,9 +103,36 @@ def open_model(args: argparse.Namespace) -> Segmenter:
     return load(args.model, runtime=args.runtime, threads=args.threads, precision=args.precision)
 
 
+OTHER_ARGUMENTS = {
+    "budget": "--budget-ms",
+    "cert and key": "--cert and --key",
+    "labelled": "--dataset",
+    "masks": "--out",
+    "parts": "--only",
+    "report": "--out",
+    "size": "--sizes",
+    "sustained": "--sustained",
+}
+"""Options of arguments that have another name, where a command has that option."""
+
+
+def option_names(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """Return the option of each argument that the library names in its errors, for example `px_per_deg`."""
+    names: dict[str, str] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for subparser in action.choices.values():
+                names |= option_names(subparser)
+        elif action.option_strings:
+            names[action.dest] = action.option_strings[-1]
+    options = set(names.values())
+    others = {name: text for name, text in OTHER_ARGUMENTS.items() if text.split(" and ")[0] in options}
+    return others | names
+
+
 @contextmanager
 def name_options(options: Mapping[str, str]) -> Iterator[None]:
-    """Name options instead of arguments in the errors of the block.
+    """Speak of options instead of arguments in the errors of the block: `--size: 100x100` for `size: (100, 100)`.
 
     Args:
         options: the option of each argument, for example `{"px_per_deg": "--px-per-deg"}`. An argument is recognised at
@@ -112,12 +140,16 @@ def name_options(options: Mapping[str, str]) -> Iterator[None]:
     """
     try:
         yield
-    except InputError as error:
+    except SamEdgeError as error:
         message = str(error)
-        start = re.match(r"([a-z_]+)(: | is )", message)
+        start = re.match(r"([a-z_]+(?: and [a-z_]+)?)(: | is )", message)
         if start is None or start[1] not in options:
             raise
-        raise type(error)(options[start[1]] + message[len(start[1]) :]) from error
+        option, rest = options[start[1]], message[len(start[1]) :]
+        if option in ("--size", "--sizes"):
+            rest = re.sub(r"\((\d+), (\d+)\)", r"\2x\1", rest).replace("(height, width)", "WIDTHxHEIGHT")
+        error.args = (option + rest,)
+        raise
 
 
 def parse_sizes(option: str, text: str | None) -> list[tuple[int, int]]:

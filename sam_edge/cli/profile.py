@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from sam_edge.cli.options import add_fps, parse_sizes
 from sam_edge.errors import InputError
-from sam_edge.media.atomic import write_atomically
+from sam_edge.media.atomic import write_atomically, write_folder_atomically
+from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.media.progress import ProgressBar
 from sam_edge.precision import check_precision
 from sam_edge.profile.budget.search import BUDGET_SIZES, DEFAULT_DATASET, BudgetSearch, run_search
@@ -157,9 +157,8 @@ def run(args: argparse.Namespace) -> int:
         comparison = compare_profiles(*args.compare, limit=args.regression)
         print(comparison.table())
         return FAILED if comparison.regressed else 0
-    if args.budget_ms is not None:
-        return run_budget(args)
-    return run_profile(args)
+    with prepare_outputs(Output("--out", args.out, "folder"), Output("--config", args.config)):
+        return run_profile(args) if args.budget_ms is None else run_budget(args)
 
 
 def run_profile(args: argparse.Namespace) -> int:
@@ -168,11 +167,12 @@ def run_profile(args: argparse.Namespace) -> int:
     with progress(args) as bar:
         report = run_plan(plan, lambda text: bar.advance(note=text))
     if args.out is not None:
-        report.write(args.out / REPORT)
-        write(args.out / PAGE, to_html(report))
-        write(args.out / SHEET, to_csv(report))
-        for name, trace in report.traces.items():
-            trace.write(args.out / name)
+        with write_folder_atomically(args.out) as folder:
+            report.write(folder / REPORT)
+            write(folder / PAGE, to_html(report))
+            write(folder / SHEET, to_csv(report))
+            for name, trace in report.traces.items():
+                trace.write(folder / name)
     if args.json:
         print(json.dumps(report.to_json(), indent=1))
     elif not args.quiet:
@@ -200,12 +200,13 @@ def run_budget(args: argparse.Namespace) -> int:
     machine = gather_machine()
     content = recommendation_json(recommendation, machine, complete=complete)
     if args.out is not None:
-        write(args.out / BUDGET, json.dumps(content, indent=1) + "\n")
-        write(args.out / BUDGET_PAGE, recommendation_html(recommendation, machine))
-    for path in (args.config, args.out / CONFIG if args.out is not None else None):
-        config = recommendation.config(path.parent) if path is not None else None
-        if config is not None and path is not None:
-            config.write(path)
+        with write_folder_atomically(args.out) as folder:
+            write(folder / BUDGET, json.dumps(content, indent=1) + "\n")
+            write(folder / BUDGET_PAGE, recommendation_html(recommendation, machine))
+            if (config := recommendation.config(args.out)) is not None:
+                config.write(folder / CONFIG)
+    if args.config is not None and (config := recommendation.config(args.config.parent)) is not None:
+        config.write(args.config)
     if args.json:
         print(json.dumps(content, indent=1))
     elif not args.quiet:
@@ -216,8 +217,8 @@ def run_budget(args: argparse.Namespace) -> int:
 
 
 def progress(args: argparse.Namespace) -> ProgressBar:
-    """Return a progress bar that is drawn on a terminal only."""
-    return ProgressBar(None, label="profile", unit="steps", silent=args.quiet or not sys.stderr.isatty())
+    """Return a progress bar that counts the steps."""
+    return ProgressBar(None, label="profile", unit="steps", silent=args.quiet)
 
 
 def write(path: Path, text: str) -> None:
@@ -233,9 +234,9 @@ def build_plan(args: argparse.Namespace) -> ProfilePlan:
         InputError: an option is not accepted.
     """
     only, skip = list_of("--only", args.only, str), list_of("--skip", args.skip, str)
-    unknown = [part for part in (*only, *skip) if part not in PARTS]
-    if unknown:
-        raise InputError(f"parts: {', '.join(unknown)}; accepted: {', '.join(PARTS)}")
+    for option, parts in (("--only", only), ("--skip", skip)):
+        if unknown := [part for part in parts if part not in PARTS]:
+            raise InputError(f"{option}: {', '.join(unknown)}; accepted: {', '.join(PARTS)}")
     standard = ProfilePlan(engines_of(args))
     video, gaze = clip_of(args)
     return ProfilePlan(

@@ -10,6 +10,7 @@ from sam_edge.cli.options import add_model, open_model
 from sam_edge.errors import InputError
 from sam_edge.gaze_video import open_video
 from sam_edge.media.frame_reader import FrameReader
+from sam_edge.media.progress import ProgressBar
 from sam_edge.stream.recording import SessionRecording, read_session_recording
 from sam_edge.stream.replay import compare_selections, replay
 
@@ -63,9 +64,14 @@ def run(args: argparse.Namespace) -> int:
     recording = read_session_recording(args.recording)
     frames = 0
     differing: list[tuple[int, str]] = []
-    with open_model(args) as model, open_recorded_video(recording, args.video, args.fps) as reader:
+    with (
+        open_model(args) as model,
+        open_recorded_video(recording, args.video, args.fps) as reader,
+        ProgressBar(reader.count, label="replay") as bar,
+    ):
         for recorded, again in replay(args.recording, reader, model, any_model=args.any_model):
             frames += 1
+            bar.advance()
             differences = compare_selections(recorded, again)
             if differences:
                 differing.append((recorded.frame_time_ns, "; ".join(map(str, differences))))

@@ -14,6 +14,7 @@ from sam_edge.cli.options import add_model, open_model, parse_numbers, parse_siz
 from sam_edge.errors import InputError
 from sam_edge.masks import Masks
 from sam_edge.media.images import read_image, write_png
+from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.media.overlay import draw_selection
 
 
@@ -45,6 +46,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Segment the image, write the outputs, and print the masks."""
+    outputs = [Output(f"--{name}", getattr(args, name), endings=(".png",)) for name in ("out", "overlay")]
+    with prepare_outputs(*outputs, inputs={"IMAGE": args.image}):
+        return segment_image(args)
+
+
+def segment_image(args: argparse.Namespace) -> int:
+    """Segment the image; the outputs are checked."""
     image = read_image(args.image)
     points = [parse_numbers("--point", text, 2) for text in args.point]
     negative = [parse_numbers("--negative-point", text, 2) for text in args.negative_point]

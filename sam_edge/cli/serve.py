@@ -57,12 +57,13 @@ def run(args: argparse.Namespace) -> int:
     """Serve until interrupted."""
     from sam_edge.serve.limits import Limits
     from sam_edge.serve.models.engines import Engines
-    from sam_edge.serve.server import Server
+    from sam_edge.serve.server import Server, check_certificate
 
     # OpenCV's own threads compete with the encoder for the cores (docs/selection.md).
     cv2.setNumThreads(1)
     limits = Limits() if args.clients is None else replace(Limits(), clients=args.clients)
     token = secrets.token_urlsafe(24) if args.token == AUTO_TOKEN else args.token
+    check_certificate(args.cert, args.key)
     with Engines(
         args.model,
         runtime=args.runtime,

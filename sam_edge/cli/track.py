@@ -11,25 +11,10 @@ from sam_edge.cli.options import (
     add_fps,
     add_min_confidence,
     add_model,
-    name_options,
     open_model,
     parse_size,
 )
 from sam_edge.errors import InputError
-
-OPTIONS = {
-    "gaze": "--gaze",
-    "format": "--format",
-    "min_confidence": "--min-confidence",
-    "fps": "--fps",
-    "px_per_deg": "--px-per-deg",
-    "size": "--size",
-    "out": "--out",
-    "masks": "--masks",
-    "report": "--report",
-    "record": "--record",
-}
-"""The option of each argument of `sam_edge.track`."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -83,25 +68,22 @@ def run(args: argparse.Namespace) -> int:
     """Track, and print the summary."""
     if args.record and args.realtime:
         raise InputError("--record: not with --realtime, whose timing cannot be replayed")
-    # Without the option, `gaze` in a message is the gaze in the recording.
-    options = OPTIONS if args.gaze else {name: option for name, option in OPTIONS.items() if name != "gaze"}
-    with name_options(options):
-        result = track(
-            args.video,
-            args.gaze,
-            model=lambda: open_model(args),
-            mode="live" if args.realtime else "sequential",
-            format=args.format,
-            min_confidence=args.min_confidence,
-            fps=args.fps,
-            px_per_deg=args.px_per_deg,
-            size=parse_size(args.size),
-            out=args.out,
-            masks=args.masks,
-            report=args.report,
-            record=args.record,
-            progress=not args.quiet,
-        )
+    result = track(
+        args.video,
+        args.gaze,
+        model=lambda: open_model(args),
+        mode="live" if args.realtime else "sequential",
+        format=args.format,
+        min_confidence=args.min_confidence,
+        fps=args.fps,
+        px_per_deg=args.px_per_deg,
+        size=parse_size(args.size),
+        out=args.out,
+        masks=args.masks,
+        report=args.report,
+        record=args.record,
+        progress=not args.quiet,
+    )
     if not args.quiet:
         print(result.report.summary_table())
     return 0

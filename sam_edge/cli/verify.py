@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sam_edge.bundle import Bundle, hash_file, open_bundle
 from sam_edge.cli.options import add_model, parse_size
 from sam_edge.errors import BundleError, InputError
+from sam_edge.media.progress import ProgressBar
 from sam_edge.segmenter import DEFAULT_BUNDLE, Segmenter, load
 
 if TYPE_CHECKING:
-    from sam_edge.exporters.evaluate import Agreement
+    from sam_edge.exporters.evaluate import Agreement, EvaluationImage
 
 MEASURED_AT = (448, 672)
 """Input size (height, width) when a bundle does not state the size that it was measured at."""
@@ -123,10 +125,18 @@ def measure(
         open_measured(
             bundle.folder, runtime=args.runtime, threads=args.threads, precision=args.precision
         ) as model,
+        ProgressBar(None, label="verify", unit="images") as bar,
     ):
-        agreement = compare(model, reference, images, size=size)
+        agreement = compare(model, reference, count_images(images, bar), size=size)
         names = [f"{engine.runtime.name} {engine.runtime.precision}" for engine in (model, reference)]
     return agreement, thresholds.missed_by(agreement), names[0], names[1]
+
+
+def count_images(images: Iterable[EvaluationImage], bar: ProgressBar) -> Iterator[EvaluationImage]:
+    """Yield images, and show how many were used."""
+    for image in images:
+        yield image
+        bar.advance()
 
 
 def open_reference(args: argparse.Namespace, bundle: Bundle) -> Segmenter:

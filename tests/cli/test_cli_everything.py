@@ -47,10 +47,10 @@ def test_a_video(run_cli: Run, clip: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (("--predicted-iou", 1.5), "predicted_iou"),
-        (("--points-per-side", 0), "points_per_side"),
+        (("--predicted-iou", 1.5), "--predicted-iou: 1.5"),
+        (("--points-per-side", 0), "--points-per-side: 0"),
         (("--stride", 0), "--stride"),
-        (("--size", "30x30"), "size"),
+        (("--size", "30x30"), "--size: 30x30"),
     ],
 )
 def test_what_is_not_accepted_is_named(

@@ -131,15 +131,15 @@ def test_nothing_within_the_budget_is_status_1(run_cli: Run, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--runtime", "abacus"), "runtime: 'abacus'"),
+        (("--runtime", "abacus"), "--runtime: 'abacus'"),
         (("--threads", "two"), "--threads: 'two'"),
         (("--sizes", "640x480,big"), "--sizes: 'big'"),
-        (("--sizes", "100x100"), "size"),
-        (("--only", "dancing"), "parts: dancing"),
+        (("--sizes", "100x100"), "--sizes: 100x100"),
+        (("--only", "dancing"), "--only: dancing"),
         (("--video", "clip.mp4"), "--video: clip.mp4 holds no gaze; give it with --gaze"),
         (("--gaze", "gaze.csv"), "--gaze: set without --video"),
-        (("--rounds", "0"), "rounds"),
-        (("--budget-ms", "-1"), "budget: -1"),
+        (("--rounds", "0"), "--rounds"),
+        (("--budget-ms", "-1"), "--budget-ms: -1"),
         (("--budget-ms", "33", "--dataset", "/absent"), "/absent"),
     ],
 )
