@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 import sam_edge
 from sam_edge.errors import SamEdgeError
 from sam_edge.media.images import read_image, write_png
+from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.media.overlay import draw_selection
 from sam_edge.pointcloud import (
     CameraModel,
@@ -59,7 +60,9 @@ def main() -> None:
         if args.point
         else [image.shape[1] / 2, image.shape[0] / 2]
     )
-    with sam_edge.load() as model:
+    outputs = [Output("--out", args.out, endings=(".png",))]
+    outputs += [Output("--out", args.out.with_suffix(ending)) for ending in (".ply", ".glb")]
+    with prepare_outputs(*outputs), sam_edge.load() as model:
         mask = model.segment(image, points=[point]).best
     cloud = backproject(image, mask, depth_m, camera)
     box = cloud.box
@@ -159,3 +162,5 @@ if __name__ == "__main__":
         main()
     except SamEdgeError as error:
         sys.exit(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sam_edge.errors import SamEdgeError
 from sam_edge.exporters.coreml.bundle import export_coreml
+from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.nn import load_mobile_sam
 
 
@@ -31,8 +32,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("coreml_bundle"), help="folder that is made")
     args = parser.parse_args()
     width, _, height = args.size.partition("x")
-    model = load_mobile_sam(args.checkpoint)
-    manifest = export_coreml(model, args.out, precision=args.precision, sizes=[(int(height), int(width))])
+    with prepare_outputs(Output("--out", args.out, "whole folder")):
+        model = load_mobile_sam(args.checkpoint)
+        manifest = export_coreml(model, args.out, precision=args.precision, sizes=[(int(height), int(width))])
     for path in sorted(args.out.iterdir()):
         size = sum(part.stat().st_size for part in path.rglob("*") if part.is_file()) or path.stat().st_size
         print(f"{size / 1e6:7.1f} MB  {path.name}")
@@ -44,3 +46,5 @@ if __name__ == "__main__":
         main()
     except SamEdgeError as error:
         sys.exit(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

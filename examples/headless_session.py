@@ -44,3 +44,5 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except SamEdgeError as error:
         sys.exit(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -164,3 +164,5 @@ if __name__ == "__main__":
         main()
     except SamEdgeError as error:
         sys.exit(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

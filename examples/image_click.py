@@ -18,10 +18,12 @@ import cv2
 import numpy as np
 
 import sam_edge
+from sam_edge.cutouts import write_cutout
 from sam_edge.errors import SamEdgeError
 from sam_edge.masks import masks_to_boxes, remove_islands
 from sam_edge.media.frames import open_frames
 from sam_edge.media.images import read_image
+from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.media.overlay import draw_selection
 
 CLIP = Path(sam_edge.__file__).parent / "assets" / "demo" / "clip.mp4"
@@ -64,7 +66,7 @@ def write(clicks: Clicks, out: str) -> None:
         print("nothing is selected")
         return
     cut = clicks.cut_out()
-    cv2.imwrite(out, cv2.cvtColor(cut, cv2.COLOR_RGBA2BGRA))
+    write_cutout(out, cut)
     print(f"{out}: {cut.shape[1]}x{cut.shape[0]} pixels, predicted IoU {clicks.score:.2f}")
 
 
@@ -108,7 +110,7 @@ def main() -> None:
     else:
         with open_frames(CLIP) as frames:
             image = next(frame.image for frame in frames if frame.index == 40)
-    with sam_edge.load() as model:
+    with prepare_outputs(Output("--out", Path(args.out), endings=(".png",))), sam_edge.load() as model:
         clicks = Clicks(model, image)
         if args.point:
             for point in args.point:
@@ -124,3 +126,5 @@ if __name__ == "__main__":
         main()
     except SamEdgeError as error:
         sys.exit(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -27,6 +27,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from sam_edge.errors import SamEdgeError
+from sam_edge.media.atomic import write_atomically
+
 FPS, FRAMES, WIDTH, HEIGHT = 25, 132, 1280, 720
 """The clip."""
 RATE_HZ = 200
@@ -172,12 +175,19 @@ def recording() -> str:
 def main() -> None:
     """Write the recording, and what is known of the scene beside it."""
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_OUT
-    out.write_text(recording(), encoding="utf-8", newline="\n")
+    with write_atomically(out) as part:
+        part.write_text(recording(), encoding="utf-8", newline="\n")
     facts = {"px_per_deg": PX_PER_DEG, "width_px": WIDTH, "height_px": HEIGHT}
     sidecar = out.with_name(out.name + ".json")
-    sidecar.write_text(json.dumps(facts) + "\n", encoding="utf-8", newline="\n")
+    with write_atomically(sidecar) as part:
+        part.write_text(json.dumps(facts) + "\n", encoding="utf-8", newline="\n")
     print(f"{out}: {len(gaze_without_error())} samples; {sidecar.name}")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SamEdgeError as error:
+        sys.exit(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import sam_edge
 from sam_edge.gaze_video import open_gaze_video
+from sam_edge.media.atomic import write_atomically
+from sam_edge.media.outputs import Output, prepare_outputs
 
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
 PX_PER_DEG = 12.0
@@ -38,10 +40,13 @@ def main() -> None:
     recording = open_gaze_video(video, gaze).gaze
     px_per_deg = args.px_per_deg or recording.px_per_deg or PX_PER_DEG
     count = selected = 0
+    table_path = args.out.with_suffix(".csv")
     with (
+        prepare_outputs(Output("--out", args.out), Output("CSV of --out", table_path)),
         sam_edge.load(runtime=args.runtime) as model,
         sam_edge.track(video, gaze, model=model, px_per_deg=px_per_deg, out=args.out, stream=True) as frames,
-        args.out.with_suffix(".csv").open("w", encoding="utf-8", newline="") as handle,
+        write_atomically(table_path) as part,
+        part.open("w", encoding="utf-8", newline="") as handle,
     ):
         table = csv.writer(handle)
         table.writerow(["time_s", "object", "x0", "y0", "x1", "y1", "predicted_iou"])
@@ -62,3 +67,5 @@ if __name__ == "__main__":
         main()
     except sam_edge.SamEdgeError as error:
         sys.exit(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

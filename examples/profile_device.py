@@ -16,6 +16,7 @@ import sam_edge
 from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.recordings import read
 from sam_edge.media.frames import open_frames
+from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.profile import ProfilePlan, choose_engines, run_plan
 from sam_edge.profile.plan import DEMO_GAZE, DEMO_VIDEO
 from sam_edge.stream import GazeSession
@@ -32,7 +33,8 @@ def main() -> None:
     args = parser.parse_args()
 
     plan = ProfilePlan(choose_engines(), sizes=((448, 672),), prompts=(1,), rounds=3, parts=("timing",))
-    report = run_plan(plan, print)
+    with prepare_outputs(Output("--out", args.out, "folder")):
+        report = run_plan(plan, print)
     report.write(args.out / "profile.json")
     encodes = [row for row in report.timings if row.total is not None and row.case.operation == "encode"]
     for row in encodes:
@@ -62,3 +64,5 @@ if __name__ == "__main__":
         main()
     except SamEdgeError as error:
         sys.exit(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

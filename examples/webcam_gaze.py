@@ -33,6 +33,7 @@ from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.source import WebcamSource
 from sam_edge.media.frames import open_frames
 from sam_edge.media.images import write_png
+from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.media.overlay import TRAIL_S, draw_selection
 from sam_edge.stream import GazeSession, Selection
 
@@ -175,7 +176,9 @@ def main() -> None:
     cv2.setNumThreads(1)  # its threads would compete with the encoder's
     recent: deque[GazeSample] = deque(maxlen=60)
     picture, count, selected = None, 0, 0
-    with opened(args) as source, sam_edge.load(runtime=args.runtime) as model:
+    outputs = [Output("--out", Path(args.out) if args.out else None, endings=(".png",))]
+    outputs.append(Output("--save", Path(args.save) if args.save else None))
+    with prepare_outputs(*outputs), opened(args) as source, sam_edge.load(runtime=args.runtime) as model:
         screen = source.estimator.screen
         px_per_deg = screen.px_per_deg(EYE_TO_SCREEN_MM)
         # Without a window both videos are stepped through together: each sample is fed when its frame is shown.
@@ -246,3 +249,5 @@ if __name__ == "__main__":
         main()
     except SamEdgeError as error:
         sys.exit(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

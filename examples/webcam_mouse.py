@@ -19,6 +19,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -30,6 +31,7 @@ from sam_edge.gaze.adapters.mouse import MouseSource
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.frames import open_frames
 from sam_edge.media.images import write_png
+from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.media.overlay import TRAIL_S, draw_selection
 from sam_edge.stream import GazeSession, Selection
 
@@ -130,7 +132,9 @@ def main() -> None:
     mouse = MouseSource(rate_hz=100)
     recent: deque[GazeSample] = deque(maxlen=100)
     picture, count, selected = None, 0, 0
+    output = Output("--out", Path(args.out) if args.out else None, endings=(".png",))
     with (
+        prepare_outputs(output),
         sam_edge.load(runtime=args.runtime) as model,
         mouse,
         GazeSession(
@@ -168,3 +172,5 @@ if __name__ == "__main__":
         main()
     except SamEdgeError as error:
         sys.exit(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
