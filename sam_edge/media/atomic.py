@@ -46,6 +46,10 @@ def make_parent(path: Path) -> list[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         remove_empty(missing)
+        if missing and missing[-1].parent.is_file():
+            raise MediaError(f"{path}: cannot be written ({missing[-1].parent} is a file)") from error
+        if path.parent.is_file():
+            raise MediaError(f"{path}: cannot be written ({path.parent} is a file)") from error
         raise write_error(path, error) from error
     return missing
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 
 import pytest
 
-from sam_edge.media.progress import ProgressBar
+from sam_edge.media.progress import LINE_S, ProgressBar
 
 
 class Terminal(io.StringIO):
@@ -116,3 +118,41 @@ def test_stderr_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "100%" in captured.err
+
+
+def test_a_log_gets_a_line_every_15_s_while_the_work_advances_slowly_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sam_edge.media.progress.LINE_S", 0.05)
+    log = io.StringIO()
+    with ProgressBar(1000, label="track", stream=log) as progress:
+        time.sleep(0.3)
+        progress.advance(note="encode")
+        time.sleep(0.3)
+    lines = log.getvalue().splitlines()
+    assert 4 <= len(lines) <= 12
+    assert lines[0].startswith("track: 0%  0/1000 frames")
+    assert lines[-1].startswith("track: 0%  1/1000 frames")
+    assert lines[-1].endswith("encode")
+    time.sleep(0.15)
+    assert log.getvalue().splitlines() == lines, "a closed bar writes nothing"
+
+
+def test_quick_work_without_a_total_writes_nothing() -> None:
+    log = io.StringIO()
+    with ProgressBar(None, label="gaze events", stream=log):
+        pass
+    assert log.getvalue() == ""
+
+
+def test_no_line_of_a_log_is_later_than_15_s() -> None:
+    assert LINE_S == 15.0
+
+
+@pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
+def test_only_a_log_has_a_thread(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(threading.Thread, "start", lambda self: started.append(self.name))
+    with ProgressBar(3, stream=stream), ProgressBar(3, stream=stream, silent=True):
+        pass
+    assert started == ([] if stream.isatty() else ["progress"])
