@@ -34,15 +34,15 @@ from sam_edge.errors import (
     SessionError,
     TrackerError,
 )
-from sam_edge.geometry import View
-from sam_edge.masks import Masks
-from sam_edge.predictor import SamPredictor
-from sam_edge.segmenter import Embedding, Segmenter, load
 from sam_edge.version import __version__
 
 if TYPE_CHECKING:
     from sam_edge._track import StreamedFrame, TrackedFrame, TrackReport, TrackResult, TrackStream, track
     from sam_edge.gaze import GazeRecording, GazeSample, read_recording
+    from sam_edge.geometry import View
+    from sam_edge.masks import Masks
+    from sam_edge.predictor import SamPredictor
+    from sam_edge.segmenter import Embedding, Segmenter, load
     from sam_edge.stream.selection import PinnedObject, Selection, State
     from sam_edge.stream.session import GazeSession
 
@@ -82,10 +82,14 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Embedding": "sam_edge.segmenter:Embedding",
     "GazeRecording": "sam_edge.gaze:GazeRecording",
     "GazeSample": "sam_edge.gaze.samples:GazeSample",
     "GazeSession": "sam_edge.stream.session:GazeSession",
+    "Masks": "sam_edge.masks:Masks",
     "PinnedObject": "sam_edge.stream.selection:PinnedObject",
+    "SamPredictor": "sam_edge.predictor:SamPredictor",
+    "Segmenter": "sam_edge.segmenter:Segmenter",
     "Selection": "sam_edge.stream.selection:Selection",
     "State": "sam_edge.stream.selection:State",
     "StreamedFrame": "sam_edge._track:StreamedFrame",
@@ -93,6 +97,8 @@ _LAZY = {
     "TrackResult": "sam_edge._track:TrackResult",
     "TrackStream": "sam_edge._track:TrackStream",
     "TrackedFrame": "sam_edge._track:TrackedFrame",
+    "View": "sam_edge.geometry:View",
+    "load": "sam_edge.segmenter:load",
     "read_recording": "sam_edge.gaze:read_recording",
     "track": "sam_edge._track:track",
 }

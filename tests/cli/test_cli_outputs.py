@@ -285,3 +285,12 @@ def test_calibrate_without_a_screen_is_one_line(
     assert err.startswith("sam-edge: error: no window can be opened")
     assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_while_the_libraries_are_imported_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "cv2.py").write_text("raise KeyboardInterrupt")
+    prelude = f"sys.path.insert(0, {str(tmp_path)!r})"
+    with start(("gaze", "sources"), prelude, stdout=subprocess.DEVNULL) as process:
+        _, err = process.communicate()
+    assert err == "sam-edge: interrupted\n"
+    assert process.returncode == INTERRUPTED
