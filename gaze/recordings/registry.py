@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from sam_edge.errors import GazeDataError
+from sam_edge.gaze.recordings.files import read_head
 from sam_edge.gaze.recordings.recording import GazeRecording, discard_low_confidence
+
+MAX_SHOWN = 300
+"""Most characters of column names that an error shows."""
+OWN_COLUMNS = ("timestamp_s", "x_px", "y_px")
+"""Columns that a gaze CSV of sam-edge must have."""
 
 
 class RecordingFormat(Protocol):
@@ -67,12 +73,24 @@ def recognise(path: Path) -> str:
     if not names:
         raise GazeDataError(
             f"{path}: not a gaze recording of a known format; accepted: {', '.join(formats())}"
+            f"{_describe_columns(path)}"
         )
     if len(names) > 1:
         raise GazeDataError(
             f"{path}: could be any of {', '.join(names)}; say which with format=... (--format)"
         )
     return names[0]
+
+
+def _describe_columns(path: Path) -> str:
+    """Return the columns that a file has, and those that sam-edge's own CSV needs; empty when it is no table."""
+    first = read_head(path).decode("utf-8-sig", "replace").partition("\n")[0].strip()
+    delimiter = next((character for character in ",;\t" if character in first), None)
+    if delimiter is None or (not first.isprintable() and delimiter != "\t"):
+        return ""
+    columns = ", ".join(name.strip() for name in first.split(delimiter))
+    columns = columns if len(columns) <= MAX_SHOWN else f"{columns[:MAX_SHOWN]} ..."
+    return f". Its columns are {columns}; a gaze CSV needs {', '.join(OWN_COLUMNS)}, with commas between them"
 
 
 def read(

@@ -206,3 +206,24 @@ def test_samples_out_of_order_are_sorted_and_said(tmp_path: Path) -> None:
         "1 samples were out of order and have been sorted by time",
         "1 samples repeated the time of the one before and were left out",
     )
+
+
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [("time,x,y", "time, x, y"), ("t;gaze x;gaze y", "t, gaze x, gaze y"), ("t\tx\ty", "t, x, y")],
+)
+def test_a_table_of_no_format_is_refused_with_its_columns_and_those_needed(
+    tmp_path: Path, header: str, columns: str
+) -> None:
+    path = tmp_path / "gaze.csv"
+    path.write_text(f"{header}\n0,1,2\n")
+    message = rf"Its columns are {columns}; a gaze CSV needs timestamp_s, x_px, y_px"
+    with pytest.raises(GazeDataError, match=message):
+        recordings.read(path)
+
+
+def test_bytes_of_no_format_are_not_shown(tmp_path: Path) -> None:
+    path = tmp_path / "gaze.csv"
+    path.write_bytes(bytes(range(256)) * 9)
+    with pytest.raises(GazeDataError, match=r"accepted: csv.*bids$"):
+        recordings.read(path)
