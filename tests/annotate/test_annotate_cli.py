@@ -109,7 +109,12 @@ def test_bad_input(clip: Path, gaze: Path, tmp_path: Path, capsys: pytest.Captur
         assert run(clip, gaze, tmp_path / "set", *more) == 2
         assert named in capsys.readouterr().err
     assert run(clip, gaze, clip) == 2
+    assert "is also RECORDING" in capsys.readouterr().err
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    assert run(clip, gaze, tmp_path / "other") == 2
     assert "something else" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["notes.txt"]
     assert main(["annotate", str(clip), "--out", str(tmp_path / "none")]) == 2
     assert "holds no gaze; give it with --gaze" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
