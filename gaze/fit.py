@@ -30,6 +30,8 @@ MIN_REPEATS = 10
 LOST_PAIRS = ((0.0, 0.0), (-1.0, -1.0))
 LOST_VALUES = (1e8, -1e8, -32768.0)
 """Positions, and values of x or y, that trackers and converters write for a lost sample."""
+MAX_TIME_NS = 2**62
+"""Times farther from the first frame than this, nanoseconds, count as this."""
 USUAL_CONFIDENCE, LOW_CONFIDENCE_SHARE = 0.6, 0.2
 """More than this share of samples below this confidence (or below the recording's own threshold) is said."""
 
@@ -249,7 +251,8 @@ class _Checks:
     def _gather(self) -> None:
         samples = self.recording.samples
         count = len(samples)
-        self.times_ns = np.fromiter((sample.time_ns for sample in samples), np.int64, count)
+        times_ns = (max(-MAX_TIME_NS, min(MAX_TIME_NS, sample.time_ns)) for sample in samples)
+        self.times_ns = np.fromiter(times_ns, np.int64, count)
         self.confidence = np.fromiter((sample.confidence for sample in samples), np.float64, count)
         self.x = np.fromiter(
             (sample.x_px if sample.valid else math.nan for sample in samples), np.float64, count
