@@ -1,11 +1,15 @@
 """Memory of a long stream: the demo's clip and its gaze over and over, while frames' times go on.
 
     python benchmarks/bench_memory.py [--minutes 10] [--fps 24] [--fast] [--json OUT.json]
+    python benchmarks/bench_memory.py --track [--minutes 10] [--fps 30]      # `sam-edge track --realtime` instead
 
 On a clock, one thread shows frames and steps the session; a frame whose time has passed when it would be shown is left
 out, as a camera would. With --fast every frame is stepped as soon as the one before is done: the same work in less
 time. Prints the peak of the resident memory and its growth from the end of the first minute of the stream to the end:
 the least-squares slope over that time, and the difference of the medians of the first and the last tenth of it.
+
+With --track, the demo's clip is written over and over to one video of 1280x720, which `sam-edge track --realtime` plays
+in a process of its own; prints the peak of that process's resident memory.
 """
 
 from __future__ import annotations
@@ -15,18 +19,24 @@ import itertools
 import json
 import os
 import platform
+import shutil
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 import sam_edge
-from sam_edge.gaze.recordings import read
+from sam_edge.gaze.recordings import read, write_csv
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.environment import cpu_name, peak_memory_mb
 from sam_edge.media.frames import open_frames
+from sam_edge.media.video_writer import VideoWriter
 from sam_edge.stream import GazeSession
 
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
@@ -118,6 +128,30 @@ def growth(times_s: list[float], values_mb: list[float]) -> dict[str, float] | N
     }
 
 
+def measure_track(minutes: float, fps: float, runtime: str) -> None:
+    """Print the peak memory of `sam-edge track --realtime` on a long video of 1280x720."""
+    samples = tuple(read(DEMO / "gaze.csv").samples)
+    with open_frames(DEMO / "clip.mp4") as frames:
+        turn_ns = round(frames.count * NS / fps)
+    end_ns = round(60 * minutes * NS)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with VideoWriter(folder / "clip.mp4", (720, 1280), fps=fps) as writer:
+            for _, image in itertools.islice(pictures(DEMO / "clip.mp4"), round(60 * minutes * fps)):
+                writer.write(np.asarray(cv2.resize(image, (1280, 720)), np.uint8))
+        gaze = itertools.takewhile(lambda sample: sample.time_ns < end_ns, looping(samples, turn_ns))
+        write_csv(folder / "gaze.csv", gaze)
+        shutil.copy(DEMO / "gaze.csv.json", folder)
+        report = folder / "report.json"
+        options = ["--realtime", "--report", str(report), "--runtime", runtime, "--quiet"]
+        subprocess.run([sys.executable, "-m", "sam_edge.cli", "track", str(folder), *options], check=True)
+        content = json.loads(report.read_text(encoding="utf-8"))
+    selected = sum(frame["origin"] != "none" for frame in content["frames"])
+    print(f"{cpu_name()}, {content['environment']['engine']}, sam-edge {sam_edge.__version__}")
+    print(f"{len(content['frames'])} frames of 1280x720 in {minutes:g} minutes, {selected} with a mask")
+    print(f"peak {content['peak_memory_mb']:.0f} MB")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -126,10 +160,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--fps", type=float, default=24.0)
     parser.add_argument("--fast", action="store_true", help="do not wait for the clock")
+    parser.add_argument("--track", action="store_true", help="measure `sam-edge track --realtime`")
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", type=Path, metavar="OUT.json")
     args = parser.parse_args()
+    if args.track:
+        measure_track(args.minutes, args.fps, args.runtime)
+        return
     px_per_deg = read(DEMO / "gaze.csv").px_per_deg or 15.0
     with (
         sam_edge.load(runtime=args.runtime, threads=args.threads) as model,
