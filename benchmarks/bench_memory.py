@@ -195,7 +195,7 @@ def main() -> None:
     }
     print(f"{content['cpu']}, {engine}, Python {platform.python_version()}, sam-edge {sam_edge.__version__}")
     print(f"{stream.stepped} frames stepped, {stream.left_out} left out, {stream.with_mask} with a mask")
-    print(f"peak {content['summary']['peak_memory_mb']:.0f} MB, at the end {stream.resident_mb[-1]:.0f} MB")
+    print(f"peak {content['peak_memory_mb']:.0f} MB, at the end {stream.resident_mb[-1]:.0f} MB")
     if grown is None:
         print("growth: the stream is too short to tell (more than a minute and ten seconds)")
     else:

@@ -9,8 +9,8 @@ from types import TracebackType
 
 from sam_edge.media.frame_reader import FrameReader, VideoFrame
 
-READ_AHEAD_BYTES = 256 * 1024 * 1024
-"""Frames of this size together are read ahead: 97 frames of 1280x720."""
+READ_AHEAD_BYTES = 32 * 1024 * 1024
+"""Frames of this size together are read ahead: 12 frames of 1280x720."""
 
 
 class ReadAhead:
