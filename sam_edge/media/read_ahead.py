@@ -11,6 +11,8 @@ from sam_edge.media.frame_reader import FrameReader, VideoFrame
 
 READ_AHEAD_BYTES = 32 * 1024 * 1024
 """Frames of this size together are read ahead: 12 frames of 1280x720."""
+WHOLE_CLIP_BYTES = 128 * 1024 * 1024
+"""A video whose frames take no more than this is read ahead as a whole: 109 frames of 854x480."""
 
 
 class ReadAhead:
@@ -29,7 +31,9 @@ class ReadAhead:
         self._ended = False
         self._thread = threading.Thread(target=self._read, name="sam-edge-frames", daemon=True)
         height, width = frames.size
-        self._capacity = max(2, READ_AHEAD_BYTES // (3 * height * width))
+        frame_bytes = 3 * height * width
+        whole = frames.count * frame_bytes <= WHOLE_CLIP_BYTES
+        self._capacity = frames.count if whole else max(2, READ_AHEAD_BYTES // frame_bytes)
 
     @property
     def first(self) -> VideoFrame:

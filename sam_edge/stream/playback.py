@@ -77,9 +77,9 @@ def play_in_real_time(
     selection that was returned when the next one came. A frame whose whole interval went by during an earlier step is
     skipped.
 
-    A thread reads frames ahead of the clock, `READ_AHEAD_BYTES` of them at most: a short clip is read before the clock
-    starts, so that reading takes no part. Results are kept in a few kilobytes each, and returned when the clock
-    has stopped, with the frames read a second time, so that the caller's work takes no part either.
+    A short clip is read before the clock starts, so that reading takes no time from the steps; of a longer one, a
+    thread reads a few frames ahead (see `ReadAhead`). Results are kept in a few kilobytes each, and returned when the
+    clock has stopped, with the frames read a second time, so that the caller's work takes no time either.
     """
     # OpenCV's own threads would compete with the encoder's: the slowest steps take twice as long with them.
     cv2.setNumThreads(1)
