@@ -31,6 +31,7 @@ from sam_edge.errors import (
     MediaError,
     MissingExtraError,
     SamEdgeError,
+    SamEdgeWarning,
     SessionError,
     TrackerError,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "MissingExtraError",
     "PinnedObject",
     "SamEdgeError",
+    "SamEdgeWarning",
     "SamPredictor",
     "Segmenter",
     "Selection",
