@@ -70,7 +70,7 @@ def test_of_a_long_video_only_a_few_frames_are_held() -> None:
 
 @pytest.mark.usefixtures("small_bounds")
 def test_an_error_comes_where_the_frame_would_have_come() -> None:
-    seen = []
+    seen: list[int] = []
     with (
         CountingVideo(40, fails_at=7).reader() as reader,
         ReadAhead(reader) as ahead,
