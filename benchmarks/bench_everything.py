@@ -1,6 +1,6 @@
 """Everything mode beside PyPI's `segment-anything` with the same weights: the same masks, recall, and how much faster.
 
-    python benchmarks/bench_everything.py --labelled coco128 --checkpoint mobile_sam.pt --pictures 10 --keep reference/
+    python benchmarks/bench_everything.py --dataset coco128 --checkpoint mobile_sam.pt --limit 10 --keep reference/
 
 The reference takes minutes for a picture on a CPU: what it found, and the processor time it took, is kept in a folder.
 `--grid 16 --parity-only` compares masks in a quarter of the time.
@@ -80,11 +80,11 @@ def main() -> None:
     """Compare, and print."""
     args = arguments()
     torch.set_num_threads(args.threads)
-    everyone = sorted((args.labelled / "images").glob("*.jpg"))
-    pictures = everyone[:: max(1, len(everyone) // args.pictures)][: args.pictures]
+    everyone = sorted((args.dataset / "images").glob("*.jpg"))
+    pictures = everyone[:: max(1, len(everyone) // args.limit)][: args.limit]
     if args.kept_only:
         kept = [path for path in everyone if (kept_file(path, args)).exists()]
-        pictures = kept[: args.pictures]
+        pictures = kept[: args.limit]
     references = [reference_of(path, args) for path in pictures]
     reference_s = float(np.mean([one["cpu_s"] for one in references]))
     reached = recall(pictures, [masks_of(one["masks"]) for one in references], args)
@@ -114,7 +114,7 @@ def main() -> None:
                 ("fast", FAST),
             )
         }
-        proposed = recalls(model, everyone[:: args.proposals_every], args.labelled / "labels")
+        proposed = recalls(model, everyone[:: args.proposals_every], args.dataset / "labels")
     standard, fast = runs["standard"], runs["fast"]
     rows += [
         (
@@ -136,10 +136,10 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--labelled", type=Path, required=True, help="folder with images/ and labels/")
+    parser.add_argument("--dataset", type=Path, required=True, help="folder with images/ and labels/")
     parser.add_argument("--checkpoint", type=Path, required=True, help="mobile_sam.pt")
     parser.add_argument("--keep", type=Path, required=True, help="folder for what the reference found")
-    parser.add_argument("--pictures", type=int, default=10)
+    parser.add_argument("--limit", type=int, default=10)
     parser.add_argument(
         "--kept-only", action="store_true", help="only pictures that the reference was run on before"
     )
@@ -208,7 +208,7 @@ def recall(pictures: list[Path], masks: list[list[NDArray[np.bool_]]], args: arg
     hits: list[bool] = []
     for path, made in zip(pictures, masks, strict=True):
         size = read_image(path).shape[:2]
-        things = truth(args.labelled / "labels" / f"{path.stem}.txt", size)
+        things = truth(args.dataset / "labels" / f"{path.stem}.txt", size)
         if len(things):
             best = mask_iou(things, np.stack(made)).max(axis=1) if made else np.zeros(len(things))
             hits += (best > 0.5).tolist()

@@ -2,7 +2,7 @@
 
 OSIE is described in Xu et al., "Predicting human gaze beyond pixels", 2014.
 
-    python benchmarks/bench_osie.py [--data DATA] [--pictures N] [--chooser MODULE:FUNCTION] [--json OUT.json]
+    python benchmarks/bench_osie.py [--data DATA] [--limit N] [--chooser MODULE:FUNCTION] [--json OUT.json]
 
 DATA is a folder with stimuli/N.jpg, instances/N.png (0 is none) and fixations/N.csv (subject, index, x_px, y_px,
 duration_ms). Each viewer's first one and first three fixations on each instance of at least 600 pixels, in order, are
@@ -89,14 +89,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=OSIE)
-    parser.add_argument("--pictures", type=int, help="at most so many")
+    parser.add_argument("--limit", type=int, help="at most so many")
     parser.add_argument("--chooser", metavar="MODULE:FUNCTION", help="(model, embedding, points) -> mask")
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", type=Path, metavar="OUT.json")
     args = parser.parse_args()
     chooser = chooser_of(args.chooser)
-    names = sorted(path.stem for path in (args.data / "instances").glob("*.png"))[: args.pictures]
+    names = sorted(path.stem for path in (args.data / "instances").glob("*.png"))[: args.limit]
     if not names:
         raise SystemExit(f"--data: {args.data} holds no instances/*.png; give the folder of OSIE")
     chosen: dict[int, list[float]] = {count: [] for count in COUNTS}

@@ -1,6 +1,6 @@
 """Ranked proposals on labelled photographs: average recall at 10, 100 and 1000.
 
-python benchmarks/bench_proposals.py --labelled coco128 --every 4
+python benchmarks/bench_proposals.py --dataset coco128 --stride 4
 """
 
 from __future__ import annotations
@@ -84,14 +84,14 @@ def recalls(model: sam_edge.Segmenter, pictures: Sequence[Path], labels: Path) -
 def main() -> None:
     """Propose on every picture, and print the recall."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--labelled", type=Path, required=True, help="folder with images/ and labels/")
-    parser.add_argument("--every", type=int, default=1, help="only every N-th picture")
+    parser.add_argument("--dataset", type=Path, required=True, help="folder with images/ and labels/")
+    parser.add_argument("--stride", type=int, default=1, help="only every N-th picture")
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--threads", type=int)
     args = parser.parse_args()
-    pictures = sorted((args.labelled / "images").glob("*.jpg"))[:: args.every]
+    pictures = sorted((args.dataset / "images").glob("*.jpg"))[:: args.stride]
     with sam_edge.load(runtime=args.runtime, threads=args.threads) as model:
-        made = recalls(model, pictures, args.labelled / "labels")
+        made = recalls(model, pictures, args.dataset / "labels")
         runtime = model.runtime
         print(
             Environment.gather(
