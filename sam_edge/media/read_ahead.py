@@ -9,8 +9,8 @@ from types import TracebackType
 
 from sam_edge.media.frame_reader import FrameReader, VideoFrame
 
-READ_AHEAD_BYTES = 32 * 1024 * 1024
-"""Frames of this size together are read ahead: 12 frames of 1280x720."""
+READ_AHEAD_BYTES = 16 * 1024 * 1024
+"""Frames of this size together are read ahead: 6 frames of 1280x720."""
 WHOLE_CLIP_BYTES = 128 * 1024 * 1024
 """A video whose frames take no more than this is read ahead as a whole: 109 frames of 854x480."""
 
