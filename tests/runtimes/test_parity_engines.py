@@ -52,10 +52,11 @@ TOLERANCES = {
     "int8+bf16": Tolerance(relative_error=0.09, token_iou=0.92, chosen_iou=0.94, score=0.02),
 }
 TOLERANCES_WITHOUT_VNNI = TOLERANCES | {
-    name: replace(TOLERANCES[name], token_iou=0.90) for name in ("int8", "int8+bf16")
+    name: replace(TOLERANCES[name], token_iou=0.90, chosen_iou=0.91) for name in ("int8", "int8+bf16")
 }
-"""On processors without VNNI or AMX, 8-bit products are summed in 16 bits that saturate (ONNX Runtime's documentation,
-"Quantize ONNX models", on AVX2): the second of the four masks has a mean IoU of .911 to .914 there."""
+"""On processors without VNNI or AMX, 8-bit products are summed in 16 bits that saturate (the documentation of ONNX
+Runtime, "Quantize ONNX models", and of oneDNN, "Nuances of int8 computations"). Measured on AVX2 with both engines: the
+worst of the four masks has a mean IoU of .911 to .914, the mask put first .923."""
 
 
 def choose_tolerance(precision: str) -> Tolerance:
