@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import platform
 import shutil
 import sys
 import types
@@ -17,6 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sam_edge.media.images import read_image
+from sam_edge.profile.measure.environment import read_cpu_features
 
 if TYPE_CHECKING:
     from sam_edge.nn import Sam
@@ -72,6 +74,22 @@ def missing_for(item: pytest.Item) -> Iterator[str]:
             yield "browser: playwright is missing; get it: pip install 'sam-edge[test]'"
         if browser.kwargs.get("onnxruntime_web") and not VENDOR.is_file():
             yield "browser: onnxruntime-web is missing; get it: make page"
+
+
+def sums_int8_exactly() -> bool:
+    """Return whether this processor sums products of 8 bits without saturating.
+
+    x86 without VNNI or AMX sums them in 16 bits (the documentation of ONNX Runtime, "Quantize ONNX models", and of
+    oneDNN, "Nuances of int8 computations"): the 8-bit model is less accurate there.
+    """
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return not x86 or any("vnni" in name or "amx" in name for name in read_cpu_features())
+
+
+@pytest.fixture(scope="session")
+def exact_int8() -> bool:
+    """Whether this processor sums products of 8 bits without saturating."""
+    return sums_int8_exactly()
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,7 @@ def decode_video(index: VideoIndex) -> Generator[tuple[int, Image], None, None]:
         MediaError: no frame can be decoded, or too many cannot.
     """
     damaged: list[str] = []
+    decoded_frames = 0
     reformatter = VideoReformatter()
     orient: Callable[[Image], Image] | None = None
     with open_stream(index.path) as (container, stream):
@@ -48,12 +49,16 @@ def decode_video(index: VideoIndex) -> Generator[tuple[int, Image], None, None]:
         for number, frame in _number(_deinterlace(decoded, stream), index):
             if orient is None:
                 orient = _orientation(frame)
+            decoded_frames += 1
             yield number, orient(_to_rgb(frame, reformatter))
     if orient is None:
         raise MediaError(f"{index.path}: the video holds no frame that can be decoded")
-    if damaged:
+    # A decoder with several threads may drop a damaged frame without an error.
+    lost = max(len(damaged), index.count - decoded_frames)
+    if lost > 0:
+        first = f", the first at {damaged[0]}" if damaged else ""
         warnings.warn(
-            f"{index.path}: {len(damaged)} of {index.count} frames cannot be decoded, the first at {damaged[0]}; "
+            f"{index.path}: {lost} of {index.count} frames cannot be decoded{first}; "
             "the frame before each of them stands for it",
             SamEdgeWarning,
             stacklevel=2,

@@ -268,7 +268,7 @@ def test_dying_half_way_leaves_the_former_bundle(
     out = tmp_path / "out"
     shutil.copytree(DEFAULT_BUNDLE, out)
 
-    def interrupted(*given: object) -> None:
+    def interrupted(*args: object, **options: object) -> None:
         assert any(path.name.startswith(".out-") for path in tmp_path.iterdir())
         raise KeyboardInterrupt
 

@@ -266,7 +266,9 @@ def test_one_damaged_frame_is_a_warning_and_keeps_the_others_in_their_places(tmp
     path = encode(tmp_path / "a.mkv", times, codec="mjpeg", options={}, pixel_format="yuvj420p")
     data = bytearray(path.read_bytes())
     starts = [at for at in range(len(data) - 2) if data[at : at + 3] == b"\xff\xd8\xff"]
-    data[starts[10] : starts[10] + 120] = bytes(120)
+    # All of the frame, up to the header of the next one's block.
+    end = starts[11] - 24
+    data[starts[10] : end] = bytes(end - starts[10])
     path.write_bytes(data)
     with open_frames(path) as reader, pytest.warns(SamEdgeWarning, match=r"1 of 40 frames cannot be decoded"):
         frames = list(reader)

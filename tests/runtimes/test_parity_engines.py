@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,7 +21,6 @@ from numpy.typing import NDArray
 from sam_edge.errors import EngineError
 from sam_edge.exporters.image_sets import LabelledImage, read_labelled_images
 from sam_edge.masks import Masks, iou
-from sam_edge.profile.measure.environment import read_cpu_features
 from sam_edge.runtimes import Runtime, RuntimeOptions
 from sam_edge.segmenter import DEFAULT_BUNDLE, Embedding, Segmenter
 
@@ -57,13 +55,6 @@ TOLERANCES_WITHOUT_VNNI = TOLERANCES | {
 """On processors without VNNI or AMX, 8-bit products are summed in 16 bits that saturate (the documentation of ONNX
 Runtime, "Quantize ONNX models", and of oneDNN, "Nuances of int8 computations"). Measured on AVX2 with both engines: the
 worst of the four masks has a mean IoU of .911 to .914, the mask put first .923."""
-
-
-def choose_tolerance(precision: str) -> Tolerance:
-    """Return what a precision may lose on this processor."""
-    exact = any("vnni" in feature or "amx" in feature for feature in read_cpu_features())
-    x86 = platform.machine().lower() in ("x86_64", "amd64")
-    return (TOLERANCES_WITHOUT_VNNI if x86 and not exact else TOLERANCES)[precision]
 
 
 def by_token(masks: Masks, prompt: int) -> NDArray[np.bool_]:
@@ -111,12 +102,12 @@ def record(repo_dir: Path) -> Iterator[Record]:
     scope="module", params=[("onnxruntime", None), ("openvino", None), ("openvino", "bf16")], ids=str
 )
 def measured(
-    request: pytest.FixtureRequest, open_engine: Callable[..., Runtime]
+    request: pytest.FixtureRequest, open_engine: Callable[..., Runtime], exact_int8: bool
 ) -> Iterator[tuple[Segmenter, Tolerance]]:
     """Each engine on the embedded model, and what its precision may lose."""
     name, hint = request.param
     with open_engine(name, RuntimeOptions(precision=hint)) as runtime:
-        yield Segmenter(runtime), choose_tolerance(runtime.precision)
+        yield Segmenter(runtime), (TOLERANCES if exact_int8 else TOLERANCES_WITHOUT_VNNI)[runtime.precision]
 
 
 def relative_error(got: Embedding, wanted: Embedding) -> float:
