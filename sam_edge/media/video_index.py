@@ -56,8 +56,12 @@ def index_video(path: Path) -> VideoIndex:
     if fault is not None:
         raise MediaError(f"{path}: {fault}; copy or make the video again")
     with open_stream(path) as (container, stream):
-        packets = [packet for packet in container.demux(stream) if packet.size > 0]
-        shown = [packet for packet in packets if not packet.is_discard]
+        # Only numbers are kept: the packets together are the whole file.
+        shown = [
+            (packet_ticks(packet), packet.duration or 0)
+            for packet in container.demux(stream)
+            if packet.size > 0 and not packet.is_discard
+        ]
         if not shown:
             raise MediaError(f"{path}: the video holds no frame that can be decoded")
         raw = bool(container.format.flags & _NO_TIMESTAMPS)
@@ -110,12 +114,11 @@ def packet_ticks(packet: Packet[VideoStream]) -> int | None:
     return packet.pts if packet.pts is not None else packet.dts
 
 
-def _presentation_times(packets: list[Packet[VideoStream]], stream: VideoStream) -> FrameTimes | None:
+def _presentation_times(shown: list[tuple[int | None, int]], stream: VideoStream) -> FrameTimes | None:
+    """Return the times of packets, given as (ticks, duration in ticks); None where one has no time."""
     tick_s = Fraction(stream.time_base or 1)
-    by_time = sorted(
-        (ticks, packet.duration or 0) for packet in packets if (ticks := packet_ticks(packet)) is not None
-    )
-    if len(by_time) < len(packets):
+    by_time = sorted((ticks, duration) for ticks, duration in shown if ticks is not None)
+    if len(by_time) < len(shown):
         return None
     first, duration = by_time[0][0], by_time[-1][1]
     begins = [round((ticks - first) * NS * tick_s) for ticks, _ in by_time]
