@@ -11,7 +11,6 @@ on it and from other frames. `docs/selection.md` has the formulas and what each 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -23,16 +22,14 @@ from sam_edge.stream.candidate import (
     box_on_frame,
     cell_of,
     deepest_point,
-    density_at,
-    gaze_density,
     grid_iou,
     keep_pieces,
     on_one_piece,
     to_grid,
 )
 from sam_edge.stream.dwell_tracker import DwellSegment
+from sam_edge.stream.evidence import weigh
 from sam_edge.stream.hypothesis import add_support, decode_hypotheses
-from sam_edge.stream.motion import grid_of
 from sam_edge.stream.tuning import DEFAULT_TUNING, SelectionTuning
 
 
@@ -285,62 +282,14 @@ class GazeAttention:
 
     def _weigh(self, scene: EncodedScene, *, on_scene: bool) -> None:
         """Compute how well each candidate explains where the gaze has rested."""
-        size = scene.embedding.frame_size
-        noise_cells = self._noise_px * grid_of(size)[1] / size[1]
-        current = self.anchors[-1] if on_scene and self.anchors else None
-        for candidate in self.candidates:
-            self._update_fits(candidate, size, noise_cells, current)
-            support = candidate.support + self._tuning.initial_support
-            trials = candidate.trials + self._tuning.initial_trials
-            candidate.log_prior = self._tuning.support_weight * math.log(support / trials + 0.01)
-        for anchor in self.anchors:
-            found = [item.log_prior for item in self.candidates if item.fits[anchor.dwell_id] >= 0.5]
-            # The best prior stays: a poor hypothesis must not win the place later only because its rival is gone.
-            anchor.best_log_prior = (
-                max(found, default=-math.inf) if anchor is current else max([anchor.best_log_prior, *found])
-            )
-        glances = [self._glance_probability(anchor) for anchor in self.anchors]
-        for candidate in self.candidates:
-            self._find_best_history(candidate, glances)
-
-    def _glance_probability(self, anchor: Anchor) -> float:
-        """Return the probability that a dwell of the anchor's length is a glance, times that of its place."""
-        tuning = self._tuning
-        excess_ms = max(0.0, anchor.dwell_ms - tuning.glance_ms)
-        return max(tuning.glance_probability * math.exp(-excess_ms / tuning.glance_fade_ms), 1e-3)
-
-    def _find_best_history(self, candidate: ObjectCandidate, glances: Sequence[float]) -> None:
-        """Find the dwell from which on a candidate is most likely the target, and the log-posterior of that."""
-        candidate.log_posterior, candidate.since_dwell = -math.inf, -1
-        stays = 1.0 - self._tuning.glance_probability
-        later = 0.0
-        for index in range(len(self.anchors) - 1, -1, -1):
-            anchor = self.anchors[index]
-            fit = candidate.fits[anchor.dwell_id]
-            before = anchor.history_log_likelihood if index > 0 else 0.0
-            log_posterior = before + candidate.log_prior - anchor.best_log_prior + later
-            if fit >= 0.5 and log_posterior > candidate.log_posterior:
-                candidate.log_posterior, candidate.since_dwell = log_posterior, anchor.dwell_id
-            later += math.log(stays * fit + glances[index])
-
-    def _update_fits(
-        self, candidate: ObjectCandidate, size: tuple[int, int], noise_cells: float, current: Anchor | None
-    ) -> None:
-        unknown = [anchor for anchor in self.anchors if anchor.dwell_id not in candidate.fits]
-        if unknown or current is not None:
-            density = gaze_density(candidate.grid_logits, noise_cells)
-            for anchor in self.anchors:
-                if anchor is not current and anchor.dwell_id in candidate.fits:
-                    continue
-                fit = min(density_at(density, anchor.x_px, anchor.y_px, size), self._tuning.max_fit)
-                if anchor is not current and fit > 1.0:
-                    fit **= self._tuning.past_weight
-                known = candidate.fits.get(anchor.dwell_id)
-                candidate.fits[anchor.dwell_id] = (
-                    fit if known is None else known + self._tuning.fit_gain * (fit - known)
-                )
-        kept = {anchor.dwell_id for anchor in self.anchors}
-        candidate.fits = {dwell: fit for dwell, fit in candidate.fits.items() if dwell in kept}
+        weigh(
+            self.candidates,
+            self.anchors,
+            self.anchors[-1] if on_scene and self.anchors else None,
+            frame_size=scene.embedding.frame_size,
+            noise_px=self._noise_px,
+            tuning=self._tuning,
+        )
 
     def _assign_number(self, chosen: ObjectCandidate, held: ObjectCandidate | None) -> None:
         if chosen.object_id is not None:

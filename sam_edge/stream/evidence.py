@@ -1,0 +1,99 @@
+"""Evidence: how well each candidate explains where the gaze has rested. `docs/selection.md` has the formulas."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from sam_edge.stream.anchor import Anchor
+from sam_edge.stream.candidate import ObjectCandidate, density_at, gaze_density
+from sam_edge.stream.motion import grid_of
+from sam_edge.stream.tuning import SelectionTuning
+
+
+def weigh(
+    candidates: Sequence[ObjectCandidate],
+    anchors: Sequence[Anchor],
+    current: Anchor | None,
+    *,
+    frame_size: tuple[int, int],
+    noise_px: float,
+    tuning: SelectionTuning,
+) -> None:
+    """Update the fits, the log-prior and the log-posterior of candidates.
+
+    Args:
+        candidates: their masks on the newest scene.
+        anchors: the dwells that are remembered, oldest first, on the newest scene.
+        current: the anchor of the dwell that goes on; None when gaze does not rest on the scene.
+        frame_size: (height, width) of the frame, pixels.
+        noise_px: standard deviation of the tracker's error, frame pixels.
+        tuning: how evidence is weighed.
+    """
+    noise_cells = noise_px * grid_of(frame_size)[1] / frame_size[1]
+    for candidate in candidates:
+        update_fits(candidate, anchors, current, frame_size, noise_cells, tuning)
+        support = candidate.support + tuning.initial_support
+        trials = candidate.trials + tuning.initial_trials
+        candidate.log_prior = tuning.support_weight * math.log(support / trials + 0.01)
+    for anchor in anchors:
+        found = [item.log_prior for item in candidates if item.fits[anchor.dwell_id] >= 0.5]
+        # The best prior stays: a poor hypothesis must not win the place later only because its rival is gone.
+        anchor.best_log_prior = (
+            max(found, default=-math.inf) if anchor is current else max([anchor.best_log_prior, *found])
+        )
+    glances = [glance_probability(anchor, tuning) for anchor in anchors]
+    for candidate in candidates:
+        find_best_history(candidate, anchors, glances, tuning)
+
+
+def update_fits(
+    candidate: ObjectCandidate,
+    anchors: Sequence[Anchor],
+    current: Anchor | None,
+    frame_size: tuple[int, int],
+    noise_cells: float,
+    tuning: SelectionTuning,
+) -> None:
+    """Measure how well a candidate explains the current dwell, and those that it has not been compared with."""
+    unknown = [anchor for anchor in anchors if anchor.dwell_id not in candidate.fits]
+    if unknown or current is not None:
+        density = gaze_density(candidate.grid_logits, noise_cells)
+        for anchor in anchors:
+            if anchor is not current and anchor.dwell_id in candidate.fits:
+                continue
+            fit = min(density_at(density, anchor.x_px, anchor.y_px, frame_size), tuning.max_fit)
+            if anchor is not current and fit > 1.0:
+                fit **= tuning.past_weight
+            known = candidate.fits.get(anchor.dwell_id)
+            candidate.fits[anchor.dwell_id] = (
+                fit if known is None else known + tuning.fit_gain * (fit - known)
+            )
+    kept = {anchor.dwell_id for anchor in anchors}
+    candidate.fits = {dwell: fit for dwell, fit in candidate.fits.items() if dwell in kept}
+
+
+def glance_probability(anchor: Anchor, tuning: SelectionTuning) -> float:
+    """Return the probability that a dwell of the anchor's length is a glance, times that of its place."""
+    excess_ms = max(0.0, anchor.dwell_ms - tuning.glance_ms)
+    return max(tuning.glance_probability * math.exp(-excess_ms / tuning.glance_fade_ms), 1e-3)
+
+
+def find_best_history(
+    candidate: ObjectCandidate,
+    anchors: Sequence[Anchor],
+    glances: Sequence[float],
+    tuning: SelectionTuning,
+) -> None:
+    """Find the dwell from which on a candidate is most likely the target, and the log-posterior of that."""
+    candidate.log_posterior, candidate.since_dwell = -math.inf, -1
+    stays = 1.0 - tuning.glance_probability
+    later = 0.0
+    for index in range(len(anchors) - 1, -1, -1):
+        anchor = anchors[index]
+        fit = candidate.fits[anchor.dwell_id]
+        before = anchor.history_log_likelihood if index > 0 else 0.0
+        log_posterior = before + candidate.log_prior - anchor.best_log_prior + later
+        if fit >= 0.5 and log_posterior > candidate.log_posterior:
+            candidate.log_posterior, candidate.since_dwell = log_posterior, anchor.dwell_id
+        later += math.log(stays * fit + glances[index])
