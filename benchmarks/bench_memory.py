@@ -8,8 +8,9 @@ out, as a camera would. With --fast every frame is stepped as soon as the one be
 time. Prints the peak of the resident memory and its growth from the end of the first minute of the stream to the end:
 the least-squares slope over that time, and the difference of the medians of the first and the last tenth of it.
 
-With --track, the demo's clip is written over and over to one video of 1280x720, which `sam-edge track --realtime` plays
-in a process of its own; prints the peak of that process's resident memory.
+With --track, the demo's clip is written once as a video of 1280x720, and its packets are copied over and over to a long
+one, which `sam-edge track --realtime --masks --out` plays in a process of its own; prints the peak of that process's
+resident memory and its growth.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import os
 import platform
 import shutil
@@ -25,8 +27,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -45,9 +50,9 @@ SETTLED_S = 60.0
 SAMPLED_S = 1.0
 
 
-def resident_mb() -> float:
-    """Return the memory that this process holds now, MB (10^6 bytes). Linux only."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+def resident_mb(pid: int | None = None) -> float:
+    """Return the memory that a process holds now, MB (10^6 bytes); None: this one. Linux only."""
+    pages = int(Path(f"/proc/{pid or os.getpid()}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
@@ -128,28 +133,76 @@ def growth(times_s: list[float], values_mb: list[float]) -> dict[str, float] | N
     }
 
 
+def write_long_video(path: Path, *, seconds: float, fps: float) -> int:
+    """Write the demo's clip over and over as one video of 1280x720; return the length of one turn, nanoseconds."""
+    turn = path.with_name("turn.mp4")
+    with VideoWriter(turn, (720, 1280), fps=fps) as writer:
+        for _, image in itertools.takewhile(lambda item: item[0] == 0, pictures(DEMO / "clip.mp4")):
+            writer.write(np.asarray(cv2.resize(image, (1280, 720)), np.uint8))
+    with av.open(str(turn)) as source:
+        stream = source.streams.video[0]
+        packets = [packet for packet in source.demux(stream) if packet.size]
+        tick_s = Fraction(stream.time_base or 1)
+        turn_ticks = sum(int(packet.duration or 0) for packet in packets)
+        begins = [(int(packet.pts or 0), int(packet.dts or 0)) for packet in packets]
+        with av.open(str(path), "w") as target:
+            copy = target.add_stream_from_template(stream)
+            for turns in range(math.ceil(seconds / (turn_ticks * tick_s))):
+                for packet, (pts, dts) in zip(packets, begins, strict=True):
+                    packet.stream, packet.time_base = copy, tick_s
+                    packet.pts, packet.dts = pts + turns * turn_ticks, dts + turns * turn_ticks
+                    target.mux(packet)
+    return round(turn_ticks * tick_s * NS)
+
+
 def measure_track(minutes: float, fps: float, runtime: str) -> None:
     """Print the peak memory of `sam-edge track --realtime` on a long video of 1280x720."""
     samples = tuple(read(DEMO / "gaze.csv").samples)
-    with open_frames(DEMO / "clip.mp4") as frames:
-        turn_ns = round(frames.count * NS / fps)
     end_ns = round(60 * minutes * NS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with VideoWriter(folder / "clip.mp4", (720, 1280), fps=fps) as writer:
-            for _, image in itertools.islice(pictures(DEMO / "clip.mp4"), round(60 * minutes * fps)):
-                writer.write(np.asarray(cv2.resize(image, (1280, 720)), np.uint8))
-        gaze = itertools.takewhile(lambda sample: sample.time_ns < end_ns, looping(samples, turn_ns))
-        write_csv(folder / "gaze.csv", gaze)
+        video, gaze, report = folder / "clip.mp4", folder / "gaze.csv", folder / "report.json"
+        turn_ns = write_long_video(video, seconds=60 * minutes, fps=fps)
+        write_csv(
+            gaze, itertools.takewhile(lambda sample: sample.time_ns < end_ns, looping(samples, turn_ns))
+        )
         shutil.copy(DEMO / "gaze.csv.json", folder)
-        report = folder / "report.json"
         options = ["--realtime", "--report", str(report), "--runtime", runtime, "--quiet"]
-        subprocess.run([sys.executable, "-m", "sam_edge.cli", "track", str(folder), *options], check=True)
+        options += ["--out", str(folder / "out.mp4"), "--masks", str(folder / "masks")]
+        command = [sys.executable, "-m", "sam_edge.cli", "track", str(video), "--gaze", str(gaze), *options]
+        times_s, values_mb = watch(subprocess.Popen(command))
         content = json.loads(report.read_text(encoding="utf-8"))
     selected = sum(frame["origin"] != "none" for frame in content["frames"])
     print(f"{cpu_name()}, {content['environment']['engine']}, sam-edge {sam_edge.__version__}")
     print(f"{len(content['frames'])} frames of 1280x720 in {minutes:g} minutes, {selected} with a mask")
     print(f"peak {content['summary']['peak_memory_mb']:.0f} MB")
+    print_growth(growth(times_s, values_mb))
+
+
+def watch(process: subprocess.Popen[bytes]) -> tuple[list[float], list[float]]:
+    """Return when the memory of a process was read, seconds, and what it held, MB; raises where the process fails."""
+    times_s: list[float] = []
+    values_mb: list[float] = []
+    begun = time.monotonic()
+    while process.poll() is None:
+        with suppress(OSError, ValueError):
+            values_mb.append(resident_mb(process.pid))
+            times_s.append(time.monotonic() - begun)
+        time.sleep(SAMPLED_S)
+    if process.returncode:
+        raise SystemExit(f"sam-edge track ended with {process.returncode}")
+    return times_s, values_mb
+
+
+def print_growth(grown: dict[str, float] | None) -> None:
+    """Print how memory grew after the first minute."""
+    if grown is None:
+        print("growth: the stream is too short to tell (more than a minute and ten seconds)")
+        return
+    print(
+        f"after the first minute: {grown['slope_mb_per_minute']:+.2f} MB a minute, last tenth minus first tenth "
+        f"{grown['last_minus_first_mb']:+.1f} MB, most minus first {grown['most_minus_first_mb']:+.1f} MB"
+    )
 
 
 def main() -> None:
@@ -196,13 +249,7 @@ def main() -> None:
     print(f"{content['cpu']}, {engine}, Python {platform.python_version()}, sam-edge {sam_edge.__version__}")
     print(f"{stream.stepped} frames stepped, {stream.left_out} left out, {stream.with_mask} with a mask")
     print(f"peak {content['peak_memory_mb']:.0f} MB, at the end {stream.resident_mb[-1]:.0f} MB")
-    if grown is None:
-        print("growth: the stream is too short to tell (more than a minute and ten seconds)")
-    else:
-        print(
-            f"after the first minute: {grown['slope_mb_per_minute']:+.2f} MB a minute, last tenth minus first tenth "
-            f"{grown['last_minus_first_mb']:+.1f} MB, most minus first {grown['most_minus_first_mb']:+.1f} MB"
-        )
+    print_growth(grown)
     if args.json:
         args.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -5,6 +5,7 @@ It draws nothing and reads no clock. Give it the time and the newest samples; it
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from sam_edge.gaze.samples import GazeSample
 
 _LEAST_STEP_NS = 200_000
 _CHECK_EVERY_NS = 20_000_000
+_SLOW_FACTOR = 3
+"""A target whose samples come too slowly to judge it by the timeout gets up to this times as long."""
 
 
 class RoutinePhase(str, Enum):
@@ -71,10 +74,11 @@ class CalibrationRoutine:
             max_spread_px: the gaze is steady when its robust standard deviation (both axes) is below this; about
                 1.5 degrees in the tracker's pixels.
             settle_ms: time from a target's appearance until samples count.
-            collect_ms: how long the gaze must be steady.
-            timeout_ms: a target that was not steady this long after it appeared is tried again at the end.
-            min_samples: valid samples needed within `collect_ms`.
-            min_valid: share of valid samples needed within `collect_ms`.
+            collect_ms: how long the gaze must be steady; longer where samples come slowly, until there are enough.
+            timeout_ms: a target that was not steady this long after it appeared is tried again at the end; up to three
+                times as long where too few samples came to judge it.
+            min_samples: valid samples needed.
+            min_valid: share of valid samples needed.
             retries: how often a target may come again.
 
         Raises:
@@ -100,6 +104,7 @@ class CalibrationRoutine:
         self._timeout_ns = round(timeout_ms * 1e6)
         self._min_samples = min_samples
         self._min_valid = min_valid
+        self._window_samples = math.ceil(min_samples / max(min_valid, 0.5))
         self._retries = retries
         self._shown_ns: int | None = None
         self._check_ns = -(2**63)
@@ -123,7 +128,7 @@ class CalibrationRoutine:
             self._shown_ns = time_ns
         for sample in samples:
             self._take(sample)
-        if self._queue and self._shown_ns is not None and time_ns - self._shown_ns >= self._timeout_ns:
+        if self._timed_out(time_ns):
             index, tries = self._queue.popleft()
             if tries < self._retries:
                 self._queue.append((index, tries + 1))
@@ -132,6 +137,12 @@ class CalibrationRoutine:
             self._next(time_ns)
         return self._step(time_ns)
 
+    def _timed_out(self, time_ns: int) -> bool:
+        if not self._queue or self._shown_ns is None:
+            return False
+        too_few = 0 < len(self._window) < self._window_samples
+        return time_ns - self._shown_ns >= self._timeout_ns * (_SLOW_FACTOR if too_few else 1)
+
     def _take(self, sample: GazeSample) -> None:
         if not self._queue or self._shown_ns is None or sample.time_ns < self._shown_ns + self._settle_ns:
             return
@@ -139,7 +150,7 @@ class CalibrationRoutine:
         if self._window and sample.time_ns - self._window[-1].time_ns < _LEAST_STEP_NS:
             return
         self._window.append(sample)
-        while sample.time_ns - self._window[0].time_ns > self._collect_ns:
+        while len(self._window) > self._window_samples and self._seen_ns() > self._collect_ns:
             self._window.popleft()
         if self._seen_ns() < self._collect_ns * 0.98 or sample.time_ns < self._check_ns:
             return

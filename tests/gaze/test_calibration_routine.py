@@ -116,6 +116,43 @@ def test_lost_gaze_is_not_steady_gaze(lost: float) -> None:
     assert (routine.finished, step.given_up, routine.collected) == (True, 1, ())
 
 
+@pytest.mark.parametrize("interval_ms", [120, 400])
+@pytest.mark.parametrize("lost", [0.0, 0.2])
+def test_a_slow_camera_needs_longer_and_is_not_unsteady(interval_ms: int, lost: float) -> None:
+    routine = CalibrationRoutine(TARGETS[:1], max_spread_px=30, min_samples=10, retries=0)
+    random = np.random.default_rng(3)
+    now, samples = 0, 0
+    while not routine.finished:
+        x, y = random.normal(5.0, 4.0, 2)
+        is_lost = samples % 10 < 10 * lost
+        routine.update(now, [GazeSample(now, math.nan if is_lost else float(x), float(y))])
+        now, samples = now + interval_ms * MS, samples + 1
+    (seen,) = routine.collected
+    assert sum(sample.valid for sample in seen.samples) >= 10
+    assert len(seen.samples) <= 15
+
+
+def test_a_slow_camera_that_shows_unsteady_gaze_is_given_up() -> None:
+    routine = CalibrationRoutine(TARGETS[:1], max_spread_px=30, min_samples=10, retries=0)
+    random = np.random.default_rng(3)
+    now = 0
+    while not routine.finished:
+        x, y = random.uniform(0, 640, 2)
+        routine.update(now, [GazeSample(now, float(x), float(y))])
+        now += 500 * MS
+    assert routine.collected == ()
+    assert 7500 * MS <= now <= 8500 * MS
+
+
+def test_samples_that_hardly_come_at_all_end_too() -> None:
+    routine = CalibrationRoutine(TARGETS[:1], max_spread_px=30, retries=0)
+    for now_ms in range(0, 12_000, 3000):
+        routine.update(now_ms * MS, [GazeSample(now_ms * MS, 5.0, 5.0)])
+        assert not routine.finished
+    routine.update(12_000 * MS)
+    assert (routine.finished, routine.collected) == (True, ())
+
+
 def test_late_and_repeated_samples_do_not_count_twice() -> None:
     routine = CalibrationRoutine(TARGETS[:1], max_spread_px=30, settle_ms=0)
     routine.update(0)

@@ -494,6 +494,51 @@ def test_gaze_is_brought_to_the_frames_and_steadied(browser: Any, server: Server
     assert found["scrolled"] == 210
 
 
+MANUAL = """async () => {
+    const {Calibration, CalibrationStopped} = await import("/assets/calibration.js");
+    const client = new EventTarget();
+    const emit = (type, detail) => client.dispatchEvent(new CustomEvent(type, {detail}));
+    const collected = [];
+    Object.assign(client, {
+        state: "open",
+        calibrate: async () => {},
+        // The gaze is unsteady at the first dot, once.
+        collectTarget: (targetId) => setTimeout(() => {
+            collected.push(targetId);
+            emit("target_progress", {targetId, state: collected.length === 1 ? "unsteady" : "collected", progress: 0});
+        }),
+    });
+    const [dot, hint] = [document.createElement("div"), document.createElement("div")];
+    document.body.append(dot, hint);
+    const calibration = new Calibration(client, {dot, hint});
+    const hints = [];
+    new MutationObserver(() => {
+        hints.push(hint.textContent);
+        if (collected.length === 3) calibration.stop();
+        else if (hint.textContent.includes("Space")) setTimeout(() => calibration.confirm());
+    }).observe(hint, {childList: true, characterData: true, subtree: true});
+    const running = calibration.run({manual: true});
+    emit("gaze_estimate", {face: {}, faceModelProgress: 1});
+    await running.catch((error) => { if (!(error instanceof CalibrationStopped)) throw error; });
+    return {hints: hints.filter((text) => text.includes("Dot")), collected};
+}"""
+
+
+def test_a_dot_with_unsteady_gaze_is_said_and_comes_again(browser: Any, server: Server) -> None:
+    page = browser.new_context().new_page()
+    page.goto(f"{server.url}openapi.json")
+    found = page.evaluate(MANUAL)
+    page.context.close()
+    assert found["collected"] == [0, 1, 2]
+    look = "look at it and press Space"
+    assert found["hints"] == [
+        f"Dot 1 of 13: {look}",
+        f"The gaze was not steady. Dot 1 of 13: {look}",
+        f"Dot 2 of 13: {look}",
+        f"Dot 3 of 13: {look}",
+    ]
+
+
 def without_eye(route: Any) -> None:
     """Answer as a server of before."""
     told = route.fetch().json()

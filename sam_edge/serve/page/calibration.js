@@ -49,10 +49,12 @@ export class Calibration {
       const validation = VALIDATION_TARGETS.map((position) => ({ position, validation: true }));
       const targets = [...fit, ...validation].map((target, targetId) => ({ ...target, targetId, tries: 0 }));
       const count = targets.length;
-      let [collected, failed] = [0, 0];
+      let [collected, failed, unsteady] = [0, 0, false];
       for (let target = targets.shift(); target; target = targets.shift()) {
-        this.#say(`Dot ${collected + 1} of ${count}${manual ? ": look at it and press Space" : ""}`);
-        if (await this.#collect(target, { manual, signal })) collected += 1;
+        const before = unsteady ? "The gaze was not steady. " : "";
+        this.#say(`${before}Dot ${collected + 1} of ${count}${manual ? ": look at it and press Space" : ""}`);
+        unsteady = !(await this.#collect(target, { manual, signal }));
+        if (!unsteady) collected += 1;
         else if (target.tries < RETRIES) targets.push({ ...target, tries: target.tries + 1 });
         else failed += 1;
         if (failed > MAX_FAILED_TARGETS) throw new Error(FAILED);

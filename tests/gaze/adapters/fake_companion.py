@@ -59,6 +59,10 @@ class FakeCompanion:
     def wall_ns(self, media_ns: int) -> int:
         return 1_700_000_000_000_000_000 + round(self.clock_offset_s * 1e9) + media_ns
 
+    def host_ns(self, wall_ns: int) -> int:
+        """The host's time at which the phone's clock shows `wall_ns`."""
+        return self.began_ns + round((wall_ns - self.wall_ns(0)) / (1 + self.drift))
+
     def _status(self) -> dict[str, Any]:
         def sensor(name: str, kind: str) -> dict[str, object]:
             return {
