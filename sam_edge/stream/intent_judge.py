@@ -15,6 +15,7 @@ from sam_edge.stream.closeup import Track
 from sam_edge.stream.dwell import NS_PER_MS
 from sam_edge.stream.dwell_tracker import DwellSegment, DwellTracker
 from sam_edge.stream.motion import FrameMotion
+from sam_edge.stream.object_identity import ObjectIdentity
 from sam_edge.stream.selection import State
 from sam_edge.stream.trace import Tracer, time_stage
 from sam_edge.stream.tuning import DEFAULT_TUNING, SelectionTuning
@@ -48,6 +49,7 @@ class IntentJudge:
         *,
         encode: Encode,
         track_at: TrackAt = no_track,
+        identity: ObjectIdentity | None = None,
         tracer: Tracer | None = None,
         tuning: SelectionTuning = DEFAULT_TUNING,
     ) -> None:
@@ -59,6 +61,7 @@ class IntentJudge:
             motion: motion between the frames; safe for several threads.
             encode: encodes a whole frame.
             track_at: where close-ups follow the target.
+            identity: told every assessment; None is for nobody.
             tracer: receives the stages.
             tuning: lag, hover and identity of tracks.
         """
@@ -66,6 +69,7 @@ class IntentJudge:
         self._motion = motion
         self._encode = encode
         self._track_at = track_at
+        self._identity = identity
         self._tracer = tracer or Tracer()
         self._tuning = tuning
         # Read and written under the lock, by any thread.
@@ -105,22 +109,27 @@ class IntentJudge:
             embedding = self._embedding_of(frame)
         self._yield(yield_to)
         with time_stage(stages, "attend", self._tracer), self._lock:
-            return self._decide(frame.time_ns, embedding, stages)
+            assessment = self._decide(frame.time_ns, embedding, stages)
+            scene = self._scene
+        if self._identity is not None and scene is not None:
+            with time_stage(stages, "identify", self._tracer):
+                self._identity.see(frame.image, scene, assessment)
+        return assessment
 
     def pin(self, at_ns: int | None = None) -> int | None:
-        """Pin the target, or the object that gaze rested on closest to a time; return its number, None for none."""
+        """Pin the target, or the object that gaze rested on closest to a time; return its lineage, None for none."""
         with self._lock:
-            object_id = self._attention.pin(at_ns)
-            if object_id is not None:
-                self._unpinned.pop(object_id, None)
-            return object_id
+            lineage = self._attention.pin(at_ns)
+            if lineage is not None:
+                self._unpinned.pop(lineage, None)
+            return lineage
 
-    def unpin(self, object_id: int | None = None) -> bool:
-        """Let go of one object, or of everything; return whether there is no target any more."""
+    def unpin(self, *lineages: int) -> bool:
+        """Let go of lineages, or of everything when none is given; return whether there is no target any more."""
         with self._lock:
-            self._attention.forget(object_id)
-            if object_id is not None:
-                self._unpinned[object_id] = self._count
+            for lineage in lineages or (None,):
+                self._attention.forget(lineage)
+            self._unpinned.update(dict.fromkeys(lineages, self._count))
             if self._attention.target is not None:
                 return False
             self._ignored_dwell = self._dwells.dwell_id
@@ -128,12 +137,12 @@ class IntentJudge:
             return True
 
     def pending_unpins(self, assessment: Assessment | None) -> Collection[int]:
-        """Return numbers of the objects that were unpinned after an assessment. Does not wait for the lock."""
+        """Return the lineages that were unpinned after an assessment. Does not wait for the lock."""
         number = 0 if assessment is None else assessment.number
-        for object_id, count in list(self._unpinned.items()):
+        for lineage, count in list(self._unpinned.items()):
             # An assessment that was made after the unpinning knows of it.
             if count < number:
-                self._unpinned.pop(object_id, None)
+                self._unpinned.pop(lineage, None)
         return self._unpinned.keys()
 
     def _yield(self, yield_to: Callable[[], None]) -> None:

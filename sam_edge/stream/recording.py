@@ -32,7 +32,7 @@ from sam_edge.stream.selection import Selection
 from sam_edge.version import __version__
 
 HEADER, LOG = "session.json", "log.jsonl"
-COMMANDS = ("pin", "unpin")
+COMMANDS = ("pin", "unpin", "rename", "merge", "forget")
 """Methods of a session that a recording may call."""
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the layout that is written."""
-READABLE = (1, 2)
+READABLE = (1, 2, 3)
 """Versions of the layout that are read."""
 
 _COMMANDS_1 = {"select": "pin", "release": "unpin"}
@@ -20,6 +20,8 @@ def upgrade_options(options: Mapping[str, Any], schema: int) -> dict[str, Any]:
     upgraded = dict(options)
     if schema == 1 and "in_thread" in upgraded:
         upgraded["mode"] = "live" if upgraded.pop("in_thread") else "sequential"
+    if schema < 3:
+        upgraded["identity"] = False
     return upgraded
 
 

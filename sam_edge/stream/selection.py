@@ -9,6 +9,8 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_edge.identity.events import ObjectEvent
+
 
 class State(str, Enum):
     """What the person seems to want."""
@@ -30,13 +32,15 @@ class PinnedObject:
     """An object that was selected on purpose and stays so while gaze moves on."""
 
     object_id: int
-    """Number of the object in its session, from 1."""
+    """Number of the object in its session, from 1; an object that gaze returns to has its number again."""
     mask: NDArray[np.bool_]
     """Bool (H, W) in frame pixels."""
     box: tuple[float, float, float, float]
     """Its box x0, y0, x1, y1 in frame pixels."""
     score: float
     """IoU with the truth as the model predicts it."""
+    label: str | None = None
+    """The object's label, from `GazeSession.rename`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Selection:
     score: float | None
     """IoU with the truth as the model predicts it."""
     object_id: int | None
-    """Rises by one with every new object that is selected."""
+    """Number of the selected object, from 1; an object that gaze returns to has its number again."""
     origin: str
     """How the mask was made: `encoded` (decoded on this very frame), `reused` (decoded on the embedding of an
     earlier frame that looks the same), `propagated` (carried here by motion from an earlier frame), or `none`."""
@@ -64,6 +68,10 @@ class Selection:
     """Where the gaze rests: x, y and spread in frame pixels; None while it does not."""
     pinned: tuple[PinnedObject, ...] = ()
     """Objects pinned with `GazeSession.pin`, until `GazeSession.unpin`; oldest first."""
+    label: str | None = None
+    """The selected object's label, from `GazeSession.rename`."""
+    events: tuple[ObjectEvent, ...] = ()
+    """What happened to objects since the step before."""
     timing_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds of each stage that ran for this frame, and their `total`. In the live mode,
     the stages `encode` and `attend` are those of the newest scene and no part of the total."""

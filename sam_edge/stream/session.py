@@ -17,6 +17,7 @@ from sam_edge.config import MODES, Config, Mode, read_config
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import GazeSource
+from sam_edge.identity import KnownObject
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
 from sam_edge.stream.attention import GazeAttention
 from sam_edge.stream.closeup import SIDE
@@ -25,6 +26,7 @@ from sam_edge.stream.intent_judge import IntentJudge
 from sam_edge.stream.live import LiveSchedule
 from sam_edge.stream.motion import FRAMES_KEPT, FrameMotion
 from sam_edge.stream.object_follower import ObjectFollower
+from sam_edge.stream.object_identity import ObjectIdentity
 from sam_edge.stream.recording import SessionRecorder
 from sam_edge.stream.schedule import Schedule
 from sam_edge.stream.selection import Selection
@@ -43,7 +45,7 @@ class GazeSession(Closing):
     `encode_every=3` only every third frame is encoded, and motion carries the selection over the two between. In the
     live mode a step takes milliseconds: a thread encodes the newest frame, and motion and close-ups follow the object.
 
-    One thread steps. Any thread may call `feed`, `pin` and `unpin`.
+    One thread steps. Any thread may call `feed`, `pin`, `unpin`, `rename`, `merge`, `forget` and `objects`.
 
     Example:
         >>> with GazeSession(sam_edge.load(), gaze=source, mode="live") as session:
@@ -63,6 +65,7 @@ class GazeSession(Closing):
         recorder: SessionRecorder | None = None,
         config: Config | str | Path | None = None,
         closeup_model: Segmenter | None = None,
+        identity: bool = True,
         tuning: SelectionTuning = DEFAULT_TUNING,
     ) -> None:
         """Begin with nothing selected.
@@ -83,6 +86,8 @@ class GazeSession(Closing):
                 `mode` and `encode_every` where they are left out.
             closeup_model: encodes and decodes the close-ups of the live mode; None is `model`. A program that shares an
                 engine between sessions gives one whose calls go first: a step waits for close-ups.
+            identity: whether an object that gaze returns to gets its number back. Without it every selection gets a new
+                number, and the session knows no objects.
             tuning: the constants of the selection.
 
         Raises:
@@ -104,6 +109,7 @@ class GazeSession(Closing):
         self._tuning = tuning
         self._tracer = Tracer(px_per_deg)
         self._dwells = DwellTracker(px_per_deg, tuning)
+        self._identity = ObjectIdentity(tuning, enabled=identity)
         motion = FrameMotion()
         follower = ObjectFollower(self._closeup_model, motion, tracer=self._tracer, tuning=tuning)
         candidates = tuning.candidates_live if mode == "live" else tuning.candidates_sequential
@@ -113,6 +119,7 @@ class GazeSession(Closing):
             motion,
             encode=self._encode,
             track_at=follower.track_at,
+            identity=self._identity if identity else None,
             tracer=self._tracer,
             tuning=tuning,
         )
@@ -219,13 +226,49 @@ class GazeSession(Closing):
         """
         if self._recorder is not None:
             self._recorder.command("pin", {"at_ns": at_ns})
-        return self._judge.pin(at_ns)
+        lineage = self._judge.pin(at_ns)
+        return None if lineage is None else self._identity.pin(lineage)
 
     def unpin(self, object_id: int | None = None) -> None:
         """Let go of one object, or of everything. The dwell that is on it now does not select it again."""
         if self._recorder is not None:
             self._recorder.command("unpin", {"object_id": object_id})
-        if self._judge.unpin(object_id):
+        self._let_go(object_id)
+
+    @property
+    def objects(self) -> tuple[KnownObject, ...]:
+        """The objects that were looked at in this session and are not forgotten, by their number."""
+        return self._identity.objects
+
+    def rename(self, object_id: int, label: str | None) -> None:
+        """Give an object a label, which `Selection.label` has whenever it is selected; None takes the label away.
+
+        A labelled object is never forgotten to make room for another one.
+
+        Raises:
+            InputError: the object is not known.
+        """
+        self._identity.rename(object_id, label)
+        self._record("rename", object_id=object_id, label=label)
+
+    def merge(self, keep_id: int, other_id: int) -> None:
+        """Make one object of two that are the same: `keep_id` is its number from now on.
+
+        Raises:
+            InputError: one of them is not known, or both are the same.
+        """
+        self._identity.merge(keep_id, other_id)
+        self._record("merge", keep_id=keep_id, other_id=other_id)
+
+    def forget(self, object_id: int) -> None:
+        """Forget an object, and unpin it. Looked at again, it is a new object with a new number.
+
+        Raises:
+            InputError: the object is not known.
+        """
+        lineages = self._identity.forget(object_id)
+        self._record("forget", object_id=object_id)
+        if lineages and self._judge.unpin(*lineages):
             self._schedule.forget()
 
     def wait_idle(self, timeout_s: float = 10.0) -> bool:
@@ -278,9 +321,18 @@ class GazeSession(Closing):
         with time_stage(stages_ms, "gaze", self._tracer):
             if self._gaze is not None:
                 self.feed(self._gaze.read())
-        selection = self._schedule.step(SessionFrame(image, time_ns), stages_ms)
+        selection = self._identity.present(self._schedule.step(SessionFrame(image, time_ns), stages_ms))
         stages_ms["total"] = 1e3 * (time.perf_counter() - begin_s)
         return replace(selection, timing_ms=stages_ms)
+
+    def _let_go(self, object_id: int | None) -> None:
+        lineages = self._identity.unpin(object_id)
+        if (lineages or object_id is None) and self._judge.unpin(*lineages):
+            self._schedule.forget()
+
+    def _record(self, command: str, **arguments: object) -> None:
+        if self._recorder is not None:
+            self._recorder.command(command, arguments)
 
     def _encode(self, frame: SessionFrame) -> Embedding:
         size = self._size

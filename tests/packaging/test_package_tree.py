@@ -93,7 +93,7 @@ ORDER = (
     ("segmenter",),
     ("sam_compat", "embeddings", "cutouts", "pointcloud"),
     ("predictor", "everything"),
-    ("instances", "text_matching"),
+    ("instances", "text_matching", "identity"),
     ("stream",),
     ("gaze_video",),
     ("_track",),

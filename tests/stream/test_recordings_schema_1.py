@@ -73,7 +73,13 @@ def test_the_old_option_for_a_thread_is_the_mode(tmp_path: Path, in_thread: bool
     content["options"]["in_thread"] = in_thread
     header.write_text(json.dumps(content))
     options = read_session_recording(tmp_path / "run").options
-    assert options == {"px_per_deg": 8.0, "size": [224, 224], "encode_every": 1, "mode": mode}
+    assert options == {
+        "px_per_deg": 8.0,
+        "size": [224, 224],
+        "encode_every": 1,
+        "mode": mode,
+        "identity": False,
+    }
 
 
 def test_old_lines_of_fixations_are_passed_over(tmp_path: Path) -> None:
@@ -88,10 +94,12 @@ def test_old_lines_of_fixations_are_passed_over(tmp_path: Path) -> None:
 
 def test_a_new_recording_has_the_new_layout_and_no_old_names(tmp_path: Path) -> None:
     with SessionRecorder(tmp_path / "run", model=Segmenter(Fake())) as recorder:
-        with pytest.raises(InputError, match="'select' is not accepted; accepted: pin, unpin"):
+        with pytest.raises(
+            InputError, match="'select' is not accepted; accepted: pin, unpin, rename, merge, forget"
+        ):
             recorder.command("select")
         recorder.command("pin", {"at_ns": None})
-    assert json.loads((tmp_path / "run" / "session.json").read_text())["schema"] == SCHEMA == 2
+    assert json.loads((tmp_path / "run" / "session.json").read_text())["schema"] == SCHEMA == 3
     log = tmp_path / "run" / LOG
     log.write_text(log.read_text().replace('"pin"', '"select"'))
     (entry,) = read_session_recording(tmp_path / "run").entries()

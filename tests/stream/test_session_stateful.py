@@ -103,8 +103,38 @@ class SessionMachine(RuleBasedStateMachine):
     @rule()
     def unpin_everything(self) -> None:
         self.session.unpin()
-        self.retired |= set(range(1, self.highest + 1))
         self.pinned = []
+
+    @precondition(lambda self: self.session.objects)
+    @rule(choice=st.integers(0, 10))
+    def forget_one(self, choice: int) -> None:
+        objects = self.session.objects
+        object_id = objects[choice % len(objects)].object_id
+        self.session.forget(object_id)
+        self.retired.add(object_id)
+        self.pinned = [item for item in self.pinned if item != object_id]
+        assert self.session.wait_idle(LONG_S)
+
+    @precondition(lambda self: len(self.session.objects) > 1)
+    @rule(choice=st.integers(0, 10))
+    def merge_two(self, choice: int) -> None:
+        numbers = [item.object_id for item in self.session.objects]
+        keep, other = numbers[choice % len(numbers)], numbers[(choice + 1) % len(numbers)]
+        self.session.merge(keep, other)
+        self.retired.add(other)
+        self.pinned = list(dict.fromkeys(keep if item == other else item for item in self.pinned))
+
+    @precondition(lambda self: self.session.objects)
+    @rule(label=st.none() | st.sampled_from(["cup", "door"]))
+    def rename_one(self, label: str | None) -> None:
+        object_id = self.session.objects[0].object_id
+        self.session.rename(object_id, label)
+        assert self.session.objects[0].label == label
+
+    @rule()
+    def rename_what_is_not_there(self) -> None:
+        with pytest.raises(InputError, match="not a known object"):
+            self.session.rename(10_000, "cup")
 
     @rule()
     def wait(self) -> None:
@@ -150,7 +180,7 @@ class SessionMachine(RuleBasedStateMachine):
             assert [object_id for object_id in self.pinned if object_id in pinned] == pinned
 
     def check_id(self, object_id: int) -> None:
-        """Numbers rise one by one, and those of objects that were let go never come back."""
+        """Numbers rise one by one, and those that were forgotten or merged never come back."""
         assert object_id not in self.retired
         if self.mode == "sequential":
             assert object_id <= self.highest + 1

@@ -1,0 +1,6 @@
+"""Objects with a number that comes back: what they look like, and a memory of those that were looked at."""
+
+from sam_edge.identity.events import EventKind, KnownObject, ObjectEvent, final_numbers
+from sam_edge.identity.memory import ObjectMemory
+
+__all__ = ["EventKind", "KnownObject", "ObjectEvent", "ObjectMemory", "final_numbers"]
