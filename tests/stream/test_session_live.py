@@ -269,9 +269,7 @@ def test_what_is_released_while_the_thread_works_is_not_shown_again(
     assert camera.until_selected().object_id == 2
 
 
-def test_a_released_thing_is_selected_again_by_a_new_rest(
-    camera: Camera, gaze_at: MakeGaze
-) -> None:
+def test_a_released_thing_is_selected_again_by_a_new_rest(camera: Camera, gaze_at: MakeGaze) -> None:
     camera.watch(gaze_at((600, 60, 50)))
     camera.until_selected()
     camera.session.unpin()
