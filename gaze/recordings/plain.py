@@ -1,8 +1,9 @@
 """sam-edge's own gaze CSV: `timestamp_s,x_px,y_px,confidence`.
 
 Time 0 is the instant the first frame is shown; positions are scene pixels (origin top-left), empty or NaN
-when invalid. Other columns are ignored. A file `NAME.csv.json` next to `NAME.csv` may state `px_per_deg`,
-`width_px` and `height_px`.
+when invalid. Three more columns, `covariance_xx_px2,covariance_xy_px2,covariance_yy_px2`, may state the uncertainty of
+each position, square pixels, empty where it is not known. Other columns are ignored. A file `NAME.csv.json` next to
+`NAME.csv` may state `px_per_deg`, `width_px` and `height_px`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ FORMAT = "csv"
 SUMMARY = "sam-edge's own: timestamp_s,x_px,y_px,confidence"
 MIN_CONFIDENCE = 0.0
 COLUMNS = ("timestamp_s", "x_px", "y_px", "confidence")
+COVARIANCE_COLUMNS = ("covariance_xx_px2", "covariance_xy_px2", "covariance_yy_px2")
+"""Written when a sample states its uncertainty; all three or none are read."""
 
 
 def recognise(path: Path) -> bool:
@@ -57,20 +60,25 @@ def timestamp_texts(path: Path) -> list[str]:
 
 
 def write(path: Path, samples: Iterable[GazeSample]) -> None:
-    """Write samples as a gaze CSV, atomically.
+    """Write samples as a gaze CSV, atomically; with the columns of the covariance when any sample states one.
 
     Raises `GazeDataError` when times do not strictly rise, a value is not accepted, or the file cannot be
     written.
     """
+    samples = list(samples)
+    uncertain = any(sample.covariance_px2 is not None for sample in samples)
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as handle:
-        handle.write(",".join(COLUMNS) + "\n")
+        handle.write(",".join((*COLUMNS, *(COVARIANCE_COLUMNS if uncertain else ()))) + "\n")
         before: int | None = None
         for number, sample in enumerate(samples):
             _check(number, sample, before)
             before = sample.time_ns
             valid = math.isfinite(sample.x_px) and math.isfinite(sample.y_px)
             position = f"{float(sample.x_px)!r},{float(sample.y_px)!r}" if valid else ","
-            handle.write(f"{seconds_from_ns(sample.time_ns)},{position},{float(sample.confidence)!r}\n")
+            error = _covariance_cells(sample) if uncertain else ""
+            handle.write(
+                f"{seconds_from_ns(sample.time_ns)},{position},{float(sample.confidence)!r}{error}\n"
+            )
 
 
 def write_sidecar(path: Path, recording: GazeRecording) -> Path:
@@ -90,6 +98,8 @@ def _samples(table: Table) -> Iterator[GazeSample]:
     time_at, x_at, y_at = (table.index(name) for name in COLUMNS[:3])
     confidence_at = table.find("confidence")
     needed = [time_at, x_at, y_at] if confidence_at is None else [time_at, x_at, y_at, confidence_at]
+    covariance_at = _covariance_columns(table)
+    needed += covariance_at
     before: int | None = None
     for count, row in enumerate(table.rows(needed)):
         if count >= MAX_SAMPLES:
@@ -111,7 +121,36 @@ def _samples(table: Table) -> Iterator[GazeSample]:
                 if not (math.isnan(confidence) and math.isnan(x)):
                     raise table.error(confidence_at, row[confidence_at], "0..1")
                 confidence = 0.0
-        yield GazeSample(time_ns, x, y, confidence)
+        covariance = _covariance(table, row, covariance_at) if covariance_at else None
+        yield GazeSample(time_ns, x, y, confidence, covariance_px2=covariance)
+
+
+def _covariance_columns(table: Table) -> list[int]:
+    """Return the indices of the covariance's columns; none when the table has none of them."""
+    if all(table.find(name) is None for name in COVARIANCE_COLUMNS):
+        return []
+    return [table.index(name) for name in COVARIANCE_COLUMNS]
+
+
+def _covariance(table: Table, row: list[str], columns: list[int]) -> tuple[float, float, float] | None:
+    """Return the covariance (xx, xy, yy) of a row; None when its cells are empty."""
+    xx, xy, yy = (table.number(row[column], column) for column in columns)
+    if all(map(math.isnan, (xx, xy, yy))):
+        return None
+    # A rounded xy may exceed its bound by a little.
+    if not (xx >= 0.0 and yy >= 0.0 and xy * xy <= xx * yy * 1.001 + 1e-6):
+        cells = ",".join(row[column] for column in columns)
+        raise table.error(
+            columns[0], cells, "a covariance: xx and yy of 0 or more, xy * xy of xx * yy or less"
+        )
+    return xx, xy, yy
+
+
+def _covariance_cells(sample: GazeSample) -> str:
+    """Return a comma and the three cells of a sample's covariance; empty cells when it states none."""
+    if sample.covariance_px2 is None:
+        return ",,,"
+    return "".join(f",{float(value)!r}" for value in sample.covariance_px2)
 
 
 def _check(number: int, sample: GazeSample, before: int | None) -> None:

@@ -227,3 +227,46 @@ def test_bytes_of_no_format_are_not_shown(tmp_path: Path) -> None:
     path.write_bytes(bytes(range(256)) * 9)
     with pytest.raises(GazeDataError, match=r"accepted: csv.*bids$"):
         recordings.read(path)
+
+
+COVARIANCE = "covariance_xx_px2,covariance_xy_px2,covariance_yy_px2"
+
+
+def test_what_a_sample_says_of_its_error_is_kept(tmp_path: Path) -> None:
+    samples = [
+        GazeSample(0, 1.0, 2.0, 1.0, covariance_px2=(2025.0, -12.5, 1600.25)),
+        GazeSample(5_000_000, 1.5, 2.0, 1.0),
+        GazeSample(10_000_000, 1.5, 2.0, 0.5, covariance_px2=(0.0, 0.0, 0.0)),
+    ]
+    path = tmp_path / "gaze.csv"
+    recordings.plain.write(path, samples)
+    assert path.read_text().splitlines()[:3] == [
+        f"{HEADER.strip()},{COVARIANCE}",
+        "0.000000000,1.0,2.0,1.0,2025.0,-12.5,1600.25",
+        "0.005000000,1.5,2.0,1.0,,,",
+    ]
+    assert list(recordings.read_csv(path).samples) == samples
+
+
+def test_samples_that_state_no_error_are_written_in_four_columns(tmp_path: Path) -> None:
+    path = tmp_path / "gaze.csv"
+    recordings.plain.write(path, [GazeSample(0, 1.0, 2.0)])
+    assert path.read_text() == HEADER + "0.000000000,1.0,2.0,1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (
+            f"timestamp_s,x_px,y_px,{COVARIANCE}\n0,1,2,-1,0,1\n",
+            ["line 2", "'-1,0,1'", "xx and yy of 0 or more"],
+        ),
+        (f"timestamp_s,x_px,y_px,{COVARIANCE}\n0,1,2,4,3,1\n", ["line 2", "xy * xy of xx * yy or less"]),
+        (f"timestamp_s,x_px,y_px,{COVARIANCE}\n0,1,2,4,,1\n", ["line 2", "'4,,1'"]),
+        ("timestamp_s,x_px,y_px,covariance_xx_px2\n0,1,2,4\n", ["no column 'covariance_xy_px2'"]),
+    ],
+)
+def test_an_error_that_no_sample_can_have_is_refused(tmp_path: Path, text: str, parts: list[str]) -> None:
+    with pytest.raises(GazeDataError) as error:
+        recordings.read_csv(written(tmp_path, text))
+    assert all(part in str(error.value) for part in parts), str(error.value)
