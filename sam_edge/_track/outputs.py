@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from sam_edge._track.annotate import GazeTrail, annotate_frame
+from sam_edge._track.annotate import FrameAnnotator
 from sam_edge._track.result import StreamedFrame
 from sam_edge.errors import InputError, MediaError
 from sam_edge.media.frames import FrameReader
@@ -74,14 +74,14 @@ class TrackOutputs:
     """
 
     def __init__(
-        self, paths: OutputPaths, reader: FrameReader, trail: GazeTrail, *, progress: bool = False
+        self, paths: OutputPaths, reader: FrameReader, annotator: FrameAnnotator, *, progress: bool = False
     ) -> None:
         """Open everything that is written frame by frame.
 
         Raises:
             MediaError: an output cannot be written.
         """
-        self._trail = trail
+        self._annotator = annotator
         with ExitStack() as stack:
             with name_argument("masks"):
                 self._masks = stack.enter_context(MaskFolderWriter(paths.masks)) if paths.masks else None
@@ -97,7 +97,7 @@ class TrackOutputs:
         if self._masks is not None and frame.mask is not None:
             self._masks.write(frame.stem, frame.mask)
         if self._video is not None:
-            self._video.write(annotate_frame(frame, self._trail), frame.time_ns, frame.end_ns)
+            self._video.write(self._annotator.draw(frame), frame.time_ns, frame.end_ns)
         self._bar.advance()
 
     def __enter__(self) -> TrackOutputs:

@@ -24,6 +24,8 @@ ORIGINS = ("encoded", "reused", "propagated", "none")
 """Origins of a frame's mask: an encoding of this frame, an older embedding, an older mask, or no mask."""
 TOTAL = "total"
 """The stage that is the whole time of a frame."""
+BACKGROUND_STAGES = ("encode", "attend")
+"""Stages that run in the background in the live schedule: no frame waits for them, and no total contains them."""
 _TABLE_COLUMNS = 78
 
 
@@ -41,6 +43,8 @@ class FrameRecord:
     """True when the frame's own result came too late, or the frame was skipped (live schedule only)."""
     score: float | None = None
     """Predicted IoU of the mask; None without a mask."""
+    age_ms: float | None = None
+    """How much older than the frame the frame is that the shown mask was made on, milliseconds; None without one."""
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds of each stage that ran for the frame: encode, decode, motion, gaze, ..., and `total`."""
 
@@ -88,7 +92,7 @@ class TrackReport:
     def stages(self) -> dict[str, StageSummary]:
         """A summary for each stage, in the order in which they first appear, `total` last."""
         names = dict.fromkeys(name for frame in self.frames for name in frame.stages_ms if name != TOTAL)
-        summaries = {name: _summarise(self.frames, name) for name in (*names, TOTAL)}
+        summaries = {name: _summarise(_times_ms(self.frames, name)) for name in (*names, TOTAL)}
         return {name: summary for name, summary in summaries.items() if summary is not None}
 
     @property
@@ -96,6 +100,11 @@ class TrackReport:
         """Number of frames for each of `ORIGINS`."""
         counts = Counter(frame.origin for frame in self.frames)
         return {origin: counts[origin] for origin in ORIGINS}
+
+    @property
+    def mask_age(self) -> StageSummary | None:
+        """How old the shown masks were, over the frames with one; None where no mask was shown."""
+        return _summarise([frame.age_ms for frame in self.frames if frame.age_ms is not None])
 
     @property
     def dropped(self) -> int:
@@ -125,6 +134,7 @@ class TrackReport:
                 "dropped": self.dropped,
                 "coverage": round(self.coverage, 6),
                 "by_origin": self.by_origin,
+                "age_ms": None if self.mask_age is None else _stage_json(self.mask_age),
                 "stages_ms": {name: _stage_json(summary) for name, summary in self.stages.items()},
                 "peak_memory_mb": _json_number(self.peak_memory_mb),
             },
@@ -151,17 +161,27 @@ class TrackReport:
             ("engine", _engine_text(self.environment)),
             ("machine", f"{self.environment.cpu}, {self.environment.cores} cores"),
             ("selected", self._selected_text()),
+            *self._timing_facts(),
         ]
-        if self.mode == "live":
-            facts.append(
-                ("clock", f"real time: {self.dropped} of {len(self.frames)} frames not done in time")
-            )
         if self.warnings:
             facts.append(("warnings", f"{len(self.warnings)}: {self.warnings[0]}"))
         if self.peak_memory_mb is not None and math.isfinite(self.peak_memory_mb):
             facts.append(("memory", f"{self.peak_memory_mb:.0f} MB at most"))
         lines = [f"{name:<10}{_shorten(text, _TABLE_COLUMNS - 10)}" for name, text in facts]
-        return "\n".join(lines + _stage_lines(self.stages))
+        return "\n".join(lines + _stage_lines(self.stages, BACKGROUND_STAGES if self.mode == "live" else ()))
+
+    def _timing_facts(self) -> list[tuple[str, str]]:
+        """Return what was live and what waited, and how old the masks were."""
+        total, age = self.stages.get(TOTAL), self.mask_age
+        if self.mode == "live":
+            clock = f"live, in real time: {self.dropped} of {len(self.frames)} frames not done in time"
+        else:
+            clock = "not live: every frame waited for its own result"
+            clock += f", {total.median_ms:.0f} ms (median)" if total else ""
+        if age is None:
+            return [("clock", clock)]
+        ages = f"made {age.median_ms:.0f} ms before their frame (median; p95 {age.p95_ms:.0f} ms)"
+        return [("clock", clock), ("masks", ages)]
 
     def _selected_text(self) -> str:
         parts = [
@@ -171,9 +191,12 @@ class TrackReport:
         return f"{shown} of {len(self.frames)} frames" + (f" ({', '.join(parts)})" if parts else "")
 
 
-def _summarise(frames: Sequence[FrameRecord], stage: str) -> StageSummary | None:
-    times_ms = [frame.stages_ms[stage] for frame in frames if stage in frame.stages_ms]
-    times_ms = [time_ms for time_ms in times_ms if math.isfinite(time_ms)]
+def _times_ms(frames: Sequence[FrameRecord], stage: str) -> list[float]:
+    return [frame.stages_ms[stage] for frame in frames if stage in frame.stages_ms]
+
+
+def _summarise(values_ms: Sequence[float]) -> StageSummary | None:
+    times_ms = [time_ms for time_ms in values_ms if math.isfinite(time_ms)]
     if not times_ms:
         return None
     median, p95, p99 = (float(value) for value in np.percentile(times_ms, (50, 95, 99)))
@@ -192,6 +215,7 @@ def _frame_json(frame: FrameRecord) -> dict[str, Any]:
         "origin": frame.origin,
         "dropped": frame.dropped,
         "score": _json_number(frame.score),
+        "age_ms": _json_number(frame.age_ms),
         "stages_ms": {name: _json_number(time_ms) for name, time_ms in frame.stages_ms.items()},
     }
 
@@ -208,7 +232,7 @@ def _engine_text(environment: Environment) -> str:
     return f"{environment.engine}, {environment.precision}, {threads}; model {environment.model}"
 
 
-def _stage_lines(stages: Mapping[str, StageSummary]) -> list[str]:
+def _stage_lines(stages: Mapping[str, StageSummary], background: Sequence[str]) -> list[str]:
     if not stages:
         return []
     rule = "-" * 60
@@ -217,7 +241,10 @@ def _stage_lines(stages: Mapping[str, StageSummary]) -> list[str]:
         if name == TOTAL and len(stages) > 1:
             lines.append(rule)
         times = "".join(f"{t:>9.1f}" for t in (stage.median_ms, stage.p95_ms, stage.p99_ms, stage.max_ms))
-        lines.append(f"{_shorten(name, 15):<16}{stage.frames:>8}{times}")
+        label = f"{name} *" if name in background else name
+        lines.append(f"{_shorten(label, 15):<16}{stage.frames:>8}{times}")
+    if any(name in background for name in stages):
+        lines.append("* in the background: frames do not wait for it, and the total is without it")
     return lines
 
 

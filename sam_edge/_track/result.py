@@ -39,6 +39,13 @@ class TrackedFrame:
         return self.time_ns / 1e9
 
     @property
+    def mask_age_ms(self) -> float:
+        """How much older than this frame the frame is that the mask was made on, milliseconds; 0 without a mask."""
+        if self.selection.mask is None and self.selection.box is None:
+            return 0.0
+        return (self.time_ns - self.selection.frame_time_ns) / 1e6 + self.selection.age_ms
+
+    @property
     def mask(self) -> NDArray[np.bool_] | None:
         """The mask of the selected object, bool (H, W) in frame pixels; None while nothing is selected."""
         return self.selection.mask

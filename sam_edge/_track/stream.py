@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from sam_edge._track.annotate import GazeTrail
+from sam_edge._track.annotate import FrameAnnotator, GazeTrail
 from sam_edge._track.outputs import OutputPaths, TrackOutputs, name_argument
 from sam_edge._track.report import FrameRecord, Mode, TrackReport
 from sam_edge._track.result import StreamedFrame
@@ -67,8 +67,8 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
             self._samples, self._warnings = fit.checked(stacklevel=4).samples, fit.warnings
             self._model = model if isinstance(model, Segmenter) else stack.enter_context((model or load)())
             self._session = stack.enter_context(_open_session(options, self._model))
-            trail = GazeTrail(self._samples)
-            self._outputs = TrackOutputs(options.paths, self._reader, trail, progress=options.progress)
+            annotator = FrameAnnotator(GazeTrail(self._samples), mode=options.mode)
+            self._outputs = TrackOutputs(options.paths, self._reader, annotator, progress=options.progress)
             self._open = stack.pop_all()
         self._frames = self._play()
 
@@ -168,5 +168,6 @@ def _to_record(frame: StreamedFrame) -> FrameRecord:
         origin=frame.selection.origin,
         dropped=frame.dropped,
         score=frame.selection.score,
+        age_ms=None if frame.selection.box is None else frame.mask_age_ms,
         stages_ms=frame.timing_ms,
     )

@@ -11,25 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
+from sam_edge.media.caption import Corner, choose_corner, draw_caption
+from sam_edge.media.drawing import GAZE_RGB, INK_RGB, SELECTION_RGB, SHIFT, drawing_unit, to_sixteenths
 
-SELECTION_RGB = (255, 46, 126)
-"""Colour of the selection: a pink that grass, sky, skin and stone do not have."""
-GAZE_RGB = (255, 221, 51)
-"""Colour of the gaze."""
 TRAIL_S = 0.5
 """Gaze older than this is not drawn."""
 
-_INK_RGB = (16, 18, 24)
 _FILL_ALPHA = 0.36
 _RIM_ALPHA = 0.6
-_PANEL_ALPHA = 0.72
 _MAX_DOTS = 48
 _STRIP_ROWS = 32
 _ONE = 256
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-_BOLD = cv2.FONT_HERSHEY_DUPLEX
-_SHIFT = 4
-"""Positions are drawn in sixteenths of a pixel."""
 
 _Image = NDArray[np.uint8]
 
@@ -42,6 +34,7 @@ def draw_selection(
     gaze_trail: Sequence[tuple[float, float, float]] = (),
     fixation: tuple[float, float, float] | None = None,
     caption: Sequence[str] = (),
+    corner: Corner | None = None,
 ) -> NDArray[np.uint8]:
     """Draw what is selected, and where the gaze is, on a copy of a frame.
 
@@ -54,21 +47,24 @@ def draw_selection(
         box: x0, y0, x1, y1 in frame pixels: drawn as four corners.
         gaze_trail: (x, y, age) of gaze samples in frame pixels and seconds: dots that fade over `TRAIL_S`.
         fixation: (x, y, spread) in frame pixels: a ring, as large as the spread.
-        caption: lines of ASCII text, top left; the first is the headline, its dot is filled while something
+        caption: lines of ASCII text in a corner; the first is the headline, its dot is filled while something
             is selected.
+        corner: where the caption is, one of `sam_edge.media.CORNERS`; None: the first that covers neither the mask
+            nor the gaze. For a video, `choose_corner` keeps it in place from frame to frame.
 
     Returns:
         A new uint8 RGB image (H, W, 3).
 
     Raises:
-        InputError: `image` or `mask` has another shape or dtype.
+        InputError: `image` or `mask` has another shape or dtype, or `corner` is not known.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise InputError(f"image is {image.dtype} {image.shape}; accepted: uint8 (H, W, 3)")
     if mask is not None and (mask.dtype != np.bool_ or mask.shape != image.shape[:2]):
         raise InputError(f"mask is {mask.dtype} {mask.shape}; accepted: bool {image.shape[:2]}")
     out = np.array(image, order="C")
-    unit = max(min(image.shape[:2]) / 720, 0.3)
+    size = (image.shape[0], image.shape[1])
+    unit = drawing_unit(size)
     selected = mask is not None and _draw_mask(out, mask, unit)
     if box is not None:
         _draw_corners(out, box, unit)
@@ -76,13 +72,16 @@ def draw_selection(
     if fixation is not None:
         _draw_ring(out, fixation, unit)
     if caption:
-        _draw_caption(out, caption, selected, unit)
+        gaze = [(x, y) for x, y, age_s in gaze_trail if age_s < TRAIL_S]
+        gaze += [fixation[:2]] if fixation is not None else []
+        at = corner or choose_corner(size, caption, mask=mask, gaze=gaze)
+        draw_caption(out, caption, selected=selected, corner=at)
     return out
 
 
 def outline_reach_px(size: tuple[int, int]) -> int:
     """Return how far the outline may reach beyond a mask in a frame of `size` (height, width), pixels."""
-    return 2 * _line_px(max(min(size) / 720, 0.3)) + 2
+    return 2 * _line_px(drawing_unit(size)) + 2
 
 
 def _line_px(unit: float) -> int:
@@ -144,7 +143,7 @@ def _outline_tables(line_px: int, box: int) -> tuple[NDArray[np.uint16], NDArray
     line = np.clip(line_px / 2 + 0.5 - np.abs(distance), 0, 1)
     rim = _RIM_ALPHA * np.clip(line_px / 2 + 1.5 - np.abs(distance), 0, 1) * (1 - line)
     keep = np.rint(_ONE * (1 - line - rim))
-    add = _ONE * (rim[:, None] * np.array(_INK_RGB) + line[:, None] * np.array(SELECTION_RGB))
+    add = _ONE * (rim[:, None] * np.array(INK_RGB) + line[:, None] * np.array(SELECTION_RGB))
     return keep.astype(np.uint16), add.astype(np.uint16)
 
 
@@ -154,8 +153,8 @@ def _draw_corners(out: _Image, box: tuple[float, float, float, float], unit: flo
     x0, y0, x1, y1 = box
     arm = 0.18 * min(x1 - x0, y1 - y0)
     corners = [(x0, y0, 1, 1), (x1, y0, -1, 1), (x1, y1, -1, -1), (x0, y1, 1, -1)]
-    lines = [_sixteenths([(x + dx * arm, y), (x, y), (x, y + dy * arm)]) for x, y, dx, dy in corners]
-    cv2.polylines(out, lines, False, (255, 255, 255), max(1, round(1.5 * unit)), cv2.LINE_AA, _SHIFT)
+    lines = [to_sixteenths([(x + dx * arm, y), (x, y), (x, y + dy * arm)]) for x, y, dx, dy in corners]
+    cv2.polylines(out, lines, False, (255, 255, 255), max(1, round(1.5 * unit)), cv2.LINE_AA, SHIFT)
 
 
 def _draw_trail(out: _Image, trail: Sequence[tuple[float, float, float]], unit: float) -> None:
@@ -178,11 +177,11 @@ def _draw_ring(out: _Image, fixation: tuple[float, float, float], unit: float) -
     if not _near(out, x, y, margin=200 * unit):
         return
     radius = min(max(spread if math.isfinite(spread) else 0.0, 18 * unit), 60 * unit)
-    centre, sixteenths = _sixteenths([(x, y)])[0], round(radius * (1 << _SHIFT))
+    centre, sixteenths = to_sixteenths([(x, y)])[0], round(radius * (1 << SHIFT))
     width = max(1, round(2.2 * unit))
     at = (int(centre[0]), int(centre[1]))
-    cv2.circle(out, at, sixteenths, _INK_RGB, width + 2, cv2.LINE_AA, _SHIFT)
-    cv2.circle(out, at, sixteenths, GAZE_RGB, width, cv2.LINE_AA, _SHIFT)
+    cv2.circle(out, at, sixteenths, INK_RGB, width + 2, cv2.LINE_AA, SHIFT)
+    cv2.circle(out, at, sixteenths, GAZE_RGB, width, cv2.LINE_AA, SHIFT)
 
 
 def _blend_disc(
@@ -196,67 +195,13 @@ def _blend_disc(
     if patch.size == 0:
         return
     stamp = patch.copy()
-    centre = _sixteenths([(x - left, y - top)])[0]
+    centre = to_sixteenths([(x - left, y - top)])[0]
     at = (int(centre[0]), int(centre[1]))
-    cv2.circle(stamp, at, round(radius * (1 << _SHIFT)), colour, -1, cv2.LINE_AA, _SHIFT)
+    cv2.circle(stamp, at, round(radius * (1 << SHIFT)), colour, -1, cv2.LINE_AA, SHIFT)
     cv2.addWeighted(stamp, alpha, patch, 1 - alpha, 0, dst=patch)
-
-
-def _draw_caption(out: _Image, caption: Sequence[str], selected: bool, unit: float) -> None:
-    height, width = out.shape[:2]
-    scale, pad = 0.72 * unit, 14 * unit
-    dot, weight = 7 * unit, max(1, round(0.8 * unit))
-    indent = 2 * dot + 10 * unit
-    widest = max(
-        cv2.getTextSize(line, _BOLD if at == 0 else _FONT, scale, weight)[0][0] + (indent if at == 0 else 0)
-        for at, line in enumerate(caption)
-    )
-    shrink = min(1.0, (width - 4 * pad) / max(widest, 1))
-    if shrink < 0.4:
-        return
-    scale, dot, indent, step = scale * shrink, dot * shrink, indent * shrink, 30 * unit * shrink
-    left, top = round(pad), round(pad)
-    right = min(width, math.ceil(left + widest * shrink + 2 * pad))
-    bottom = min(height, math.ceil(top + len(caption) * step + 1.2 * pad))
-    patch = out[top:bottom, left:right]
-    if patch.size == 0:
-        return
-    cv2.addWeighted(_rounded(patch, 10 * unit), _PANEL_ALPHA, patch, 1 - _PANEL_ALPHA, 0, dst=patch)
-    for at, line in enumerate(caption):
-        baseline = 0.6 * pad + (at + 0.72) * step
-        start = pad + (indent if at == 0 else 0)
-        colour = (255, 255, 255) if at == 0 else (206, 210, 220)
-        font = _BOLD if at == 0 else _FONT
-        place = (round(start), round(baseline))
-        cv2.putText(patch, line, place, font, scale, colour, weight, cv2.LINE_AA)
-    centre = _sixteenths([(pad + dot, 0.6 * pad + 0.48 * step)])[0]
-    colour, fill = (SELECTION_RGB, -1) if selected else ((150, 154, 164), weight)
-    spot = (int(centre[0]), int(centre[1]))
-    cv2.circle(patch, spot, round(dot * (1 << _SHIFT)), colour, fill, cv2.LINE_AA, _SHIFT)
-
-
-def _rounded(patch: _Image, radius: float) -> _Image:
-    """Return `patch` under an opaque panel with round corners."""
-    height, width = patch.shape[:2]
-    reach = int(min(radius, height / 2 - 1, width / 2 - 1))
-    panel: _Image = np.array(patch, order="C")
-    if reach < 1:
-        panel[...] = _INK_RGB
-        return panel
-    panel[reach : height - reach] = _INK_RGB
-    panel[:, reach : width - reach] = _INK_RGB
-    for x in (reach, width - 1 - reach):
-        for y in (reach, height - 1 - reach):
-            cv2.circle(panel, (x, y), reach, _INK_RGB, -1, cv2.LINE_AA)
-    return panel
 
 
 def _near(out: _Image, x: float, y: float, *, margin: float) -> bool:
     """Return True when (x, y) is finite and within `margin` pixels of the frame."""
     height, width = out.shape[:2]
     return bool(-margin <= x <= width + margin and -margin <= y <= height + margin)
-
-
-def _sixteenths(points: Sequence[tuple[float, float]]) -> NDArray[np.int32]:
-    """Turn frame positions (pixel centres at +0.5) into OpenCV's drawing positions, in sixteenths."""
-    return np.rint((np.array(points, np.float64) - 0.5) * (1 << _SHIFT)).astype(np.int32)

@@ -140,9 +140,26 @@ def test_the_command_is_installed_and_errors_without_a_traceback() -> None:
 
 
 def test_demo_selects_what_is_looked_at(run_cli: Run, tmp_path: Path) -> None:
-    status, printed, _ = run_cli("demo", "--out", tmp_path / "demo", "--runtime", "fake")
+    out = tmp_path / "demo"
+    status, printed, _ = run_cli("demo", "--out", out, "--runtime", "fake")
     assert status == 0
     assert "Blender Foundation" in printed
-    assert (tmp_path / "demo" / "annotated.mp4").stat().st_size > 10_000
-    assert len(list((tmp_path / "demo" / "masks").iterdir())) > 100
-    assert json.loads((tmp_path / "demo" / "report.json").read_text())["schema"] == 2
+    assert (out / "annotated.mp4").stat().st_size > 10_000
+    assert len(list((out / "masks").iterdir())) > 100
+    assert json.loads((out / "report.json").read_text())["schema"] == 2
+
+
+def test_demo_shows_what_waited_and_what_was_live(run_cli: Run, tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    status, printed, _ = run_cli("demo", "--out", out, "--runtime", "fake")
+    assert status == 0
+    waited, live = printed.split("\nLive: ")
+    assert "not live: every frame waited for its own result" in waited
+    assert "real time" not in waited
+    assert "of 132 frames not done in time" in live
+    assert "ms before their frame" in live
+    assert (out / "live.mp4").stat().st_size > 10_000
+    assert [json.loads((out / name).read_text())["realtime"] for name in ("report.json", "live.json")] == [
+        False,
+        True,
+    ]

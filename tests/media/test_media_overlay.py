@@ -12,13 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from sam_edge.errors import InputError
-from sam_edge.media.overlay import (
-    GAZE_RGB,
-    SELECTION_RGB,
-    TRAIL_S,
-    draw_selection,
-    outline_reach_px,
-)
+from sam_edge.media.drawing import GAZE_RGB, SELECTION_RGB
+from sam_edge.media.overlay import TRAIL_S, draw_selection, outline_reach_px
 
 
 def scene(height: int = 120, width: int = 160) -> np.ndarray:

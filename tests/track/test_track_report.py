@@ -36,6 +36,7 @@ def records(count: int = 101) -> list[FrameRecord]:
             origin="none" if index < 10 else "encoded" if index % 4 == 0 else "propagated",
             dropped=index % 20 == 19,
             score=None if index < 10 else 0.9,
+            age_ms=None if index < 10 else 40.0 * (index % 4),
             stages_ms={"total": float(index), "encode": 10.0} if index % 4 == 0 else {"total": float(index)},
         )
         for index in range(count)
@@ -65,6 +66,8 @@ def test_the_summary_counts_and_ranks(environment: Environment) -> None:
     assert found.by_origin == {"encoded": 23, "reused": 0, "propagated": 68, "none": 10}
     assert found.dropped == 5
     assert found.coverage == pytest.approx(91 / 101)
+    assert found.mask_age is not None
+    assert (found.mask_age.frames, found.mask_age.median_ms, found.mask_age.max_ms) == (91, 80, 120)
 
 
 def test_the_schema(environment: Environment) -> None:
@@ -77,6 +80,7 @@ def test_the_schema(environment: Environment) -> None:
         "dropped",
         "coverage",
         "by_origin",
+        "age_ms",
         "stages_ms",
         "peak_memory_mb",
     }
@@ -87,6 +91,7 @@ def test_the_schema(environment: Environment) -> None:
         "origin": "encoded",
         "dropped": False,
         "score": 0.9,
+        "age_ms": 0.0,
         "stages_ms": {"total": 12.0, "encode": 10.0},
     }
     assert set(found["environment"]) == {
@@ -165,8 +170,21 @@ def test_the_table_fits_a_terminal_and_is_aligned(environment: Environment, name
     assert "5 of 101 frames not done in time" in table
 
 
-def test_without_a_clock_the_table_says_nothing_of_lateness(environment: Environment) -> None:
-    assert "in time" not in report(environment, mode="sequential").summary_table()
+def test_without_a_clock_the_table_says_that_frames_waited(environment: Environment) -> None:
+    table = report(environment, mode="sequential").summary_table()
+    assert "in time" not in table
+    assert "not live: every frame waited for its own result, 50 ms (median)" in table
+    assert "background" not in table
+
+
+def test_on_a_clock_the_table_says_how_old_masks_were_and_what_ran_in_the_background(
+    environment: Environment,
+) -> None:
+    table = report(environment, mode="live").summary_table()
+    assert "made 80 ms before their frame (median; p95 120 ms)" in table
+    assert any(line.startswith("encode *") for line in table.splitlines())
+    assert "* in the background" in table
+    assert "before their frame" not in report(environment, []).summary_table()
 
 
 def test_the_environment_is_this_one(environment: Environment) -> None:
