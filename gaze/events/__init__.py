@@ -6,6 +6,7 @@ from sam_edge.gaze.events.detector import EventDetector
 from sam_edge.gaze.events.merging import is_continuation, merge_fixations
 from sam_edge.gaze.events.recording import label_recording
 from sam_edge.gaze.events.types import EventKind, EventUpdate, Fixation, LabelledSample, Phase
+from sam_edge.gaze.events.whole_fixations import detect_fixations
 
 __all__ = [
     "EventDetector",
@@ -14,6 +15,7 @@ __all__ = [
     "Fixation",
     "LabelledSample",
     "Phase",
+    "detect_fixations",
     "is_continuation",
     "label_recording",
     "merge_fixations",

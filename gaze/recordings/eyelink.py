@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.files import lines, ns_from_seconds, open_binary, read_head
+from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation, number_fixations
 from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
 from sam_edge.gaze.recordings.two_eyes import mean_of_eyes
 from sam_edge.gaze.samples import GazeSample
@@ -32,6 +33,8 @@ class _State:
     size: tuple[int, int] | None = None
     resolutions: list[float] = field(default_factory=list)
     start_ns: int | None = None
+    fixations: dict[str, list[RecordedFixation]] = field(default_factory=dict)
+    """Fixations of each eye (EFIX lines), on the tracker's clock."""
 
 
 def recognise(path: Path) -> bool:
@@ -50,8 +53,24 @@ def read(path: Path) -> GazeRecording:
         notes.append("the last recording block has no END line; the file may be cut off")
     px_per_deg = sum(state.resolutions) / len(state.resolutions) if state.resolutions else None
     return make_recording(
-        samples, path=path, format=FORMAT, frame_size=state.size, px_per_deg=px_per_deg, notes=notes
+        samples,
+        path=path,
+        format=FORMAT,
+        frame_size=state.size,
+        px_per_deg=px_per_deg,
+        notes=notes,
+        fixations=_fixations(state, notes),
     )
+
+
+def _fixations(state: _State, notes: list[str]) -> tuple[RecordedFixation, ...]:
+    """Return the fixations of one eye: the one that has more."""
+    if not state.fixations:
+        return ()
+    eye = max(state.fixations, key=lambda name: len(state.fixations[name]))
+    if len(state.fixations) > 1:
+        notes.append(f"the fixations are those of the {'left' if eye == 'L' else 'right'} eye")
+    return number_fixations(fixation.shifted(-(state.start_ns or 0)) for fixation in state.fixations[eye])
 
 
 def _samples(path: Path, text: Iterator[str], state: _State) -> Iterator[GazeSample]:
@@ -87,6 +106,8 @@ def _note(path: Path, number: int, line: str, state: _State) -> None:
             both = [_positive(word) for word in words[words.index("RES") + 1 :][:2]]
             if len(both) == 2 and all(both):
                 state.resolutions.append(sum(both) / 2)
+    elif words[0] == "EFIX":
+        _note_fixation(path, number, words, state)
     elif words[0] == "SAMPLES":
         if "GAZE" not in words[:3]:
             raise GazeDataError(
@@ -99,6 +120,17 @@ def _note(path: Path, number: int, line: str, state: _State) -> None:
         width, height = corners[2] - corners[0] + 1, corners[3] - corners[1] + 1
         if 1 < width < 1e5 and 1 < height < 1e5:
             state.size = (round(height), round(width))
+
+
+def _note_fixation(path: Path, number: int, words: list[str], state: _State) -> None:
+    """Keep the fixation of an EFIX line: eye, beginning, end, duration, ..."""
+    try:
+        onset_ns, end_ns = (ns_from_seconds(word) // 1000 for word in words[2:4])
+    except ValueError as error:
+        raise GazeDataError(
+            f"{path}, line {number}: {' '.join(words)[:60]!r}; accepted: EFIX, eye, beginning and end in ms"
+        ) from error
+    state.fixations.setdefault(words[1], []).append(RecordedFixation(0, onset_ns, end_ns))
 
 
 def _sample(words: list[str], state: _State) -> GazeSample:

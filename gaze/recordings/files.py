@@ -219,6 +219,16 @@ class Table:
             raise self.error(column, text, "a finite number, or nothing for an invalid sample")
         return value
 
+    def whole(self, text: str, column: int) -> int:
+        """Return the whole number in a cell. Raises `GazeDataError`."""
+        try:
+            value = int(text)
+        except ValueError:
+            raise self.error(column, text, "a whole number") from None
+        if abs(value) > _MAX_TIME_NS:
+            raise self.error(column, text, "a whole number below 2**63")
+        return value
+
     def time_ns(self, text: str, column: int) -> int:
         """Return a cell of seconds in nanoseconds. Raises `GazeDataError`."""
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.files import Table, json_object, lines, open_binary, read_head
+from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation
 from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
 from sam_edge.gaze.recordings.video import frame_size
 from sam_edge.gaze.samples import GazeRay, GazeSample
@@ -41,6 +42,7 @@ def read(path: Path) -> GazeRecording:
         if start_ns is None:
             notes.append("no world_timestamps.csv: time 0 is the first gaze sample")
         samples = list(_samples(table, start_ns))
+    begin_ns = _device_ns(samples[0]) - samples[0].time_ns if samples else 0
     return make_recording(
         samples,
         path=path,
@@ -49,6 +51,7 @@ def read(path: Path) -> GazeRecording:
         px_per_deg=_px_per_deg(folder / "scene_camera.json"),
         notes=notes,
         frame_times_ns=[time_ns - frame_times_ns[0] for time_ns in frame_times_ns],
+        fixations=[fixation.shifted(-begin_ns) for fixation in _fixations(folder / "fixations.csv")],
     )
 
 
@@ -81,6 +84,29 @@ def _samples(table: Table, start_ns: int | None) -> Iterator[GazeSample]:
             device_time_ns=device_ns,
             ray=_ray(table, row, angles_at),
         )
+
+
+def _fixations(path: Path) -> Iterator[RecordedFixation]:
+    """Yield the fixations of Pupil Cloud or Neon Player, in UTC nanoseconds."""
+    if not path.is_file():
+        return
+    with open_binary(path) as handle:
+        table = Table(path, lines(path, handle))
+        names = ("fixation id", "start timestamp [ns]", "end timestamp [ns]")
+        id_at, start_at, end_at = needed = [table.index(name) for name in names]
+        x_at, y_at = table.find("fixation x [px]"), table.find("fixation y [px]")
+        for row in table.rows([*needed, *(at for at in (x_at, y_at) if at is not None)]):
+            yield RecordedFixation(
+                table.whole(row[id_at], id_at),
+                table.whole(row[start_at], start_at),
+                table.whole(row[end_at], end_at),
+                math.nan if x_at is None else table.number(row[x_at], x_at),
+                math.nan if y_at is None else table.number(row[y_at], y_at),
+            )
+
+
+def _device_ns(sample: GazeSample) -> int:
+    return sample.time_ns if sample.device_time_ns is None else sample.device_time_ns
 
 
 def _ray(table: Table, row: list[str], at: list[int | None]) -> GazeRay | None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from sam_edge.errors import GazeDataError
+from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation, number_fixations
 from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
 from sam_edge.gaze.samples import GazeSample
 
@@ -24,6 +25,9 @@ SUMMARY = "Pupil Labs Neon and Invisible: native recording folder (gaze ps1.raw,
 MIN_CONFIDENCE = 0.0
 _SCENES = {"Neon Scene Camera": (1200, 1600), "PI world": (1080, 1088)}
 _FIELD = re.compile(r'\(\s*"(\w+)"\s*,\s*"(float32|float64|int32|int64|uint8)"\s*\)')
+_FIXATION_FIELDS = ("start_timestamp_ns", "end_timestamp_ns")
+_FIXATION = 1
+"""The value of `event_type` that stands for a fixation; 0 is a saccade."""
 _TYPES = {"float32": "<f4", "float64": "<f8", "int32": "<i4", "int64": "<i8", "uint8": "<u1"}
 
 
@@ -83,6 +87,7 @@ def read(path: Path) -> GazeRecording:
         px_per_deg=_px_per_deg(path / "calibration.bin"),
         notes=notes,
         frame_times_ns=[time_ns - frame_times_ns[0] for time_ns in frame_times_ns],
+        fixations=[fixation.shifted(-(start_ns or 0)) for fixation in _fixations(path, notes)],
     )
 
 
@@ -99,14 +104,36 @@ def _numbered_files(folder: Path, pattern: str) -> list[Path]:
 
 
 def _record(path: Path) -> np.dtype[Any]:
-    fields = [("x", "<f4"), ("y", "<f4")]
-    if path.is_file():
-        text = _first(path, 4096).decode("utf-8", "replace")
-        fields = [(name, _TYPES[kind]) for name, kind in _FIELD.findall(text)]
+    fields = _fields(path) if path.is_file() else [("x", "<f4"), ("y", "<f4")]
     names = [name for name, _ in fields]
     if len(set(names)) != len(names) or not {"x", "y"} <= set(names):
         raise GazeDataError(f"{path}: fields are {names}; accepted: numbers named once, among them x and y")
     return np.dtype(fields)
+
+
+def _fields(path: Path) -> list[tuple[str, str]]:
+    """Return the names and types that a `.dtype` file lists."""
+    text = _first(path, 4096).decode("utf-8", "replace")
+    return [(name, _TYPES[kind]) for name, kind in _FIELD.findall(text)]
+
+
+def _fixations(folder: Path, notes: list[str]) -> tuple[RecordedFixation, ...]:
+    """Return the fixations of the phone's detector, in UTC nanoseconds, numbered from 1.
+
+    Their positions are left out: they lack the wearer's `gaze_offset`, which the samples have.
+    """
+    fields = _fields(folder / "fixations.dtype") if (folder / "fixations.dtype").is_file() else []
+    if not set(_FIXATION_FIELDS) <= {name for name, _ in fields}:
+        return ()
+    found: list[RecordedFixation] = []
+    for raw_file in _numbered_files(folder, "fixations ps*.raw"):
+        events = _array(raw_file, np.dtype(fields), notes)
+        names = events.dtype.names or ()
+        if "event_type" in names:
+            events = events[events["event_type"] == _FIXATION]
+        onsets_ns, ends_ns = (events[name].tolist() for name in _FIXATION_FIELDS)
+        found += map(RecordedFixation, [0] * len(events), onsets_ns, ends_ns)
+    return number_fixations(found)
 
 
 def _array(path: Path, record: np.dtype[Any], notes: list[str]) -> np.ndarray:

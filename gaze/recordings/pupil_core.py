@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.files import Table, lines, open_binary, read_head
+from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation
 from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
 from sam_edge.gaze.recordings.video import frame_size
 from sam_edge.gaze.samples import GazeRay, GazeSample
@@ -52,6 +53,7 @@ def read(path: Path) -> GazeRecording:
         frame_size=size,
         notes=notes,
         frame_times_ns=[time_ns - start_ns for time_ns in frame_times_ns],
+        fixations=[fixation.shifted(-start_ns) for fixation in _fixations(folder / "fixations.csv", size)],
     )
 
 
@@ -84,6 +86,29 @@ def _samples(table: Table, size: tuple[int, int]) -> Iterator[GazeSample]:
             ray=ray,
             depth_m=depth_m,
         )
+
+
+def _fixations(path: Path, size: tuple[int, int]) -> Iterator[RecordedFixation]:
+    """Yield the fixations of Pupil Player's detector, on the clock of the gaze; their duration is in milliseconds."""
+    if not path.is_file():
+        return
+    height, width = size
+    with open_binary(path) as handle:
+        table = Table(path, lines(path, handle))
+        names = ("id", "start_timestamp", "duration", "norm_pos_x", "norm_pos_y")
+        id_at, start_at, duration_at, x_at, y_at = needed = [table.index(name) for name in names]
+        for row in table.rows(needed):
+            start_ns = table.time_ns(row[start_at], start_at)
+            duration_ms = table.number(row[duration_at], duration_at)
+            if not duration_ms >= 0.0:
+                raise table.error(duration_at, row[duration_at], "milliseconds, 0 or more")
+            yield RecordedFixation(
+                table.whole(row[id_at], id_at),
+                start_ns,
+                start_ns + round(duration_ms * 1e6),
+                table.number(row[x_at], x_at) * width,
+                (1.0 - table.number(row[y_at], y_at)) * height,
+            )
 
 
 def _ray(

@@ -20,6 +20,7 @@ from sam_edge.gaze.recordings.clock_jumps import (
     part_offsets_ns,
     pieces,
 )
+from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation, sort_fixations
 from sam_edge.gaze.samples import GazeSample
 
 MAX_SAMPLES = 20_000_000
@@ -53,6 +54,9 @@ class GazeRecording:
     jumped, and where the times of the video's frames jumped alike, so that the parts could be joined."""
     camera_file: str | None = None
     """Name of the file with the scene camera's description that positions need, where it is missing."""
+    fixations: tuple[RecordedFixation, ...] = ()
+    """Fixations that the tracker's own software found, in order of time; empty where the recording holds none, and
+    where its clock jumped."""
 
     @property
     def duration_s(self) -> float:
@@ -70,6 +74,7 @@ def make_recording(
     notes: Sequence[str] = (),
     frame_times_ns: Sequence[int] = (),
     camera_file: str | None = None,
+    fixations: Iterable[RecordedFixation] = (),
 ) -> GazeRecording:
     """Sort samples by time, drop repeated times, split them where the clock jumped, and note it in the recording.
 
@@ -88,6 +93,10 @@ def make_recording(
         raise GazeDataError(f"{path}: times are more than 292 years apart; is the file damaged?") from error
     pieces_of_clock, jumps = _split(recorded, times, frame_times, notes)
     parts = tuple(_sort(part, notes) for part in pieces_of_clock)
+    known_fixations = sort_fixations(fixations)
+    if known_fixations and jumps:
+        notes.append(f"the tracker's {len(known_fixations)} fixations are left out, because the clock jumped")
+        known_fixations = ()
     longest = max(parts, key=len)
     return GazeRecording(
         samples=longest,
@@ -100,6 +109,7 @@ def make_recording(
         jumps=jumps,
         parts=parts if len(parts) > 1 else (),
         camera_file=camera_file,
+        fixations=known_fixations,
     )
 
 
@@ -109,7 +119,12 @@ def shift_times(recording: GazeRecording, shift_ns: int) -> GazeRecording:
     def shifted(samples: tuple[GazeSample, ...]) -> tuple[GazeSample, ...]:
         return tuple(replace(sample, time_ns=sample.time_ns + shift_ns) for sample in samples)
 
-    return _with_samples(recording, shifted, jumps=tuple(jump.shifted(shift_ns) for jump in recording.jumps))
+    return _with_samples(
+        recording,
+        shifted,
+        jumps=tuple(jump.shifted(shift_ns) for jump in recording.jumps),
+        fixations=tuple(fixation.shifted(shift_ns) for fixation in recording.fixations),
+    )
 
 
 def discard_low_confidence(recording: GazeRecording, min_confidence: float) -> GazeRecording:

@@ -18,6 +18,7 @@ import numpy as np
 
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.files import Table, lines, open_binary, read_head
+from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation
 from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
 from sam_edge.gaze.samples import GazeSample
 
@@ -44,6 +45,8 @@ class _ProLabColumns:
     width: int | None
     height: int | None
     names: tuple[int, ...]
+    movement: int | None
+    movement_index: int | None
 
 
 def recognise(path: Path) -> bool:
@@ -83,12 +86,27 @@ def read(path: Path) -> GazeRecording:
             left_valid=left,
             right_valid=right,
         )
-        for time, x, y, left, right, _, _ in rows
+        for time, x, y, left, right, *_ in rows
     ]
-    return make_recording(samples, path=path, format=FORMAT, frame_size=size, notes=notes)
+    return make_recording(
+        samples, path=path, format=FORMAT, frame_size=size, notes=notes, fixations=_fixations(rows, _NS[unit])
+    )
 
 
-_Row = tuple[float, float, float, "bool | None", "bool | None", float, float]
+_Row = tuple[float, float, float, "bool | None", "bool | None", float, float, "int | None"]
+"""Time, x, y, validity of the left and right eye, width and height, and the number of the fixation."""
+
+
+def _fixations(rows: list[_Row], ns_per_unit: float) -> list[RecordedFixation]:
+    """Return the fixations of Tobii's filter, each from its first row to its last one."""
+    spans: dict[int, tuple[float, float]] = {}
+    for time, *_, fixation in rows:
+        if fixation is not None:
+            spans[fixation] = (spans.get(fixation, (time, time))[0], time)
+    return [
+        RecordedFixation(fixation, round(first * ns_per_unit), round(last * ns_per_unit))
+        for fixation, (first, last) in spans.items()
+    ]
 
 
 def _find(table: Table) -> _ProLabColumns:
@@ -124,6 +142,8 @@ def _find(table: Table) -> _ProLabColumns:
         column("recordingresolutionwidth", "recordingmediawidth"),
         column("recordingresolutionheight", "recordingmediaheight"),
         names,
+        column("eyemovementtype", "gazeeventtype"),
+        column("eyemovementtypeindex", "fixationindex"),
     )
 
 
@@ -148,7 +168,17 @@ def _rows(table: Table, columns: _ProLabColumns) -> Iterator[_Row]:
         left, right = _valid(row, columns.left), _valid(row, columns.right)
         if math.isnan(x) or math.isnan(y) or (left is False and right is False):
             x = y = math.nan
-        yield time, x, y, left, right, _number(table, row, columns.width), _number(table, row, columns.height)
+        width, height = _number(table, row, columns.width), _number(table, row, columns.height)
+        yield time, x, y, left, right, width, height, _fixation(table, row, columns)
+
+
+def _fixation(table: Table, row: list[str], columns: _ProLabColumns) -> int | None:
+    """Return the number of the fixation that a row belongs to; None where it belongs to none, or has no number."""
+    if columns.movement is None or columns.movement_index is None:
+        return None
+    index = _cell(row, columns.movement_index)
+    is_fixation = _cell(row, columns.movement).lower() == "fixation" and index
+    return table.whole(index, columns.movement_index) if is_fixation else None
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -190,7 +220,7 @@ def _guess_unit(times: Iterable[float]) -> str:
 
 
 def _size(rows: list[_Row]) -> tuple[int, int] | None:
-    for *_, width, height in rows:
+    for *_, width, height, _ in rows:
         if 1 <= width < 1e5 and 1 <= height < 1e5:
             return round(height), round(width)
     return None

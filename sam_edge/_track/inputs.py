@@ -74,3 +74,12 @@ def choose_px_per_deg(px_per_deg: float | None, recording: GazeRecording) -> flo
     if not (px_per_deg > 0 and math.isfinite(px_per_deg)):
         raise InputError(f"px_per_deg: {px_per_deg} is not accepted; give a positive number, for example 15")
     return px_per_deg
+
+
+def check_margin_deg(margin_deg: float) -> float:
+    """Return the margin round a mask. Raises `InputError` unless it is 0 or a positive number of degrees."""
+    if not (margin_deg >= 0 and math.isfinite(margin_deg)):
+        raise InputError(
+            f"margin_deg: {margin_deg} is not accepted; give degrees, 0 or more, for example 0.5"
+        )
+    return margin_deg

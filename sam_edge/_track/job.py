@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args, overload
 
-from sam_edge._track.inputs import GazeInput, choose_px_per_deg, open_inputs
+from sam_edge._track.inputs import GazeInput, check_margin_deg, choose_px_per_deg, open_inputs
 from sam_edge._track.outputs import OutputPaths
 from sam_edge._track.report import Mode
 from sam_edge._track.result import CompressedFrame, TrackResult
 from sam_edge._track.stream import OpenModel, TrackOptions, TrackStream
 from sam_edge.errors import InputError
 from sam_edge.segmenter import Segmenter, check_size
+from sam_edge.timeline import FixationOrigin, choose_fixation_origin
 
 
 @overload
@@ -30,6 +31,11 @@ def track(
     masks: str | Path | None = ...,
     report: str | Path | None = ...,
     record: str | Path | None = ...,
+    timeline: str | Path | None = ...,
+    samples: str | Path | None = ...,
+    fixations: str | Path | None = ...,
+    fixations_from: FixationOrigin | None = ...,
+    margin_deg: float = ...,
     progress: bool = ...,
     stream: Literal[False] = ...,
 ) -> TrackResult: ...
@@ -51,6 +57,11 @@ def track(
     masks: str | Path | None = ...,
     report: str | Path | None = ...,
     record: str | Path | None = ...,
+    timeline: str | Path | None = ...,
+    samples: str | Path | None = ...,
+    fixations: str | Path | None = ...,
+    fixations_from: FixationOrigin | None = ...,
+    margin_deg: float = ...,
     progress: bool = ...,
     stream: Literal[True],
 ) -> TrackStream: ...
@@ -71,6 +82,11 @@ def track(
     masks: str | Path | None = None,
     report: str | Path | None = None,
     record: str | Path | None = None,
+    timeline: str | Path | None = None,
+    samples: str | Path | None = None,
+    fixations: str | Path | None = None,
+    fixations_from: FixationOrigin | None = None,
+    margin_deg: float = 0.0,
     progress: bool = False,
     stream: bool = False,
 ) -> TrackResult | TrackStream:
@@ -97,8 +113,15 @@ def track(
         size: (height, width) of the encoder's input for whole frames; None: chosen by the frame.
         out: annotated video to write; the ending chooses the format (.mp4, .webm, ...).
         masks: folder to write, with an 8-bit PNG for each frame that has a selection: 255 on the object.
-        report: JSON file to write: times of every frame, and their summary.
+        report: JSON file to write: every frame with its object, its box and its times, and a summary.
         record: folder to write a recording of the session to, for `sam-edge replay`; sequential only.
+        timeline: table to write, a line a frame: what was shown, and whether the gaze was on it. The ending chooses
+            the format: .csv, .parquet (needs pyarrow) or .jsonl. docs/timeline.md has the columns of all three tables.
+        samples: table to write, a line a gaze sample.
+        fixations: table to write, a line a fixation, with the object that it was on.
+        fixations_from: `tracker`: the fixations that the recording holds; `detector`: those that sam-edge finds.
+            None: the tracker's where there are any.
+        margin_deg: gaze this near to the mask counts as on the object, degrees.
         progress: show a progress bar on stderr.
         stream: return an iterator that yields each frame as it is made, instead of the result of all.
 
@@ -112,6 +135,7 @@ def track(
             not fit.
         MediaError: the video cannot be read, or an output cannot be written. No partly written output is left.
         EngineError: the engine failed.
+        MissingExtraError: a table is to be Parquet, and pyarrow is not installed.
 
     Example:
         >>> import sam_edge
@@ -127,7 +151,8 @@ def track(
         raise InputError(f"mode: {mode!r}; accepted: {', '.join(get_args(Mode))}")
     if record is not None and mode == "live":
         raise InputError("record: not accepted with mode 'live', whose timing cannot be replayed")
-    paths = OutputPaths(*(None if path is None else Path(path) for path in (out, masks, report, record)))
+    outputs = (out, masks, report, record, timeline, samples, fixations)
+    paths = OutputPaths(*(None if path is None else Path(path) for path in outputs))
     source = open_inputs(Path(video), gaze, format=format, min_confidence=min_confidence, fps=fps)
     inputs = {"video": source.video}
     if isinstance(gaze, (str, Path)):
@@ -140,10 +165,12 @@ def track(
         paths=paths,
         inputs=inputs,
         progress=progress,
+        fixations_from=choose_fixation_origin(fixations_from, source.gaze),
+        margin_deg=check_margin_deg(margin_deg),
     )
     opened = TrackStream(options, model)
     if stream:
         return opened
     with opened as frames:
         compressed = tuple(CompressedFrame.compress(frame) for frame in frames)
-    return TrackResult(opened.report, compressed)
+    return TrackResult(opened.report, compressed, opened.tables)

@@ -18,6 +18,7 @@ from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.media.progress import ProgressBar
 from sam_edge.media.video_writer import VIDEO_CODECS, VideoWriter
 from sam_edge.stream.recording import check_new_recording, read_session_recording
+from sam_edge.timeline import TABLE_ENDINGS, TimelineTables, require_writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,24 @@ class OutputPaths:
     """JSON report."""
     record: Path | None = None
     """Folder of the session's recording."""
+    timeline: Path | None = None
+    """Table with a line a frame; the ending chooses CSV, Parquet or JSON lines."""
+    samples: Path | None = None
+    """Table with a line a gaze sample."""
+    fixations: Path | None = None
+    """Table with a line a fixation."""
+
+    @property
+    def tables(self) -> dict[str, Path]:
+        """The tables that are written, by the name of their argument."""
+        paths = {"timeline": self.timeline, "samples": self.samples, "fixations": self.fixations}
+        return {name: path for name, path in paths.items() if path is not None}
+
+    def write_tables(self, tables: TimelineTables) -> None:
+        """Write the tables that are asked for. Raises `MediaError`."""
+        for name, path in self.tables.items():
+            with name_argument(name):
+                getattr(tables, name).write(path)
 
     @contextmanager
     def prepare(self, inputs: Mapping[str, Path]) -> Iterator[None]:
@@ -43,15 +62,20 @@ class OutputPaths:
             inputs: paths that are read, by the name of their argument.
 
         Raises:
-            InputError: an output is an input or another output, or `record` holds something.
+            InputError: an output is an input or another output, or lies in the folder of masks, or `record` holds
+                something.
             MediaError: an output cannot be written.
+            MissingExtraError: a table is to be Parquet, and pyarrow is not installed.
         """
         outputs = (
             Output("out", self.out, endings=tuple(VIDEO_CODECS)),
             Output("masks", self.masks, "whole folder"),
             Output("report", self.report),
             Output("record", self.record, "folder"),
+            *(Output(name, path, endings=TABLE_ENDINGS) for name, path in self.tables.items()),
         )
+        for path in self.tables.values():
+            require_writer(path)
         with prepare_outputs(*outputs, inputs=inputs):
             if self.masks is not None:
                 with name_argument("masks"):

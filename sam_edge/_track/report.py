@@ -15,11 +15,13 @@ import numpy as np
 from sam_edge.errors import InputError
 from sam_edge.media.atomic import write_atomically
 from sam_edge.media.environment import Environment
+from sam_edge.stream.selection import State
 
 Mode: TypeAlias = Literal["sequential", "live"]
 """A schedule: see `sam_edge.track`."""
-SCHEMA = 2
-"""Version of the JSON's schema. Schema 1 had `source` and `by_source` for `origin` and `by_origin`."""
+SCHEMA = 3
+"""Version of the JSON's schema. Schema 2 had no times, states, objects, labels and boxes of frames; schema 1 had
+`source` and `by_source` for `origin` and `by_origin`."""
 ORIGINS = ("encoded", "reused", "propagated", "none")
 """Origins of a frame's mask: an encoding of this frame, an older embedding, an older mask, or no mask."""
 TOTAL = "total"
@@ -47,6 +49,16 @@ class FrameRecord:
     """How much older than the frame the frame is that the shown mask was made on, milliseconds; None without one."""
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds of each stage that ran for the frame: encode, decode, motion, gaze, ..., and `total`."""
+    time_ns: int = 0
+    """Time at which the frame is first shown, nanoseconds after the first frame."""
+    state: str = State.NONE.value
+    """State of the selection that was shown: none, hover, focused, held or lost."""
+    object_id: int | None = None
+    """Number of the object whose mask was shown, as it is known after the last frame; None without a mask."""
+    label: str | None = None
+    """Label of that object; None without one."""
+    box: tuple[float, float, float, float] | None = None
+    """Box x0, y0, x1, y1 of the mask, frame pixels; None without a mask."""
 
     def __post_init__(self) -> None:
         if self.origin not in ORIGINS:
@@ -212,6 +224,11 @@ def _frame_json(frame: FrameRecord) -> dict[str, Any]:
     return {
         "index": frame.index,
         "stem": frame.stem,
+        "time_s": frame.time_ns / 1e9,
+        "state": frame.state,
+        "object": frame.object_id,
+        "label": frame.label,
+        "box": None if frame.box is None else [_json_number(side) for side in frame.box],
         "origin": frame.origin,
         "dropped": frame.dropped,
         "score": _json_number(frame.score),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from sam_edge._track.report import TrackReport
 from sam_edge.stream.packed_selection import PackedSelection
 from sam_edge.stream.selection import Selection
+from sam_edge.timeline import TimelineTables
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,24 @@ class TrackResult(Sequence[TrackedFrame]):
     """Times of every frame, their summary, and the environment."""
     compressed: tuple[CompressedFrame, ...] = field(repr=False)
     """Every frame, with compressed masks."""
+    tables: TimelineTables = field(repr=False)
+    """Which object the gaze was on: by frames, by samples, and by fixations, as rows of plain values."""
+
+    def timeline(self) -> pandas.DataFrame:
+        """Return a row a frame as a pandas DataFrame; docs/timeline.md has the columns.
+
+        Raises:
+            MissingExtraError: pandas is not installed. `tables.timeline` has the same rows without it.
+        """
+        return self.tables.timeline.to_pandas()
+
+    def samples(self) -> pandas.DataFrame:
+        """Return a row a gaze sample, as `timeline` does."""
+        return self.tables.samples.to_pandas()
+
+    def fixations(self) -> pandas.DataFrame:
+        """Return a row a fixation, as `timeline` does."""
+        return self.tables.fixations.to_pandas()
 
     @overload
     def __getitem__(self, index: int) -> TrackedFrame: ...

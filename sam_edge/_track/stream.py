@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,6 +22,7 @@ from sam_edge.stream.playback import PlayedFrame, play_every_frame, play_in_real
 from sam_edge.stream.recording import SessionRecorder
 from sam_edge.stream.selection import Selection, State
 from sam_edge.stream.session import GazeSession
+from sam_edge.timeline import FixationOrigin, ObjectNames, TimelineBuilder, TimelineTables, shown_object
 
 OpenModel: TypeAlias = Callable[[], Segmenter]
 """Opens a model."""
@@ -41,6 +42,9 @@ class TrackOptions:
     inputs: Mapping[str, Path]
     """Paths that are read, by the name of their argument."""
     progress: bool
+    fixations_from: FixationOrigin
+    margin_deg: float
+    """Gaze this near to the mask counts as on it, degrees."""
 
 
 class TrackStream(Closing, Iterator[StreamedFrame]):
@@ -60,11 +64,19 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
         """Open the video, check the gaze, and open the model (None: the default), the session and the outputs."""
         self._options = options
         self._report: TrackReport | None = None
+        self._tables: TimelineTables | None = None
         with ExitStack() as stack:
             stack.enter_context(options.paths.prepare(options.inputs))
             self._reader = stack.enter_context(options.source.open_frames())
             fit = fit_gaze(options.source.gaze, size=self._reader.size, times=self._reader.times)
-            self._samples, self._warnings = fit.checked(stacklevel=4).samples, fit.warnings
+            gaze, self._warnings = fit.checked(stacklevel=4), fit.warnings
+            self._samples = gaze.samples
+            self._timeline = TimelineBuilder(
+                gaze.samples,
+                px_per_deg=options.px_per_deg,
+                margin_deg=options.margin_deg,
+                fixations=gaze.fixations if options.fixations_from == "tracker" else None,
+            )
             self._model = model if isinstance(model, Segmenter) else stack.enter_context((model or load)())
             self._session = stack.enter_context(_open_session(options, self._model))
             annotator = FrameAnnotator(GazeTrail(self._samples), mode=options.mode)
@@ -82,6 +94,17 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
         if self._report is None:
             raise SessionError("track: the report is ready after the last frame; iterate to the end")
         return self._report
+
+    @property
+    def tables(self) -> TimelineTables:
+        """Which object the gaze was on: by frames, by samples, and by fixations.
+
+        Raises:
+            SessionError: the last frame has not been yielded.
+        """
+        if self._tables is None:
+            raise SessionError("track: the tables are ready after the last frame; iterate to the end")
+        return self._tables
 
     def __next__(self) -> StreamedFrame:
         """Step, write and return the next frame.
@@ -107,12 +130,15 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
                 for shown in play(self._session, self._reader, self._samples):
                     frame = _to_streamed_frame(shown)
                     records.append(_to_record(frame))
+                    self._timeline.add(frame.time_ns, frame.end_ns, frame.selection)
                     self._outputs.write(frame)
                     yield frame
-            report = self._make_report(records)
+            tables = self._timeline.finish()
+            report = self._make_report([_name_finally(record, self._timeline.names) for record in records])
         if self._options.paths.report is not None:
             report.write(self._options.paths.report)
-        self._report = report
+        self._options.paths.write_tables(tables)
+        self._report, self._tables = report, tables
 
     def _make_report(self, records: list[FrameRecord]) -> TrackReport:
         runtime, bundle = self._model.runtime, self._model.bundle
@@ -170,4 +196,16 @@ def _to_record(frame: StreamedFrame) -> FrameRecord:
         score=frame.selection.score,
         age_ms=None if frame.selection.box is None else frame.mask_age_ms,
         stages_ms=frame.timing_ms,
+        time_ns=frame.time_ns,
+        state=frame.selection.state.value,
+        object_id=shown_object(frame.selection),
+        box=frame.selection.box,
     )
+
+
+def _name_finally(record: FrameRecord, names: ObjectNames) -> FrameRecord:
+    """Return the record with the number and the label that its object has in the end."""
+    if record.object_id is None:
+        return record
+    number = names.final_number(record.object_id)
+    return replace(record, object_id=number, label=names.label(number))

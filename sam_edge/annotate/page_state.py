@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from sam_edge.annotate.annotation import CONFIDENT, Annotation
 from sam_edge.annotate.annotator import Annotator
 from sam_edge.annotate.answers import Point
-from sam_edge.annotate.dwells import NS_PER_MS, samples_between
+from sam_edge.annotate.dwells import NS_PER_MS
 from sam_edge.annotate.proposal import Proposal
+from sam_edge.gaze.events.whole_fixations import samples_between
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.masks.clean import find_components
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from sam_edge._track import track
 from sam_edge.cli.options import (
@@ -15,6 +16,7 @@ from sam_edge.cli.options import (
     parse_size,
 )
 from sam_edge.errors import InputError
+from sam_edge.timeline import FixationOrigin
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -59,9 +61,29 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="DIR",
         help="folder to write: a recording of the session, for `sam-edge replay`",
     )
+    _add_tables(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
     add_model(parser)
     parser.set_defaults(run=run)
+
+
+def _add_tables(parser: argparse.ArgumentParser) -> None:
+    formats = ".csv, .parquet or .jsonl"
+    for name, line in (("timeline", "frame"), ("samples", "gaze sample"), ("fixations", "fixation")):
+        parser.add_argument(
+            f"--{name}", type=Path, metavar="TABLE", help=f"table to write, a line a {line}: {formats}"
+        )
+    parser.add_argument(
+        "--fixations-from",
+        choices=get_args(FixationOrigin),
+        help="whose fixations (default: those that the recording of the tracker holds, if any)",
+    )
+    parser.add_argument(
+        "--margin-deg",
+        type=float,
+        default=0.0,
+        help="gaze this near to the mask counts as on the object, degrees (default: 0)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -82,6 +104,11 @@ def run(args: argparse.Namespace) -> int:
         masks=args.masks,
         report=args.report,
         record=args.record,
+        timeline=args.timeline,
+        samples=args.samples,
+        fixations=args.fixations,
+        fixations_from=args.fixations_from,
+        margin_deg=args.margin_deg,
         progress=not args.quiet,
     )
     if not args.quiet:

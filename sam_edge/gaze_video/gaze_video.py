@@ -217,7 +217,8 @@ def _count_from(recording: GazeRecording, begin_ns: int) -> GazeRecording:
         for sample, start_ns in zip(recording.samples, starts_ns, strict=True)
         if start_ns == starts_ns[nearest]
     )
-    return replace(recording, samples=samples, parts=(), jumps=())
+    fixations = tuple(fixation.shifted(shift_ns) for fixation in recording.fixations)
+    return replace(recording, samples=samples, parts=(), jumps=(), fixations=fixations)
 
 
 def _device_ns(sample: GazeSample) -> int:

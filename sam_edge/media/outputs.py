@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +42,10 @@ def prepare_outputs(*outputs: Output, inputs: Mapping[str, Path | None] | None =
         ...     write_png(args.out, segment(args.image))
 
     Raises:
-        InputError: an output is an input or another output.
+        InputError: an output is an input or another output, or lies in a folder that is written whole.
         MediaError: an output cannot be written.
     """
+    _check_outside_whole_folders(outputs)
     taken = {path.resolve(): name for name, path in (inputs or {}).items() if path is not None}
     with ExitStack() as folders:
         for output in outputs:
@@ -60,6 +61,20 @@ def prepare_outputs(*outputs: Output, inputs: Mapping[str, Path | None] | None =
             except MediaError as error:
                 raise MediaError(f"{output.name}: {error}") from error
         yield
+
+
+def _check_outside_whole_folders(outputs: Sequence[Output]) -> None:
+    """Refuse an output in a folder that another output replaces as a whole: it would be lost, or stand in its way."""
+    whole = [
+        (output, output.path.resolve()) for output in outputs if output.path and output.kind == "whole folder"
+    ]
+    for output in outputs:
+        for folder, path in whole:
+            if output.path is not None and path in output.path.resolve().parents:
+                raise InputError(
+                    f"{output.name}: {output.path} lies in {folder.name} ({folder.path}), a folder that is written as "
+                    "a whole; give a path outside it"
+                )
 
 
 def _check_kind(path: Path, output: Output) -> None:

@@ -95,7 +95,7 @@ ORDER = (
     ("predictor", "everything"),
     ("instances", "text_matching", "identity"),
     ("stream",),
-    ("gaze_video",),
+    ("gaze_video", "timeline"),
     ("_track",),
     ("exporters",),
     ("profile",),

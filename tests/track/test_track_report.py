@@ -38,6 +38,11 @@ def records(count: int = 101) -> list[FrameRecord]:
             score=None if index < 10 else 0.9,
             age_ms=None if index < 10 else 40.0 * (index % 4),
             stages_ms={"total": float(index), "encode": 10.0} if index % 4 == 0 else {"total": float(index)},
+            time_ns=index * 40_000_000,
+            state="none" if index < 10 else "focused",
+            object_id=None if index < 10 else 3,
+            label=None if index < 10 else "cup",
+            box=None if index < 10 else (1.0, 2.0, 30.5, 40.25),
         )
         for index in range(count)
     ]
@@ -72,7 +77,7 @@ def test_the_summary_counts_and_ranks(environment: Environment) -> None:
 
 def test_the_schema(environment: Environment) -> None:
     found = report(environment).to_json()
-    assert found["schema"] == 2
+    assert found["schema"] == 3
     assert list(found) == ["schema", "input", "realtime", "environment", "warnings", "summary", "frames"]
     assert found["input"] == {"name": "clip.mp4", "width": 1280, "height": 720, "fps": 25.0}
     assert set(found["summary"]) == {
@@ -88,6 +93,11 @@ def test_the_schema(environment: Environment) -> None:
     assert found["frames"][12] == {
         "index": 12,
         "stem": "00012",
+        "time_s": 0.48,
+        "state": "focused",
+        "object": 3,
+        "label": "cup",
+        "box": [1.0, 2.0, 30.5, 40.25],
         "origin": "encoded",
         "dropped": False,
         "score": 0.9,

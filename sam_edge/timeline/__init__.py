@@ -1,0 +1,32 @@
+"""Which object the gaze was on, and when: a line a frame, a line a gaze sample, a line a fixation.
+
+    builder = TimelineBuilder(samples, px_per_deg=15.0)
+    for frame, selection in ...:
+        builder.add(frame.time_ns, frame.end_ns, selection)
+    tables = builder.finish()
+    tables.fixations.write("fixations.csv")
+
+Everything that counts looks is computed from samples and fixations, never from frames. docs/timeline.md defines the
+columns.
+"""
+
+from sam_edge.timeline.builder import TimelineBuilder
+from sam_edge.timeline.fixation_source import FixationOrigin, choose_fixation_origin
+from sam_edge.timeline.frame_columns import shown_object
+from sam_edge.timeline.mask_proximity import MaskProximity
+from sam_edge.timeline.object_names import ObjectNames
+from sam_edge.timeline.table import TABLE_ENDINGS, Table, require_writer
+from sam_edge.timeline.tables import TimelineTables
+
+__all__ = [
+    "TABLE_ENDINGS",
+    "FixationOrigin",
+    "MaskProximity",
+    "ObjectNames",
+    "Table",
+    "TimelineBuilder",
+    "TimelineTables",
+    "choose_fixation_origin",
+    "require_writer",
+    "shown_object",
+]
