@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge._track.report import TrackReport
+from sam_edge.identity import ObjectEvent
 from sam_edge.stream.packed_selection import PackedSelection
 from sam_edge.stream.selection import Selection
 from sam_edge.timeline import TimelineTables
@@ -36,6 +37,8 @@ class TrackedFrame:
     """Whether the frame's own selection came too late, or the frame was skipped. Always False when sequential."""
     timing_ms: Mapping[str, float]
     """Milliseconds of each stage of the frame's own step, and their `total`; empty when the frame was skipped."""
+    events: tuple[ObjectEvent, ...]
+    """What the frame's own step made known about objects: new, returned, merged, ..."""
 
     @property
     def time_s(self) -> float:
@@ -84,6 +87,7 @@ class CompressedFrame:
             packed.selection,
             frame.dropped,
             frame.timing_ms,
+            frame.events,
         )
         return cls(bare, packed)
 

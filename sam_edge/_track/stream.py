@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from sam_edge.stream.playback import PlayedFrame, play_every_frame, play_in_real
 from sam_edge.stream.recording import SessionRecorder
 from sam_edge.stream.selection import Selection, State
 from sam_edge.stream.session import GazeSession
-from sam_edge.timeline import FixationOrigin, ObjectNames, TimelineBuilder, TimelineTables, shown_object
+from sam_edge.timeline import FixationOrigin, Table, TimelineBuilder, TimelineTables
 
 OpenModel: TypeAlias = Callable[[], Segmenter]
 """Opens a model."""
@@ -130,11 +130,11 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
                 for shown in play(self._session, self._reader, self._samples):
                     frame = _to_streamed_frame(shown)
                     records.append(_to_record(frame))
-                    self._timeline.add(frame.time_ns, frame.end_ns, frame.selection)
+                    self._timeline.add(frame.time_ns, frame.end_ns, frame.selection, events=frame.events)
                     self._outputs.write(frame)
                     yield frame
             tables = self._timeline.finish()
-            report = self._make_report([_name_finally(record, self._timeline.names) for record in records])
+            report = self._make_report(list(_name_objects(records, tables.timeline)))
         if self._options.paths.report is not None:
             report.write(self._options.paths.report)
         self._options.paths.write_tables(tables)
@@ -178,6 +178,7 @@ def _to_streamed_frame(shown: PlayedFrame) -> StreamedFrame:
         selection=shown.selection or _empty_selection(frame.time_ns),
         dropped=shown.dropped,
         timing_ms=shown.timing_ms,
+        events=shown.events,
         image=frame.image,
     )
 
@@ -198,14 +199,12 @@ def _to_record(frame: StreamedFrame) -> FrameRecord:
         stages_ms=frame.timing_ms,
         time_ns=frame.time_ns,
         state=frame.selection.state.value,
-        object_id=shown_object(frame.selection),
         box=frame.selection.box,
     )
 
 
-def _name_finally(record: FrameRecord, names: ObjectNames) -> FrameRecord:
-    """Return the record with the number and the label that its object has in the end."""
-    if record.object_id is None:
-        return record
-    number = names.final_number(record.object_id)
-    return replace(record, object_id=number, label=names.label(number))
+def _name_objects(records: Iterable[FrameRecord], timeline: Table) -> Iterator[FrameRecord]:
+    """Yield the records with the numbers and labels that their objects have in the end."""
+    labels = timeline.values["label"].tolist()
+    for record, object_id, label in zip(records, timeline.numbers("object"), labels, strict=True):
+        yield replace(record, object_id=object_id, label=label)

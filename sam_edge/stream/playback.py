@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.gaze.samples import GazeSample
+from sam_edge.identity import ObjectEvent
 from sam_edge.media.frames import FrameReader, VideoFrame
 from sam_edge.media.read_ahead import ReadAhead
 from sam_edge.stream.packed_selection import PackedSelection
@@ -34,6 +35,8 @@ class PlayedFrame:
     """Whether the selection is an earlier frame's: this one's came too late, or the frame was skipped."""
     timing_ms: Mapping[str, float] = field(default_factory=dict)
     """Times of the frame's own step, in time or not; empty where the frame was skipped."""
+    events: tuple[ObjectEvent, ...] = ()
+    """Events of the frame's own step, in time or not."""
 
     @property
     def mask(self) -> NDArray[np.bool_] | None:
@@ -65,7 +68,9 @@ def play_every_frame(
     for frame in frames:
         session.feed(feed.until(frame.end_ns))
         selection = session.step(frame.image, frame.time_ns)
-        yield PlayedFrame(frame, selection, dropped=False, timing_ms=selection.timing_ms)
+        yield PlayedFrame(
+            frame, selection, dropped=False, timing_ms=selection.timing_ms, events=selection.events
+        )
 
 
 def play_in_real_time(
@@ -105,7 +110,9 @@ def _play_on_clock(
         selection = session.step(frame.image, frame.time_ns)
         late = clock.now_ns() >= frame.end_ns
         before, newest = newest, PackedSelection.pack(selection)
-        yield StepOutcome(before if late else newest, dropped=late, timing_ms=selection.timing_ms)
+        yield StepOutcome(
+            before if late else newest, dropped=late, timing_ms=selection.timing_ms, events=selection.events
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +125,15 @@ class StepOutcome:
     """As in `PlayedFrame`."""
     timing_ms: Mapping[str, float] = field(default_factory=dict)
     """As in `PlayedFrame`."""
+    events: tuple[ObjectEvent, ...] = ()
+    """As in `PlayedFrame`."""
 
     def shown_on(self, frame: VideoFrame) -> PlayedFrame:
         """Return it with its frame."""
         selection = None if self.selection is None else self.selection.unpack()
-        return PlayedFrame(frame, selection, dropped=self.dropped, timing_ms=self.timing_ms)
+        return PlayedFrame(
+            frame, selection, dropped=self.dropped, timing_ms=self.timing_ms, events=self.events
+        )
 
 
 class PlaybackClock:

@@ -12,9 +12,7 @@ columns.
 
 from sam_edge.timeline.builder import TimelineBuilder
 from sam_edge.timeline.fixation_source import FixationOrigin, choose_fixation_origin
-from sam_edge.timeline.frame_columns import shown_object
 from sam_edge.timeline.mask_proximity import MaskProximity
-from sam_edge.timeline.object_names import ObjectNames
 from sam_edge.timeline.table import TABLE_ENDINGS, Table, require_writer
 from sam_edge.timeline.tables import TimelineTables
 
@@ -22,11 +20,9 @@ __all__ = [
     "TABLE_ENDINGS",
     "FixationOrigin",
     "MaskProximity",
-    "ObjectNames",
     "Table",
     "TimelineBuilder",
     "TimelineTables",
     "choose_fixation_origin",
     "require_writer",
-    "shown_object",
 ]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation
 from sam_edge.gaze.samples import GazeSample
+from sam_edge.identity import ObjectEvent
 from sam_edge.stream.selection import Selection
 from sam_edge.timeline.fixation_columns import FixationOnObject, longest_fixations, place_fixation
 from sam_edge.timeline.fixation_source import detector_intervals, tracker_intervals
@@ -48,18 +49,20 @@ class TimelineBuilder:
         self._margin_px = margin_deg * px_per_deg
         self._gaze = GazeColumns(samples, px_per_deg=px_per_deg)
         self._frames = FrameColumns()
-        self.names = ObjectNames()
-        """Numbers and labels of the objects."""
+        self._names = ObjectNames()
 
-    def add(self, begin_ns: int, end_ns: int, selection: Selection) -> None:
+    def add(
+        self, begin_ns: int, end_ns: int, selection: Selection, *, events: Sequence[ObjectEvent] = ()
+    ) -> None:
         """Take the next frame.
 
         Args:
             begin_ns: when it is first shown, nanoseconds after the first frame.
             end_ns: when the next one takes its place; samples from `begin_ns` on and before `end_ns` are its own.
             selection: what is shown on it.
+            events: what the frame's own step made known about objects.
         """
-        self.names.see(selection)
+        self._names.see(selection, events)
         where = self._gaze.between(begin_ns, end_ns)
         object_id = shown_object(selection)
         if object_id is not None and selection.mask is not None and where.start < where.stop:
@@ -70,7 +73,7 @@ class TimelineBuilder:
     def finish(self) -> TimelineTables:
         """Return the tables, after the last frame: objects have the numbers and labels that they have in the end."""
         gaze = self._gaze
-        gaze.object_id = self.names.final_numbers(gaze.object_id)
+        gaze.object_id = self._names.final_numbers(gaze.object_id)
         intervals = (
             detector_intervals(self._samples, px_per_deg=gaze.px_per_deg)
             if self._fixations is None
@@ -85,11 +88,11 @@ class TimelineBuilder:
         )
 
     def _frame_values(self, fixations: NDArray[np.int64]) -> Mapping[str, NDArray[Any]]:
-        objects = self.names.final_numbers(self._frames.objects())
+        objects = self._names.final_numbers(self._frames.objects())
         return {
             **self._frames.values(),
             "object": objects,
-            "label": self.names.labels(objects),
+            "label": self._names.labels(objects),
             "fixation": fixations,
         }
 
@@ -120,7 +123,7 @@ class TimelineBuilder:
             "y_px": np.array([fixation.y_px for fixation in fixations], np.float64),
             "spread_px": np.array([fixation.spread_px for fixation in fixations], np.float64),
             "object": objects,
-            "label": self.names.labels(objects),
+            "label": self._names.labels(objects),
             "on_object": np.array([fixation.on_object for fixation in fixations], np.float64),
             "distance_deg": np.array([fixation.distance_deg for fixation in fixations], np.float64),
         }

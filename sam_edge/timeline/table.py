@@ -65,6 +65,10 @@ class Table:
             for row in zip(*piece, strict=True):
                 yield dict(zip(self.names, row, strict=True))
 
+    def numbers(self, name: str) -> list[int | None]:
+        """Return the values of a column of whole numbers; None where it is empty."""
+        return [None if value == EMPTY else value for value in self.values[name].tolist()]
+
     def pieces(self) -> Iterator[list[list[Cell]]]:
         """Yield the columns' values as lists, of so few rows at once that memory stays flat."""
         for begin in range(0, len(self), ROWS_AT_ONCE):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation
 from sam_edge.gaze.samples import GazeSample
+from sam_edge.identity import ObjectEvent
 from sam_edge.stream.selection import State
 from sam_edge.timeline import TimelineBuilder, TimelineTables
 from tests.timeline.made import FRAME_NS, MIDDLES, PX_PER_DEG, look, rest, select
@@ -219,6 +221,47 @@ class TestFixations:
         samples = look([(1, 0, 300), (1, 350, 700)])
         (row,) = build(samples, [1] * 18).fixations
         assert row["duration_ms"] == pytest.approx(695, abs=10)
+
+
+class TestNames:
+    def build(self, objects: list[int], events: dict[int, list[ObjectEvent]]) -> TimelineTables:
+        """Build the tables of frames with events at some of them."""
+        builder = TimelineBuilder(look([(1, 0, len(objects) * 40)]), px_per_deg=PX_PER_DEG)
+        for index, object_id in enumerate(objects):
+            time_ns = index * FRAME_NS
+            selection = replace(select(time_ns, 1), object_id=object_id)
+            builder.add(time_ns, time_ns + FRAME_NS, selection, events=events.get(index, []))
+        return builder.finish()
+
+    def test_merged_numbers_are_replaced_from_the_beginning(self) -> None:
+        """5 turns out to be 3, and later 3 to be 2."""
+        events = {
+            4: [ObjectEvent("merged", 4 * FRAME_NS, 3, 5)],
+            6: [ObjectEvent("merged", 6 * FRAME_NS, 2, 3, label="cup")],
+        }
+        tables = self.build([5, 5, 3, 9, 5, 3, 2, 2], events)
+        assert [row["object"] for row in tables.timeline] == [2, 2, 2, 9, 2, 2, 2, 2]
+        assert [row["label"] for row in tables.timeline] == ["cup"] * 3 + [None] + ["cup"] * 4
+        assert {row["object"] for row in tables.samples} == {2, 9}
+        (fixation,) = tables.fixations
+        assert (fixation["object"], fixation["label"]) == (2, "cup")
+
+    def test_without_the_merge_the_fixation_is_on_the_object_of_most_samples(self) -> None:
+        (fixation,) = self.build([5, 5, 3, 3, 3], {}).fixations
+        assert (fixation["object"], fixation["label"]) == (3, None)
+
+    def test_the_newest_label_counts_for_all_rows(self) -> None:
+        events = {
+            1: [ObjectEvent("renamed", FRAME_NS, 1, label="cup")],
+            2: [ObjectEvent("renamed", 2 * FRAME_NS, 1, label="mug"), ObjectEvent("forgotten", 0, 1)],
+        }
+        assert [row["label"] for row in self.build([1, 1, 1, 2], events).timeline] == ["mug"] * 3 + [None]
+
+    def test_a_selection_brings_its_label(self) -> None:
+        builder = TimelineBuilder([], px_per_deg=PX_PER_DEG)
+        builder.add(0, FRAME_NS, replace(select(0, 1), label="cup"))
+        (row,) = builder.finish().timeline
+        assert row["label"] == "cup"
 
 
 def test_nothing_at_all() -> None:
