@@ -44,6 +44,7 @@ def streamed(chosen: Selection, *, time_ms: int = 400, dropped: bool = False) ->
         selection=chosen,
         dropped=dropped,
         timing_ms=chosen.timing_ms,
+        events=chosen.events,
         image=np.full((*SIZE, 3), 90, np.uint8),
     )
 
