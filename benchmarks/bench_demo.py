@@ -1,11 +1,12 @@
 """The demo's masks, frame by frame, compared with outlines drawn by hand (`demo_outlines.json`).
 
-    python benchmarks/bench_demo.py [--realtime] [--runtime NAME] [--pictures OUT_DIR] [--json OUT.json]
+    python benchmarks/bench_demo.py [--realtime] [--runtime NAME] [--pictures OUT_DIR] [--sheet OUT.jpg]
+                                    [--json OUT.json]
 
 Prints the IoU with what the gaze means on every fourth frame, and which frames are filled before the first landing on
 an object. A frame is right from an IoU of 0.8 on; before the first landing it is right without a mask. With --pictures,
-writes each of these frames with its mask (pink) and its outline (magenta) to look at. The exit status is 1 when a frame
-is wrong.
+writes each of these frames with its mask (pink) and its outline (magenta) to look at; with --sheet, four frames of the
+annotated video in one picture, as `docs/images/demo.jpg`. The exit status is 1 when a frame is wrong.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
+import numpy as np
 from demo_outlines import DEMO, OutlinedFrame, draw, read_outlines
 
 import sam_edge
@@ -26,6 +29,8 @@ from sam_edge.media.overlay import draw_selection
 
 LEAST_IOU = 0.8
 """A frame is right from this IoU on."""
+SHEET_FRAMES = (28, 56, 70, 118)
+"""Frames of the picture with four of them: the rabbit crouching, stretching, the boulder, the rabbit again."""
 
 
 @dataclass(frozen=True)
@@ -103,20 +108,43 @@ def write_pictures(out: Path, result: sam_edge.TrackResult, outlines: list[Outli
                 cv2.imwrite(str(out / f"{index:05d}.jpg"), picture)
 
 
+def write_sheet(out: Path, video: Path) -> None:
+    """Write four frames of an annotated video, halved, in one picture."""
+    with open_frames(video) as reader:
+        shown = [frame.image for frame in reader if frame.index in SHEET_FRAMES]
+    halves = [cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for image in shown]
+    sheet = np.vstack([np.hstack(halves[:2]), np.hstack(halves[2:])])
+    cv2.imwrite(str(out), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+
+def track_demo(args: argparse.Namespace) -> sam_edge.TrackResult:
+    """Track the demo's clip as the arguments ask."""
+    with tempfile.TemporaryDirectory() as folder:
+        annotated = Path(folder) / "annotated.mp4" if args.sheet else None
+        result = sam_edge.track(
+            DEMO / "clip.mp4",
+            DEMO / "gaze.csv",
+            model=lambda: sam_edge.load(runtime=args.runtime),
+            mode="live" if args.realtime else "sequential",
+            out=annotated,
+        )
+        if annotated is not None:
+            write_sheet(args.sheet, annotated)
+    return result
+
+
 def main() -> int:
     """Track the demo's clip, print the table, and return 1 when a frame is wrong."""
     parser = argparse.ArgumentParser(description="Compare the demo's masks with outlines drawn by hand.")
     parser.add_argument("--realtime", action="store_true", help="play the clip on a clock")
     parser.add_argument("--runtime", default="auto", metavar="NAME", help="engine (default: auto)")
     parser.add_argument("--pictures", type=Path, metavar="OUT_DIR", help="folder to write pictures to")
+    parser.add_argument(
+        "--sheet", type=Path, metavar="OUT.jpg", help="picture of four annotated frames to write"
+    )
     parser.add_argument("--json", type=Path, metavar="OUT.json", help="file to write the table to")
     args = parser.parse_args()
-    result = sam_edge.track(
-        DEMO / "clip.mp4",
-        DEMO / "gaze.csv",
-        model=lambda: sam_edge.load(runtime=args.runtime),
-        mode="live" if args.realtime else "sequential",
-    )
+    result = track_demo(args)
     outlines = read_outlines()
     compared = [compare(outlined, result[outlined.index]) for outlined in outlines]
     early = filled_before_landing(result, outlines)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from sam_edge import Selection, State, TrackedFrame
+from sam_edge.media import VideoWriter, read_image
 
 SIZE = (40, 60)
 SQUARE = [(10, 10), (30, 10), (30, 30), (10, 30)]
@@ -79,3 +80,15 @@ def test_the_table_marks_what_is_wrong(bench: ModuleType, capsys: pytest.Capture
     assert not good.endswith("WRONG")
     assert "0.500" in bad
     assert bad.endswith("WRONG")
+
+
+def test_the_sheet_shows_four_frames_of_the_annotated_video(bench: ModuleType, tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "annotated.mp4", (64, 96)) as writer:
+        for index in range(120):
+            shade = 40 * (1 + list(bench.SHEET_FRAMES).index(index)) if index in bench.SHEET_FRAMES else 255
+            writer.write(np.full((64, 96, 3), shade, np.uint8), index * 40_000_000, (index + 1) * 40_000_000)
+    bench.write_sheet(tmp_path / "sheet.jpg", tmp_path / "annotated.mp4")
+    sheet = read_image(tmp_path / "sheet.jpg")
+    assert sheet.shape == (64, 96, 3)
+    quarters = [sheet[y : y + 32, x : x + 48].mean() for y in (0, 32) for x in (0, 48)]
+    assert quarters == pytest.approx([40, 80, 120, 160], abs=6)
