@@ -97,6 +97,7 @@ ORDER = (
     ("stream",),
     ("gaze_video", "timeline"),
     ("_track",),
+    ("_aoi",),
     ("exporters",),
     ("profile",),
     ("wire",),
