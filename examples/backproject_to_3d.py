@@ -14,25 +14,28 @@ import json
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+try:
+    import cv2
+    import numpy as np
+    from numpy.typing import NDArray
 
-import sam_edge
-from sam_edge.errors import SamEdgeError
-from sam_edge.media.images import read_image, write_png
-from sam_edge.media.outputs import Output, prepare_outputs
-from sam_edge.media.overlay import draw_selection
-from sam_edge.pointcloud import (
-    CameraModel,
-    Fisheye624,
-    Pinhole,
-    PointCloud,
-    backproject,
-    write_glb,
-    write_ply,
-)
-from sam_edge.pointcloud.files import EDGES
+    import sam_edge
+    from sam_edge.errors import SamEdgeError
+    from sam_edge.media.images import read_image, write_png
+    from sam_edge.media.outputs import Output, prepare_outputs
+    from sam_edge.media.overlay import draw_selection
+    from sam_edge.pointcloud import (
+        CameraModel,
+        Fisheye624,
+        Pinhole,
+        PointCloud,
+        backproject,
+        write_glb,
+        write_ply,
+    )
+    from sam_edge.pointcloud.files import EDGES
+except KeyboardInterrupt:
+    sys.exit(130)
 
 PANEL_PX = 480
 """Height of each half of the picture."""

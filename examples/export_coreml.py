@@ -14,10 +14,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from sam_edge.errors import SamEdgeError
-from sam_edge.exporters.coreml.bundle import export_coreml
-from sam_edge.media.outputs import Output, prepare_outputs
-from sam_edge.nn import load_mobile_sam
+try:
+    from sam_edge.errors import SamEdgeError
+    from sam_edge.exporters.coreml.bundle import export_coreml
+    from sam_edge.media.outputs import Output, prepare_outputs
+    from sam_edge.nn import load_mobile_sam
+except KeyboardInterrupt:
+    sys.exit(130)
 
 
 def main() -> None:

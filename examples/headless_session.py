@@ -11,10 +11,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import sam_edge
-from sam_edge.errors import SamEdgeError
-from sam_edge.gaze_video import open_gaze_video
-from sam_edge.stream import GazeSession
+try:
+    import sam_edge
+    from sam_edge.errors import SamEdgeError
+    from sam_edge.gaze_video import open_gaze_video
+    from sam_edge.stream import GazeSession
+except KeyboardInterrupt:
+    sys.exit(130)
 
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
 

@@ -19,14 +19,17 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
-import sam_edge
-from sam_edge.client import Client, connect
-from sam_edge.errors import SamEdgeError
-from sam_edge.gaze.adapters.ray_projection import Pose, RayCamera
-from sam_edge.gaze.recordings import GazeRecording, read
-from sam_edge.gaze.samples import GazeSample
-from sam_edge.media.frames import FrameReader, open_frames
-from sam_edge.wire.messages import FrameSelection, Rays, RaySample
+try:
+    import sam_edge
+    from sam_edge.client import Client, connect
+    from sam_edge.errors import SamEdgeError
+    from sam_edge.gaze.adapters.ray_projection import Pose, RayCamera
+    from sam_edge.gaze.recordings import GazeRecording, read
+    from sam_edge.gaze.samples import GazeSample
+    from sam_edge.media.frames import FrameReader, open_frames
+    from sam_edge.wire.messages import FrameSelection, Rays, RaySample
+except KeyboardInterrupt:
+    sys.exit(130)
 
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
 CAMERA_ABOVE_EYES_M = 0.04

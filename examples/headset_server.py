@@ -14,11 +14,14 @@ import sys
 import threading
 from pathlib import Path
 
-import cv2
+try:
+    import cv2
 
-from sam_edge.errors import SamEdgeError
-from sam_edge.serve.models.engines import Engines
-from sam_edge.serve.server import Server
+    from sam_edge.errors import SamEdgeError
+    from sam_edge.serve.models.engines import Engines
+    from sam_edge.serve.server import Server
+except KeyboardInterrupt:
+    sys.exit(130)
 
 CLIENT = Path(__file__).parent / "headset_client.py"
 

@@ -10,21 +10,24 @@ a transparent background, r begins anew, q or Esc ends. Without a picture it tak
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
+try:
+    import cv2
+    import numpy as np
 
-import sam_edge
-from sam_edge.cutouts import write_cutout
-from sam_edge.errors import SamEdgeError
-from sam_edge.masks import masks_to_boxes, remove_islands
-from sam_edge.media.frames import open_frames
-from sam_edge.media.images import read_image
-from sam_edge.media.outputs import Output, prepare_outputs
-from sam_edge.media.overlay import draw_selection
+    import sam_edge
+    from sam_edge.cutouts import write_cutout
+    from sam_edge.errors import SamEdgeError, SessionError
+    from sam_edge.masks import masks_to_boxes, remove_islands
+    from sam_edge.media.frames import open_frames
+    from sam_edge.media.images import read_image
+    from sam_edge.media.outputs import Output, prepare_outputs
+    from sam_edge.media.overlay import draw_selection
+    from sam_edge.media.screen import check_screen
+except KeyboardInterrupt:
+    sys.exit(130)
 
 CLIP = Path(sam_edge.__file__).parent / "assets" / "demo" / "clip.mp4"
 WINDOW = "sam-edge: click on a thing; s writes it, r begins anew, q ends"
@@ -89,12 +92,6 @@ def interact(clicks: Clicks, out: str) -> None:
             clicks.clear()
 
 
-def check_screen() -> None:
-    """Exit with a message when there is no screen: OpenCV would abort the program without one."""
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise SystemExit("no screen to open a window on; give --point X,Y, which needs none")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -104,7 +101,10 @@ def main() -> None:
     parser.add_argument("--point", action="append", metavar="X,Y", help="click here, without a window")
     args = parser.parse_args()
     if not args.point:
-        check_screen()
+        try:
+            check_screen()
+        except SessionError as error:
+            raise SystemExit(f"{error}; --point X,Y needs no screen") from None
     if args.picture:
         image = read_image(args.picture)
     else:

@@ -15,14 +15,17 @@ import sys
 import time
 from pathlib import Path
 
-import pylsl
+try:
+    import pylsl
 
-import sam_edge
-import sam_edge.gaze
-from sam_edge.errors import SamEdgeError
-from sam_edge.gaze.recordings import read
-from sam_edge.media.frames import open_frames
-from sam_edge.stream import GazeSession
+    import sam_edge
+    import sam_edge.gaze
+    from sam_edge.errors import SamEdgeError
+    from sam_edge.gaze.recordings import read
+    from sam_edge.media.frames import open_frames
+    from sam_edge.stream import GazeSession
+except KeyboardInterrupt:
+    sys.exit(130)
 
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
 PX_PER_DEG = 28.0

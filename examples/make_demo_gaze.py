@@ -27,8 +27,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from sam_edge.errors import SamEdgeError
-from sam_edge.media.atomic import write_atomically
+try:
+    from sam_edge.errors import SamEdgeError
+    from sam_edge.media.atomic import write_atomically
+except KeyboardInterrupt:
+    sys.exit(130)
 
 FPS, FRAMES, WIDTH, HEIGHT = 25, 132, 1280, 720
 """The clip."""

@@ -15,10 +15,13 @@ import csv
 import sys
 from pathlib import Path
 
-import sam_edge
-from sam_edge.gaze_video import open_gaze_video
-from sam_edge.media.atomic import write_atomically
-from sam_edge.media.outputs import Output, prepare_outputs
+try:
+    import sam_edge
+    from sam_edge.gaze_video import open_gaze_video
+    from sam_edge.media.atomic import write_atomically
+    from sam_edge.media.outputs import Output, prepare_outputs
+except KeyboardInterrupt:
+    sys.exit(130)
 
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
 PX_PER_DEG = 12.0

@@ -12,14 +12,17 @@ import argparse
 import sys
 from pathlib import Path
 
-import sam_edge
-from sam_edge.errors import SamEdgeError
-from sam_edge.gaze.recordings import read
-from sam_edge.media.frames import open_frames
-from sam_edge.media.outputs import Output, prepare_outputs
-from sam_edge.profile import ProfilePlan, choose_engines, run_plan
-from sam_edge.profile.plan import DEMO_GAZE, DEMO_VIDEO
-from sam_edge.stream import GazeSession
+try:
+    import sam_edge
+    from sam_edge.errors import SamEdgeError
+    from sam_edge.gaze.recordings import read
+    from sam_edge.media.frames import open_frames
+    from sam_edge.media.outputs import Output, prepare_outputs
+    from sam_edge.profile import ProfilePlan, choose_engines, run_plan
+    from sam_edge.profile.plan import DEMO_GAZE, DEMO_VIDEO
+    from sam_edge.stream import GazeSession
+except KeyboardInterrupt:
+    sys.exit(130)
 
 FRAMES = 48
 

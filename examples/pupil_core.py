@@ -16,16 +16,20 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import cv2
-import msgpack
-import numpy as np
-import zmq
+try:
+    import cv2
+    import msgpack
+    import numpy as np
+    import zmq
 
-import sam_edge
-import sam_edge.gaze
-from sam_edge.errors import SamEdgeError
-from sam_edge.media.overlay import draw_selection
-from sam_edge.stream import GazeSession
+    import sam_edge
+    import sam_edge.gaze
+    from sam_edge.errors import SamEdgeError
+    from sam_edge.media.overlay import draw_selection
+    from sam_edge.media.screen import check_screen
+    from sam_edge.stream import GazeSession
+except KeyboardInterrupt:
+    sys.exit(130)
 
 PX_PER_DEG = 12.0
 """The scene camera's 1280 pixels are about 100 degrees wide."""
@@ -81,6 +85,8 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="open a window")
     parser.add_argument("--runtime", default="auto")
     args = parser.parse_args()
+    if args.show:
+        check_screen()
     until, before, session, count = time.monotonic() + args.seconds, None, None, 0
     url = f"pupil-core://{args.host}:{args.port}"
     pictures = scene(args.host, args.port)

@@ -22,20 +22,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
-import numpy as np
+try:
+    import cv2
+    import numpy as np
 
-import sam_edge
-import sam_edge.gaze
-from sam_edge.errors import SamEdgeError
-from sam_edge.gaze.calibration import FullScreen, calibrate_on_screen
-from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.webcam.source import WebcamSource
-from sam_edge.media.frames import open_frames
-from sam_edge.media.images import write_png
-from sam_edge.media.outputs import Output, prepare_outputs
-from sam_edge.media.overlay import TRAIL_S, draw_selection
-from sam_edge.stream import GazeSession, Selection
+    import sam_edge
+    import sam_edge.gaze
+    from sam_edge.errors import SamEdgeError
+    from sam_edge.gaze.calibration import FullScreen, calibrate_on_screen
+    from sam_edge.gaze.samples import GazeSample
+    from sam_edge.gaze.webcam.source import WebcamSource
+    from sam_edge.media.frames import open_frames
+    from sam_edge.media.images import write_png
+    from sam_edge.media.outputs import Output, prepare_outputs
+    from sam_edge.media.overlay import TRAIL_S, draw_selection
+    from sam_edge.stream import GazeSession, Selection
+except KeyboardInterrupt:
+    sys.exit(130)
 
 CLIP = Path(sam_edge.__file__).parent / "assets" / "demo" / "clip.mp4"
 WINDOW = "sam-edge: look at a thing; space keeps it, c calibrates, q ends"

@@ -14,26 +14,29 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
+try:
+    import cv2
+    import numpy as np
 
-import sam_edge
-import sam_edge.gaze
-from sam_edge.errors import SamEdgeError
-from sam_edge.gaze.adapters.mouse import MouseSource
-from sam_edge.gaze.samples import GazeSample
-from sam_edge.media.frames import open_frames
-from sam_edge.media.images import write_png
-from sam_edge.media.outputs import Output, prepare_outputs
-from sam_edge.media.overlay import TRAIL_S, draw_selection
-from sam_edge.stream import GazeSession, Selection
+    import sam_edge
+    import sam_edge.gaze
+    from sam_edge.errors import SamEdgeError, SessionError
+    from sam_edge.gaze.adapters.mouse import MouseSource
+    from sam_edge.gaze.samples import GazeSample
+    from sam_edge.media.frames import open_frames
+    from sam_edge.media.images import write_png
+    from sam_edge.media.outputs import Output, prepare_outputs
+    from sam_edge.media.overlay import TRAIL_S, draw_selection
+    from sam_edge.media.screen import check_screen
+    from sam_edge.stream import GazeSession, Selection
+except KeyboardInterrupt:
+    sys.exit(130)
 
 WINDOW = "sam-edge: rest the mouse on a thing; click keeps it, right click releases, q ends"
 ENDS = (ord("q"), 27)
@@ -118,16 +121,13 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def check_screen() -> None:
-    """Exit with a message when there is no screen: OpenCV would abort the program without one."""
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise SystemExit("no screen to open a window on; give --headless, which needs none")
-
-
 def main() -> None:
     args = arguments()
     if not args.headless:
-        check_screen()
+        try:
+            check_screen()
+        except SessionError as error:
+            raise SystemExit(f"{error}; --headless needs no screen") from None
     cv2.setNumThreads(1)  # its threads would compete with the encoder's
     mouse = MouseSource(rate_hz=100)
     recent: deque[GazeSample] = deque(maxlen=100)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -38,6 +39,12 @@ WEIGHTS = {
 """The file or folder that each fixture of the marker `weights` needs."""
 VENDOR = REPO / "sam_edge" / "serve" / "page" / "vendor" / "ort.wasm.min.mjs"
 """onnxruntime-web, which some tests of the page need."""
+
+# No test is timed, speed is for benchmarks: a busy machine fails none.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -239,6 +239,16 @@ class Table:
             raise self.error(column, text, "seconds, less than 292 years; is the unit right?")
         return time_ns
 
+    def whole_ns(self, text: str, column: int) -> int:
+        """Return a cell of whole nanoseconds. Raises `GazeDataError`."""
+        try:
+            time_ns = int(text)
+        except ValueError:
+            raise self.error(column, text, "a whole number of nanoseconds") from None
+        if abs(time_ns) > _MAX_TIME_NS:
+            raise self.error(column, text, "nanoseconds below 2**63")
+        return time_ns
+
     def error(self, column: int, value: str, accepted: str) -> GazeDataError:
         """Return an error that names file, line, column, value and the accepted values."""
         return GazeDataError(

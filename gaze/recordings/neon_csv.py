@@ -15,6 +15,7 @@ from sam_edge.gaze.recordings.files import Table, json_object, lines, open_binar
 from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation
 from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
 from sam_edge.gaze.recordings.video import frame_size
+from sam_edge.gaze.recordings.world_timestamps import FILE_NAME, read_world_timestamps
 from sam_edge.gaze.samples import GazeRay, GazeSample
 
 FORMAT = "neon-csv"
@@ -35,7 +36,7 @@ def read(path: Path) -> GazeRecording:
     gaze_file = _gaze_file(path)
     folder = gaze_file.parent
     notes = ["positions include the scene lens's distortion", "samples within a blink have confidence 0"]
-    frame_times_ns = _frame_times(folder / "world_timestamps.csv")
+    frame_times_ns = read_world_timestamps(folder / FILE_NAME)
     start_ns = frame_times_ns[0] if frame_times_ns else None
     with open_binary(gaze_file) as handle:
         table = Table(gaze_file, lines(gaze_file, handle))
@@ -69,7 +70,7 @@ def _samples(table: Table, start_ns: int | None) -> Iterator[GazeSample]:
                 raise table.error(
                     recording_at, row[recording_at], "one recording a file; split it by recording id"
                 )
-        device_ns = _whole(table, row[time_at], time_at)
+        device_ns = table.whole_ns(row[time_at], time_at)
         start_ns = device_ns if start_ns is None else start_ns
         x, y = table.number(row[x_at], x_at), table.number(row[y_at], y_at)
         if math.isnan(x) or math.isnan(y):
@@ -121,27 +122,8 @@ def _ray(table: Table, row: list[str], at: list[int | None]) -> GazeRay | None:
     return GazeRay((0.0, 0.0, 0.0), (x, -math.sin(elevation), z))
 
 
-def _whole(table: Table, text: str, column: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        raise table.error(column, text, "a whole number of nanoseconds") from None
-    if abs(value) >= 2**63:
-        raise table.error(column, text, "nanoseconds below 2**63")
-    return value
-
-
 def _gaze_file(path: Path) -> Path:
     return path / "gaze.csv" if path.is_dir() else path
-
-
-def _frame_times(path: Path) -> list[int]:
-    if not path.is_file():
-        return []
-    with open_binary(path) as handle:
-        table = Table(path, lines(path, handle))
-        time_at = table.index("timestamp [ns]")
-        return [_whole(table, row[time_at], time_at) for row in table.rows([time_at])]
 
 
 def _scene_size(folder: Path) -> tuple[int, int] | None:

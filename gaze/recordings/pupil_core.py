@@ -16,6 +16,7 @@ from sam_edge.gaze.recordings.files import Table, lines, open_binary, read_head
 from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation
 from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
 from sam_edge.gaze.recordings.video import frame_size
+from sam_edge.gaze.recordings.world_timestamps import FILE_NAME, read_world_timestamps
 from sam_edge.gaze.samples import GazeRay, GazeSample
 
 FORMAT = "pupil-core"
@@ -39,7 +40,7 @@ def read(path: Path) -> GazeRecording:
     notes = ["positions include the scene lens's distortion"]
     with open_binary(gaze_file) as handle:
         samples = list(_samples(Table(gaze_file, lines(gaze_file, handle)), size))
-    frame_times_ns = _frame_times(folder / "world_timestamps.csv")
+    frame_times_ns = read_world_timestamps(folder / FILE_NAME)
     if frame_times_ns:
         start_ns = frame_times_ns[0]
     else:
@@ -157,12 +158,3 @@ def _world_size(folder: Path) -> tuple[int, int]:
         f"{folder}: no world video ({', '.join(_VIDEOS)}), so positions cannot be turned into pixels; "
         "put it into the folder"
     )
-
-
-def _frame_times(path: Path) -> list[int]:
-    if not path.is_file():
-        return []
-    with open_binary(path) as handle:
-        table = Table(path, lines(path, handle))
-        time_at = table.index("# timestamps [seconds]", "timestamps [seconds]", "timestamp")
-        return [table.time_ns(row[time_at], time_at) for row in table.rows([time_at])]

@@ -106,6 +106,7 @@ class TrackOutputs:
             MediaError: an output cannot be written.
         """
         self._annotator = annotator
+        self._played = 0
         with ExitStack() as stack:
             with name_argument("masks"):
                 self._masks = stack.enter_context(MaskFolderWriter(paths.masks)) if paths.masks else None
@@ -116,8 +117,18 @@ class TrackOutputs:
             self._bar = stack.enter_context(bar)
             self._open = stack.pop_all()
 
+    def count_played(self) -> None:
+        """Show that one more frame was played on the clock; frames are written when all of them were."""
+        if not self._played:
+            self._bar.restart("play")
+        self._played += 1
+        self._bar.advance()
+
     def write(self, frame: StreamedFrame) -> None:
         """Write one frame."""
+        if self._played:
+            self._played = 0
+            self._bar.restart("write")
         if self._masks is not None and frame.mask is not None:
             self._masks.write(frame.stem, frame.mask)
         if self._video is not None:

@@ -124,10 +124,9 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
 
     def _play(self) -> Generator[StreamedFrame, None, None]:
         records: list[FrameRecord] = []
-        play = play_in_real_time if self._options.mode == "live" else play_every_frame
         with self._open:
             with self._outputs:
-                for shown in play(self._session, self._reader, self._samples):
+                for shown in self._play_frames():
                     frame = _to_streamed_frame(shown)
                     records.append(_to_record(frame))
                     self._timeline.add(frame.time_ns, frame.end_ns, frame.selection, events=frame.events)
@@ -139,6 +138,13 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
             report.write(self._options.paths.report)
         self._options.paths.write_tables(tables)
         self._report, self._tables = report, tables
+
+    def _play_frames(self) -> Iterator[PlayedFrame]:
+        if self._options.mode == "live":
+            return play_in_real_time(
+                self._session, self._reader, self._samples, on_frame=self._outputs.count_played
+            )
+        return play_every_frame(self._session, self._reader, self._samples)
 
     def _make_report(self, records: list[FrameRecord]) -> TrackReport:
         runtime, bundle = self._model.runtime, self._model.bundle
@@ -165,7 +171,9 @@ def _open_session(options: TrackOptions, model: Segmenter) -> GazeSession:
     with name_argument("record"):
         recorded = {"px_per_deg": px_per_deg, "size": size}
         recorder = SessionRecorder(folder, model=model, options=recorded) if folder else None
-    return GazeSession(model, px_per_deg=px_per_deg, size=size, mode=options.mode, recorder=recorder)
+    return GazeSession(
+        model, px_per_deg=px_per_deg, size=size, mode=options.mode, recorder=recorder, check_gaze=False
+    )
 
 
 def _to_streamed_frame(shown: PlayedFrame) -> StreamedFrame:

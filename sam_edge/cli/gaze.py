@@ -244,7 +244,7 @@ def _write_converted(args: argparse.Namespace, bids_prefix: Path | None) -> int:
 
 def _calibrate(args: argparse.Namespace) -> int:
     from sam_edge.gaze.calibration import STEADY_DEG
-    from sam_edge.gaze.calibration.screen import check_screen
+    from sam_edge.media.screen import check_screen
 
     size = _screen(args.screen)
     if not args.px_per_deg > 0:

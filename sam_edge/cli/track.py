@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     """Track, and print the summary."""
     if args.record and args.realtime:
         raise InputError("--record: not with --realtime, whose timing cannot be replayed")
-    result = track(
+    stream = track(
         args.video,
         args.gaze,
         model=lambda: open_model(args),
@@ -110,7 +110,12 @@ def run(args: argparse.Namespace) -> int:
         fixations_from=args.fixations_from,
         margin_deg=args.margin_deg,
         progress=not args.quiet,
+        stream=True,
     )
+    with stream:
+        # Frames are not kept: an hour of them, with their masks, takes memory.
+        for _ in stream:
+            pass
     if not args.quiet:
-        print(result.report.summary_table())
+        print(stream.report.summary_table())
     return 0

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from sam_edge.errors import GazeDataError, SamEdgeWarning
 from sam_edge.gaze.recordings.clock_jumps import FORWARD_NS, find_jumps, join_at_jumps
-from sam_edge.gaze.recordings.files import Table, lines, open_binary
+from sam_edge.gaze.recordings.world_timestamps import FILE_NAME, read_world_timestamps
 from sam_edge.gaze_video.scene_video import places, scene_videos
 
-TABLE, ARRAY = "world_timestamps.csv", "world_timestamps.npy"
-"""File names of Pupil Core's and Pupil Cloud's frame times."""
+ARRAY = "world_timestamps.npy"
+"""File name of Pupil Core's frame times in its own recordings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +94,12 @@ def times_of_recording(folder: Path) -> RecordedTimes | None:
 
 
 def _times_in(folder: Path) -> RecordedTimes | None:
-    if (folder / TABLE).is_file():
-        return _read_table(folder / TABLE)
+    if (folder / FILE_NAME).is_file():
+        times = read_world_timestamps(folder / FILE_NAME)
+        return RecordedTimes(folder / FILE_NAME, tuple(times)) if times else None
     if (folder / ARRAY).is_file():
         return _read_seconds(folder / ARRAY)
     return None
-
-
-def _read_table(path: Path) -> RecordedTimes | None:
-    """Read a `world_timestamps.csv` of Pupil Player or Pupil Cloud."""
-    with open_binary(path) as handle:
-        table = Table(path, lines(path, handle))
-        column = table.find("timestamp [ns]")
-        if column is not None:
-            times = [_whole(table, row[column], column) for row in table.rows([column])]
-        else:
-            column = table.index("# timestamps [seconds]", "timestamps [seconds]", "timestamp")
-            times = [table.time_ns(row[column], column) for row in table.rows([column])]
-    return RecordedTimes(path, tuple(times)) if times else None
 
 
 def _read_seconds(path: Path) -> RecordedTimes | None:
@@ -126,9 +114,3 @@ def _read_seconds(path: Path) -> RecordedTimes | None:
 
 def _read_array(path: Path, times_ns: NDArray[np.int64]) -> RecordedTimes | None:
     return RecordedTimes(path, tuple(times_ns.tolist())) if len(times_ns) else None
-
-
-def _whole(table: Table, text: str, column: int) -> int:
-    if not text.strip().isdecimal():
-        raise table.error(column, text, "a whole number of nanoseconds")
-    return int(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sam_edge.errors import InputError, SamEdgeWarning
@@ -15,9 +15,11 @@ from sam_edge.gaze.recordings.registry import formats, reader
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze_video.frame_times import RecordedTimes, times_of_recording, times_of_video
 from sam_edge.gaze_video.scene_video import find_scene_video, holds_frames
+from sam_edge.media.folder_frames import list_images
 from sam_edge.media.frame_reader import FrameReader
 from sam_edge.media.frame_times import counts_fit
-from sam_edge.media.frames import count_frames, open_frames
+from sam_edge.media.frames import open_frames
+from sam_edge.media.video_index import VideoIndex, index_video
 from sam_edge.stream.recording import HEADER as SESSION_HEADER
 from sam_edge.stream.recording import RecordedGaze, read_session_recording
 
@@ -39,10 +41,12 @@ class GazeVideo:
     """When each frame was taken, nanoseconds after the first one, where the recording states it; else empty."""
     fps: float | None = None
     """Frames a second that the caller gives; counts before all other times."""
+    index: VideoIndex | None = field(default=None, repr=False)
+    """The video's frames, where finding its times has read them."""
 
     def open_frames(self) -> FrameReader:
         """Open the video at the times that count. Raises `MediaError`."""
-        return open_frames(self.video, fps=self.fps, recorded_ns=self.times_ns)
+        return open_frames(self.video, fps=self.fps, recorded_ns=self.times_ns, index=self.index)
 
 
 def open_gaze_video(
@@ -80,13 +84,13 @@ def open_gaze_video(
     gaze_path = _find_gaze(path) if gaze is None else Path(gaze)
     video = path if is_video else _find_video(path)
     recording = read_gaze(gaze_path, format=format, min_confidence=min_confidence)
-    times = _choose_times(video, gaze_path, fps)
+    times, index = _choose_times(video, gaze_path, fps)
     if times is None:
-        return GazeVideo(video, recording, fps=fps)
+        return GazeVideo(video, recording, fps=fps, index=index)
     if _are_one_recording(video, gaze_path):
         recording = _count_from(recording, times.begin_ns)
     leaps = any(jump.step_s > 0 for jump in recording.jumps)
-    return GazeVideo(video, recording, times.from_first(leaps=leaps), fps)
+    return GazeVideo(video, recording, times.from_first(leaps=leaps), fps, index)
 
 
 def attach_gaze(path: str | Path, gaze: GazeRecording, *, fps: float | None = None) -> GazeVideo:
@@ -170,25 +174,31 @@ def _find_video(folder: Path) -> Path:
         raise
 
 
-def _choose_times(video: Path, gaze: Path, fps: float | None) -> RecordedTimes | None:
-    """Return the recorded times that belong to a video; warn where the gaze's recording states others."""
+def _choose_times(
+    video: Path, gaze: Path, fps: float | None
+) -> tuple[RecordedTimes | None, VideoIndex | None]:
+    """Return the recorded times that belong to a video, and its index where that was read.
+
+    Warns where the gaze's recording states times of another video.
+    """
     own = times_of_video(video) if video.is_file() else None
     if own is not None:
-        return own
+        return own, None
     times = times_of_recording(gaze if gaze.is_dir() else gaze.parent)
     if times is None or fps is not None:
-        return None
-    count = count_frames(video)
+        return None, None
+    index = index_video(video) if video.is_file() else None
+    count = len(list_images(video)) if index is None else index.count
     # Within one recording, times that do not fit are an error: `open_frames` raises it.
     if counts_fit(count, len(times.times_ns)) or _are_one_recording(video, gaze):
-        return times
+        return times, index
     warnings.warn(
         f"{video.name}: has {count} frames, and {times.path} states {len(times.times_ns)} frame times, so it is not "
         "the scene video of that recording; the video's own times are used",
         SamEdgeWarning,
         stacklevel=3,
     )
-    return None
+    return None, index
 
 
 def _are_one_recording(video: Path, gaze: Path) -> bool:

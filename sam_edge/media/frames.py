@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sam_edge.errors import MediaError
-from sam_edge.media.folder_frames import FOLDER_FPS, list_images, open_folder
+from sam_edge.media.folder_frames import FOLDER_FPS, open_folder
 from sam_edge.media.frame_reader import FrameReader, VideoFrame
 from sam_edge.media.frame_times import MAX_FPS, check_fps
 from sam_edge.media.video_frames import open_video
-from sam_edge.media.video_index import index_video
+from sam_edge.media.video_index import VideoIndex
 
-__all__ = ["FOLDER_FPS", "MAX_FPS", "FrameReader", "VideoFrame", "count_frames", "open_frames"]
+__all__ = ["FOLDER_FPS", "MAX_FPS", "FrameReader", "VideoFrame", "open_frames"]
 
 
 def open_frames(
-    path: str | Path, *, fps: float | None = None, recorded_ns: Sequence[int] = ()
+    path: str | Path,
+    *,
+    fps: float | None = None,
+    recorded_ns: Sequence[int] = (),
+    index: VideoIndex | None = None,
 ) -> FrameReader:
     """Open a video file or a folder of images, to read its frames in order, each at its true time.
 
@@ -30,6 +34,7 @@ def open_frames(
             `SamEdgeWarning` says where it differs from the file's own times by more than 1 %.
         recorded_ns: when each frame was taken, nanoseconds, where a recording states it: counts before the file's own
             times. Times are given from the first one.
+        index: what `index_video` returned for this file, so that it need not be read twice; None reads it.
 
     Raises:
         MediaError: the path is missing, unreadable, damaged, truncated or empty, states no times (give `fps`), or `fps`
@@ -43,9 +48,4 @@ def open_frames(
         raise MediaError(f"{path}: no such video or folder of images; check the path")
     if not path.is_file():
         raise MediaError(f"{path}: is neither a file nor a folder; give a video file or a folder of images")
-    return open_video(path, fps=fps, recorded_ns=recorded_ns)
-
-
-def count_frames(path: Path) -> int:
-    """Return the number of frames of a video file or a folder of images. Raises `MediaError`."""
-    return len(list_images(path)) if path.is_dir() else index_video(path).count
+    return open_video(path, fps=fps, recorded_ns=recorded_ns, index=index)

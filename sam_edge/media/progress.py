@@ -81,11 +81,24 @@ class ProgressBar(Closing):
             self._write_line(self._numbers())
             self._next_line = self._line_after()
 
+    def restart(self, label: str) -> None:
+        """End the line, and begin at zero again with another part of the task, which has the same total."""
+        self._end_line()
+        self._label = label
+        self._done, self._note = 0, ""
+        self._start_s = time.monotonic()
+        self._drawn_s = float("-inf")
+        self._next_line = self._first_line()
+
     def close(self) -> None:
         """End the line; the last state stays on the terminal. Closing twice is allowed."""
         self._ended.set()
-        if self._redraws and self._done and not self._closed:
+        if not self._closed:
             self._closed = True
+            self._end_line()
+
+    def _end_line(self) -> None:
+        if self._redraws and self._done:
             self._stream.write("\r" + self._bar() + "\x1b[K\n")
             self._stream.flush()
 

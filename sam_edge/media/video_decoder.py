@@ -98,11 +98,19 @@ def _number(frames: Iterator[DecodedFrame], index: VideoIndex) -> Iterator[tuple
             begin_s = time_s or 0.0
         place = number + 1
         if time_s is not None:
-            place = max(place, int(np.abs(begins_s - (time_s - begin_s)).argmin()))
+            place = max(place, _nearest(begins_s, time_s - begin_s))
         if place >= index.count:
             return
         number = place
         yield number, frame
+
+
+def _nearest(begins_s: NDArray[np.float64], time_s: float) -> int:
+    """Return the index of the first of the rising `begins_s` (N,) that is nearest to a time."""
+    after = int(np.searchsorted(begins_s, time_s))
+    if after == 0 or (after < len(begins_s) and begins_s[after] - time_s < time_s - begins_s[after - 1]):
+        return after
+    return int(np.searchsorted(begins_s, begins_s[after - 1]))
 
 
 def _deinterlace(frames: Iterator[DecodedFrame], stream: VideoStream) -> Iterator[DecodedFrame]:

@@ -14,15 +14,21 @@ from sam_edge.media.video_decoder import decode_video
 from sam_edge.media.video_index import VideoIndex, index_video
 
 
-def open_video(path: Path, *, fps: float | None = None, recorded_ns: Sequence[int] = ()) -> FrameReader:
-    """Open a video file; see `open_frames` for which times count.
+def open_video(
+    path: Path,
+    *,
+    fps: float | None = None,
+    recorded_ns: Sequence[int] = (),
+    index: VideoIndex | None = None,
+) -> FrameReader:
+    """Open a video file; see `open_frames` for which times count, and for `index`.
 
     Raises:
         MediaError: the file is an image, no video, damaged, truncated, or states no usable times.
     """
     if path.suffix.lower() in IMAGE_SUFFIXES:
         raise MediaError(f"{path}: is one image; give a video file or a folder of images")
-    index = index_video(path)
+    index = index or index_video(path)
     times = choose_times(path.name, count=index.count, own=index.times, fps=fps, recorded_ns=recorded_ns)
     return FrameReader(partial(_read_frames, index, times), name=path.name, times=times)
 

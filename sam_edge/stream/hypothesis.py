@@ -34,22 +34,29 @@ class MaskHypothesis:
 def decode_hypotheses(
     model: Segmenter, embedding: Embedding, points: Sequence[tuple[float, float]], tuning: SelectionTuning
 ) -> list[MaskHypothesis]:
-    """Decode points on one object, frame pixels, and return how likely each mask is that object."""
+    """Decode points on one object, frame pixels, and return how likely each mask is that object.
+
+    A mask of nearly the whole frame is the scene: every dwell would lie on it, and gaze could not leave it. It is left
+    out, so there may be none.
+    """
     logits, scores = model.decode_logits(embedding, points=[points])
     # A single point has three hypotheses; SAM's first mask is for prompts that leave no doubt.
     first = 1 if len(points) == 1 else 0
     maps, values = logits[0, first:], scores[0, first:].astype(np.float64)
     grids = [to_grid(lowres_logits, embedding) for lowres_logits in maps]
     areas = np.array([max(np.count_nonzero(grid > 0) / grid.size, 1e-5) for grid in grids])
+    objects = np.flatnonzero(areas <= tuning.max_object_area_share)
+    if not len(objects):
+        return []
     slack = np.minimum(values - values.max() + tuning.hypothesis_slack, 0.0)
     log_probability = tuning.hypothesis_sharpness * slack
     # Of equals the largest: people mean objects, not parts of them.
     log_probability += np.log(areas) - 8.0 * np.maximum(areas - tuning.max_area_share, 0.0)
-    probabilities = np.exp(log_probability - log_probability.max())
-    probabilities /= probabilities.sum()
+    probabilities = np.exp(log_probability - log_probability[objects].max())
+    probabilities /= probabilities[objects].sum()
     return [
-        MaskHypothesis(grid, float(probability), float(value), lowres_logits)
-        for grid, probability, value, lowres_logits in zip(grids, probabilities, values, maps, strict=True)
+        MaskHypothesis(grids[index], float(probabilities[index]), float(values[index]), maps[index])
+        for index in objects
     ]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -74,7 +75,11 @@ def play_every_frame(
 
 
 def play_in_real_time(
-    session: GazeSession, frames: FrameReader, samples: Sequence[GazeSample]
+    session: GazeSession,
+    frames: FrameReader,
+    samples: Sequence[GazeSample],
+    *,
+    on_frame: Callable[[], None] | None = None,
 ) -> Iterator[PlayedFrame]:
     """Play the frames on a clock, and return what a viewer saw.
 
@@ -84,16 +89,23 @@ def play_in_real_time(
 
     A short clip is read before the clock starts, so that reading takes no time from the steps; of a longer one, a
     thread reads a few frames ahead (see `ReadAhead`). Results are kept in a few kilobytes each, and returned when the
-    clock has stopped, with the frames read a second time, so that the caller's work takes no time either.
+    clock has stopped, with the frames read a second time, so that the caller's work takes no time either. Until then,
+    `on_frame` is called when each frame's time is over.
     """
     # OpenCV's own threads would compete with the encoder's: the slowest steps take twice as long with them.
     cv2.setNumThreads(1)
     with ReadAhead(frames) as ahead:
         session.warm_up(ahead.first.image)
-        seen = list(_play_on_clock(session, ahead, samples))
+        seen: deque[StepOutcome] = deque()
+        for outcome in _play_on_clock(session, ahead, samples):
+            seen.append(outcome)
+            if on_frame is not None:
+                on_frame()
     with frames.reopen() as again:
-        for frame, outcome in zip(again, seen, strict=False):
-            yield outcome.shown_on(frame)
+        for frame in again:
+            if not seen:
+                return
+            yield seen.popleft().shown_on(frame)
 
 
 def _play_on_clock(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sam_edge.closing import Closing
 from sam_edge.config import MODES, Config, Mode, read_config
 from sam_edge.errors import InputError, SessionError
+from sam_edge.gaze.live_check import LiveGazeCheck
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import GazeSource
 from sam_edge.identity import KnownObject
@@ -67,6 +68,7 @@ class GazeSession(Closing):
         closeup_model: Segmenter | None = None,
         identity: bool = True,
         tuning: SelectionTuning = DEFAULT_TUNING,
+        check_gaze: bool = True,
     ) -> None:
         """Begin with nothing selected.
 
@@ -89,6 +91,8 @@ class GazeSession(Closing):
             identity: whether an object that gaze returns to gets its number back. Without it every selection gets a new
                 number, and the session knows no objects.
             tuning: the constants of the selection.
+            check_gaze: warn once (`SamEdgeWarning`) of gaze that looks wrong: normalised positions, positions that
+                stand for lost samples, none at all, low confidence, another clock than that of the frames.
 
         Raises:
             InputError: `px_per_deg` is not positive, `mode` or `encode_every` is not accepted, or the configuration
@@ -107,6 +111,7 @@ class GazeSession(Closing):
         self._gaze, self._recorder = gaze, recorder
         self._size, self._mode, self._encode_every = size, mode, encode_every
         self._tuning = tuning
+        self._gaze_check = LiveGazeCheck() if check_gaze else None
         self._tracer = Tracer(px_per_deg)
         self._dwells = DwellTracker(px_per_deg, tuning)
         self._identity = ObjectIdentity(tuning, enabled=identity)
@@ -167,6 +172,8 @@ class GazeSession(Closing):
             self._recorder.gaze(samples)
         self._tracer.gaze(samples)
         self._dwells.feed(samples)
+        if self._gaze_check is not None:
+            self._gaze_check.add_samples(samples)
 
     def step(self, image: NDArray[np.uint8], time_ns: int) -> Selection:
         """Take the next frame; return what is selected on it.
@@ -189,6 +196,8 @@ class GazeSession(Closing):
         begin_ns = time.perf_counter_ns()
         try:
             self._check(image, time_ns)
+            if self._gaze_check is not None:
+                self._gaze_check.add_frame(time_ns)
             selection = self._step(image, time_ns)
         finally:
             self._stepping.release()

@@ -60,6 +60,8 @@ class SelectionTuning:
     """Below the slack, the log-probability of a hypothesis falls by this per unit of predicted IoU."""
     max_area_share: float = 0.5
     """What fills more of the frame than this is background more often than not."""
+    max_object_area_share: float = 0.95
+    """What fills more of the frame than this is the scene, and no object."""
     max_joint_area_share: float = 0.3
     """A mask of several anchors may fill this much of the frame: anchors on two objects are read as their scene."""
     support_weight: float = 3.0

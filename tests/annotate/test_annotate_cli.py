@@ -118,3 +118,32 @@ def test_bad_input(clip: Path, gaze: Path, tmp_path: Path, capsys: pytest.Captur
     assert main(["annotate", str(clip), "--out", str(tmp_path / "none")]) == 2
     assert "holds no gaze; give it with --gaze" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+def test_gaze_that_does_not_fit_is_refused_before_the_model_opens(
+    clip: Path,
+    gaze: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: object) -> None:
+        raise AssertionError("the model was opened")
+
+    monkeypatch.setattr("sam_edge.cli.annotate.open_model", refuse)
+    header, *rows = gaze.read_text().splitlines()
+    cells = [row.split(",") for row in rows]
+    late = tmp_path / "late.csv"
+    late.write_text(
+        "\n".join([header, *(",".join([str(float(row[0]) + 60), *row[1:]]) for row in cells)]) + "\n"
+    )
+    shares = tmp_path / "shares.csv"
+    shares.write_text(
+        "\n".join([header, *(",".join([row[0], "0.4", "0.6", *row[3:]]) for row in cells)]) + "\n"
+    )
+    for path, words in ((late, "60."), (shares, "they are normalised")):
+        assert run(clip, path, tmp_path / "set") == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("sam-edge: error: --gaze: ")
+        assert words in line
+        assert not (tmp_path / "set").exists()

@@ -16,6 +16,7 @@ from sam_edge.errors import GazeDataError, InputError, MediaError, SessionError
 from sam_edge.gaze import recordings, registry
 from sam_edge.gaze.calibration import Calibration, screen
 from sam_edge.gaze.samples import GazeSample
+from sam_edge.media.video_writer import VideoWriter
 
 
 def command(*words: object) -> int:
@@ -118,6 +119,54 @@ def test_info_of_gaps_and_of_nothing_valid(tmp_path: Path, capsys: pytest.Captur
     assert "gaps      1, the longest 810 ms" in printed
     assert "lost      100.0%" in printed
     assert "noise     unknown" in printed
+
+
+def film(path: Path, seconds: int = 3) -> Path:
+    """A video of 640x480 at 10 frames/s."""
+    with VideoWriter(path, (480, 640), fps=10.0) as writer:
+        for _ in range(10 * seconds):
+            writer.write(np.zeros((480, 640, 3), np.uint8))
+    return path
+
+
+def info_lines(capsys: pytest.CaptureFixture[str], *words: object) -> list[str]:
+    """Return the errors and warnings that `gaze info` prints."""
+    assert command("info", *words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    return [" ".join(line.split()) for line in lines if line.strip().startswith(("error", "warning"))]
+
+
+class TestInfoWithItsVideo:
+    """`gaze info --video` says whether the gaze fits it."""
+
+    def test_gaze_that_fits(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        source = recorded(tmp_path / "gaze.csv")
+        assert info_lines(capsys, source, "--video", film(tmp_path / "film.mp4")) == []
+
+    def test_gaze_outside_its_time(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        source = recorded(tmp_path / "gaze.csv")
+        late = [row.split(",") for row in source.read_text().splitlines()[1:]]
+        rows = [",".join((f"{float(row[0]) + 60:.3f}", *row[1:])) for row in late]
+        source.write_text("timestamp_s,x_px,y_px,confidence\n" + "\n".join(rows) + "\n")
+        assert info_lines(capsys, source) == []
+        (line,) = info_lines(capsys, source, "--video", film(tmp_path / "film.mp4"))
+        assert line.startswith("error")
+        assert "60.000 to 62.995 s" in line
+
+    def test_a_video_with_gaze_on_less_than_half(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        source = recorded(tmp_path / "gaze.csv")
+        (line,) = info_lines(capsys, source, "--video", film(tmp_path / "film.mp4", 9))
+        assert line.startswith("warning")
+        assert "only 31 of the video's 90 frames" in line
+
+    def test_normalised_positions(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        source = tmp_path / "gaze.csv"
+        source.write_text("timestamp_s,x_px,y_px\n" + "".join(f"{t / 200},0.4,0.6\n" for t in range(600)))
+        (line,) = info_lines(capsys, source, "--video", film(tmp_path / "film.mp4"))
+        assert line.startswith("error")
+        assert "times 640 and 480" in line
 
 
 def test_info_of_several(tmp_path: Path, shared_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,7 +272,7 @@ def test_calibrate(
     monkeypatch.setattr(registry, "open", lambda url: looking)
     monkeypatch.setattr(screen, "time", SimpleNamespace(monotonic_ns=lambda: looking.now_ns))
     monkeypatch.setattr("sam_edge.gaze.calibration.FullScreen", lambda: looking)
-    monkeypatch.setattr("sam_edge.gaze.calibration.screen.check_screen", lambda: None)
+    monkeypatch.setattr("sam_edge.media.screen.check_screen", lambda: None)
     out = tmp_path / "me.json"
     assert (
         command("calibrate", "--source", "looking:", "--out", out, "--points", "5", "--screen", "640x480")

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from sam_edge.media.frames import open_frames
+from sam_edge.media.video_writer import VideoWriter
 from sam_edge.runtimes.fake import Fake
 from sam_edge.stream.recording import read_session_recording
 
@@ -187,7 +189,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sam_edge.gaze.recordings.bids_write._text", interrupt)
     monkeypatch.setattr("sam_edge.cli.export.import_exporter", interrupt)
     monkeypatch.setattr("sam_edge.cli.profile.run_search", interrupt)
-    monkeypatch.setattr("sam_edge.gaze.calibration.screen.check_screen", interrupt)
+    monkeypatch.setattr("sam_edge.media.screen.check_screen", interrupt)
 
 
 @pytest.mark.usefixtures("interrupted")
@@ -268,6 +270,27 @@ def test_a_full_disk_for_what_is_printed_is_one_line() -> None:
         _, err = process.communicate()
     assert err == "sam-edge: error: the output cannot be written (No space left on device)\n"
     assert process.returncode == 2
+
+
+def test_what_does_not_fit_is_one_line_each(clip: Path, gaze_csv: Path, tmp_path: Path) -> None:
+    """Ten samples that stand for lost ones, and a rate that is not the file's: two lines."""
+    rows = gaze_csv.read_text().splitlines()
+    for index in range(5, 55, 5):
+        rows[index] = ",".join([rows[index].split(",")[0], "-1", "-1", "1.0"])
+    gaze_csv.write_text("\n".join(rows) + "\n")
+    video = tmp_path / "clip.mp4"
+    with VideoWriter(video, (96, 128), fps=24.0) as writer, open_frames(clip) as frames:
+        for frame in frames:
+            writer.write(frame.image)
+    words = ("track", str(video), "--gaze", str(gaze_csv), "--fps", "20", "--runtime", "fake", "--quiet")
+    with start(words, stdout=subprocess.PIPE) as process:
+        printed, err = process.communicate()
+    assert (process.returncode, printed) == (0, "")
+    rate, lost = err.splitlines()
+    assert rate.startswith(
+        "sam-edge: warning: clip.mp4: fps is 20, and its frames were taken at 24 frames a second"
+    )
+    assert lost.startswith("sam-edge: warning: gaze: gaze.csv: 10 samples lie at (-1, -1)")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X11 and Wayland")

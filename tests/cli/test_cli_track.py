@@ -107,11 +107,14 @@ def test_the_real_model_selects_the_disc(run_cli: Run, clip: Path, gaze_csv: Pat
 
 def test_real_time_shows_every_frame(run_cli: Run, clip: Path, gaze_csv: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    status, printed, _ = run_cli(
+    status, printed, shown = run_cli(
         "track", clip, "--gaze", gaze_csv, "--runtime", "fake", "--realtime", "--report", report
     )
     assert status == 0
     assert "real time" in printed
+    # While the clock runs, and while the outputs are written.
+    for part in ("play", "write"):
+        assert f"{part}: 100%  {FRAMES}/{FRAMES} frames" in shown
     assert len(json.loads(report.read_text())["frames"]) == FRAMES
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 
 import sam_edge
 from sam_edge.errors import MediaError
+from sam_edge.media.screen import SCREEN_VARIABLES
 from sam_edge.runtimes.fake import Fake
 
 Load = Callable[[Path], types.ModuleType]
@@ -92,3 +96,41 @@ def test_every_example_ends_quietly_on_ctrl_c(repo_dir: Path) -> None:
         assert "except KeyboardInterrupt:\n        sys.exit(130)" in path.read_text(encoding="utf-8"), (
             path.name
         )
+
+
+def run_example(
+    repo_dir: Path, example: str, *arguments: str, modules: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run an example as a user does; modules in `modules` are found first."""
+    environment = {name: value for name, value in os.environ.items() if name not in SCREEN_VARIABLES}
+    environment["PYTHONPATH"] = os.pathsep.join(str(path) for path in (modules, repo_dir) if path is not None)
+    return subprocess.run(
+        [sys.executable, str(repo_dir / "examples" / f"{example}.py"), *arguments],
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X11 and Wayland")
+@pytest.mark.parametrize("display", ["", ":7777"])
+@pytest.mark.parametrize(("example", "way_out"), [("image_click", "--point"), ("webcam_mouse", "--headless")])
+def test_without_a_screen_an_example_says_so_in_one_line(
+    repo_dir: Path, example: str, way_out: str, display: str
+) -> None:
+    ended = run_example(repo_dir, example, **({"DISPLAY": display} if display else {}))
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("no window can be opened")
+    assert way_out in line
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "examples").glob("*.py")), ids=lambda p: p.stem
+)
+def test_ctrl_c_while_the_libraries_are_imported_is_quiet(repo_dir: Path, tmp_path: Path, path: Path) -> None:
+    for name in ("cv2", "numpy", "pylsl", "msgpack"):
+        (tmp_path / f"{name}.py").write_text("raise KeyboardInterrupt")
+    ended = run_example(repo_dir, path.stem, modules=tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")

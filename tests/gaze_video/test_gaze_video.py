@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 
 import sam_edge
+from sam_edge import gaze_video
 from sam_edge.annotate import SeekableVideo, detect_dwells
 from sam_edge.annotate.dwells import frame_at_dwell
 from sam_edge.errors import GazeDataError, InputError, MediaError, SamEdgeWarning
 from sam_edge.gaze.recordings import write_csv
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze_video import open_gaze_video, open_video, read_gaze
+from sam_edge.media import video_frames
 from sam_edge.media.images import write_png
+from sam_edge.media.video_index import VideoIndex, index_video
 from sam_edge.media.video_writer import VideoWriter
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Segmenter
@@ -241,6 +244,24 @@ class TestWhichTimesCount:
             assert source.times_ns == TIMES_NS
             with source.open_frames() as reader:
                 assert [frame.time_ns for frame in reader] == list(TIMES_NS)
+
+    def test_the_video_is_indexed_once(
+        self, tmp_path: Path, video: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pupil_export(tmp_path / "export")
+        copy = video(tmp_path / "copy.mp4")
+        indexed = []
+
+        def noting(path: Path) -> VideoIndex:
+            indexed.append(path)
+            return index_video(path)
+
+        for module in (gaze_video.gaze_video, video_frames):
+            monkeypatch.setattr(module, "index_video", noting)
+        video(tmp_path / "export" / "world.mp4")
+        with open_gaze_video(copy, tmp_path / "export").open_frames() as reader:
+            assert reader.count == 6
+        assert indexed == [copy]
 
     def test_a_video_with_another_number_of_frames(
         self, tmp_path: Path, video: Callable[[Path], Path]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -26,6 +27,20 @@ def test_a_log_gets_a_line_at_every_quarter() -> None:
     assert all(line.startswith("track: ") and "/132 frames" in line for line in lines)
     assert "note" not in log.getvalue()
     assert "\r" not in log.getvalue()
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_a_second_part_begins_at_zero(stream: Callable[[], io.StringIO]) -> None:
+    shown = stream()
+    with ProgressBar(8, label="play", stream=shown) as progress:
+        progress.advance(8)
+        progress.restart("write")
+        progress.advance(2)
+    last = [line.rpartition("\r")[2] for line in shown.getvalue().splitlines()]
+    assert last[-2].startswith("play")
+    assert "8/8 frames" in last[-2]
+    assert last[-1].startswith("write")
+    assert "2/8 frames" in last[-1]
 
 
 def test_big_steps_give_one_line_each() -> None:

@@ -14,14 +14,19 @@ from sam_edge.stream.selection import PinnedObject, Selection, State
 BOX = (1.0, 2.0, 3.0, 4.0)
 
 
-def random_mask(seed: int, height: int, width: int) -> NDArray[np.bool_]:
-    mask: NDArray[np.bool_] = np.random.default_rng(seed).random((height, width)) < 0.4
+def random_mask(seed: int, height: int, width: int, share: float = 0.4) -> NDArray[np.bool_]:
+    mask: NDArray[np.bool_] = np.random.default_rng(seed).random((height, width)) < share
     return mask
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 40))
-def test_masks_come_back_bit_for_bit(seed: int, height: int, width: int) -> None:
-    mask = random_mask(seed, height, width)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.sampled_from([0.0, 0.02, 0.4, 0.98, 1.0]),
+)
+def test_masks_come_back_bit_for_bit(seed: int, height: int, width: int, share: float) -> None:
+    mask = random_mask(seed, height, width, share)
     restored = PackedMask.pack(mask).unpack()
     assert restored.dtype == np.bool_
     assert np.array_equal(restored, mask)
@@ -56,7 +61,14 @@ def test_no_mask_stays_none() -> None:
     assert PackedSelection.pack(nothing).unpack() == nothing
 
 
-def test_an_objects_mask_takes_a_few_kilobytes() -> None:
+def test_a_mask_of_a_large_frame_and_a_view_come_back() -> None:
+    mask = np.zeros((2160, 3840), np.bool_)
+    mask[700:, 900:] = True
+    for view in (mask, ~mask, mask[::-1, ::3], mask.T):
+        assert np.array_equal(PackedMask.pack(view).unpack(), view)
+
+
+def test_an_objects_mask_takes_a_kilobyte() -> None:
     rows, columns = np.mgrid[:720, :1280]
     disc = (rows - 300) ** 2 + (columns - 600) ** 2 < 150**2
-    assert len(PackedMask.pack(disc).data) < 5000
+    assert len(PackedMask.pack(disc).data) < 1000

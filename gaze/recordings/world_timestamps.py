@@ -1,0 +1,28 @@
+"""`world_timestamps.csv`: when each frame of a scene video was taken, as Pupil Player and Pupil Cloud export it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sam_edge.gaze.recordings.files import Table, lines, open_binary
+
+FILE_NAME = "world_timestamps.csv"
+
+
+def read_world_timestamps(path: Path) -> list[int]:
+    """Return the times of the frames, nanoseconds on the recording's own clock; empty where there is no such file.
+
+    Pupil Cloud writes whole nanoseconds, Pupil Player seconds.
+
+    Raises:
+        GazeDataError: the file is damaged, or has neither column.
+    """
+    if not path.is_file():
+        return []
+    with open_binary(path) as handle:
+        table = Table(path, lines(path, handle))
+        column = table.find("timestamp [ns]")
+        if column is not None:
+            return [table.whole_ns(row[column], column) for row in table.rows([column])]
+        column = table.index("# timestamps [seconds]", "timestamps [seconds]", "timestamp")
+        return [table.time_ns(row[column], column) for row in table.rows([column])]
