@@ -99,14 +99,14 @@ def test_every_example_ends_quietly_on_ctrl_c(repo_dir: Path) -> None:
 
 
 def run_example(
-    repo_dir: Path, example: str, *arguments: str, modules: Path | None = None, **variables: str
+    repo_dir: Path, example: str, *arguments: str, modules: Path | None = None, display: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run an example as a user does; modules in `modules` are found first."""
     environment = {name: value for name, value in os.environ.items() if name not in SCREEN_VARIABLES}
     environment["PYTHONPATH"] = os.pathsep.join(str(path) for path in (modules, repo_dir) if path is not None)
     return subprocess.run(
         [sys.executable, str(repo_dir / "examples" / f"{example}.py"), *arguments],
-        env=environment | variables,
+        env=environment | ({"DISPLAY": display} if display else {}),
         capture_output=True,
         text=True,
         check=False,
@@ -119,7 +119,7 @@ def run_example(
 def test_without_a_screen_an_example_says_so_in_one_line(
     repo_dir: Path, example: str, way_out: str, display: str
 ) -> None:
-    ended = run_example(repo_dir, example, **({"DISPLAY": display} if display else {}))
+    ended = run_example(repo_dir, example, display=display)
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert line.startswith("no window can be opened")
