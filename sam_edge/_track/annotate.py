@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,12 +36,13 @@ class GazeTrail:
             (sample.x_px, sample.y_px, (end_ns - sample.time_ns) / 1e9) for sample in recent if sample.valid
         ]
 
-    def position(self, time_ns: int, end_ns: int) -> tuple[float, float] | None:
-        """Return the median of a frame's own valid samples, (x, y) in frame pixels; None without any.
+    def position(self, time_ns: int, end_ns: int, reach_px: float) -> tuple[float, float] | None:
+        """Return where the gaze is at a frame's end, (x, y) in frame pixels; None without valid samples on the frame.
 
         Args:
             time_ns: time at which the frame is first shown, nanoseconds.
             end_ns: time at which the next frame takes its place, nanoseconds.
+            reach_px: the frame's samples within this distance of its newest one are averaged.
         """
         own = (
             self._between(time_ns, end_ns) or self._between(round(end_ns - SPARSE_GAZE_S * 1e9), end_ns)[-1:]
@@ -48,7 +50,8 @@ class GazeTrail:
         seen = [(sample.x_px, sample.y_px) for sample in own if sample.valid]
         if not seen:
             return None
-        x, y = np.median(seen, axis=0)
+        near = [place for place in seen if math.dist(place, seen[-1]) <= reach_px]
+        x, y = np.mean(near, axis=0)
         return float(x), float(y)
 
     def _between(self, after_ns: int, until_ns: int) -> Sequence[GazeSample]:
@@ -89,10 +92,11 @@ class FrameAnnotator:
 
     def _ring(self, frame: TrackedFrame) -> tuple[float, float, float] | None:
         """Return the ring of a gaze that rests: on the frame's own samples, which may lie off the rest's middle."""
-        position = self._trail.position(frame.time_ns, frame.end_ns)
-        if frame.selection.fixation is None or position is None:
+        if frame.selection.fixation is None:
             return None
-        return (*position, frame.selection.fixation[2])
+        spread = frame.selection.fixation[2]
+        position = self._trail.position(frame.time_ns, frame.end_ns, spread)
+        return None if position is None else (*position, spread)
 
 
 def caption_of(frame: TrackedFrame, mode: Mode) -> list[str]:

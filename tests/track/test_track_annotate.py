@@ -59,19 +59,26 @@ def ring_centre(picture: np.ndarray) -> tuple[float, float]:
     return (xs.min() + xs.max()) / 2, (ys.min() + ys.max()) / 2
 
 
-def test_the_position_is_the_median_of_the_frames_own_samples() -> None:
-    assert GazeTrail(gaze()).position(400 * MS, 440 * MS) == (522.5, 350.0)
+def test_the_position_is_that_of_the_frames_newest_samples() -> None:
+    trail = GazeTrail(gaze())
+    assert trail.position(400 * MS, 440 * MS, reach_px=100) == (522.5, 350.0)
+    assert trail.position(400 * MS, 440 * MS, reach_px=10) == (535.0, 350.0)
+
+
+def test_in_a_saccade_the_position_is_where_the_gaze_went() -> None:
+    jump = [GazeSample(at * MS, 100.0 if at < 430 else 900.0, 350.0) for at in range(400, 441, 5)]
+    assert GazeTrail(jump).position(400 * MS, 440 * MS, reach_px=40) == (900.0, 350.0)
 
 
 def test_a_tracker_slower_than_the_video_gives_its_newest_sample() -> None:
     slow = [GazeSample(0, 10.0, 20.0), GazeSample(33 * MS, 30.0, 40.0)]
-    assert GazeTrail(slow).position(34 * MS, 51 * MS) == (30.0, 40.0)
-    assert GazeTrail(slow).position(80 * MS, 97 * MS) is None
+    assert GazeTrail(slow).position(34 * MS, 51 * MS, 20) == (30.0, 40.0)
+    assert GazeTrail(slow).position(80 * MS, 97 * MS, 20) is None
 
 
 @pytest.mark.parametrize("samples", [gaze(confidence=0.0), []])
 def test_a_blink_has_no_position(samples: list[GazeSample]) -> None:
-    assert GazeTrail(samples).position(400 * MS, 440 * MS) is None
+    assert GazeTrail(samples).position(400 * MS, 440 * MS, 20) is None
 
 
 def test_the_ring_lies_on_the_samples_and_not_where_the_rest_began() -> None:
