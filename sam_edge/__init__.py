@@ -38,6 +38,7 @@ from sam_edge.errors import (
 from sam_edge.version import __version__
 
 if TYPE_CHECKING:
+    from sam_edge._aoi import AoiResult, aoi
     from sam_edge._track import StreamedFrame, TrackedFrame, TrackReport, TrackResult, TrackStream, track
     from sam_edge.gaze import GazeRecording, GazeSample, read_recording
     from sam_edge.geometry import View
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from sam_edge.stream.session import GazeSession
 
 __all__ = [
+    "AoiResult",
     "BundleError",
     "CheckpointError",
     "Embedding",
@@ -78,12 +80,14 @@ __all__ = [
     "TrackerError",
     "View",
     "__version__",
+    "aoi",
     "load",
     "read_recording",
     "track",
 ]
 
 _LAZY = {
+    "AoiResult": "sam_edge._aoi:AoiResult",
     "Embedding": "sam_edge.segmenter:Embedding",
     "GazeRecording": "sam_edge.gaze:GazeRecording",
     "GazeSample": "sam_edge.gaze.samples:GazeSample",
@@ -100,6 +104,7 @@ _LAZY = {
     "TrackStream": "sam_edge._track:TrackStream",
     "TrackedFrame": "sam_edge._track:TrackedFrame",
     "View": "sam_edge.geometry:View",
+    "aoi": "sam_edge._aoi:aoi",
     "load": "sam_edge.segmenter:load",
     "read_recording": "sam_edge.gaze:read_recording",
     "track": "sam_edge._track:track",

@@ -1,19 +1,22 @@
 """Areas of interest: from samples and fixations to visits, dwell times and transitions.
 
-The package is private, so that a function and no module can be called `sam_edge.aoi`. docs/aoi.md has the definitions.
+The package is private, so that the function and no module is called `sam_edge.aoi`. docs/aoi.md has the definitions.
 """
 
 from sam_edge._aoi.looks import LookOptions, Looks, Section
 from sam_edge._aoi.metric_tables import metrics_table, transitions_table
 from sam_edge._aoi.metrics import ObjectMetrics, measure_objects
+from sam_edge._aoi.run import AoiResult, aoi
 from sam_edge._aoi.visits import Visit, count_transitions, find_visits
 
 __all__ = [
+    "AoiResult",
     "LookOptions",
     "Looks",
     "ObjectMetrics",
     "Section",
     "Visit",
+    "aoi",
     "count_transitions",
     "find_visits",
     "measure_objects",

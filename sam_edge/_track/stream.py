@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from sam_edge._track.result import StreamedFrame
 from sam_edge.closing import Closing
 from sam_edge.errors import SessionError
 from sam_edge.gaze.fit import fit_gaze
+from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze_video import GazeVideo
 from sam_edge.media.environment import Environment, peak_memory_mb
 from sam_edge.segmenter import Segmenter, load
@@ -94,6 +95,16 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
         if self._report is None:
             raise SessionError("track: the report is ready after the last frame; iterate to the end")
         return self._report
+
+    @property
+    def gaze(self) -> Sequence[GazeSample]:
+        """The samples that are used, in order of time, frame pixels; those that were found to be lost have NaN."""
+        return self._samples
+
+    @property
+    def duration_ns(self) -> int:
+        """When the last frame ends, nanoseconds after the first one."""
+        return self._reader.times.end_ns
 
     @property
     def tables(self) -> TimelineTables:

@@ -16,6 +16,7 @@ from typing import TextIO
 
 from sam_edge.cli import (
     annotate,
+    aoi,
     demo,
     doctor,
     everything,
@@ -51,6 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     for module in (
         demo,
         track,
+        aoi,
         replay,
         segment,
         everything,

@@ -1,0 +1,93 @@
+"""`sam-edge aoi`: from a recording to the metrics of the objects that were looked at."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import get_args
+
+from sam_edge._aoi import AoiResult, aoi
+from sam_edge.cli.options import add_format, add_fps, add_min_confidence, add_model, open_model
+from sam_edge.timeline import FixationOrigin
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand `aoi`."""
+    parser = subparsers.add_parser("aoi", help="metrics of the objects that a person looked at")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _add_run(
+        actions.add_parser("run", help="follow the objects of a recording, and write tables and pictures")
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do `sam-edge aoi run`, and print a line an object."""
+    result = aoi(
+        args.recording,
+        args.gaze,
+        out=args.out,
+        model=lambda: open_model(args),
+        sections=args.section,
+        format=args.format,
+        min_confidence=args.min_confidence,
+        fps=args.fps,
+        px_per_deg=args.px_per_deg,
+        fixations_from=args.fixations_from,
+        margin_deg=args.margin_deg,
+        min_on_object=args.min_on_object,
+        max_off_ms=args.max_off_ms,
+        progress=not args.quiet,
+    )
+    if not args.quiet:
+        print(_describe(result))
+    return 0
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "recording",
+        type=Path,
+        metavar="RECORDING|VIDEO",
+        help="recording of a tracker with its scene video; or a video or folder of frames, with --gaze",
+    )
+    parser.add_argument("--gaze", type=Path, metavar="GAZE", help="gaze, when the first argument holds none")
+    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="new folder to write")
+    parser.add_argument(
+        "--section",
+        action="append",
+        default=[],
+        metavar="[NAME=]START..END",
+        help="part of the recording with metrics of its own, seconds; may be repeated (default: the whole recording)",
+    )
+    add_format(parser)
+    add_min_confidence(parser)
+    add_fps(parser)
+    parser.add_argument(
+        "--px-per-deg", type=float, help="frame pixels in a degree (default: the recording's, else 15)"
+    )
+    parser.add_argument(
+        "--fixations-from",
+        choices=get_args(FixationOrigin),
+        help="whose fixations (default: those that the recording of the tracker holds, if any)",
+    )
+    for name, default, text in (
+        ("--margin-deg", 0.0, "gaze this near to the mask counts as on the object, degrees"),
+        ("--min-on-object", 0.5, "least probability for a fixation or sample to count for an object"),
+        ("--max-off-ms", 500.0, "a visit goes on over a pause of at most this, milliseconds"),
+    ):
+        parser.add_argument(name, type=float, default=default, help=f"{text} (default: {default:g})")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    add_model(parser)
+    parser.set_defaults(run=run)
+
+
+def _describe(result: AoiResult) -> str:
+    """Return the metrics as text for a terminal, a line an object and section."""
+    lines = [f"{'section':<20}{'object':>8}{'visits':>8}{'fixations':>11}{'dwell ms':>11}{'first ms':>11}"]
+    for row in result.metrics:
+        first = row["time to first fixation [ms]"]
+        lines.append(
+            f"{row['section']!s:<20.20}{row['aoi label'] or row['label id']!s:>8}{row['visits']:>8}"
+            f"{row['total fixations']:>11}{row['dwell time [ms]']:>11.0f}{'' if first is None else f'{first:.0f}':>11}"
+        )
+    return "\n".join(lines)
