@@ -91,10 +91,8 @@ class FrameAnnotator:
         )
 
     def _ring(self, frame: TrackedFrame) -> tuple[float, float, float] | None:
-        """Return the ring of a gaze that rests: on the frame's own samples, which may lie off the rest's middle."""
-        if frame.selection.fixation is None:
-            return None
-        spread = frame.selection.fixation[2]
+        """Return the ring (x, y, spread) on the frame's own samples: a late selection knows only an earlier gaze."""
+        spread = frame.selection.fixation[2] if frame.selection.fixation is not None else 0.0
         position = self._trail.position(frame.time_ns, frame.end_ns, spread)
         return None if position is None else (*position, spread)
 

@@ -87,13 +87,14 @@ def test_the_ring_lies_on_the_samples_and_not_where_the_rest_began() -> None:
     assert ring_centre(picture) == pytest.approx((640, 200), abs=2)
 
 
-def test_without_a_rest_no_ring_is_drawn() -> None:
-    trail = GazeTrail([GazeSample(430 * MS, 640.0, 200.0)])
-    resting, moving = (
-        FrameAnnotator(trail, mode="live").draw(streamed(selection(fixation=fixation)))
-        for fixation in ((640.0, 200.0, 30.0), None)
+def test_a_late_frame_has_its_ring_too_and_a_blink_has_none() -> None:
+    late = streamed(selection(fixation=None), dropped=True)
+    open_eye, shut_eye = (
+        FrameAnnotator(GazeTrail([GazeSample(430 * MS, 640.0, 200.0, confidence)]), mode="live").draw(late)
+        for confidence in (1.0, 0.0)
     )
-    changed = (resting != moving).any(axis=2)
+    assert ring_centre(open_eye) == pytest.approx((640, 200), abs=2)
+    changed = (open_eye != shut_eye).any(axis=2)
     assert changed[200 - 40 : 200 + 40, 640 - 40 : 640 + 40].sum() == changed.sum() > 100
 
 
