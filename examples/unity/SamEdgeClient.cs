@@ -8,6 +8,7 @@
 //     client.Pin(timeNs);                                         // at a pinch: pins the gaze target
 //     client.PinOnRay(ray.origin, ray.direction, timeNs);         // without eye tracking: pins the object on a ray
 //     client.SelectionReceived += selection => Draw(selection);   // on Unity's main thread
+//     client.Rename(objectId, "cup");                             // its label comes with every selection from then on
 //
 // Times are nanoseconds of one clock: NowNs(). Unity's axes are +x right, +y up, +z forward; the wire's are OpenXR's, with
 // -z forward, so z is negated. WebGL builds have no ClientWebSocket: use the JavaScript client there.
@@ -34,7 +35,30 @@ namespace SamEdge
     {
         Malformed = 1, UnsupportedVersion = 2, Unauthorized = 3, TooLarge = 4, InvalidImage = 5, OutOfOrder = 6,
         InvalidOption = 7, RateLimit = 8, TooManyClients = 9, Timeout = 10, EngineFailed = 11, ShuttingDown = 12,
-        TooManyWebcams = 13
+        TooManyWebcams = 13, UnknownObject = 14
+    }
+
+    /// <summary>What happened to an object.</summary>
+    public enum EventKind { New = 1, Returned = 2, Merged = 3, Forgotten = 4, Renamed = 5 }
+
+    /// <summary>Something that happened to an object. Of two that were merged, ObjectId is kept and OtherId is no longer used.</summary>
+    public sealed class ObjectEvent
+    {
+        public EventKind Kind;
+        public long TimeNs;
+        public uint ObjectId, OtherId;
+        /// <summary>The object's label after the event; empty without one.</summary>
+        public string Label;
+    }
+
+    /// <summary>An object that the session knows. Box: where it was last seen, in pixels of the frames.</summary>
+    public sealed class KnownObject
+    {
+        public uint ObjectId, DwellMs, Visits;
+        public bool IsPinned;
+        public long FirstSeenNs, LastSeenNs;
+        public Rect Box;
+        public string Label;
     }
 
     /// <summary>One object in a selection. Pixels are those of the frames: x right, y down.</summary>
@@ -47,6 +71,8 @@ namespace SamEdge
         public RectInt Rectangle;
         public uint AreaPx;
         public byte[] Runs;
+        /// <summary>Empty without a label, and before the first of ListObjects, Rename, Merge and Forget.</summary>
+        public string Label = "";
 
         /// <summary>Write the mask into the bytes of an alpha texture, first row at the top: 255 on the object.</summary>
         public void Paint(byte[] alpha, int frameWidth)
@@ -83,6 +109,8 @@ namespace SamEdge
         public Vector3 Fixation;
         public readonly Dictionary<string, float> StagesMs = new Dictionary<string, float>();
         public readonly List<SelectedObject> Objects = new List<SelectedObject>();
+        /// <summary>What happened since the selection before; empty before the first of ListObjects, Rename, Merge and Forget.</summary>
+        public List<ObjectEvent> Events = new List<ObjectEvent>();
     }
 
     public sealed class SamEdgeClient : MonoBehaviour
@@ -91,11 +119,14 @@ namespace SamEdge
 
         enum MessageKind : byte
         {
-            Hello = 0x01, Frame = 0x02, Rays = 0x04, Camera = 0x05, Command = 0x06, Ping = 0x07,
-            Welcome = 0x81, Selection = 0x82, Grant = 0x83, Skipped = 0x84, CommandResult = 0x85, Pong = 0x86, Error = 0x87
+            Hello = 0x01, Frame = 0x02, Rays = 0x04, Camera = 0x05, Command = 0x06, Ping = 0x07, ObjectCommand = 0x0f,
+            Welcome = 0x81, Selection = 0x82, Grant = 0x83, Skipped = 0x84, CommandResult = 0x85, Pong = 0x86, Error = 0x87,
+            ObjectList = 0x8b, ObjectInfo = 0x8c
         }
 
         enum CommandAction : byte { Pin = 1, Unpin = 2 }
+
+        enum ObjectAction : byte { List = 1, Rename = 2, Merge = 3, Forget = 4 }
 
         const byte MaskFormatRuns = 1, ImageFormatJpeg = 1;
         const byte AtFlag = 0x08, RayFlag = 0x20;
@@ -108,6 +139,8 @@ namespace SamEdge
         public event Action<FrameSelection> SelectionReceived;
         /// <summary>Raised on the main thread: the command's number, and the object that was pinned or unpinned, 0 for none.</summary>
         public event Action<uint, uint> CommandAnswered;
+        /// <summary>Raised on the main thread: the number of a command about objects, and the objects known after it.</summary>
+        public event Action<uint, List<KnownObject>> ObjectsReceived;
         /// <summary>Raised on the main thread: the error's code (0: the network) and its message. The client reconnects by
         /// itself, except after UnsupportedVersion.</summary>
         public event Action<ErrorCode, string> ErrorReceived;
@@ -130,6 +163,10 @@ namespace SamEdge
         bool welcomed;
         volatile bool unsupported;
         byte[] camera;
+        // Labels and events of the next selection; used by the receiving task alone.
+        uint infoFrameId;
+        Dictionary<uint, string> labels;
+        List<ObjectEvent> events;
         CancellationTokenSource ending;
 
         /// <summary>Nanoseconds of a monotonic clock: the time base of frames, gaze and commands.</summary>
@@ -218,6 +255,31 @@ namespace SamEdge
 
         /// <summary>Unpin an object, or all objects with 0. Returns the command's number.</summary>
         public uint Unpin(uint objectId = 0) => SendCommand(CommandAction.Unpin, 0, objectId, 0, null);
+
+        /// <summary>Ask for the known objects. From this command, Rename, Merge or Forget on, selections have labels and events.
+        /// Servers without the key "objects" in /api/info do not know these commands, and end the connection.</summary>
+        public uint ListObjects() => SendObjectCommand(ObjectAction.List, 0, 0, "");
+
+        /// <summary>Give an object a label; empty takes it away. ObjectsReceived answers, or ErrorReceived.</summary>
+        public uint Rename(uint objectId, string label) => SendObjectCommand(ObjectAction.Rename, objectId, 0, label);
+
+        /// <summary>Make one object of two; keepId is its number from now on.</summary>
+        public uint Merge(uint keepId, uint otherId) => SendObjectCommand(ObjectAction.Merge, keepId, otherId, "");
+
+        /// <summary>Forget an object, and unpin it.</summary>
+        public uint Forget(uint objectId) => SendObjectCommand(ObjectAction.Forget, objectId, 0, "");
+
+        uint SendObjectCommand(ObjectAction action, uint objectId, uint otherId, string label)
+        {
+            uint commandId = ++lastCommandId;
+            Send(Message(MessageKind.ObjectCommand, 0, commandId, to =>
+            {
+                to.Write((byte)action); to.Write((byte)0); to.Write((ushort)0);
+                to.Write(objectId); to.Write(otherId);
+                PutText(to, label ?? "");
+            }));
+            return commandId;
+        }
 
         uint SendCommand(CommandAction action, byte flags, uint objectId, long atNs, Action<BinaryWriter> ray)
         {
@@ -349,6 +411,8 @@ namespace SamEdge
                         break;
                     case MessageKind.Pong: HandlePong(from, nowNs); break;
                     case MessageKind.Error: HandleError(from, id); break;
+                    case MessageKind.ObjectList: HandleObjectList(from, id); break;
+                    case MessageKind.ObjectInfo: HandleObjectInfo(from, id); break;
                 }
             }
             catch (EndOfStreamException error)
@@ -429,8 +493,69 @@ namespace SamEdge
                 selection.StagesMs[name] = from.ReadSingle();
             }
             for (int i = 0; i < objects; i++) selection.Objects.Add(ReadObject(from));
+            AddInfo(selection);
             Answered(id);
             onMainThread.Enqueue(() => SelectionReceived?.Invoke(selection));
+        }
+
+        // The labels and events of a selection come in a message before it.
+        void AddInfo(FrameSelection selection)
+        {
+            if (labels != null && infoFrameId == selection.FrameId)
+            {
+                foreach (SelectedObject item in selection.Objects)
+                    if (labels.TryGetValue(item.ObjectId, out string label)) item.Label = label;
+                selection.Events = events;
+            }
+            labels = null;
+        }
+
+        void HandleObjectInfo(BinaryReader from, uint id)
+        {
+            int labelCount = from.ReadUInt16(), eventCount = from.ReadUInt16();
+            infoFrameId = id;
+            labels = new Dictionary<uint, string>();
+            events = new List<ObjectEvent>();
+            for (int i = 0; i < labelCount; i++)
+            {
+                uint objectId = from.ReadUInt32();
+                labels[objectId] = Text(from);
+            }
+            for (int i = 0; i < eventCount; i++) events.Add(ReadEvent(from));
+        }
+
+        static ObjectEvent ReadEvent(BinaryReader from)
+        {
+            var happened = new ObjectEvent { TimeNs = from.ReadInt64(), Kind = (EventKind)from.ReadByte() };
+            Exactly(from, 3);
+            happened.ObjectId = from.ReadUInt32();
+            happened.OtherId = from.ReadUInt32();
+            happened.Label = Text(from);
+            return happened;
+        }
+
+        void HandleObjectList(BinaryReader from, uint id)
+        {
+            from.ReadUInt32();
+            int count = from.ReadUInt16();
+            Exactly(from, 2);
+            var known = new List<KnownObject>();
+            for (int i = 0; i < count; i++) known.Add(ReadKnownObject(from));
+            onMainThread.Enqueue(() => ObjectsReceived?.Invoke(id, known));
+        }
+
+        static KnownObject ReadKnownObject(BinaryReader from)
+        {
+            var item = new KnownObject { ObjectId = from.ReadUInt32(), IsPinned = (from.ReadByte() & 1) != 0 };
+            Exactly(from, 3);
+            item.FirstSeenNs = from.ReadInt64();
+            item.LastSeenNs = from.ReadInt64();
+            item.DwellMs = from.ReadUInt32();
+            item.Visits = from.ReadUInt32();
+            float x0 = from.ReadSingle(), y0 = from.ReadSingle(), x1 = from.ReadSingle(), y1 = from.ReadSingle();
+            item.Box = Rect.MinMaxRect(x0, y0, x1, y1);
+            item.Label = Text(from);
+            return item;
         }
 
         static SelectedObject ReadObject(BinaryReader from)

@@ -26,12 +26,15 @@ from numpy.typing import NDArray
 
 from sam_edge.client.clock import ClockOffset, ClockSync
 from sam_edge.client.credit_window import CreditWindow
+from sam_edge.client.pending_replies import PendingReplies
 from sam_edge.client.transport import RefusedError, Transport
 from sam_edge.closing import Closing
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.adapters.ray_projection import RayCamera
 from sam_edge.gaze.samples import GazeSample
+from sam_edge.identity import KnownObject
 from sam_edge.segmenter import check_frame
+from sam_edge.wire.binary import text_bytes
 from sam_edge.wire.kinds import MAX_SAMPLES, MessageKind
 from sam_edge.wire.messages import (
     CameraSetup,
@@ -48,6 +51,10 @@ from sam_edge.wire.messages import (
     ImageFormat,
     Intrinsics,
     MaskOptions,
+    ObjectAction,
+    ObjectCommand,
+    ObjectInfo,
+    ObjectList,
     Pong,
     Rays,
     RaySample,
@@ -77,10 +84,11 @@ class Client(Closing):
         self._lock = threading.Lock()
         self._selections: queue.Queue[FrameSelection | SessionError] = queue.Queue()
         self._webcam_replies: queue.Queue[WebcamReply | SessionError] = queue.Queue()
-        self._commands: dict[int, Future[int]] = {}
+        self._pending = PendingReplies()
+        self._object_info: ObjectInfo | None = None
         self._clock_sync = ClockSync()
         self._credit = CreditWindow(welcome.window, welcome.frames_per_s)
-        self._last_frame_id = self._last_command_id = 0
+        self._last_frame_id = 0
         self._error: SessionError | None = None
         self._closed = False
         self.skipped = 0
@@ -218,6 +226,34 @@ class Client(Closing):
         """Start a new session: forget all objects."""
         return self._command(CommandAction.RESET)
 
+    def list_objects(self) -> Future[tuple[KnownObject, ...]]:
+        """Ask for the objects that the session knows, by their number.
+
+        From the first call of this method, `rename`, `merge` or `forget` on, selections have labels and events. Servers
+        that know these commands have the key `objects` in `/api/info`; others end the connection.
+        """
+        return self._object_command(ObjectAction.LIST)
+
+    def rename(self, object_id: int, label: str | None) -> Future[tuple[KnownObject, ...]]:
+        """Give an object a label; None takes it away.
+
+        Returns:
+            A future of the objects that the session knows then; `RefusedError` if the object is not known, or the label
+            is longer than the server accepts.
+
+        Raises:
+            InputError: the label has more than 256 bytes of UTF-8.
+        """
+        return self._object_command(ObjectAction.RENAME, object_id, label=label)
+
+    def merge(self, keep_id: int, other_id: int) -> Future[tuple[KnownObject, ...]]:
+        """Make one object of two; `keep_id` is its number from now on. Returns as `rename`."""
+        return self._object_command(ObjectAction.MERGE, keep_id, other_id)
+
+    def forget(self, object_id: int) -> Future[tuple[KnownObject, ...]]:
+        """Forget an object, and unpin it. Returns as `rename`."""
+        return self._object_command(ObjectAction.FORGET, object_id)
+
     def send(self, message: ClientMessage) -> None:
         """Send any message of the protocol. `sam_edge.client.webcam` sends those about webcam gaze.
 
@@ -276,11 +312,16 @@ class Client(Closing):
     ) -> Future[int]:
         if point_px is not None and ray is not None:
             raise InputError("point_px and ray: both were given; give one of them")
-        result: Future[int] = Future()
-        with self._lock:
-            command_id = self._last_command_id = (self._last_command_id + 1) % (1 << 32)
-            self._commands[command_id] = result
+        command_id, result = self._pending.add(MessageKind.COMMAND)
         self._send(Command(command_id, action, object_id, at_ns, point_px, ray))
+        return result
+
+    def _object_command(
+        self, action: ObjectAction, object_id: int = 0, other_id: int = 0, *, label: str | None = None
+    ) -> Future[tuple[KnownObject, ...]]:
+        text_bytes(label or "")
+        command_id, result = self._pending.add(MessageKind.OBJECT_COMMAND)
+        self._send(ObjectCommand(command_id, action, object_id, other_id, label))
         return result
 
     def _send(self, message: ClientMessage) -> None:
@@ -317,16 +358,19 @@ class Client(Closing):
     def _handle(self, message: ServerMessage, now_ns: int) -> None:
         if isinstance(message, FrameSelection):
             self._credit.answered(message.frame_id)
-            _put(self._selections, message)
+            info, self._object_info = self._object_info, None
+            _put(self._selections, message if info is None else info.add_to(message))
         elif isinstance(message, SkippedFrame):
             self.skipped += 1
             self._credit.answered(message.frame_id)
         elif isinstance(message, Grant):
             self._credit.grant(message.window, message.frames_per_s)
         elif isinstance(message, CommandResult):
-            waiting = self._commands.pop(message.command_id, None)
-            if waiting is not None:
-                waiting.set_result(message.object_id)
+            self._pending.resolve(MessageKind.COMMAND, message.command_id, message.object_id)
+        elif isinstance(message, ObjectList):
+            self._pending.resolve(MessageKind.OBJECT_COMMAND, message.command_id, message.objects)
+        elif isinstance(message, ObjectInfo):
+            self._object_info = message
         elif isinstance(message, Pong):
             self._clock_sync.answered(message, now_ns)
         elif isinstance(message, ErrorReply):
@@ -338,11 +382,8 @@ class Client(Closing):
         error = RefusedError(reply)
         if reply.fatal:
             raise error
-        if reply.about_kind == MessageKind.COMMAND:
-            waiting = self._commands.pop(reply.about_id, None)
-            if waiting is not None:
-                waiting.set_exception(error)
-                return
+        if self._pending.fail(reply.about_kind, reply.about_id, error):
+            return
         if reply.about_kind == MessageKind.FRAME:
             self._credit.answered(reply.about_id)
         _put(self._webcam_replies if reply.about_kind in WEBCAM_KINDS else self._selections, error)
@@ -351,13 +392,11 @@ class Client(Closing):
         with self._lock:
             if not self._closed:
                 self._error = error
-            waiting, self._commands = self._commands, {}
         self._credit.end()
         # Wake every thread that waits in `receive` or `receive_webcam`.
         _put(self._selections, error)
         _put(self._webcam_replies, error)
-        for result in waiting.values():
-            result.set_exception(error)
+        self._pending.fail_all(error)
 
 
 def connect(

@@ -25,6 +25,10 @@ class Limits:
     """Most messages per second of one client."""
     samples_per_s: float = 4000.0
     """Most gaze samples per second of one client."""
+    object_commands_per_s: float = 40.0
+    """Most commands about objects per second of one client: each is answered by the list of all."""
+    label_characters: int = 64
+    """Most characters of an object's label. The protocol has room for 256 bytes of UTF-8."""
     webcams: int = 4
     """Most clients with webcam gaze at the same time: each uses half a core at most."""
     face_bytes: int = 1 << 20

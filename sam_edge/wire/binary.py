@@ -86,9 +86,12 @@ def text_bytes(text: str, limit: int = TEXT_LIMIT) -> bytes:
     """Write a text as its length (u16) and its UTF-8 bytes.
 
     Raises:
-        InputError: the text has more than `limit` bytes.
+        InputError: the text has more than `limit` bytes, or is no Unicode text: it has lone surrogates.
     """
-    data = text.encode("utf-8")
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"text: {text[:40]!r} is not Unicode text: {error.reason}") from error
     if len(data) > limit:
         raise InputError(f"text: {text[:40]!r}... has {len(data)} bytes; accepted: at most {limit}")
     return struct.pack("<H", len(data)) + data

@@ -25,6 +25,7 @@ class ErrorCode(IntEnum):
     ENGINE_FAILED = 11
     SHUTTING_DOWN = 12
     TOO_MANY_WEBCAMS = 13
+    UNKNOWN_OBJECT = 14
 
 
 class ProtocolError(InputError):

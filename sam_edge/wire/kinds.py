@@ -47,6 +47,7 @@ class MessageKind(IntEnum):
     CALIBRATE = 0x0C
     TARGET = 0x0D
     CLICK = 0x0E
+    OBJECT_COMMAND = 0x0F
     WELCOME = 0x81
     SELECTION = 0x82
     GRANT = 0x83
@@ -57,6 +58,8 @@ class MessageKind(IntEnum):
     GAZE_ESTIMATE = 0x88
     TARGET_PROGRESS = 0x89
     CALIBRATION_RESULT = 0x8A
+    OBJECT_LIST = 0x8B
+    OBJECT_INFO = 0x8C
 
 
 Encoded: TypeAlias = tuple[MessageKind, int, int, bytes]

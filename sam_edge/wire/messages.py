@@ -20,6 +20,7 @@ from sam_edge.wire.client_messages import (
     RaySample,
     SceneFrame,
 )
+from sam_edge.wire.object_messages import ObjectAction, ObjectCommand, ObjectInfo, ObjectList
 from sam_edge.wire.server_messages import (
     Box,
     CommandResult,
@@ -61,6 +62,10 @@ __all__ = [
     "Intrinsics",
     "MaskFormat",
     "MaskOptions",
+    "ObjectAction",
+    "ObjectCommand",
+    "ObjectInfo",
+    "ObjectList",
     "Ping",
     "Pong",
     "RaySample",
@@ -80,8 +85,26 @@ WebcamRequest: TypeAlias = Webcam | FaceFrame | Viewport | Calibrate | Calibrati
 WebcamReply: TypeAlias = GazeEstimate | TargetProgress | CalibrationResult
 """Messages about webcam gaze from the server."""
 ClientMessage: TypeAlias = (
-    Hello | Configure | SceneFrame | Gaze | Rays | CameraSetup | Command | Ping | WebcamRequest
+    Hello
+    | Configure
+    | SceneFrame
+    | Gaze
+    | Rays
+    | CameraSetup
+    | Command
+    | Ping
+    | WebcamRequest
+    | ObjectCommand
 )
 ServerMessage: TypeAlias = (
-    Welcome | FrameSelection | Grant | SkippedFrame | CommandResult | Pong | ErrorReply | WebcamReply
+    Welcome
+    | FrameSelection
+    | Grant
+    | SkippedFrame
+    | CommandResult
+    | Pong
+    | ErrorReply
+    | WebcamReply
+    | ObjectList
+    | ObjectInfo
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from sam_edge.wire import client_codec, gaze_codec, server_codec, webcam_codec
+from sam_edge.wire import client_codec, gaze_codec, object_codec, server_codec, webcam_codec
 from sam_edge.wire.binary import Reader
 from sam_edge.wire.errors import ProtocolError
 from sam_edge.wire.kinds import (
@@ -44,9 +44,19 @@ _WRITERS: dict[type, Write] = {
     **gaze_codec.WRITERS,
     **server_codec.WRITERS,
     **webcam_codec.WRITERS,
+    **object_codec.WRITERS,
 }
-_CLIENT_READERS: Readers = {**client_codec.READERS, **gaze_codec.READERS, **webcam_codec.CLIENT_READERS}
-_SERVER_READERS: Readers = {**server_codec.READERS, **webcam_codec.SERVER_READERS}
+_CLIENT_READERS: Readers = {
+    **client_codec.READERS,
+    **gaze_codec.READERS,
+    **webcam_codec.CLIENT_READERS,
+    **object_codec.CLIENT_READERS,
+}
+_SERVER_READERS: Readers = {
+    **server_codec.READERS,
+    **webcam_codec.SERVER_READERS,
+    **object_codec.SERVER_READERS,
+}
 
 
 def encode(message: ClientMessage | ServerMessage) -> bytes:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
+from sam_edge.identity.events import ObjectEvent
 from sam_edge.masks.rle import Rle
 from sam_edge.stream.selection import State
 from sam_edge.wire.client_messages import CommandAction, MaskFormat
@@ -70,7 +71,7 @@ class SelectedObject:
     """One object in a selection."""
 
     object_id: int
-    """From 1, rising within a session."""
+    """From 1; an object that gaze returns to has its number again."""
     gaze_target: bool
     """Whether the gaze is on it now."""
     pinned: bool
@@ -87,6 +88,8 @@ class SelectedObject:
     mask_data: bytes = b""
     polygons: tuple[NDArray[np.float32], ...] = ()
     """(N, 2) vertices x, y each, frame pixels."""
+    label: str | None = None
+    """The object's label; None where it has none, or the client sent no `ObjectCommand`. `ObjectInfo` carries it."""
 
     def mask(self, frame_size: tuple[int, int]) -> NDArray[np.bool_]:
         """Decode the mask, bool (H, W), of a frame of (height, width).
@@ -135,6 +138,8 @@ class FrameSelection:
     """The gaze target, then pinned objects, oldest first."""
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     """Duration of each processing stage."""
+    events: tuple[ObjectEvent, ...] = ()
+    """What happened to objects since the selection before; as `label`, `ObjectInfo` carries it."""
 
     @property
     def gaze_target(self) -> SelectedObject | None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.line_of_sight import Screen
+from sam_edge.identity import KnownObject, ObjectEvent
 from sam_edge.media.images import read_image
 from sam_edge.serve.http.routes import PAGE
 from sam_edge.serve.models.engines import Engines
@@ -35,10 +36,15 @@ from sam_edge.wire.messages import (
     ImageFormat,
     MaskFormat,
     MaskOptions,
+    ObjectAction,
+    ObjectCommand,
+    ObjectInfo,
+    ObjectList,
     Ping,
     Rays,
     SceneFrame,
     SelectedObject,
+    Welcome,
 )
 from sam_edge.wire.webcam_messages import (
     Calibrate,
@@ -231,32 +237,54 @@ def pin_with_key(page: Any, *, ready: Callable[[Any], bool] = lambda _: True) ->
     return number
 
 
-def drawn_share(page: Any, role: str) -> float:
-    """Share of the overlay in the colour of a role: `gaze-target` or `pinned`."""
+def colour_of(page: Any, number: int) -> list[int]:
+    """The colour of an object in the list: red, green, blue."""
+    page.wait_for_selector(f"[data-object='{number}']")
+    colour: list[int] = page.evaluate(
+        """(number) => {
+            const chip = document.querySelector(`[data-object="${number}"] .chip`);
+            const context = new OffscreenCanvas(1, 1).getContext("2d");
+            context.fillStyle = getComputedStyle(chip).backgroundColor;
+            context.fillRect(0, 0, 1, 1);
+            return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+        }""",
+        number,
+    )
+    return colour
+
+
+def drawn_share(page: Any, number: int) -> float:
+    """Share of the overlay in the colour that an object has in the list."""
     return float(
         page.evaluate(
-            """(pinned) => {
+            """(colour) => {
                 const canvas = document.getElementById("overlay");
                 const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
                 let count = 0;
                 for (let at = 0; at < data.length; at += 4) {
-                    if (data[at + 3] > 40 && (data[at + 1] > data[at]) === pinned) count += 1;
+                    const near = colour.every((tone, index) => Math.abs(tone - data[at + index]) < 12);
+                    if (data[at + 3] > 40 && near) count += 1;
                 }
                 return count / (data.length / 4);
             }""",
-            role == "pinned",
+            colour_of(page, number),
         )
     )
+
+
+def target_is_drawn(page: Any) -> bool:
+    """Whether the gaze target covers the overlay in the colour that it has in the list."""
+    return any(drawn_share(page, number) > 0.01 for number in objects(page, "gaze-target"))
 
 
 def test_an_object_is_pinned_followed_and_unpinned(open_page: Callable[..., Any]) -> None:
     page = open_page()
     look_at_the_ball(page)
-    wait_for(lambda: drawn_share(page, "gaze-target") > 0.01, "the object to be drawn")
+    wait_for(lambda: target_is_drawn(page), "the object to be drawn in its colour")
     number = pin_with_key(page, ready=outlines_a_ball)
     point_at(page, STILL)
     watch_it_swing(page, number)
-    wait_for(lambda: drawn_share(page, "pinned") > 0.01, "the pinned object to be drawn")
+    wait_for(lambda: drawn_share(page, number) > 0.01, "the pinned object to be drawn")
     second = pin_with_key(page)
     wait_for(lambda: set(pinned(page)) == {number, second}, "both objects to be shown as pinned")
     page.get_by_role("button", name=f"Unpin object {number}").click()
@@ -264,6 +292,82 @@ def test_an_object_is_pinned_followed_and_unpinned(open_page: Callable[..., Any]
     page.click("#unpin")
     wait_for(lambda: not pinned(page), "all objects to be unpinned")
     assert page.locator("#legend li").count() >= 6
+
+
+def rows(page: Any) -> dict[int, str]:
+    """Names of the objects in the list, by number."""
+    pairs: list[tuple[int, str]] = page.evaluate(
+        """[...document.querySelectorAll("#objects li")]
+            .map((row) => [Number(row.dataset.object), row.querySelector(".name").textContent])"""
+    )
+    return dict(pairs)
+
+
+def rename(page: Any, number: int, text: str, key: str = "Enter") -> None:
+    """Rename an object in its place, with the keyboard alone."""
+    page.focus(f"[data-object='{number}'] .name")
+    page.keyboard.press("Enter")
+    page.keyboard.type(text)
+    page.keyboard.press(key)
+
+
+MARKUP = "<img src=x onerror=alert(1)>"
+
+
+def test_objects_are_named_merged_and_forgotten(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    look_at_the_ball(page)
+    [ball] = objects(page, "gaze-target")
+    wait_for(lambda: ball in rows(page), "the ball to be listed")
+    rename(page, ball, "never mind", key="Escape")
+    assert rows(page)[ball] == f"Object {ball}"
+    rename(page, ball, MARKUP)
+    wait_for(lambda: rows(page)[ball] == MARKUP, "the name to be shown as it was typed")
+    assert page.evaluate("document.activeElement.textContent") == MARKUP
+    wait_for(lambda: MARKUP in page.inner_text("#objects-note"), "the new name to be noted")
+    assert page.locator("aside img").count() == 0
+    page.focus(f"[data-object='{ball}'] .name")
+    page.keyboard.press("Enter")
+    page.evaluate("document.activeElement.value = 'ball\\u0007'")
+    page.keyboard.press("Enter")
+    wait_for(lambda: "U+0007" in page.inner_text("#objects-note"), "the server's refusal")
+    assert rows(page)[ball] == MARKUP
+    page.focus("#viewport")
+    point_at(page, STILL)
+    wait_for(lambda: set(objects(page, "gaze-target")) - {0, ball}, "another object to be outlined")
+    [other] = objects(page, "gaze-target")
+    wait_for(lambda: other in rows(page), "it to be listed")
+    assert max(abs(a - b) for a, b in zip(colour_of(page, ball), colour_of(page, other), strict=True)) > 60
+    wait_for(lambda: target_is_drawn(page), "the other object to be drawn in its colour")
+    fits_small_screens(page, other)
+    row = page.locator(f"[data-object='{other}']")
+    row.locator("select").select_option(str(ball))
+    row.get_by_role("button", name="Merge").click()
+    wait_for(lambda: other not in rows(page), "two numbers to become one")
+    said = f"Object {other} is {MARKUP}, object {ball}."
+    wait_for(lambda: page.inner_text("#objects-note") == said, "it to be noted")
+    page.get_by_role("button", name=f"More for object {ball}, {MARKUP}").click()
+    page.locator(f"[data-object='{ball}']").get_by_role("button", name="Forget").click()
+    wait_for(lambda: ball not in rows(page), "the object to be forgotten")
+
+
+def fits_small_screens(page: Any, number: int) -> None:
+    """Open an object's actions, and check that nothing is wider than a phone, upright and lying."""
+    page.get_by_role("button", name=f"More for object {number}").click()
+    before = page.viewport_size
+    for width, height in ((390, 844), (844, 390)):
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("document.getElementById('objects').scrollWidth") <= width
+        wide = page.evaluate(
+            """[...document.querySelectorAll("#objects li *")].filter((one) => {
+                const row = one.closest("li").getBoundingClientRect();
+                const {left, right, width} = one.getBoundingClientRect();
+                return width && (left < row.left || right > row.right + 1);
+            }).map((one) => one.outerHTML)"""
+        )
+        assert wide == []
+    page.set_viewport_size(before)
 
 
 def test_a_lost_connection_is_shown_and_restored(open_page: Callable[..., Any], engines: Engines) -> None:
@@ -429,6 +533,18 @@ WRITE = """async () => {
     ].map(text);
 }"""
 
+WRITE_OBJECTS = """async () => {
+    const wire = await import("/assets/protocol.js");
+    const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
+    return [
+        wire.encodeObjectCommand(6, "list"),
+        wire.encodeObjectCommand(7, "rename", {objectId: 3, label: "Tasse ☕"}),
+        wire.encodeObjectCommand(8, "rename", {objectId: 3, label: null}),
+        wire.encodeObjectCommand(9, "merge", {objectId: 1, otherId: 3}),
+        wire.encodeObjectCommand(10, "forget", {objectId: 2 ** 32 - 1}),
+    ].map(text);
+}"""
+
 WRITE_WEBCAM = """async () => {
     const wire = await import("/assets/protocol.js");
     const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
@@ -450,8 +566,9 @@ READ = """async (text) => {
     const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
     const message = decodeMessage(bytes.buffer);
     const plain = (key, value) => (typeof value === "bigint" ? Number(value) : value);
-    const masks = message.objects?.map(({mask}) => Array.from(fillRuns(mask)));
-    const polygons = message.objects?.map((object) => object.polygons.map((one) => Array.from(one)));
+    const selected = message.kind === "selection" ? message.objects : undefined;
+    const masks = selected?.map(({mask}) => Array.from(fillRuns(mask)));
+    const polygons = selected?.map((object) => object.polygons.map((one) => Array.from(one)));
     return JSON.parse(JSON.stringify({...message, masks, polygons, objects: message.objects}, plain));
 }"""
 
@@ -499,6 +616,99 @@ def test_javascript_writes_webcam_messages_that_python_reads(open_page: Callable
         CalibrationTarget(9, 5, (1.5, 2.5), validation=True),
         Click(6, (3.5, 4.5), 20.0),
     ]
+
+
+def test_javascript_writes_commands_about_objects_that_python_reads(open_page: Callable[..., Any]) -> None:
+    written = open_page().evaluate(WRITE_OBJECTS)
+    assert [protocol.decode_client_message(base64.b64decode(text)) for text in written] == [
+        ObjectCommand(6, ObjectAction.LIST),
+        ObjectCommand(7, ObjectAction.RENAME, 3, label="Tasse ☕"),
+        ObjectCommand(8, ObjectAction.RENAME, 3),
+        ObjectCommand(9, ObjectAction.MERGE, 1, 3),
+        ObjectCommand(10, ObjectAction.FORGET, 2**32 - 1),
+    ]
+
+
+OBJECT_REPLIES = (
+    (
+        ObjectList(4, 2, (KnownObject(1, "Größe", -5, 6, 1234.0, 3, True, (1.0, 2.0, 3.5, 4.5)),)),
+        {
+            "kind": "object_list",
+            "commandId": 4,
+            "session": 2,
+            "objects": [
+                {
+                    "objectId": 1,
+                    "label": "Größe",
+                    "firstSeenNs": -5,
+                    "lastSeenNs": 6,
+                    "dwellMs": 1234,
+                    "visits": 3,
+                    "pinned": True,
+                    "box": [1, 2, 3.5, 4.5],
+                }
+            ],
+        },
+    ),
+    (
+        ObjectInfo(17, {}, (ObjectEvent("merged", 3, 1, 2, "cup"), ObjectEvent("new", 4, 5))),
+        {
+            "kind": "object_info",
+            "frameId": 17,
+            "labels": {},
+            "events": [
+                {"kind": "merged", "timeNs": 3, "objectId": 1, "otherId": 2, "label": "cup"},
+                {"kind": "new", "timeNs": 4, "objectId": 5, "otherId": None, "label": None},
+            ],
+        },
+    ),
+)
+JOIN = """async (texts) => {
+    const {SamEdgeClient} = await import("/assets/sam-edge-client.js");
+    const sockets = [];
+    class Socket {
+        readyState = 1;
+        sent = [];
+        constructor() { sockets.push(this); }
+        send(data) { this.sent.push(new Uint8Array(data)[0]); }
+        close() {}
+    }
+    const client = new SamEdgeClient("ws://nowhere", {WebSocket: Socket, objects: true});
+    const seen = [];
+    client.addEventListener("selection", ({detail}) => {
+        seen.push([detail.frameId, detail.objects.map(({label}) => label), detail.events.map(({kind}) => kind)]);
+    });
+    client.connect();
+    const [socket] = sockets;
+    socket.onopen();
+    for (const text of texts) {
+        socket.onmessage({data: Uint8Array.from(atob(text), (one) => one.charCodeAt(0)).buffer});
+    }
+    client.close();
+    return {seen, asked: socket.sent.includes(0x0f)};
+}"""
+
+
+def test_javascript_reads_objects_that_python_writes(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    for answer, expected in OBJECT_REPLIES:
+        assert page.evaluate(READ, base64.b64encode(protocol.encode(answer)).decode()) == expected
+
+
+def test_the_client_in_javascript_joins_labels_and_events_to_their_selection(
+    open_page: Callable[..., Any],
+) -> None:
+    welcome = Welcome(1, 2, 2, 2, 99, 1000, 2000, 60.0, 2, 30.0, None, "sam-edge 0", "m", "fake", "int8")
+    item = SelectedObject(1, True, False, 0.5, (0, 0, 1, 1), 1, (0, 0, 1, 1), MaskFormat.NONE)
+    first, second = (
+        FrameSelection(frame, 6, 7, 8, 1, (48, 64), State.FOCUSED, "encoded", objects=(item,))
+        for frame in (17, 18)
+    )
+    info = ObjectInfo(17, {1: "cup"}, (ObjectEvent("returned", 3, 1, label="cup"),))
+    sent = [base64.b64encode(protocol.encode(one)).decode() for one in (welcome, info, first, second)]
+    found = open_page().evaluate(JOIN, sent)
+    assert found["seen"] == [[17, ["cup"], ["returned"]], [18, [None], []]]
+    assert found["asked"]
 
 
 WEBCAM_REPLIES = (

@@ -11,11 +11,13 @@ import pytest
 from sam_edge.wire import protocol
 from sam_edge.wire.errors import ErrorCode
 from sam_edge.wire.kinds import GAZE_SAMPLE_BYTES, MAX_SAMPLES, RAY_SAMPLE_BYTES, MessageKind
-from sam_edge.wire.messages import CommandAction, ImageFormat, MaskFormat, SkipReason
+from sam_edge.wire.messages import CommandAction, ImageFormat, MaskFormat, ObjectAction, SkipReason
+from sam_edge.wire.object_codec import EVENT_KINDS
 from sam_edge.wire.server_codec import _ORIGINS, _STATES
 from sam_edge.wire.webcam_messages import CalibrationAction, TargetState
 
 ORIGINS = {name: number for number, name in enumerate(_ORIGINS)}
+EVENTS = {name: number for number, name in enumerate(EVENT_KINDS, start=1)}
 STATES = {state.value: number for number, state in enumerate(_STATES)}
 CODES = {code.name.lower(): int(code) for code in ErrorCode if code is not ErrorCode.UNKNOWN}
 
@@ -24,7 +26,8 @@ CODES = {code.name.lower(): int(code) for code in ErrorCode if code is not Error
 def script(repo_dir: Path) -> str:
     page = repo_dir / "sam_edge" / "serve" / "page"
     return "".join(
-        (page / name).read_text(encoding="utf-8") for name in ("protocol.js", "protocol-webcam.js")
+        (page / name).read_text(encoding="utf-8")
+        for name in ("protocol.js", "protocol-webcam.js", "protocol-objects.js")
     )
 
 
@@ -94,6 +97,8 @@ def test_javascript_has_the_same_numbers(script: str) -> None:
     assert script_object(script, "IMAGE_FORMATS") == names_of(ImageFormat)
     assert script_object(script, "COMMAND_ACTIONS") == names_of(CommandAction)
     assert script_object(script, "CALIBRATION_ACTIONS") == names_of(CalibrationAction)
+    assert script_object(script, "OBJECT_ACTIONS") == names_of(ObjectAction)
+    assert script_object(script, "EVENT_KINDS") == EVENTS
     assert script_object(script, "SKIP_REASONS") == names_of(SkipReason)
     assert script_list(script, "STATES") == STATES
     assert script_list(script, "ORIGINS") == ORIGINS
@@ -115,6 +120,7 @@ def test_typescript_declares_the_same_names(types: str) -> None:
     assert type_union(types, "Origin") == list(ORIGINS)
     assert type_union(types, "MaskFormat") == list(names_of(MaskFormat))
     assert type_union(types, "ImageFormat") == list(names_of(ImageFormat))
+    assert type_union(types, "EventKind") == [*EVENTS, "other"]
     assert type_union(types, "CalibrationAction") == list(names_of(CalibrationAction))
     declared = set(re.findall(r"kind: \"(\w+)\"", types))
     assert declared == {kind.name.lower() for kind in MessageKind if kind >= 0x80}
@@ -123,10 +129,12 @@ def test_typescript_declares_the_same_names(types: str) -> None:
 def test_csharp_has_the_same_numbers(csharp: str) -> None:
     kinds = csharp_enum(csharp, "MessageKind")
     assert kinds.items() <= names_of(MessageKind).items()
-    assert len(kinds) == 13
+    assert len(kinds) == 16
     assert csharp_enum(csharp, "ErrorCode") == CODES
     assert csharp_enum(csharp, "State") == STATES
     assert csharp_enum(csharp, "Origin") == ORIGINS
+    assert csharp_enum(csharp, "EventKind") == EVENTS
+    assert csharp_enum(csharp, "ObjectAction") == names_of(ObjectAction)
     actions = csharp_enum(csharp, "CommandAction")
     assert actions.items() <= names_of(CommandAction).items()
     assert csharp_constant(csharp, "MaskFormatRuns") == MaskFormat.RUNS
@@ -171,3 +179,19 @@ def test_selections_have_the_same_field_order_in_both_clients(script: str, cshar
     item = [4, 1, 1, 2, 4, 4, 4, 4, 4, 2, 2, 2, 2, 4, 4, 4]
     assert script_widths(body_of(script, "function readObject(")) == item
     assert csharp_widths(body_of(csharp, "static SelectedObject ReadObject(")) == item
+
+
+def test_known_objects_have_the_same_field_order_in_both_clients(script: str, csharp: str) -> None:
+    """As above; unused bytes are skipped, and the label ends each item."""
+    item = [4, 1, 8, 8, 4, 4, 4, 4, 4, 4]
+    assert script_widths(body_of(script, "function readKnownObject(")) == item
+    assert csharp_widths(body_of(csharp, "static KnownObject ReadKnownObject(")) == item
+    event = [8, 1, 4, 4]
+    assert script_widths(body_of(script, "function readEvent(")) == event
+    assert csharp_widths(body_of(csharp, "static ObjectEvent ReadEvent(")) == event
+    info = [2, 2, 4]
+    assert script_widths(body_of(script, "function readObjectInfo(")) == info
+    assert csharp_widths(body_of(csharp, "void HandleObjectInfo(")) == info
+    listed = [4, 2]
+    assert script_widths(body_of(script, "function readObjectList(")) == listed
+    assert csharp_widths(body_of(csharp, "void HandleObjectList(")) == listed

@@ -6,7 +6,9 @@ import math
 import re
 import struct
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from sam_edge.errors import InputError
 from sam_edge.gaze.adapters.ray_projection import Pose, RayCamera
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.line_of_sight import Screen
+from sam_edge.identity.events import EventKind, KnownObject, ObjectEvent
 from sam_edge.media.png import encode_png
 from sam_edge.stream.selection import State
 from sam_edge.wire import protocol
@@ -40,6 +43,10 @@ from sam_edge.wire.messages import (
     Intrinsics,
     MaskFormat,
     MaskOptions,
+    ObjectAction,
+    ObjectCommand,
+    ObjectInfo,
+    ObjectList,
     Ping,
     Pong,
     Rays,
@@ -103,6 +110,11 @@ CLIENT_MESSAGES: list[ClientMessage] = [
     CalibrationTarget(8, 2**60, (96.0, 54.5)),
     CalibrationTarget(63, 1, (1.0, 2.0), validation=True),
     Click(77, (3.5, 4.5), 20.0),
+    ObjectCommand(6, ObjectAction.LIST),
+    ObjectCommand(7, ObjectAction.RENAME, 3, label="Tasse ☕"),
+    ObjectCommand(8, ObjectAction.RENAME, 3),
+    ObjectCommand(9, ObjectAction.MERGE, 1, 3),
+    ObjectCommand(10, ObjectAction.FORGET, 2**32 - 1),
 ]
 PATCH = np.zeros((6, 8), np.bool_)
 PATCH[1:4, 2:7] = True
@@ -118,6 +130,20 @@ ESTIMATE = GazeEstimate(
     face_model_progress=1.0,
     latency_ms=12.5,
 )
+CUP = KnownObject(1, "cup", -5, 2**61, 1234.0, 3, True, (1.0, 2.0, 3.5, 4.5))
+CHAIR = KnownObject(2, None, 7, 8, 0.0, 1, False, (0.0, 0.0, 0.0, 0.0))
+EVENTS = (
+    ObjectEvent("new", 1, 4),
+    ObjectEvent("returned", 2, 1, label="cup"),
+    ObjectEvent("merged", 3, 1, 3, "cup"),
+    ObjectEvent("forgotten", -4, 2),
+    ObjectEvent("renamed", 5, 4, label="Größe"),
+)
+CALIBRATED = CalibrationResult(
+    CalibrationAction.FINISH, 60.0, 1.5, 2.5, 0.75, 40.0,
+    (TargetError(4, True, False, (1.0, 2.0), (4.0, 6.0)), TargetError(5, False, True, (8.0, 9.0), (8.0, 9.0))),
+    b"data",
+)  # fmt: skip
 SERVER_MESSAGES: list[ServerMessage] = [
     Welcome(1, 2, 2, 2, 99, 1000, 2000, 60.0, 2, 30.0, None, "sam-edge 0", "m", "fake", "int8+bf16"),
     Welcome(2, 2, 2, 2, 99, 1000, 2000, 60.0, 2, 30.0, (448, 672), "", "", "", ""),
@@ -137,11 +163,11 @@ SERVER_MESSAGES: list[ServerMessage] = [
     TargetProgress(3, TargetState.COLLECTING, 0.25, 12),
     TargetProgress(0, TargetState.UNSTEADY, 0.0, 0),
     CalibrationResult(CalibrationAction.CANCEL),
-    CalibrationResult(
-        CalibrationAction.FINISH, 60.0, 1.5, 2.5, 0.75, 40.0,
-        (TargetError(4, True, False, (1.0, 2.0), (4.0, 6.0)), TargetError(5, False, True, (8.0, 9.0), (8.0, 9.0))),
-        b"data",
-    ),
+    CALIBRATED,
+    ObjectList(3, 1),
+    ObjectList(4, 2, (CUP, CHAIR)),
+    ObjectInfo(17, {}),
+    ObjectInfo(17, {1: "cup", 3: "Stuhl"}, EVENTS),
 ]  # fmt: skip
 
 
@@ -254,7 +280,23 @@ def test_webcam_bytes_are_those_of_the_specification() -> None:
     assert protocol.encode(TargetProgress(3, TargetState.COLLECTING, 0.25, 12)) == progress
     calibrated = struct.pack("<BBHIBBH5f", 0x8A, 0, 0, 0, 2, 2, 4, 60, 1.5, 2.5, 0.75, 40)
     calibrated += struct.pack("<HH4f", 4, 1, 1, 2, 4, 6) + struct.pack("<HH4f", 5, 2, 8, 9, 8, 9) + b"data"
-    assert protocol.encode(SERVER_MESSAGES[-1]) == calibrated
+    assert protocol.encode(CALIBRATED) == calibrated
+
+
+def test_object_bytes_are_those_of_the_specification() -> None:
+    """As above, for messages about the known objects."""
+    rename = struct.pack("<BBHIBBHII", 15, 0, 0, 7, 2, 0, 0, 3, 0) + b"\x03\x00cup"
+    assert protocol.encode(ObjectCommand(7, ObjectAction.RENAME, 3, label="cup")) == rename
+    merge = struct.pack("<BBHIBBHII", 15, 0, 0, 9, 3, 0, 0, 1, 3) + bytes(2)
+    assert protocol.encode(ObjectCommand(9, ObjectAction.MERGE, 1, 3)) == merge
+    listed = struct.pack("<BBHIIHH", 0x8B, 0, 0, 4, 2, 2, 0)
+    listed += struct.pack("<IBBHqqII4f", 1, 1, 0, 0, -5, 2**61, 1234, 3, 1, 2, 3.5, 4.5) + b"\x03\x00cup"
+    listed += struct.pack("<IBBHqqII4f", 2, 0, 0, 0, 7, 8, 0, 1, 0, 0, 0, 0) + bytes(2)
+    assert protocol.encode(ObjectList(4, 2, (CUP, CHAIR))) == listed
+    info = struct.pack("<BBHIHH", 0x8C, 0, 0, 17, 1, 2) + struct.pack("<I", 1) + b"\x03\x00cup"
+    info += struct.pack("<qBBHII", 2, 2, 0, 0, 1, 0) + b"\x03\x00cup"
+    info += struct.pack("<qBBHII", 3, 3, 0, 0, 1, 3) + b"\x03\x00cup"
+    assert protocol.encode(ObjectInfo(17, {1: "cup"}, EVENTS[1:3])) == info
 
 
 def test_an_estimate_without_a_face_has_no_position() -> None:
@@ -310,6 +352,17 @@ def test_an_error_code_of_a_later_server_is_unknown() -> None:
         (protocol.encode(Calibrate(CalibrationAction.RESTORE, bytes(4097))), "4097 bytes"),
         (struct.pack("<BBHIBBH", MessageKind.CALIBRATE, 0, 0, 0, 9, 0, 0), "action is 9"),
         (protocol.encode(Click(1, (0.0, 0.0), -1.0)), "-1.0 pixels"),
+        (
+            protocol.encode(ObjectCommand(1, ObjectAction.RENAME, label="cup")),
+            "rename with the objects 0 and 0",
+        ),
+        (protocol.encode(ObjectCommand(1, ObjectAction.MERGE, 4)), "merge with the objects 4 and 0"),
+        (protocol.encode(ObjectCommand(1, ObjectAction.FORGET, 4, 5)), "forget with the objects 4 and 5"),
+        (protocol.encode(ObjectCommand(1, ObjectAction.LIST, 4)), "list with the objects 4 and 0"),
+        (protocol.encode(ObjectCommand(1, ObjectAction.FORGET, 4, label="cup")), "a label with forget"),
+        (struct.pack("<BBHIBBHII", 15, 0, 0, 1, 5, 0, 0, 1, 0) + bytes(2), "action is 5"),
+        (struct.pack("<BBHIBBHIIH", 15, 0, 0, 1, 2, 0, 0, 1, 0, 257) + bytes(257), "a text of 257 bytes"),
+        (struct.pack("<BBHIBBHII", 15, 0, 0, 1, 2, 0, 0, 1, 0) + b"\x01\x00\xff", "not UTF-8"),
     ],
 )
 def test_malformed_messages_are_refused(data: bytes, words: str) -> None:
@@ -328,7 +381,7 @@ def test_another_version_is_refused_with_its_own_code() -> None:
 ANY_BYTES = st.binary(max_size=200)
 WITH_HEAD = st.builds(
     lambda kind, flags, number, body: struct.pack("<BBHI", kind, flags, 0, number) + body,
-    st.sampled_from([*range(1, 0x0F), *range(0x81, 0x8B)]),
+    st.sampled_from([*range(1, 0x10), *range(0x81, 0x8D)]),
     st.integers(0, 255),
     st.integers(0, 3),
     st.binary(max_size=160),
@@ -353,6 +406,79 @@ def test_any_bytes_are_a_message_or_a_protocol_error(data: bytes) -> None:
             # A decoded message can be encoded again, and decodes to the same message.
             again = protocol.encode(decode(data))
             assert protocol.encode(decode(again)) == again
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=64)
+LABELS = st.one_of(st.none(), TEXTS.filter(bool))
+NUMBERS, TIMES_NS = st.integers(1, 2**32 - 1), st.integers(-(2**63), 2**63 - 1)
+SIDES = st.floats(0, 1e7, width=32)
+KNOWN_OBJECTS = st.builds(
+    KnownObject,
+    NUMBERS,
+    LABELS,
+    TIMES_NS,
+    TIMES_NS,
+    st.integers(0, 2**32 - 1).map(float),
+    st.integers(0, 2**32 - 1),
+    st.booleans(),
+    st.tuples(SIDES, SIDES, SIDES, SIDES),
+)
+OBJECT_EVENTS = st.builds(
+    ObjectEvent,
+    st.sampled_from(get_args(EventKind)),
+    TIMES_NS,
+    NUMBERS,
+    st.one_of(st.none(), NUMBERS),
+    LABELS,
+)
+
+
+@settings(deadline=None)
+@given(
+    st.one_of(
+        st.builds(ObjectList, NUMBERS, NUMBERS, st.lists(KNOWN_OBJECTS, max_size=4).map(tuple)),
+        st.builds(
+            ObjectInfo,
+            NUMBERS,
+            st.dictionaries(NUMBERS, TEXTS.filter(bool), max_size=4),
+            st.lists(OBJECT_EVENTS, max_size=4).map(tuple),
+        ),
+    )
+)
+def test_any_objects_and_events_survive_a_round_trip(message: ObjectList | ObjectInfo) -> None:
+    assert protocol.decode_server_message(protocol.encode(message)) == message
+
+
+@settings(deadline=None)
+@given(NUMBERS, NUMBERS, LABELS)
+def test_any_rename_survives_a_round_trip(command_id: int, object_id: int, label: str | None) -> None:
+    sent = ObjectCommand(command_id, ObjectAction.RENAME, object_id, label=label)
+    assert protocol.decode_client_message(protocol.encode(sent)) == sent
+
+
+@pytest.mark.parametrize("label", ["x" * 257, "☕" * 86, "\ud800"])
+def test_a_label_that_has_no_place_on_the_wire_is_refused(label: str) -> None:
+    with pytest.raises(InputError, match="text"):
+        protocol.encode(ObjectCommand(1, ObjectAction.RENAME, 1, label=label))
+
+
+def test_a_very_long_dwell_stops_at_the_largest_number() -> None:
+    aged = replace(CUP, dwell_ms=1e12)
+    found = protocol.decode_server_message(protocol.encode(ObjectList(1, 1, (aged,))))
+    assert isinstance(found, ObjectList)
+    assert found.objects[0].dwell_ms == 2**32 - 1
+
+
+def test_labels_and_events_join_the_selection_of_their_frame() -> None:
+    plain = FrameSelection(17, 2, 3, 4, 5, (48, 64), State.FOCUSED, "encoded", objects=(OBJECT, OBJECT_SMALL))
+    told = replace(plain, objects=(replace(OBJECT, label="cup"), OBJECT_SMALL), events=EVENTS)
+    info = ObjectInfo.of(told)
+    assert info == ObjectInfo(17, {OBJECT.object_id: "cup"}, EVENTS)
+    assert info is not None
+    assert protocol.encode(told) == protocol.encode(plain)
+    assert info.add_to(plain) == told
+    assert info.add_to(replace(plain, frame_id=18)) == replace(plain, frame_id=18)
+    assert ObjectInfo.of(plain) is None
 
 
 @settings(deadline=None)

@@ -148,6 +148,7 @@ class Connection:
             send=self._send_queue.put,
             warm_up=engines.warm_up,
             max_pixels=self._limits.frame_pixels,
+            label_characters=self._limits.label_characters,
             metrics=self._metrics,
             load_shedder=self._state.load_shedder,
             name=f"sam-edge-client-{client_id}",

@@ -16,6 +16,7 @@ from sam_edge.wire.messages import (
     Command,
     Configure,
     Gaze,
+    ObjectCommand,
     Ping,
     Pong,
     Rays,
@@ -41,6 +42,7 @@ class MessageDispatcher:
         self._message_rate = RateLimit(limits.messages_per_s)
         self._frame_rate = RateLimit(limits.frames_per_s)
         self._face_rate = RateLimit(limits.faces_per_s)
+        self._object_rate = RateLimit(limits.object_commands_per_s)
         self._sample_rate = RateLimit(limits.samples_per_s, burst=2 * protocol.MAX_SAMPLES)
         self._webcam: WebcamWorker | None = None
         self._webcam_active = False
@@ -66,6 +68,9 @@ class MessageDispatcher:
         elif isinstance(message, CameraSetup):
             session.gaze.set_camera(message)
         elif isinstance(message, Command):
+            session.add_command(message)
+        elif isinstance(message, ObjectCommand):
+            _limit(self._object_rate, 1, "commands about objects")
             session.add_command(message)
         elif isinstance(message, Ping):
             session.set_clock_offset(message)

@@ -38,7 +38,7 @@ def pack(
         stages_ms: duration of each processing stage.
 
     Returns:
-        The message, with `sent_ns` 0.
+        The message, with `sent_ns` 0. Labels and events are no part of its bytes: see `ObjectInfo.of`.
     """
     pinned = {item.object_id: item for item in selection.pinned}
     objects = []
@@ -47,11 +47,19 @@ def pack(
         is_pinned = pinned.pop(selection.object_id, None) is not None
         objects.append(
             pack_object(
-                selection.object_id, selection.mask, score, options, gaze_target=True, pinned=is_pinned
+                selection.object_id,
+                selection.mask,
+                score,
+                options,
+                gaze_target=True,
+                pinned=is_pinned,
+                label=selection.label,
             )
         )
     objects += [
-        pack_object(item.object_id, item.mask, item.score, options, gaze_target=False, pinned=True)
+        pack_object(
+            item.object_id, item.mask, item.score, options, gaze_target=False, pinned=True, label=item.label
+        )
         for item in pinned.values()
     ]
     return FrameSelection(
@@ -67,6 +75,7 @@ def pack(
         fixation=selection.fixation,
         objects=tuple(item for item in objects if item is not None)[:MAX_OBJECTS],
         stages_ms=stages_ms,
+        events=selection.events,
     )
 
 
@@ -78,6 +87,7 @@ def pack_object(
     *,
     gaze_target: bool,
     pinned: bool,
+    label: str | None = None,
 ) -> SelectedObject | None:
     """Build the part of the message about one object; None if its mask is empty."""
     box = mask_to_box(mask)
@@ -97,6 +107,7 @@ def pack_object(
         format=options.format,
         mask_data=encode_mask(mask, part, options.format),
         polygons=tuple((polygon + np.array([x0, y0])).astype(np.float32) for polygon in polygons),
+        label=label,
     )
 
 

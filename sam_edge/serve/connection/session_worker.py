@@ -14,6 +14,7 @@ from sam_edge.errors import SamEdgeError
 from sam_edge.segmenter import Segmenter
 from sam_edge.serve.connection.flow_control import WINDOW, FlowControl
 from sam_edge.serve.connection.gaze_inbox import GazeInbox
+from sam_edge.serve.connection.object_commands import run_object_command
 from sam_edge.serve.connection.packing import pack
 from sam_edge.serve.connection.point_select import PointSelect
 from sam_edge.serve.connection.worker import ConnectionThread
@@ -33,6 +34,9 @@ from sam_edge.wire.messages import (
     Grant,
     Hello,
     MaskOptions,
+    ObjectCommand,
+    ObjectInfo,
+    ObjectList,
     Ping,
     SceneFrame,
     ServerMessage,
@@ -75,6 +79,7 @@ class SessionWorker(ConnectionThread):
         send: Callable[[ServerMessage], None],
         warm_up: Callable[[Segmenter, tuple[int, int], tuple[int, int] | None], None],
         max_pixels: int,
+        label_characters: int,
         metrics: Metrics,
         load_shedder: LoadShedder,
         name: str = "sam-edge-session",
@@ -87,6 +92,7 @@ class SessionWorker(ConnectionThread):
             send: takes messages to the client; with a selection it may wait.
             warm_up: prepares the engine for frames of (height, width) and an encoder input size.
             max_pixels: of a frame.
+            label_characters: of an object's label, at most.
             metrics: counts frames.
             load_shedder: limits the frame rate of all clients.
             name: of the thread.
@@ -100,6 +106,7 @@ class SessionWorker(ConnectionThread):
         self._size = hello.size
         self._warm_up = warm_up
         self._max_pixels = max_pixels
+        self._label_characters = label_characters
         self._metrics = metrics
         self._load_shedder = load_shedder
         self._flow_control = FlowControl()
@@ -113,7 +120,8 @@ class SessionWorker(ConnectionThread):
         self._newest_gaze_ns: int | None = None
         self._point_select: PointSelect | None = None
         self._waiting_frame: ReceivedFrame | None = None
-        self._commands: deque[Command] = deque()
+        self._commands: deque[Command | ObjectCommand] = deque()
+        self._sends_object_info = False
         self._start()
 
     def add_frame(self, frame: SceneFrame, received_ns: int) -> None:
@@ -129,7 +137,7 @@ class SessionWorker(ConnectionThread):
         if replaced is not None:
             self._skip(replaced.frame, SkipReason.REPLACED)
 
-    def add_command(self, command: Command) -> None:
+    def add_command(self, command: Command | ObjectCommand) -> None:
         """Add a command; it runs before the next frame.
 
         Raises:
@@ -185,6 +193,9 @@ class SessionWorker(ConnectionThread):
         total_ms = (time.monotonic_ns() - received.received_ns) / 1e6
         self._metrics.record_frame(total_ms, selection.stages_ms)
         self._metrics.add("sam_edge_frames_total", outcome="selection")
+        info = ObjectInfo.of(selection) if self._sends_object_info else None
+        if info is not None:
+            self._send(info)
         self._send(selection)
         self._update_grant(selection, total_ms)
 
@@ -272,17 +283,25 @@ class SessionWorker(ConnectionThread):
         derived = self.gaze.px_per_deg or DEFAULT_PX_PER_DEG
         return self._px_per_deg_of_client or min(max(derived, MIN_PX_PER_DEG), MAX_PX_PER_DEG)
 
-    def _run_command(self, command: Command) -> None:
+    def _run_command(self, command: Command | ObjectCommand) -> None:
         reply: ServerMessage | None
+        kind = MessageKind.OBJECT_COMMAND if isinstance(command, ObjectCommand) else MessageKind.COMMAND
         try:
             reply = self._command_reply(command)
         except ProtocolError as error:
-            reply = ErrorReply(error.code, str(error), MessageKind.COMMAND, command.command_id)
+            reply = ErrorReply(error.code, str(error), kind, command.command_id)
         if reply is not None:
             self._send(reply)
 
-    def _command_reply(self, command: Command) -> CommandResult | None:
+    def _object_reply(self, command: ObjectCommand) -> ObjectList:
+        self._sends_object_info = True
+        objects = run_object_command(self._session, command, label_characters=self._label_characters)
+        return ObjectList(command.command_id, self._session_number, objects)
+
+    def _command_reply(self, command: Command | ObjectCommand) -> CommandResult | ObjectList | None:
         """Run a command; None when its result comes later."""
+        if isinstance(command, ObjectCommand):
+            return self._object_reply(command)
         if command.action is CommandAction.RESET:
             self._reset()
             return CommandResult(command.command_id, command.action, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sam_edge.bundle import Manifest
+from sam_edge.identity.memory import CAPACITY
 from sam_edge.serve.models.engines import SIZES, EngineOffer
 from sam_edge.serve.state import ServerState
 from sam_edge.version import __version__
@@ -48,6 +49,7 @@ def server_info(state: ServerState) -> dict[str, object]:
         "webcam": {
             name: getattr(state.limits, name) for name in ("face_bytes", "face_pixels", "faces_per_s")
         },
+        "objects": {"known": CAPACITY, "label_characters": state.limits.label_characters},
         "decoder": _decoder_info(manifest),
     }
 

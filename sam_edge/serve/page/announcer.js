@@ -15,12 +15,12 @@ export class Announcer {
     this.#element.textContent = text;
   }
 
-  /** Announce the outlined object when it changes, at most once in `OBJECT_INTERVAL_MS`. */
-  outlined(objectId, score) {
+  /** Announce the outlined object, by its name, when it changes, at most once in `OBJECT_INTERVAL_MS`. */
+  outlined(objectId, name, score) {
     const now = performance.now();
     if (objectId === this.#objectId || now - this.#objectAtMs < OBJECT_INTERVAL_MS) return;
     this.#objectId = objectId;
     this.#objectAtMs = now;
-    this.say(`Object ${objectId} outlined, score ${Math.min(1, score).toFixed(2)}.`);
+    this.say(`${name[0].toUpperCase()}${name.slice(1)} outlined, score ${Math.min(1, score).toFixed(2)}.`);
   }
 }

@@ -5,6 +5,7 @@ import { BrowserSession } from "./browser-session.js";
 import { Decoder } from "./decoder.js";
 import { DwellTimer } from "./dwell-timer.js";
 import { LatencyGraph } from "./latency-graph.js";
+import { ObjectsPanel } from "./objects-panel.js";
 import { Overlay } from "./overlay.js";
 import { PointerGazeSource } from "./pointer-gaze-source.js";
 import { SamEdgeClient, fillRuns, nsOf } from "./sam-edge-client.js";
@@ -36,6 +37,7 @@ const overlay = new Overlay(canvas);
 const graph = new LatencyGraph($("latency"), $("legend"), $("latency-median"));
 const dwellTimer = new DwellTimer();
 const announcer = new Announcer($("announcement"));
+const objectsPanel = new ObjectsPanel({ client: () => client, say: (text) => announcer.say(text), unpin });
 const webcamPanel = new WebcamPanel({
   client: () => client, gazeSource: webcamGaze, screenMapping, server: location.host, say: (text) => announcer.say(text),
 });
@@ -118,7 +120,7 @@ function showState(detail) {
     announcer.say("Connected.");
     showBadge("");
     current = NO_SELECTION;
-    listPinned();
+    objectsPanel.clear();
   } else if (state === "connecting") {
     showConnection("connecting", detail.tries ? "Reconnecting…" : "Connecting…");
   } else if (state === "waiting") {
@@ -147,6 +149,7 @@ function showServerSelection(selection) {
     return { ...object, mask: { x, y, width, height, bytes }, faint };
   });
   showSelection({ ...selection, objects });
+  objectsPanel.update(selection, performance.now());
   const { wait = 0, picture: image = 0, motion = 0, closeup = 0, uplink = 0 } = selection.stages;
   const capture = captureMs.get(selection.frameId) ?? 0;
   captureMs.delete(selection.frameId);
@@ -156,28 +159,32 @@ function showServerSelection(selection) {
 }
 
 function showBrowserSelection(selection) {
+  const before = current.objects;
   showSelection(selection);
+  if (pinnedIds(before) !== pinnedIds(selection.objects)) objectsPanel.showPinned(pinnedOf(selection.objects));
   if (Object.keys(selection.stages).length) graph.add(selection.stages);
 }
 
 function showSelection(selection) {
   const now = performance.now();
-  const pinned = selection.objects.filter((object) => object.pinned);
-  const pinnedBefore = current.objects.filter((object) => object.pinned).map(({ objectId }) => objectId).join();
+  const pinned = pinnedOf(selection.objects);
   const gazeTarget = selection.objects.find((object) => object.gazeTarget);
   const { width, height } = selection;
   current = { objects: selection.objects, size: [width, height], at: now, state: selection.state, gazeTarget };
-  if (pinned.map(({ objectId }) => objectId).join() !== pinnedBefore) listPinned();
   countMask(now);
   const score = gazeTarget ? `, ${Math.min(1, gazeTarget.score).toFixed(2)}` : "";
   const age = selection.origin === "propagated" ? `, ${Math.round(selection.ageMs)} ms old` : "";
   $("now").textContent = `${STATE_NAMES[selection.state]}${score}${age} · ${maskRate.perS} masks/s`;
   $("pin").disabled = !gazeTarget;
+  $("unpin").disabled = pinned.length === 0;
   viewport.dataset.state = selection.state;
   const summary = ({ objectId = 0, box }) => `${objectId}:${box.map(Math.round)}`;
   viewport.dataset.pinned = pinned.map(summary).join(" ");
   viewport.dataset.gazeTarget = gazeTarget ? summary(gazeTarget) : "";
-  if (gazeTarget && selection.state === "focused") announcer.outlined(gazeTarget.objectId ?? "", gazeTarget.score);
+  if (gazeTarget && selection.state === "focused") {
+    const { objectId, score: predicted } = gazeTarget;
+    announcer.outlined(objectId, objectId ? objectsPanel.nameOf(objectId) : "an object", predicted);
+  }
 }
 
 function countMask(now) {
@@ -187,21 +194,8 @@ function countMask(now) {
   Object.assign(maskRate, { sinceMs: now, count: 0 });
 }
 
-function listPinned() {
-  const pinned = current.objects.filter((object) => object.pinned);
-  $("pinned").replaceChildren(...pinned.map((object) => {
-    const entry = document.createElement("li");
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = "Unpin";
-    button.setAttribute("aria-label", `Unpin object ${object.objectId}`);
-    button.addEventListener("click", () => unpin(object.objectId));
-    entry.append(`Object ${object.objectId}`, button);
-    return entry;
-  }));
-  $("pinned-none").hidden = pinned.length > 0;
-  $("unpin").disabled = pinned.length === 0;
-}
+const pinnedOf = (objects) => objects.filter((object) => object.pinned);
+const pinnedIds = (objects) => pinnedOf(objects).map(({ objectId }) => objectId).join();
 
 function showBadge(text) {
   $("badge").textContent = text;
@@ -237,13 +231,13 @@ function pinOnServer(point) {
 }
 
 function announcePinned(objectId) {
-  announcer.say(objectId ? `Pinned object ${objectId}.` : "There is no object to pin.");
+  announcer.say(objectId ? `Pinned ${objectsPanel.nameOf(objectId)}.` : "There is no object to pin.");
 }
 
 async function unpin(objectId = 0) {
   if (mode === "browser") browserSession?.unpin(objectId);
   else await client.unpin(objectId);
-  announcer.say(objectId ? `Unpinned object ${objectId}.` : "Unpinned all objects.");
+  announcer.say(objectId ? `Unpinned ${objectsPanel.nameOf(objectId)}.` : "Unpinned all objects.");
 }
 
 function togglePause() {
@@ -294,7 +288,7 @@ async function changeMode(next) {
   graph.clear();
   captureMs.clear();
   current = NO_SELECTION;
-  listPinned();
+  objectsPanel.clear();
   browserSession?.close();
   browserSession = null;
   if (mode === "server") {
@@ -499,6 +493,7 @@ video.addEventListener("resize", updateLayout);
 new ResizeObserver(updateLayout).observe(viewport);
 
 info = await fetchInfoWithRetries();
+objectsPanel.configure(info.objects);
 showSettings();
 startClient();
 requestAnimationFrame(tick);

@@ -1,7 +1,10 @@
-// Draws over the video: masks, the gaze trail, its uncertainty, and the dwell ring.
+// Draws over the video: masks with names, the gaze trail, its uncertainty, and the dwell ring.
+
+import { colourOf } from "./object-colours.js";
 
 const TRAIL_MS = 500;
-const COLOURS = { gazeTarget: "--target", pinned: "--pinned", gaze: "--gaze", ink: "--ink" };
+const COLOURS = { gazeTarget: "--target", gaze: "--gaze", ink: "--ink", tag: "--tag-ink" };
+const LONGEST_TAG = 24;
 const OUTLINE = [[1, 0], [0.71, 0.71], [0, 1], [-0.71, 0.71], [-1, 0], [-0.71, -0.71], [0, -1], [0.71, -0.71]];
 
 /** The image of a mask, cached for the last size and colour. */
@@ -74,8 +77,8 @@ export class Overlay {
   }
 
   /**
-   * Draw `objects`, `{mask: {x, y, width, height, bytes}, pinned, faint}` in pixels of a frame of `size`. `trail` and
-   * `point` are the gaze, `spread` its standard deviation; `ring` is `{x, y, radius, share}`; `faded`: masks are outdated.
+   * Draw `objects`, `{objectId, label, mask: {x, y, width, height, bytes}, gazeTarget, faint}` in pixels of a frame of
+   * `size`, each in the colour of its number; the gaze target is filled more. `trail` and `point` are the gaze, `spread` its standard deviation; `ring` is `{x, y, radius, share}`; `faded`: masks are outdated.
    */
   draw(nowMs, { size, objects, trail, point, spread = 0, ring, faded }) {
     const context = this.#context;
@@ -106,17 +109,36 @@ export class Overlay {
     return width && across ? across / width : 0;
   }
 
-  #drawObject({ mask, pinned, faint }, scale, unit) {
+  #drawObject({ objectId, label, mask, gazeTarget, faint }, scale, unit) {
     if (!mask?.width) return;
+    const colour = objectId ? colourOf(objectId) : this.#colours.gazeTarget;
     if (!this.#images.has(mask)) this.#images.set(mask, new MaskImage(mask));
     const { canvas, x, y } = this.#images.get(mask).paint(scale, {
-      colour: this.#colours[pinned ? "pinned" : "gazeTarget"],
+      colour,
       ink: this.#colours.ink,
-      line: (faint ? 1.2 : 2) * unit,
+      line: (faint ? 1.2 : gazeTarget ? 2.4 : 1.8) * unit,
       rim: unit,
-      fill: faint ? 0.16 : 0.34,
+      fill: faint ? 0.16 : gazeTarget ? 0.38 : 0.22,
     });
     this.#context.drawImage(canvas, x, y);
+    if (objectId) this.#drawTag(label ?? String(objectId), [(mask.x + mask.width / 2) * scale, mask.y * scale], colour, unit);
+  }
+
+  // A name above an object, within the picture.
+  #drawTag(name, [middle, top], colour, unit) {
+    const context = this.#context;
+    const text = name.length > LONGEST_TAG ? `${name.slice(0, LONGEST_TAG - 1)}…` : name;
+    context.font = `600 ${13 * unit}px system-ui, sans-serif`;
+    const [width, height] = [context.measureText(text).width + 12 * unit, 20 * unit];
+    const x = Math.max(0, Math.min(this.#canvas.width - width, middle - width / 2));
+    const y = Math.max(0, top - height - 4 * unit);
+    context.fillStyle = colour;
+    context.beginPath();
+    context.roundRect(x, y, width, height, 5 * unit);
+    context.fill();
+    context.fillStyle = this.#colours.tag;
+    context.textBaseline = "middle";
+    context.fillText(text, x + 6 * unit, y + height / 2 + unit / 2);
   }
 
   #drawTrail(nowMs, trail, scale, unit) {

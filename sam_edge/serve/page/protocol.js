@@ -1,9 +1,11 @@
 // The wire protocol, version 2: values to bytes and back. docs/protocol.md describes every field.
 
 import { Reader, Writer } from "./bytes.js";
+import { OBJECT_READERS } from "./protocol-objects.js";
 import { WEBCAM_READERS } from "./protocol-webcam.js";
 
 export { msOf, nsOf } from "./bytes.js";
+export * from "./protocol-objects.js";
 export * from "./protocol-webcam.js";
 
 /** The protocol version of this file. Server and client must speak the same one. */
@@ -17,14 +19,15 @@ export const SKIP_REASONS = { 1: "replaced", 2: "reset", 3: "too_soon" };
 export const ERROR_CODES = {
   1: "malformed", 2: "unsupported_version", 3: "unauthorized", 4: "too_large", 5: "invalid_image", 6: "out_of_order",
   7: "invalid_option", 8: "rate_limit", 9: "too_many_clients", 10: "timeout", 11: "engine_failed", 12: "shutting_down",
-  13: "too_many_webcams",
+  13: "too_many_webcams", 14: "unknown_object",
 };
 /** Message kinds by wire name. */
 export const KINDS = {
   hello: 0x01, frame: 0x02, gaze: 0x03, rays: 0x04, camera: 0x05, command: 0x06, ping: 0x07, configure: 0x08,
   face_frame: 0x09, webcam: 0x0a, viewport: 0x0b, calibrate: 0x0c, target: 0x0d, click: 0x0e,
+  object_command: 0x0f,
   welcome: 0x81, selection: 0x82, grant: 0x83, skipped: 0x84, command_result: 0x85, pong: 0x86, error: 0x87,
-  gaze_estimate: 0x88, target_progress: 0x89, calibration_result: 0x8a,
+  gaze_estimate: 0x88, target_progress: 0x89, calibration_result: 0x8a, object_list: 0x8b, object_info: 0x8c,
 };
 
 const MAGIC = 0x45474553; // "SEGE", little-endian
@@ -34,6 +37,7 @@ const STAGE_NAME_BYTES = 12;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const SPACES = { head: 0, world: 2, camera: 4 };
+const READERS = { ...WEBCAM_READERS, ...OBJECT_READERS };
 
 export function encodeHello({
   maskFormat = "runs", polygons = false, tolerancePx = 1, pxPerDeg = 0, size = null, token = "", engine = "", name = "",
@@ -158,7 +162,7 @@ function readObject(reader) {
   reader.skip(-maskBytes & 3);
   const polygons = readPolygons(reader.bytes(polygonBytes), polygonCount);
   return {
-    objectId, gazeTarget: Boolean(flags & 1), pinned: Boolean(flags & 2), score, box, areaPx,
+    objectId, label: null, gazeTarget: Boolean(flags & 1), pinned: Boolean(flags & 2), score, box, areaPx,
     mask: { format, x, y, width, height, data }, polygons,
   };
 }
@@ -178,7 +182,7 @@ function readSelection(reader, id) {
   const objects = Array.from({ length: objectCount }, () => readObject(reader));
   return {
     kind: "selection", frameId: id, timeNs, receivedNs, sentNs, session, width, height, state, origin, ageMs,
-    fixation: Number.isNaN(x) ? null : { x, y, spread }, stages, objects,
+    fixation: Number.isNaN(x) ? null : { x, y, spread }, stages, objects, events: [],
   };
 }
 
@@ -203,7 +207,7 @@ export function decodeMessage(buffer) {
   const flags = reader.u8();
   reader.skip(2);
   const id = reader.u32();
-  if (WEBCAM_READERS[kind]) return WEBCAM_READERS[kind](reader, flags, id);
+  if (READERS[kind]) return READERS[kind](reader, flags, id);
   switch (kind) {
     case KINDS.welcome: return readWelcome(reader, id);
     case KINDS.selection: return readSelection(reader, id);

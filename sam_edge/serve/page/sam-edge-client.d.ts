@@ -34,6 +34,8 @@ export interface ClientOptions extends MaskOptions {
   engine?: string;
   /** The client's name, for logs. */
   name?: string;
+  /** Whether selections have labels and events. Default: false. Servers without the key `objects` in `/api/info` refuse it. */
+  objects?: boolean;
   /** WebSocket class to use instead of the browser's. */
   WebSocket?: typeof WebSocket;
 }
@@ -120,8 +122,39 @@ export interface Mask {
   data: Uint8Array;
 }
 
+/** What happened to an object; "other" stands for a kind of a later version. */
+export type EventKind = "new" | "returned" | "merged" | "forgotten" | "renamed" | "other";
+
+export interface ObjectEvent {
+  kind: EventKind;
+  /** Time of the newest frame then. */
+  timeNs: bigint;
+  /** Of two that were merged, the number that is kept. */
+  objectId: number;
+  /** Of two that were merged, the number that is no longer used; else null. */
+  otherId: number | null;
+  /** The object's label after the event. */
+  label: string | null;
+}
+
+/** An object of the session's memory. */
+export interface KnownObject {
+  objectId: number;
+  label: string | null;
+  firstSeenNs: bigint;
+  lastSeenNs: bigint;
+  /** For how long gaze has rested on it, all visits together. */
+  dwellMs: number;
+  visits: number;
+  pinned: boolean;
+  /** Where it was last seen, frame pixels. */
+  box: [x0: number, y0: number, x1: number, y1: number];
+}
+
 export interface SelectedObject {
   objectId: number;
+  /** Null without a label, and before the first command about objects. */
+  label: string | null;
   /** The gaze is on it now. */
   gazeTarget: boolean;
   pinned: boolean;
@@ -152,6 +185,8 @@ export interface FrameSelection {
   fixation: { x: number; y: number; spread: number } | null;
   stages: Record<string, number>;
   objects: SelectedObject[];
+  /** What happened to objects since the selection before; empty before the first command about objects. */
+  events: ObjectEvent[];
   /** From the frame's capture to this event, ms. */
   totalMs: number;
   /** From the server to this client, ms; null before the clocks are synchronized. */
@@ -272,6 +307,9 @@ export interface CalibrationResult {
 export interface Grant { kind: "grant"; window: number; framesPerS: number }
 export interface SkippedFrame { kind: "skipped"; frameId: number; reason: "replaced" | "reset" | "too_soon" | "other" }
 export interface CommandResult { kind: "command_result"; commandId: number; action: "pin" | "unpin" | "reset"; objectId: number }
+export interface ObjectList { kind: "object_list"; commandId: number; session: number; objects: KnownObject[] }
+/** The client adds it to the selection of the same frame. */
+export interface ObjectInfo { kind: "object_info"; frameId: number; labels: Map<number, string>; events: ObjectEvent[] }
 export interface Pong { kind: "pong"; pingId: number; t0: bigint; t1: bigint; t2: bigint }
 export interface ErrorReply {
   kind: "error";
@@ -287,7 +325,7 @@ export interface ErrorReply {
 
 export type ServerMessage =
   | Omit<FrameSelection, "totalMs" | "downMs"> | Welcome | Grant | SkippedFrame | CommandResult | Pong | ErrorReply
-  | GazeEstimate | TargetProgress | CalibrationResult;
+  | GazeEstimate | TargetProgress | CalibrationResult | ObjectList | ObjectInfo;
 
 export type ConnectionState =
   | { state: "closed" }
@@ -303,6 +341,7 @@ export interface ClientEvents {
   grant: CustomEvent<Grant>;
   skipped: CustomEvent<SkippedFrame>;
   command_result: CustomEvent<CommandResult>;
+  object_list: CustomEvent<ObjectList>;
   gaze_estimate: CustomEvent<GazeEstimate>;
   target_progress: CustomEvent<TargetProgress>;
   calibration_result: CustomEvent<CalibrationResult>;
@@ -342,6 +381,14 @@ export class SamEdgeClient extends EventTarget {
   unpin(objectId?: number): Promise<number>;
   /** Start a new session: forget all objects. */
   reset(): Promise<number>;
+  /** The known objects. Rejects with the server's error. From the first call on, selections have labels and events. */
+  listObjects(): Promise<KnownObject[]>;
+  /** Give an object a label; null takes it away. Resolves to the known objects. */
+  rename(objectId: number, label: string | null): Promise<KnownObject[]>;
+  /** Make one object of two; the first one's number is kept. Resolves to the known objects. */
+  merge(objectId: number, otherId: number): Promise<KnownObject[]>;
+  /** Forget an object, and unpin it. Resolves to the known objects. */
+  forget(objectId: number): Promise<KnownObject[]>;
   /** Start webcam gaze; null stops it. Ask the person first. */
   setWebcam(screen: Screen | null): void;
   /** Whether the server accepts another face frame now. */

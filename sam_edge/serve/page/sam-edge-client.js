@@ -39,6 +39,8 @@ export class SamEdgeClient extends EventTarget {
   #waitingFrame = null;
   #inFlight = new Map();
   #commands = new Map();
+  #objectCommands = new Map();
+  #objectInfo = null;
   #faceFrameId = 0;
   #faceFramesInFlight = [];
   #calibrations = [];
@@ -133,6 +135,30 @@ export class SamEdgeClient extends EventTarget {
   }
 
   /**
+   * Ask for the known objects. Resolves to a list of them; rejects on an error. From the first call of this method,
+   * `rename`, `merge` or `forget` of a connection on, selections have labels and events; with the option
+   * `objects: true` from its beginning. `/api/info` has the key `objects` where the server supports it.
+   */
+  listObjects() {
+    return this.#objectCommand("list", {});
+  }
+
+  /** Give an object a label; null takes it away. Resolves and rejects as `listObjects`. */
+  rename(objectId, label) {
+    return this.#objectCommand("rename", { objectId, label });
+  }
+
+  /** Make one object of two; the first one's number is kept. Resolves and rejects as `listObjects`. */
+  merge(objectId, otherId) {
+    return this.#objectCommand("merge", { objectId, otherId });
+  }
+
+  /** Forget an object, and unpin it. Resolves and rejects as `listObjects`. */
+  forget(objectId) {
+    return this.#objectCommand("forget", { objectId });
+  }
+
+  /**
    * Start webcam gaze on a screen `{width, height, widthMm, cameraAboveMm?, cameraAsideMm?, fovDeg?}`; null stops it.
    * Ask the person first. `/api/info` has the key `webcam` where the server supports it.
    */
@@ -224,12 +250,14 @@ export class SamEdgeClient extends EventTarget {
     else if (kind === "pong") this.#synchronize(message);
     else if (kind === "grant") Object.assign(this, { window: message.window, framesPerS: message.framesPerS });
     else if (kind === "command_result") this.#resolveCommand(message.commandId, message.objectId);
+    else if (kind === "object_list") this.#takeObjectCommand(message.commandId)?.resolve(message.objects);
+    else if (kind === "object_info") this.#objectInfo = message;
     else if (kind === "gaze_estimate") this.#faceFrameAnswered(message.faceFrameId);
     else if (kind === "calibration_result") this.#calibrations.shift()?.resolve(message);
     else if (kind === "error") this.#handleError(message);
-    if (kind === "selection") this.#emit("selection", this.#withLatency(message));
-    else if (kind !== "pong") this.#emit(kind, message);
-    if (message.frameId !== undefined) this.#inFlight.delete(message.frameId);
+    if (kind === "selection") this.#emit("selection", this.#withLatency(this.#withObjectInfo(message)));
+    else if (kind !== "pong" && kind !== "object_info") this.#emit(kind, message);
+    if (kind === "selection" || kind === "skipped") this.#inFlight.delete(message.frameId);
     if (kind === "error" && message.fatal) this.#disconnectedBy(message);
     else this.#flush();
   }
@@ -237,6 +265,7 @@ export class SamEdgeClient extends EventTarget {
   #handleError({ aboutKind, aboutId, message }) {
     if (aboutKind === wire.KINDS.frame) this.#inFlight.delete(aboutId);
     else if (aboutKind === wire.KINDS.command) this.#resolveCommand(aboutId, 0);
+    else if (aboutKind === wire.KINDS.object_command) this.#takeObjectCommand(aboutId)?.reject(new Error(message));
     else if (aboutKind === wire.KINDS.face_frame) this.#faceFrameAnswered(aboutId);
     else if (aboutKind === wire.KINDS.calibrate) this.#calibrations.shift()?.reject(new Error(message));
   }
@@ -260,6 +289,7 @@ export class SamEdgeClient extends EventTarget {
     this.window = welcome.window;
     this.framesPerS = 0;
     this.#setState("open", welcome);
+    if (this.#options.objects) this.listObjects().catch(() => {});
     for (let index = 0; index < FIRST_PINGS; index += 1) this.#ping();
     this.#every("ping", PING_INTERVAL_MS, () => {
       const silent = performance.now() - this.#lastReceivedMs > SILENCE_TIMEOUT_MS;
@@ -289,6 +319,14 @@ export class SamEdgeClient extends EventTarget {
     return { ...selection, totalMs, downMs };
   }
 
+  #withObjectInfo(selection) {
+    const info = this.#objectInfo;
+    this.#objectInfo = null;
+    if (info?.frameId !== selection.frameId) return selection;
+    const objects = selection.objects.map((object) => ({ ...object, label: info.labels.get(object.objectId) ?? null }));
+    return { ...selection, objects, events: info.events };
+  }
+
   #sendNow(frame) {
     this.#inFlight.set(frame.id, frame.timeNs);
     this.#lastFrameNs = frame.timeNs;
@@ -313,6 +351,20 @@ export class SamEdgeClient extends EventTarget {
   #resolveCommand(id, objectId) {
     this.#commands.get(id)?.(objectId);
     this.#commands.delete(id);
+  }
+
+  #objectCommand(action, options) {
+    if (this.state !== "open") return Promise.reject(new Error("there is no connection"));
+    this.#commandId = (this.#commandId + 1) >>> 0 || 1;
+    const id = this.#commandId;
+    this.#send(wire.encodeObjectCommand(id, action, options));
+    return new Promise((resolve, reject) => this.#objectCommands.set(id, { resolve, reject }));
+  }
+
+  #takeObjectCommand(id) {
+    const waiting = this.#objectCommands.get(id);
+    this.#objectCommands.delete(id);
+    return waiting;
   }
 
   #send(buffer) {
@@ -342,8 +394,11 @@ export class SamEdgeClient extends EventTarget {
     }
     for (const resolve of this.#commands.values()) resolve(0);
     this.#commands.clear();
-    for (const { reject } of this.#calibrations) reject(new Error("the connection was lost"));
+    const lost = new Error("the connection was lost");
+    for (const { reject } of [...this.#calibrations, ...this.#objectCommands.values()]) reject(lost);
     this.#calibrations = [];
+    this.#objectCommands.clear();
+    this.#objectInfo = null;
     this.#faceFramesInFlight = [];
     this.#inFlight.clear();
     this.#waitingFrame = null;
