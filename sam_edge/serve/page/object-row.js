@@ -61,7 +61,7 @@ export class ObjectRow {
     const same = document.createElement("label");
     same.append("Same as", this.#same);
     const forget = button("forget", "Forget", () => actions.forget(objectId));
-    this.#panel.append(button("rename", "Rename", () => this.#edit()), same, this.#merge, forget);
+    this.#panel.append(same, this.#merge, button("rename", "Rename", () => this.#edit()), forget);
     this.element.append(this.#chip, this.#name, this.#dwell, this.#unpin, this.#more, this.#panel);
   }
 
@@ -72,6 +72,7 @@ export class ObjectRow {
     const known = dwellMs !== undefined;
     setText(this.#name, label ?? `Object ${objectId}`);
     this.#name.disabled = !known;
+    this.#name.title = label ?? "";
     setText(this.#dwell, known ? `${timeText(dwellMs)} · ${visits === 1 ? "1 visit" : `${visits} visits`}` : "");
     this.#unpin.hidden = !pinned;
     this.#more.hidden = !known;
