@@ -127,7 +127,8 @@ export class Overlay {
   // A name above an object, within the picture.
   #drawTag(name, [middle, top], colour, unit) {
     const context = this.#context;
-    const text = name.length > LONGEST_TAG ? `${name.slice(0, LONGEST_TAG - 1)}…` : name;
+    const letters = [...name];
+    const text = letters.length > LONGEST_TAG ? `${letters.slice(0, LONGEST_TAG - 1).join("")}…` : name;
     context.font = `600 ${13 * unit}px system-ui, sans-serif`;
     const [width, height] = [context.measureText(text).width + 12 * unit, 20 * unit];
     const x = Math.max(0, Math.min(this.#canvas.width - width, middle - width / 2));
