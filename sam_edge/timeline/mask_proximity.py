@@ -89,9 +89,10 @@ class MaskProximity:
         """Return the share of the object in cells of 2^level pixels."""
         while len(self._levels) <= level:
             finer = self._levels[-1]
-            even = np.pad(finer, ((0, finer.shape[0] % 2), (0, finer.shape[1] % 2)))
-            quarters = (even[::2, ::2], even[1::2, ::2], even[::2, 1::2], even[1::2, 1::2])
-            self._levels.append(np.mean(quarters, axis=0, dtype=np.float32))
+            height, width = finer.shape
+            even = cv2.copyMakeBorder(finer, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT, value=0)
+            size = (width + 1) // 2, (height + 1) // 2
+            self._levels.append(np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_AREA), np.float32))
         return self._levels[level]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
@@ -267,3 +268,21 @@ class TestNames:
 def test_nothing_at_all() -> None:
     tables = build([], [])
     assert [len(table) for table in (tables.timeline, tables.samples, tables.fixations)] == [0, 0, 0]
+
+
+def test_an_hour_of_frames_is_kept_compactly() -> None:
+    """Masks are not kept: a frame takes some hundred bytes, whatever its size."""
+    builder = TimelineBuilder(look([(1, 0, 4000)]), px_per_deg=PX_PER_DEG, fixations=[])
+
+    def add(count: int) -> int:
+        for index in range(count):
+            builder.add(index * FRAME_NS, (index + 1) * FRAME_NS, select(index * FRAME_NS, 1 + index % 2))
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before = add(100)
+        growth = add(400) - before
+    finally:
+        tracemalloc.stop()
+    assert growth / 400 < 400
