@@ -70,17 +70,10 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
             stack.enter_context(options.paths.prepare(options.inputs))
             self._reader = stack.enter_context(options.source.open_frames())
             fit = fit_gaze(options.source.gaze, size=self._reader.size, times=self._reader.times)
-            gaze, self._warnings = fit.checked(stacklevel=4), fit.warnings
-            self._samples = gaze.samples
-            self._timeline = TimelineBuilder(
-                gaze.samples,
-                px_per_deg=options.px_per_deg,
-                margin_deg=options.margin_deg,
-                fixations=gaze.fixations if options.fixations_from == "tracker" else None,
-            )
+            self._gaze, self._warnings = fit.checked(stacklevel=4), fit.warnings
             self._model = model if isinstance(model, Segmenter) else stack.enter_context((model or load)())
             self._session = stack.enter_context(_open_session(options, self._model))
-            annotator = FrameAnnotator(GazeTrail(self._samples), mode=options.mode)
+            annotator = FrameAnnotator(GazeTrail(self.gaze), mode=options.mode)
             self._outputs = TrackOutputs(options.paths, self._reader, annotator, progress=options.progress)
             self._open = stack.pop_all()
         self._frames = self._play()
@@ -99,7 +92,7 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
     @property
     def gaze(self) -> Sequence[GazeSample]:
         """The samples that are used, in order of time, frame pixels; those that were found to be lost have NaN."""
-        return self._samples
+        return self._gaze.samples
 
     @property
     def duration_ns(self) -> int:
@@ -135,27 +128,36 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
 
     def _play(self) -> Generator[StreamedFrame, None, None]:
         records: list[FrameRecord] = []
+        timeline = self._begin_timeline()
         with self._open:
             with self._outputs:
                 for shown in self._play_frames():
                     frame = _to_streamed_frame(shown)
                     records.append(_to_record(frame))
-                    self._timeline.add(frame.time_ns, frame.end_ns, frame.selection, events=frame.events)
+                    timeline.add(frame.time_ns, frame.end_ns, frame.selection, events=frame.events)
                     self._outputs.write(frame)
                     yield frame
-            tables = self._timeline.finish()
+            tables = timeline.finish()
             report = self._make_report(list(_name_objects(records, tables.timeline)))
         if self._options.paths.report is not None:
             report.write(self._options.paths.report)
         self._options.paths.write_tables(tables)
         self._report, self._tables = report, tables
 
+    def _begin_timeline(self) -> TimelineBuilder:
+        return TimelineBuilder(
+            self.gaze,
+            px_per_deg=self._options.px_per_deg,
+            margin_deg=self._options.margin_deg,
+            fixations=self._gaze.fixations if self._options.fixations_from == "tracker" else None,
+        )
+
     def _play_frames(self) -> Iterator[PlayedFrame]:
         if self._options.mode == "live":
             return play_in_real_time(
-                self._session, self._reader, self._samples, on_frame=self._outputs.count_played
+                self._session, self._reader, self.gaze, on_frame=self._outputs.count_played
             )
-        return play_every_frame(self._session, self._reader, self._samples)
+        return play_every_frame(self._session, self._reader, self.gaze)
 
     def _make_report(self, records: list[FrameRecord]) -> TrackReport:
         runtime, bundle = self._model.runtime, self._model.bundle

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TABLE_ENDINGS = tuple(WRITERS)
 """Endings of a table's file name; each chooses its format."""
-ROWS_AT_ONCE = 65_536
+ROWS_AT_ONCE = 16_384
 """Rows that are turned into Python values, or written, at once."""
 
 
