@@ -29,7 +29,7 @@ from sam_edge.stream.candidate import (
 )
 from sam_edge.stream.dwell_tracker import DwellSegment
 from sam_edge.stream.evidence import weigh
-from sam_edge.stream.hypothesis import add_support, decode_hypotheses
+from sam_edge.stream.hypothesis import add_support, decode_hypotheses, is_scene
 from sam_edge.stream.tuning import DEFAULT_TUNING, SelectionTuning
 
 
@@ -227,10 +227,9 @@ class GazeAttention:
             candidate.grid_logits, candidate.lowres_logits = grids[chosen], maps[chosen]
             candidate.score = float(values[chosen])
             mask = candidate.mask
-            pinned = any(candidate is item for item in self.pinned)
-            if not pinned and not any(
-                grid_iou(other.mask, mask) > self._tuning.same_candidate_iou for other in kept
-            ):
+            if any(candidate is item for item in self.pinned) or is_scene(mask, self._tuning):
+                continue
+            if not any(grid_iou(other.mask, mask) > self._tuning.same_candidate_iou for other in kept):
                 kept.append(candidate)
         self.candidates = kept
 

@@ -36,8 +36,7 @@ def decode_hypotheses(
 ) -> list[MaskHypothesis]:
     """Decode points on one object, frame pixels, and return how likely each mask is that object.
 
-    A mask of nearly the whole frame is the scene: every dwell would lie on it, and gaze could not leave it. It is left
-    out, so there may be none.
+    A mask of the scene is left out, so there may be none.
     """
     logits, scores = model.decode_logits(embedding, points=[points])
     # A single point has three hypotheses; SAM's first mask is for prompts that leave no doubt.
@@ -45,8 +44,8 @@ def decode_hypotheses(
     maps, values = logits[0, first:], scores[0, first:].astype(np.float64)
     grids = [to_grid(lowres_logits, embedding) for lowres_logits in maps]
     areas = np.array([max(np.count_nonzero(grid > 0) / grid.size, 1e-5) for grid in grids])
-    objects = np.flatnonzero(areas <= tuning.max_object_area_share)
-    if not len(objects):
+    objects = [index for index, grid in enumerate(grids) if not is_scene(grid > 0, tuning)]
+    if not objects:
         return []
     slack = np.minimum(values - values.max() + tuning.hypothesis_slack, 0.0)
     log_probability = tuning.hypothesis_sharpness * slack
@@ -58,6 +57,11 @@ def decode_hypotheses(
         MaskHypothesis(grids[index], float(probabilities[index]), float(values[index]), maps[index])
         for index in objects
     ]
+
+
+def is_scene(mask: NDArray[np.bool_], tuning: SelectionTuning) -> bool:
+    """Return whether a mask covers nearly the whole frame: every dwell would lie on it, and gaze could not leave it."""
+    return bool(np.count_nonzero(mask) > tuning.max_object_area_share * mask.size)
 
 
 def add_support(
