@@ -79,7 +79,7 @@ WIDTH, HEIGHT, FILM_FRAMES = 480, 270, 360
 RADIUS_PX, SWING_PX = 46, 24
 SWINGING, STILL = (0.68, 0.66), (0.2, 0.3)
 """Where the balls are, shares of the film's sides; the first one's place lies on it all the time."""
-SLOW_MS = 60_000
+SLOW_MS = 180_000
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
