@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.files import Table, json_object, lines, open_binary, read_head
-from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation
+from sam_edge.gaze.recordings.recorded_fixation import FOREIGN_FIXATIONS, RecordedFixation
 from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
 from sam_edge.gaze.recordings.video import frame_size
 from sam_edge.gaze.recordings.world_timestamps import FILE_NAME, read_world_timestamps
@@ -52,7 +52,7 @@ def read(path: Path) -> GazeRecording:
         px_per_deg=_px_per_deg(folder / "scene_camera.json"),
         notes=notes,
         frame_times_ns=[time_ns - frame_times_ns[0] for time_ns in frame_times_ns],
-        fixations=[fixation.shifted(-begin_ns) for fixation in _fixations(folder / "fixations.csv")],
+        fixations=[fixation.shifted(-begin_ns) for fixation in _fixations(folder / "fixations.csv", notes)],
     )
 
 
@@ -87,13 +87,16 @@ def _samples(table: Table, start_ns: int | None) -> Iterator[GazeSample]:
         )
 
 
-def _fixations(path: Path) -> Iterator[RecordedFixation]:
+def _fixations(path: Path, notes: list[str]) -> Iterator[RecordedFixation]:
     """Yield the fixations of Pupil Cloud or Neon Player, in UTC nanoseconds."""
     if not path.is_file():
         return
     with open_binary(path) as handle:
         table = Table(path, lines(path, handle))
         names = ("fixation id", "start timestamp [ns]", "end timestamp [ns]")
+        if not set(names) <= set(table.columns):
+            notes.append(FOREIGN_FIXATIONS)
+            return
         id_at, start_at, end_at = needed = [table.index(name) for name in names]
         x_at, y_at = table.find("fixation x [px]"), table.find("fixation y [px]")
         for row in table.rows([*needed, *(at for at in (x_at, y_at) if at is not None)]):

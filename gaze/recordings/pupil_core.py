@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.files import Table, lines, open_binary, read_head
-from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation
+from sam_edge.gaze.recordings.recorded_fixation import FOREIGN_FIXATIONS, RecordedFixation
 from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
 from sam_edge.gaze.recordings.video import frame_size
 from sam_edge.gaze.recordings.world_timestamps import FILE_NAME, read_world_timestamps
@@ -54,7 +54,9 @@ def read(path: Path) -> GazeRecording:
         frame_size=size,
         notes=notes,
         frame_times_ns=[time_ns - start_ns for time_ns in frame_times_ns],
-        fixations=[fixation.shifted(-start_ns) for fixation in _fixations(folder / "fixations.csv", size)],
+        fixations=[
+            fixation.shifted(-start_ns) for fixation in _fixations(folder / "fixations.csv", size, notes)
+        ],
     )
 
 
@@ -89,7 +91,7 @@ def _samples(table: Table, size: tuple[int, int]) -> Iterator[GazeSample]:
         )
 
 
-def _fixations(path: Path, size: tuple[int, int]) -> Iterator[RecordedFixation]:
+def _fixations(path: Path, size: tuple[int, int], notes: list[str]) -> Iterator[RecordedFixation]:
     """Yield the fixations of Pupil Player's detector, on the clock of the gaze; their duration is in milliseconds."""
     if not path.is_file():
         return
@@ -97,6 +99,9 @@ def _fixations(path: Path, size: tuple[int, int]) -> Iterator[RecordedFixation]:
     with open_binary(path) as handle:
         table = Table(path, lines(path, handle))
         names = ("id", "start_timestamp", "duration", "norm_pos_x", "norm_pos_y")
+        if not set(names) <= set(table.columns):
+            notes.append(FOREIGN_FIXATIONS)
+            return
         id_at, start_at, duration_at, x_at, y_at = needed = [table.index(name) for name in names]
         for row in table.rows(needed):
             start_ns = table.time_ns(row[start_at], start_at)

@@ -6,6 +6,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+FOREIGN_FIXATIONS = "fixations.csv is not the tracker's own: it lacks its columns, and is not read"
+"""Note on a file of another program in the folder of a recording."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedFixation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.media.progress import ProgressBar
 from sam_edge.media.video_writer import VIDEO_CODECS, VideoWriter
 from sam_edge.stream.recording import check_new_recording, read_session_recording
-from sam_edge.timeline import TABLE_ENDINGS, TimelineTables, require_writer
+from sam_edge.timeline import TABLE_ENDINGS, TimelineTables, is_own_table, require_writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,9 @@ class OutputPaths:
             Output("record", self.record, "folder"),
             *(Output(name, path, endings=TABLE_ENDINGS) for name, path in self.tables.items()),
         )
-        for path in self.tables.values():
+        for name, path in self.tables.items():
             require_writer(path)
+            _keep_recording(name, path, inputs.values())
         with prepare_outputs(*outputs, inputs=inputs):
             if self.masks is not None:
                 with name_argument("masks"):
@@ -156,6 +157,13 @@ def name_argument(name: str) -> Iterator[None]:
         yield
     except (MediaError, InputError) as error:
         raise type(error)(f"{name}: {error}") from error
+
+
+def _keep_recording(name: str, path: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to replace a file of the recording, such as the tracker's own `fixations.csv`, by a table."""
+    folders = [entry.resolve() for entry in inputs if entry.is_dir()]
+    if path.is_file() and path.resolve().parent in folders and not is_own_table(path):
+        raise InputError(f"{name}: {path} is a file of the recording; give another path")
 
 
 def _remove_empty_recording(folder: Path) -> None:

@@ -14,7 +14,7 @@ from sam_edge.timeline.builder import TimelineBuilder
 from sam_edge.timeline.fixation_source import FixationOrigin, choose_fixation_origin
 from sam_edge.timeline.mask_proximity import MaskProximity
 from sam_edge.timeline.table import TABLE_ENDINGS, Table, require_writer
-from sam_edge.timeline.tables import TimelineTables
+from sam_edge.timeline.tables import TimelineTables, is_own_table
 
 __all__ = [
     "TABLE_ENDINGS",
@@ -24,5 +24,6 @@ __all__ = [
     "TimelineBuilder",
     "TimelineTables",
     "choose_fixation_origin",
+    "is_own_table",
     "require_writer",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sam_edge.timeline.columns import Column
 from sam_edge.timeline.table import Table
@@ -54,6 +55,11 @@ FIXATION_COLUMNS = (
 )
 """A line a fixation."""
 
+HEADERS = [
+    ",".join(column.name for column in columns)
+    for columns in (FRAME_COLUMNS, SAMPLE_COLUMNS, FIXATION_COLUMNS)
+]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TimelineTables:
@@ -65,3 +71,12 @@ class TimelineTables:
     """A line a gaze sample, in order of time; those before and after the video, too."""
     fixations: Table
     """A line a fixation, in order of time."""
+
+
+def is_own_table(path: Path) -> bool:
+    """Return whether an existing file may be one of these tables: another CSV has other columns."""
+    if path.suffix.lower() != ".csv":
+        return True
+    with path.open("rb") as handle:
+        header = handle.readline(1000).decode("utf-8", "replace").strip()
+    return not header or header in HEADERS

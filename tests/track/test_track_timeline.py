@@ -208,6 +208,24 @@ class TestRefusedBeforeTheWork:
         with pytest.raises(MissingExtraError, match=r"pip install 'sam-edge\[tables\]'"):
             sam_edge.track(clip, samples, model=refuse_model, timeline=tmp_path / "x.parquet")
 
+    def test_a_file_of_the_recording(
+        self,
+        clip: Path,
+        samples: Samples,
+        refuse_model: Callable[[], sam_edge.Segmenter],
+        tmp_path: Path,
+    ) -> None:
+        """The tracker's own fixations.csv is not replaced; the table of an earlier run is."""
+        folder = tmp_path / "recording"
+        folder.mkdir()
+        recordings.write_csv(folder / "gaze.csv", samples)
+        (folder / "fixations.csv").write_text("id,start_timestamp,duration\n1,0.1,200\n")
+        with pytest.raises(InputError, match=r"fixations: .*fixations\.csv is a file of the recording"):
+            sam_edge.track(clip, folder, model=refuse_model, fixations=folder / "fixations.csv")
+        (folder / "fixations.csv").write_text(COLUMNS["fixations"] + "\n")
+        with pytest.raises(AssertionError, match="the model was opened"):
+            sam_edge.track(clip, folder, model=refuse_model, fixations=folder / "fixations.csv")
+
     def test_the_same_path_twice(
         self, clip: Path, samples: Samples, refuse_model: Callable[[], sam_edge.Segmenter], tmp_path: Path
     ) -> None:
