@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sam_edge._aoi.gazeplotter import gazeplotter_table
 from sam_edge._aoi.looks import LookOptions, Looks, Section
 from sam_edge._aoi.metric_tables import SectionMetrics, metrics_table, transitions_table
 from sam_edge._aoi.metrics import measure_objects
@@ -32,6 +33,8 @@ class AoiResult:
     """A line an object and section, as `aoi_metrics.csv`."""
     transitions: Table
     """A line a pair of objects that follow one another, as `transitions.csv`."""
+    gazeplotter: Table
+    """A line a fixation, as `gazeplotter.csv`."""
     visits: dict[str, list[Visit]]
     """The visits of each section by its name, in order of time."""
 
@@ -121,18 +124,29 @@ def aoi(
 def _summarise(
     name: str, tables: TimelineTables, sections: Sequence[Section], options: LookOptions
 ) -> AoiResult:
-    metrics, visits = [], {}
-    for section in sections:
-        looks = Looks.from_tables(tables, section, options)
-        visits[section.name] = find_visits(looks, options)
-        transitions = count_transitions(visits[section.name])
-        metrics.append(SectionMetrics(section.name, measure_objects(looks, options), transitions))
-    return AoiResult(tables, metrics_table(name, metrics), transitions_table(name, metrics), visits)
+    all_looks = [Looks.from_tables(tables, section, options) for section in sections]
+    visits = {looks.section.name: find_visits(looks, options) for looks in all_looks}
+    metrics = [
+        SectionMetrics(
+            looks.section.name,
+            measure_objects(looks, options),
+            count_transitions(visits[looks.section.name]),
+        )
+        for looks in all_looks
+    ]
+    return AoiResult(
+        tables=tables,
+        metrics=metrics_table(name, metrics),
+        transitions=transitions_table(name, metrics),
+        gazeplotter=gazeplotter_table(name, all_looks),
+        visits=visits,
+    )
 
 
 def _write(folder: Path, result: AoiResult, pictures: BestPictures) -> None:
     result.metrics.write(folder / "aoi_metrics.csv")
     result.transitions.write(folder / "transitions.csv")
+    result.gazeplotter.write(folder / "gazeplotter.csv")
     timeline = result.tables.timeline
     labels = dict(zip(timeline.numbers("object"), timeline.values["label"].tolist(), strict=True))
     lines = [

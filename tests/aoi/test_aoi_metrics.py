@@ -20,6 +20,7 @@ from sam_edge._aoi import (
     metrics_table,
     transitions_table,
 )
+from sam_edge._aoi.gazeplotter import gazeplotter_table
 from sam_edge._aoi.metric_tables import SectionMetrics
 from sam_edge.errors import InputError
 from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation
@@ -217,3 +218,25 @@ def test_the_tables_have_pupil_clouds_names() -> None:
     assert second["label id"] == 2
     rows = [(row["from"], row["to"], row["count"]) for row in transitions_table("trip", sections)]
     assert rows == [(1, 1, 1), (1, 2, 1), (2, 1, 1)]
+
+
+def test_gazeplotter() -> None:
+    """Times count from the beginning of each section; a fixation on no object has no AOI."""
+    found = tables()
+    sections = [
+        Looks.from_tables(found, Section(name, begin_ms * MS, end_ms * MS), DEFAULT)
+        for name, begin_ms, end_ms in (("a", 0, 700), ("b", 700, 1300))
+    ]
+    table = gazeplotter_table("trip", [replace(looks, labels={2: "cup"}) for looks in sections])
+    assert ",".join(table.names) == "stimulus,participant,timestamp,duration,eyemovementtype,AOI"
+    rows = [(row["stimulus"], row["timestamp"], row["duration"], row["AOI"]) for row in table]
+    assert rows == [
+        ("a", 100.0, 200.0, "1"),
+        ("a", 320.0, 280.0, "1"),
+        ("a", 640.0, 260.0, "cup"),
+        ("b", 220.0, 180.0, None),
+        ("b", 420.0, 80.0, "cup"),
+        ("b", 540.0, 160.0, "1"),
+    ]
+    assert {(row["participant"], row["eyemovementtype"]) for row in table} == {("trip", 0)}
+    assert len(gazeplotter_table("trip", [])) == 0
