@@ -14,6 +14,8 @@ def label_recording(
 ) -> list[LabelledSample]:
     """Label a recording exactly as the live detector would: one label a sample, in the samples' order.
 
+    `smooth_kinds` afterwards tells fixation from pursuit better, with the whole recording in view.
+
     Args:
         samples: the recording, in the order in which it was made.
         px_per_deg: scene pixels per degree of visual angle, positive.

@@ -35,6 +35,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     events = commands.add_parser("events", help="label every sample: fixation, saccade, pursuit, ...")
     events.add_argument("recording", type=Path, help="gaze CSV, or another recording that `info` reads")
     events.add_argument("--out", type=Path, required=True, metavar="LABELS.csv", help="CSV file to write")
+    events.add_argument(
+        "--as-live",
+        action="store_true",
+        help="tell fixation from pursuit as the live detector does, without what comes later",
+    )
     _add_reading(events)
 
     info = commands.add_parser(
@@ -122,7 +127,7 @@ def _events(args: argparse.Namespace) -> int:
 def _label_events(args: argparse.Namespace) -> int:
     from collections import Counter
 
-    from sam_edge.gaze.events import label_recording
+    from sam_edge.gaze.events import label_recording, smooth_kinds
     from sam_edge.gaze.recordings import read
     from sam_edge.gaze.recordings.files import replacing, seconds_from_ns
     from sam_edge.gaze.recordings.plain import timestamp_texts
@@ -130,6 +135,8 @@ def _label_events(args: argparse.Namespace) -> int:
     recording = _without_lost(read(args.recording, format=args.format, min_confidence=args.min_confidence))
     px_per_deg = _px_per_deg(args, recording)
     labels = label_recording(recording.samples, px_per_deg=px_per_deg)
+    if not args.as_live:
+        labels = smooth_kinds(recording.samples, labels, px_per_deg=px_per_deg)
     if recording.format == "csv":
         times = timestamp_texts(args.recording)
     else:

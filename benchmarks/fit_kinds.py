@@ -1,0 +1,223 @@
+"""Fits and cross-validates what tells fixation from pursuit in whole recordings (`sam_edge.gaze.events.smooth_kinds`).
+
+    python benchmarks/fit_kinds.py --data LUND2013_DIR                  # every subject by weights that never saw it
+    python benchmarks/fit_kinds.py --data LUND2013_DIR --write FILE.py  # fit on everything, write the module
+
+Prints kappas of each recording and pooled by category: `live` is the detector as shipped, `smoothed` the cross-validated
+whole-recording kinds on top of it. The weights have the highest likelihood of both coders' labels (a conditional random
+field) with a small ridge. Sequences spliced from stretches of both kinds join the training, because a real scene
+holds both; else recordings would be told apart instead of moments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import lund
+import numpy as np
+from numpy.typing import NDArray
+
+from sam_edge.gaze.events import EventKind, LabelledSample, label_recording
+from sam_edge.gaze.events.blocks import FEATURES, Blocks
+from sam_edge.gaze.events.smoothing import blocks_of, pursuit_probability, smooth
+
+Array = NDArray[np.float64]
+CODERS = ("MN", "RA")
+CATEGORY_WEIGHT = {"images": 1.0, "dots": 1.0, "video": 2.0, "spliced": 2.0}
+RIDGE = 0.01
+SPLICES = 10
+SPLICE_S = 6.0
+CERTAIN = 20.0
+"""Log-odds of a block whose kind a coder gave."""
+NUMBER = {
+    EventKind.FIXATION: lund.FIXATION,
+    EventKind.SACCADE: lund.SACCADE,
+    EventKind.PSO: lund.PSO,
+    EventKind.PURSUIT: lund.PURSUIT,
+    EventKind.BLINK: lund.BLINK,
+    EventKind.UNKNOWN: 0,
+}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A recording's blocks and what the coders call them."""
+
+    subject: str
+    category: str
+    blocks: Blocks
+    coded: tuple[Array, ...]
+    """(N,) for each coder: 1 pursuit, -1 fixation, 0 neither."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A recording with the live detector's labels."""
+
+    recording: lund.Recording
+    labels: list[LabelledSample]
+    example: Example
+
+
+def label(recording: lund.Recording) -> Labelled:
+    """Run the live detector and cut its stable stretches into blocks."""
+    samples = recording.samples()
+    labels = label_recording(samples, px_per_deg=recording.px_per_deg)
+    blocks = blocks_of(samples, labels, px_per_deg=recording.px_per_deg)
+    coded = tuple(_coded(blocks, recording.labels[coder]) for coder in CODERS)
+    return Labelled(recording, labels, Example(recording.subject, recording.category, blocks, coded))
+
+
+def _coded(blocks: Blocks, truth: NDArray[np.int64]) -> Array:
+    count = len(blocks.features)
+    seen = blocks.of_sample >= 0
+    counts = [
+        np.bincount(blocks.of_sample[seen & (truth == kind)], minlength=count)
+        for kind in (lund.FIXATION, lund.PURSUIT)
+    ]
+    return np.sign(counts[1] - counts[0]).astype(float)
+
+
+def splice(examples: list[Example], seed: int = 0) -> list[Example]:
+    """Sequences that change between runs of fixations and of pursuits, as a look at a moving scene does."""
+    rng = np.random.default_rng(seed)
+    pools: tuple[list[tuple[Example, int]], list[tuple[Example, int]]] = ([], [])
+    for example in examples:
+        for number in np.unique(example.blocks.stretch).tolist():
+            vote = example.coded[0][example.blocks.stretch == number].sum()
+            if vote:
+                pools[int(vote > 0)].append((example, number))
+    return [_splice(pools, rng) for _ in range(SPLICES)] if all(pools) else []
+
+
+def _splice(pools: tuple[list[tuple[Example, int]], ...], rng: np.random.Generator) -> Example:
+    features, stretch, time_s, coded = [], [], [], []
+    which, length = int(rng.integers(2)), 0.0
+    while length < SPLICE_S:
+        example, first = pools[which][rng.integers(len(pools[which]))]
+        which = 1 - which
+        for number in range(first, first + int(rng.geometric(0.5))):
+            own = example.blocks.stretch == number
+            if own.any():
+                times = example.blocks.time_s[own]
+                features.append(example.blocks.features[own])
+                stretch.append(np.full(int(own.sum()), len(stretch)))
+                time_s.append(times - times[0] + length)
+                coded.append(np.stack([c[own] for c in example.coded]))
+                length = float(time_s[-1][-1]) + 0.1
+    blocks = Blocks(
+        np.concatenate(features), np.concatenate(stretch), np.concatenate(time_s), np.zeros(0, np.int64)
+    )
+    return Example("spliced", "spliced", blocks, tuple(np.concatenate(coded, axis=1)))
+
+
+def fit(examples: list[Example], start: Array | None = None) -> Array:
+    """Weights of the features, by the likelihood of both coders' labels."""
+    from scipy.optimize import minimize
+
+    examples = examples + splice(examples)
+    everything = np.concatenate([e.blocks.features for e in examples])
+    centre, scale = everything.mean(axis=0), everything.std(axis=0)
+    centre[0], scale[0] = 0.0, 1.0
+    sizes: Counter[str] = Counter()
+    for example in examples:
+        sizes[example.category] += len(example.blocks.features)
+
+    def loss(weights: Array) -> tuple[float, Array]:
+        value, gradient = RIDGE * float(weights[1:] @ weights[1:]), 2.0 * RIDGE * weights
+        gradient[0] = 0.0
+        for example in examples:
+            z = (example.blocks.features - centre) / scale
+            share = CATEGORY_WEIGHT[example.category] / sizes[example.category]
+            free, log_free = smooth(example.blocks, z @ weights)
+            for coded in example.coded:
+                bound, log_bound = smooth(example.blocks, z @ weights + CERTAIN * coded)
+                value -= share * (log_bound - CERTAIN * float((coded > 0).sum()) - log_free)
+                gradient -= share * ((bound - free) @ z)
+        return value, gradient
+
+    begin = np.zeros(len(FEATURES)) if start is None else start * scale
+    if start is not None:
+        begin[0] = start @ np.where(np.arange(len(FEATURES)) == 0, 1.0, centre)
+    found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": 25 if start is None else 10})
+    weights = np.asarray(found.x / scale)
+    weights[0] -= float(weights[1:] @ centre[1:])
+    return weights
+
+
+def kinds(labelled: Labelled, weights: Array | None) -> NDArray[np.int64]:
+    """Numbers of the labels, with fixation and pursuit decided by the weights, or as the live detector said."""
+    said = np.array([NUMBER[entry.kind] for entry in labelled.labels])
+    if weights is None:
+        return said
+    blocks = labelled.example.blocks
+    pursued = pursuit_probability(blocks, blocks.features @ weights) > 0.5
+    own = blocks.of_sample >= 0
+    said[own] = np.where(pursued[blocks.of_sample[own]], lund.PURSUIT, lund.FIXATION)
+    return said
+
+
+def report(title: str, said: Iterable[tuple[lund.Recording, NDArray[np.int64]]]) -> None:
+    """Print kappas of fixation, pursuit and stable, of each recording and pooled by category."""
+    pairs = list(said)
+    groups = [([pair], pair[0].name) for pair in pairs]
+    for category in ("images", "dots", "video"):
+        groups.append(([pair for pair in pairs if pair[0].category == category], f"all {category}"))
+    for group, name in groups:
+        for coder in CODERS:
+            if group:
+                scores = lund.kappas([p for _, p in group], [r.labels[coder] for r, _ in group])
+                cells = "  ".join(f"{k} {scores[k]:.3f}" for k in ("fixation", "pursuit", "stable"))
+                print(f"{title:12s} {coder} {name:26s} {cells}", flush=True)
+
+
+def cross_validate(rows: list[Labelled]) -> list[tuple[lund.Recording, NDArray[np.int64]]]:
+    """Label each subject's recordings by weights that never saw that subject."""
+    start = fit([row.example for row in rows])
+    said = []
+    for subject in sorted({row.recording.subject for row in rows}):
+        weights = fit([row.example for row in rows if row.recording.subject != subject], start)
+        said += [(row.recording, kinds(row, weights)) for row in rows if row.recording.subject == subject]
+        print(f"held out {subject}: {np.round(weights, 3).tolist()}", file=sys.stderr, flush=True)
+    return said
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with the .mat files")
+    parser.add_argument("--write", type=Path, help="fit on everything and write the weights' module here")
+    args = parser.parse_args()
+    rows = [label(recording) for recording in lund.load(args.data)]
+    if not rows:
+        raise SystemExit(f"{args.data} holds no *_labelled_MN.mat files")
+    if args.write is not None:
+        args.write.write_text(module_text(fit([row.example for row in rows])))
+        return
+    report("live", [(row.recording, kinds(row, None)) for row in rows])
+    report("smoothed", cross_validate(rows))
+
+
+def module_text(weights: Array) -> str:
+    """The module of weights."""
+    numbers = ", ".join(f"{value:.4g}" for value in weights.tolist())
+    return f'''"""Weights of the blocks' features: written by benchmarks/fit_kinds.py, not by hand.
+
+Fitted on recordings of Lund2013 (Andersson et al. 2017, Behavior Research Methods 49, 616-637), both coders.
+"""
+
+from __future__ import annotations
+
+BLOCK_WEIGHTS = ({numbers})
+"""Log-odds of pursuit against fixation, over `blocks.FEATURES`."""
+'''
+
+
+if __name__ == "__main__":
+    main()
