@@ -3,9 +3,9 @@
     python benchmarks/fit_kinds.py --data LUND2013_DIR                  # every subject by weights that never saw it
     python benchmarks/fit_kinds.py --data LUND2013_DIR --write FILE.py  # fit on everything, write the module
 
-Prints kappas of each recording and pooled by category: `live` is the detector as shipped, `smoothed` the cross-validated
-whole-recording kinds on top of it. The weights have the highest likelihood of both coders' labels (a conditional random
-field) with a small ridge. Sequences spliced from stretches of both kinds join the training, because a real scene
+Prints kappas of each recording and pooled by category: `live` is the detector as shipped, `smoothed` the whole
+recording's kinds, cross-validated. The weights have the highest likelihood of both coders' labels (a conditional
+random field) with a small ridge. Sequences spliced from stretches of both kinds join the training, because a real scene
 holds both; else recordings would be told apart instead of moments.
 """
 
@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import lund
 import numpy as np
@@ -55,6 +56,10 @@ class Example:
     """(N,) for each coder: 1 pursuit, -1 fixation, 0 neither."""
 
 
+Piece: TypeAlias = tuple[Blocks, Array, int]
+"""A stretch: the blocks it belongs to, what one coder calls them, and its number."""
+
+
 @dataclass(frozen=True)
 class Labelled:
     """A recording with the live detector's labels."""
@@ -86,34 +91,35 @@ def _coded(blocks: Blocks, truth: NDArray[np.int64]) -> Array:
 def splice(examples: list[Example], seed: int = 0) -> list[Example]:
     """Sequences that change between runs of fixations and of pursuits, as a look at a moving scene does."""
     rng = np.random.default_rng(seed)
-    pools: tuple[list[tuple[Example, int]], list[tuple[Example, int]]] = ([], [])
+    pools: tuple[list[Piece], list[Piece]] = ([], [])
     for example in examples:
         for number in np.unique(example.blocks.stretch).tolist():
-            vote = example.coded[0][example.blocks.stretch == number].sum()
-            if vote:
-                pools[int(vote > 0)].append((example, number))
+            for coded in example.coded:
+                vote = coded[example.blocks.stretch == number].sum()
+                if vote:
+                    pools[int(vote > 0)].append((example.blocks, coded, number))
     return [_splice(pools, rng) for _ in range(SPLICES)] if all(pools) else []
 
 
-def _splice(pools: tuple[list[tuple[Example, int]], ...], rng: np.random.Generator) -> Example:
-    features, stretch, time_s, coded = [], [], [], []
+def _splice(pools: tuple[list[Piece], list[Piece]], rng: np.random.Generator) -> Example:
+    features, stretch, time_s, kinds_coded = [], [], [], []
     which, length = int(rng.integers(2)), 0.0
     while length < SPLICE_S:
-        example, first = pools[which][rng.integers(len(pools[which]))]
+        source, coded, first = pools[which][rng.integers(len(pools[which]))]
         which = 1 - which
         for number in range(first, first + int(rng.geometric(0.5))):
-            own = example.blocks.stretch == number
+            own = source.stretch == number
             if own.any():
-                times = example.blocks.time_s[own]
-                features.append(example.blocks.features[own])
+                times = source.time_s[own]
+                features.append(source.features[own])
                 stretch.append(np.full(int(own.sum()), len(stretch)))
                 time_s.append(times - times[0] + length)
-                coded.append(np.stack([c[own] for c in example.coded]))
+                kinds_coded.append(coded[own])
                 length = float(time_s[-1][-1]) + 0.1
     blocks = Blocks(
         np.concatenate(features), np.concatenate(stretch), np.concatenate(time_s), np.zeros(0, np.int64)
     )
-    return Example("spliced", "spliced", blocks, tuple(np.concatenate(coded, axis=1)))
+    return Example("spliced", "spliced", blocks, (np.concatenate(kinds_coded),))
 
 
 def fit(examples: list[Example], start: Array | None = None) -> Array:
@@ -126,7 +132,7 @@ def fit(examples: list[Example], start: Array | None = None) -> Array:
     centre[0], scale[0] = 0.0, 1.0
     sizes: Counter[str] = Counter()
     for example in examples:
-        sizes[example.category] += len(example.blocks.features)
+        sizes[example.category] += len(example.blocks.features) * len(example.coded)
 
     def loss(weights: Array) -> tuple[float, Array]:
         value, gradient = RIDGE * float(weights[1:] @ weights[1:]), 2.0 * RIDGE * weights
@@ -144,7 +150,9 @@ def fit(examples: list[Example], start: Array | None = None) -> Array:
     begin = np.zeros(len(FEATURES)) if start is None else start * scale
     if start is not None:
         begin[0] = start @ np.where(np.arange(len(FEATURES)) == 0, 1.0, centre)
-    found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": 25 if start is None else 10})
+    found = minimize(
+        loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": 25 if start is None else 10}
+    )
     weights = np.asarray(found.x / scale)
     weights[0] -= float(weights[1:] @ centre[1:])
     return weights
@@ -166,8 +174,10 @@ def report(title: str, said: Iterable[tuple[lund.Recording, NDArray[np.int64]]])
     """Print kappas of fixation, pursuit and stable, of each recording and pooled by category."""
     pairs = list(said)
     groups = [([pair], pair[0].name) for pair in pairs]
-    for category in ("images", "dots", "video"):
-        groups.append(([pair for pair in pairs if pair[0].category == category], f"all {category}"))
+    groups += [
+        ([pair for pair in pairs if pair[0].category == category], f"all {category}")
+        for category in ("images", "dots", "video")
+    ]
     for group, name in groups:
         for coder in CODERS:
             if group:

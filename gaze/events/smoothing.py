@@ -1,8 +1,8 @@
 """Fixation or smooth pursuit in a whole recording: each moment judged in the light of all others.
 
 A hidden Markov model over blocks of stable gaze. What a person looks at decides how much pursuit there is: nobody
-pursues on a photograph, whatever the tracker's slow errors look like. So the log-odds have an offset that belongs to the
-recording: unknown at first, the same for minutes, learned from all blocks together.
+pursues on a photograph, whatever the tracker's slow errors look like. So the log-odds have an offset that belongs to
+the recording: unknown at first, the same for minutes, learned from all blocks together.
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ def smooth(blocks: Blocks, log_odds: Array) -> tuple[Array, float]:
     for k in range(len(own)):
         if k:
             state = _step(state, stay[k - 1])
-            state = (1.0 - renew[k - 1]) * state + renew[k - 1] * state.sum(axis=1, keepdims=True) * OFFSET_SHARES
+            state = (1.0 - renew[k - 1]) * state + renew[k - 1] * state.sum(
+                axis=1, keepdims=True
+            ) * OFFSET_SHARES
         state = state * own[k]
         total = state.sum()
         log_evidence += float(np.log(total))
@@ -127,7 +129,9 @@ def smooth(blocks: Blocks, log_odds: Array) -> tuple[Array, float]:
         probability[k] = both[1] / both.sum()
         if k:
             state = state * own[k]
-            state = (1.0 - renew[k - 1]) * state + renew[k - 1] * (state * OFFSET_SHARES).sum(axis=1, keepdims=True)
+            state = (1.0 - renew[k - 1]) * state + renew[k - 1] * (state * OFFSET_SHARES).sum(
+                axis=1, keepdims=True
+            )
             state = _step(state, stay[k - 1])
             state = state / state.max()
     return probability, log_evidence

@@ -6,11 +6,12 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import median
+from statistics import fmean, median
 
 from sam_edge.gaze.events.detector import EventDetector
 from sam_edge.gaze.events.merging import is_continuation, merge_fixations
-from sam_edge.gaze.events.types import EventKind, EventUpdate, Fixation
+from sam_edge.gaze.events.smoothing import smooth_kinds
+from sam_edge.gaze.events.types import EventKind, EventUpdate, Fixation, LabelledSample
 from sam_edge.gaze.samples import GazeSample
 
 MERGE_GAP_NS = 75_000_000
@@ -27,7 +28,7 @@ def detect_fixations(
     """Return the fixations and pursuits of a recording, in order, and of each whether it was merged from several.
 
     Events that noise, a lost sample or a tiny saccade separated are merged, as in Olsen, "The Tobii I-VT Fixation
-    Filter" (2012). The kind is the one that most of the samples have.
+    Filter" (2012). The kind is the one that most of the samples have, by `smooth_kinds`.
 
     Args:
         samples: in order of time, scene pixels.
@@ -43,7 +44,7 @@ def detect_fixations(
         events.add(detector.update(sample))
     events.add(detector.flush())
     merged: list[tuple[Fixation, bool]] = []
-    for event in events.fixations():
+    for event in events.fixations(samples, px_per_deg):
         if merged and _continues(merged[-1][0], event, samples, MERGE_DISTANCE_DEG * px_per_deg):
             merged[-1] = (_merge(merged[-1][0], event), True)
         else:
@@ -66,31 +67,40 @@ def median_place(samples: Sequence[GazeSample], begin_ns: int, end_ns: int) -> t
 
 
 class _EventCollector:
-    """Keeps the newest report of each fixation, and counts what its samples are."""
+    """Keeps the newest report of each fixation, and every label."""
 
     def __init__(self) -> None:
         self._latest: dict[int, Fixation] = {}
-        self._pursuit: Counter[int] = Counter()
-        self._stable: Counter[int] = Counter()
+        self._labels: list[LabelledSample] = []
 
     def add(self, update: EventUpdate) -> None:
         """Take what one sample made known."""
+        self._labels += update.labels
         for fixation in update.fixations:
             self._latest[fixation.event_id] = fixation
-        for label in update.labels:
-            if label.kind.stable:
-                self._stable[label.event_id] += 1
-                self._pursuit[label.event_id] += label.kind is EventKind.PURSUIT
 
-    def fixations(self) -> list[Fixation]:
-        """Return every fixation with the kind that most of its samples have."""
-        return [replace(event, kind=self._kind(event)) for event in self._latest.values()]
+    def fixations(self, samples: Sequence[GazeSample], px_per_deg: float) -> list[Fixation]:
+        """Return every fixation with the kind that most of its samples have, judged with the whole recording."""
+        stable: Counter[int] = Counter()
+        pursuit: Counter[int] = Counter()
+        for label in smooth_kinds(samples, self._labels, px_per_deg=px_per_deg):
+            stable[label.event_id] += label.kind.stable
+            pursuit[label.event_id] += label.kind is EventKind.PURSUIT
+        return [
+            _with_kind(event, 2 * pursuit[event.event_id] > stable[event.event_id], samples)
+            for event in self._latest.values()
+        ]
 
-    def _kind(self, event: Fixation) -> EventKind:
-        count = self._stable[event.event_id]
-        if not count:
-            return event.kind
-        return EventKind.PURSUIT if 2 * self._pursuit[event.event_id] > count else EventKind.FIXATION
+
+def _with_kind(event: Fixation, is_pursuit: bool, samples: Sequence[GazeSample]) -> Fixation:
+    """Return the event with its kind; one that turns out to be a fixation is placed at its centroid."""
+    if is_pursuit:
+        return replace(event, kind=EventKind.PURSUIT)
+    valid = [s for s in samples_between(samples, event.onset_ns, event.time_ns) if s.valid]
+    if event.kind is EventKind.PURSUIT and valid:
+        x_px, y_px = fmean(s.x_px for s in valid), fmean(s.y_px for s in valid)
+        event = replace(event, x_px=x_px, y_px=y_px)
+    return replace(event, kind=EventKind.FIXATION)
 
 
 def _continues(first: Fixation, second: Fixation, samples: Sequence[GazeSample], distance_px: float) -> bool:

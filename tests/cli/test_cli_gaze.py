@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
 
@@ -15,6 +16,7 @@ from sam_edge.cli import gaze
 from sam_edge.errors import GazeDataError, InputError, MediaError, SessionError
 from sam_edge.gaze import recordings, registry
 from sam_edge.gaze.calibration import Calibration, screen
+from sam_edge.gaze.events import EventKind, LabelledSample
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.video_writer import VideoWriter
 
@@ -61,6 +63,27 @@ def test_events_labels_each_row_with_its_own_timestamp(
     printed = capsys.readouterr().out
     assert "600 samples at 200.0 Hz, 30 px/deg" in printed
     assert "fixation" in printed
+
+
+def test_events_are_judged_with_the_whole_recording_unless_as_live(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_pursuit(
+        _: Sequence[GazeSample], said: list[LabelledSample], *, px_per_deg: float
+    ) -> list[LabelledSample]:
+        assert px_per_deg == 30.0
+        return [replace(label, kind=EventKind.PURSUIT) if label.kind.stable else label for label in said]
+
+    monkeypatch.setattr("sam_edge.gaze.events.smooth_kinds", all_pursuit)
+    source = recorded(tmp_path / "gaze.csv")
+    words = ("events", source, "--px-per-deg", "30", "--out")
+    command(*words, tmp_path / "whole.csv")
+    command(*words, tmp_path / "live.csv", "--as-live")
+    whole, live = (labels(tmp_path / name) for name in ("whole.csv", "live.csv"))
+    assert {row["label"] for row in whole} >= {"pursuit", "blink"}
+    assert "fixation" not in {row["label"] for row in whole}
+    assert live[100]["label"] == "fixation"
+    assert [row["event_id"] for row in whole] == [row["event_id"] for row in live]
 
 
 def test_events_of_another_format(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sam_edge.gaze.events import EventKind, label_recording
+from sam_edge.gaze.events import EventKind, label_recording, smooth_kinds
 
 pytest.importorskip("scipy.io")
 
@@ -18,6 +18,11 @@ NUMBER = {"fixation": 1, "saccade": 2, "pso": 3, "pursuit": 4, "blink": 5, "unkn
 FLOORS = {
     "images": {"stable": 0.82, "saccade": 0.76, "fixation": 0.75},
     "dots": {"stable": 0.78, "saccade": 0.74, "pursuit": 0.50},
+}
+SMOOTHED_FLOORS = {
+    "images": {"fixation": 0.85, "stable": 0.86},
+    "dots": {"pursuit": 0.60},
+    "video": {"pursuit": 0.60, "stable": 0.86, "saccade": 0.89},
 }
 
 
@@ -47,6 +52,28 @@ def test_agreement_with_the_coder_reaches_the_figures(
     pairs = labelled[category]
     scores = lund.kappas([said for said, _ in pairs], [truth for _, truth in pairs])
     assert {name: value for name, value in scores.items() if value < FLOORS[category].get(name, -1.0)} == {}
+
+
+def test_kinds_of_whole_recordings_reach_the_figures_and_leave_the_rest(
+    lund: ModuleType, shared_dir: Path
+) -> None:
+    said: dict[str, list[NDArray[np.int64]]] = {}
+    truth: dict[str, list[NDArray[np.int64]]] = {}
+    for recording in lund.load(shared_dir / "data" / "lund2013"):
+        samples = recording.samples()
+        live = label_recording(samples, px_per_deg=recording.px_per_deg)
+        smoothed = smooth_kinds(samples, live, px_per_deg=recording.px_per_deg)
+        assert [a.kind for a in live if not a.kind.stable] == [a.kind for a in smoothed if not a.kind.stable]
+        said.setdefault(recording.category, []).append(np.array([NUMBER[a.kind.value] for a in smoothed]))
+        truth.setdefault(recording.category, []).append(recording.labels["MN"])
+    scores = {category: lund.kappas(said[category], truth[category]) for category in said}
+    low = {
+        (category, name): scores[category][name]
+        for category, floors in SMOOTHED_FLOORS.items()
+        for name, floor in floors.items()
+        if scores[category][name] < floor
+    }
+    assert low == {}
 
 
 @pytest.mark.parametrize(
