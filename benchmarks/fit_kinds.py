@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 CODERS = ("MN", "RA")
 CATEGORY_WEIGHT = {"images": 1.0, "dots": 1.0, "video": 2.0, "spliced": 2.0}
 RIDGE = 0.01
-SPLICES = 10
+SPLICES = 40
 SPLICE_S = 6.0
 CERTAIN = 20.0
 """Log-odds of a block whose kind a coder gave."""

@@ -5,5 +5,5 @@ Fitted on recordings of Lund2013 (Andersson et al. 2017, Behavior Research Metho
 
 from __future__ import annotations
 
-BLOCK_WEIGHTS = (-2.897, 0.5858, 0.3182, 0.4282, 0.1376, 0.1975)
+BLOCK_WEIGHTS = (-3, 0.6279, 0.3375, 0.4553, 0.1358, 0.221)
 """Log-odds of pursuit against fixation, over `blocks.FEATURES`."""
