@@ -85,7 +85,7 @@ def _coded(blocks: Blocks, truth: NDArray[np.int64]) -> Array:
         np.bincount(blocks.of_sample[seen & (truth == kind)], minlength=count)
         for kind in (lund.FIXATION, lund.PURSUIT)
     ]
-    return np.sign(counts[1] - counts[0]).astype(float)
+    return np.asarray(np.sign(counts[1] - counts[0]), float)
 
 
 def splice(examples: list[Example], seed: int = 0) -> list[Example]:
@@ -102,7 +102,10 @@ def splice(examples: list[Example], seed: int = 0) -> list[Example]:
 
 
 def _splice(pools: tuple[list[Piece], list[Piece]], rng: np.random.Generator) -> Example:
-    features, stretch, time_s, kinds_coded = [], [], [], []
+    features: list[Array] = []
+    stretch: list[NDArray[np.int64]] = []
+    time_s: list[Array] = []
+    kinds_coded: list[Array] = []
     which, length = int(rng.integers(2)), 0.0
     while length < SPLICE_S:
         source, coded, first = pools[which][rng.integers(len(pools[which]))]

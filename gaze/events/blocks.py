@@ -123,8 +123,8 @@ def _jitter_deg(stretches: list[_Stretch]) -> float:
     if not bends:
         return JITTER_MIN_DEG
     median = float(np.median(np.hypot(*np.concatenate(bends).T)))
-    grown = max(1.0, lag * usual_s / JITTER_LAG_S) ** JITTER_GROWTH
-    return max(JITTER_MIN_DEG, median / np.sqrt(2.0 * np.log(2.0)) / np.sqrt(6.0) / grown)
+    grown: float = max(1.0, lag * usual_s / JITTER_LAG_S) ** JITTER_GROWTH
+    return max(JITTER_MIN_DEG, median / float(np.sqrt(12.0 * np.log(2.0))) / grown)
 
 
 class _Lines:

@@ -222,7 +222,10 @@ def test_forwards_and_backwards_equals_the_sum_over_everything() -> None:
 def test_certain_blocks_stay_certain_over_long_recordings() -> None:
     count = 3000
     blocks = Blocks(
-        np.zeros((count, 6)), np.arange(count) // 5, np.arange(count) * 0.1, np.zeros(0, np.int64)
+        np.zeros((count, 6)),
+        np.arange(count) // 5,
+        np.arange(count, dtype=np.float64) * 0.1,
+        np.zeros(0, np.int64),
     )
     log_odds = np.where(np.arange(count) // 500 % 2 == 0, 40.0, -40.0)
     assert pursuit_probability(blocks, log_odds) == pytest.approx((log_odds > 0).astype(float), abs=1e-6)
