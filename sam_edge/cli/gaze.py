@@ -182,6 +182,8 @@ def _info(args: argparse.Namespace) -> int:
         else:
             degrees = f" = {summary.noise_px / px_per_deg:.3f} deg" if px_per_deg else ""
             print(f"  noise     {summary.noise_px:.2f} px{degrees} (RMS sample to sample)")
+        if recording.fixations:
+            print(f"  fixations {len(recording.fixations)} of the tracker's own software")
         if recording.frame_size is not None:
             print(f"  picture   {recording.frame_size[1]}x{recording.frame_size[0]}")
         if px_per_deg:

@@ -200,6 +200,8 @@ def test_info_of_several(tmp_path: Path, shared_dir: Path, capsys: pytest.Captur
     assert "145 in 1.888 s at 83.2 Hz" in printed
     assert "eyelink-asc" in printed
     assert "43.24 px/deg" in printed
+    assert "fixations 10 of the tracker's own software" in printed
+    assert "fixations 38 of the tracker's own software" in printed
 
 
 def test_convert_to_csv_and_bids(tmp_path: Path, shared_dir: Path) -> None:
