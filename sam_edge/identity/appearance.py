@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -10,19 +12,82 @@ BINS = (6, 8, 8)
 """Bins of lightness, a and b of the CIELAB histogram."""
 _LOW, _HIGH = (0, 88, 88), (256, 168, 168)
 """Range of each channel as OpenCV scales it; a and b beyond it, which are rare, count with the outer bins."""
+COLOURS = int(np.prod(BINS))
+RING_SHARE = 0.35
+"""The surroundings of an object reach this share of its longer side away from it."""
+RING_GAP = 2
+"""Cells between an object and its surroundings: the edge of a mask is never exact."""
+RING_MIN = 8
+"""Cells that the surroundings reach at least."""
+
+Vector = NDArray[np.float32]
 
 
-def describe_colour(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return the CIELAB histogram of an object, its sum 1.
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """How an object looks on one frame."""
+
+    colour: Vector
+    """(384,) square roots of the CIELAB histogram under its mask: the dot product of two is their Bhattacharyya
+    coefficient."""
+    surround: Vector
+    """(384,) the same of what is round it."""
+    texture: Vector
+    """(C,) mean of the encoder's embedding under its mask; C is 0 where there is no embedding."""
+
+
+def describe(
+    image: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    cells: NDArray[np.float32] | None = None,
+    coverage: NDArray[np.float32] | None = None,
+) -> Appearance:
+    """Describe an object.
+
+    Args:
+        image: the frame scaled to the mask's grid, RGB uint8 (rows, columns, 3).
+        mask: bool (rows, columns), not empty.
+        cells: the encoder's embedding (C, h, w); None where there is none.
+        coverage: share of each cell that lies on the object (h, w).
+    """
+    texture = np.zeros(0, np.float32)
+    if cells is not None and coverage is not None and coverage.any():
+        weights = (coverage / coverage.sum()).ravel()
+        texture = np.asarray(cells.reshape(len(cells), -1) @ weights, np.float32)
+    return Appearance(describe_colour(image, mask), describe_colour(image, ring_round(mask)), texture)
+
+
+def describe_colour(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Vector:
+    """Return the square roots of the CIELAB histogram of an object, whose sum is 1; zeros for an empty mask.
 
     Args:
         image: RGB uint8 (rows, columns, 3).
-        mask: bool (rows, columns), not empty.
+        mask: bool (rows, columns).
     """
-    colours = cv2.cvtColor(image[mask][None], cv2.COLOR_RGB2LAB)[0].astype(np.int32)
+    under = image[mask]
+    if not len(under):
+        return np.zeros(COLOURS, np.float32)
+    colours = cv2.cvtColor(under[None], cv2.COLOR_RGB2LAB)[0].astype(np.int32)
     index = np.zeros(len(colours), np.int32)
     for channel, (bins, low, high) in enumerate(zip(BINS, _LOW, _HIGH, strict=True)):
         place = (colours[:, channel] - low) * bins // (high - low)
         index = index * bins + np.clip(place, 0, bins - 1)
-    counts = np.bincount(index, minlength=int(np.prod(BINS)))
-    return np.asarray(counts / max(1, len(colours)), np.float32)
+    counts = np.bincount(index, minlength=COLOURS)
+    return np.sqrt(counts / len(colours)).astype(np.float32)
+
+
+def ring_round(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the surroundings of an object, bool (rows, columns)."""
+    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    reach = max(RING_MIN, int(RING_SHARE * max(width, height)))
+    # Only the part of the grid that the ring can touch is computed.
+    y0, y1 = max(0, top - reach), top + height + reach
+    x0, x1 = max(0, left - reach), left + width + reach
+    part = mask[y0:y1, x0:x1].astype(np.uint8)
+    ring = np.zeros_like(mask)
+    ring[y0:y1, x0:x1] = (_grow(part, reach) > 0) & (_grow(part, RING_GAP) == 0)
+    return ring
+
+
+def _grow(mask: NDArray[np.uint8], cells: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.dilate(mask, np.ones((2 * cells + 1, 2 * cells + 1), np.uint8)), np.uint8)

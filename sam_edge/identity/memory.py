@@ -1,28 +1,28 @@
-"""The object memory: what was looked at, how it looked, and for how long."""
+"""The object memory: what was looked at, how it looked, where it was, and for how long."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
+from sam_edge.identity.appearance import Appearance
 from sam_edge.identity.events import KnownObject, ObjectEvent
+from sam_edge.identity.places import Box, ObjectPlaces
+from sam_edge.identity.views import ViewStore
 
 CAPACITY = 500
 """Objects that a memory holds at most."""
-VIEWS = 12
-"""Appearances that are kept of each object."""
-
-Box = tuple[float, float, float, float]
+SCENES = 500
+"""Scenes that the mean embedding of the scenes remembers."""
 
 
 @dataclass(eq=False, slots=True)
 class StoredObject:
-    """An object of the memory, as it is kept up to date."""
+    """What is known of an object, but for how it looks and where it is. See `KnownObject`."""
 
     object_id: int
     first_seen_ns: int
@@ -32,7 +32,6 @@ class StoredObject:
     visits: int = 0
     pinned: bool = False
     box: Box = (0.0, 0.0, 0.0, 0.0)
-    views: list[NDArray[np.float32]] = field(default_factory=list)
 
 
 class ObjectMemory:
@@ -45,8 +44,12 @@ class ObjectMemory:
         """Begin empty."""
         self._capacity = capacity
         self._objects: dict[int, StoredObject] = {}
+        self._views = ViewStore()
+        self._centre: NDArray[np.float32] = np.zeros(0, np.float32)
+        self._scenes = 0
         self._count = 0
         self._events: list[ObjectEvent] = []
+        self.places = ObjectPlaces()
 
     def __contains__(self, object_id: int) -> bool:
         """Return whether an object is known."""
@@ -70,7 +73,7 @@ class ObjectMemory:
                 item.pinned,
                 item.box,
             )
-            for item in self._objects.values()
+            for _, item in sorted(self._objects.items())
         )
 
     def take_events(self) -> tuple[ObjectEvent, ...]:
@@ -100,14 +103,22 @@ class ObjectMemory:
         if item.visits > 1:
             self._tell("returned", time_ns, item)
 
+    def see_scene(self, cells: NDArray[np.float32]) -> None:
+        """Take a scene's embedding (C, h, w) into the mean of what all objects have in common."""
+        mean = np.asarray(cells.reshape(len(cells), -1).mean(axis=1), np.float32)
+        if self._centre.shape != mean.shape:
+            self._centre, self._scenes = mean, 0
+        self._scenes = min(self._scenes + 1, SCENES)
+        self._centre = self._centre + (mean - self._centre) / np.float32(self._scenes)
+
     def see(
         self,
         object_id: int,
         time_ns: int,
+        box: Box,
         *,
-        box: Box | None = None,
         dwell_ms: float = 0.0,
-        view: NDArray[np.float32] | None = None,
+        view: Appearance | None = None,
     ) -> None:
         """Note that an object was the target on a frame.
 
@@ -121,26 +132,36 @@ class ObjectMemory:
         item = self._objects[object_id]
         item.last_seen_ns = max(item.last_seen_ns, time_ns)
         item.dwell_ms += dwell_ms
-        item.box = box or item.box
+        item.box = box
+        self.places.set(object_id, box)
         if view is not None:
-            item.views = [*item.views, view][-VIEWS:]
+            self._views.add(object_id, view, time_ns)
 
-    def find(
-        self, view: NDArray[np.float32], *, among: Iterable[int] | None = None
-    ) -> tuple[int, float] | None:
-        """Return the object that looks most like a view, and how much, 0 to 1; None when nothing is known.
+    def compare(
+        self, view: Appearance, box: Box, *, before_ns: int | None = None, but_place_of: int | None = None
+    ) -> dict[int, float]:
+        """Return the log-odds that an object is each of the known ones, by how it looks and where it is.
 
         Args:
             view: how it looks.
-            among: numbers of the objects in question; None is all.
+            box: where it is, x0, y0, x1, y1 in frame pixels.
+            before_ns: appearances from this time on do not count; None counts all. Objects without any are left out.
+            but_place_of: an object whose place does not count.
         """
-        numbers = self._objects.keys() if among is None else among
-        found = [
-            (number, max(float(np.minimum(view, known).sum()) for known in self._objects[number].views))
-            for number in numbers
-            if self._objects[number].views
-        ]
-        return max(found, key=lambda pair: pair[1], default=None)
+        found = self._views.compare(view, self._centre, before_ns=before_ns)
+        return {
+            object_id: odds if object_id == but_place_of else odds + self.places.log_odds(object_id, box)
+            for object_id, odds in found.items()
+        }
+
+    def dwell_ms(self, object_id: int) -> float:
+        """Return how long gaze has rested on an object."""
+        return self._objects[object_id].dwell_ms
+
+    def split(self, object_id: int, other_id: int, since_ns: int) -> None:
+        """Give what was seen of an object from a time on to another one."""
+        self._views.split(object_id, other_id, since_ns)
+        self.places.take_over(other_id, object_id)
 
     def pin(self, object_id: int, *, pinned: bool = True) -> None:
         """Note that an object is pinned, or is not any more."""
@@ -166,15 +187,16 @@ class ObjectMemory:
         keep, other = self._known(keep_id, "keep_id"), self._known(other_id, "other_id")
         if keep is other:
             raise InputError(f"other_id: {other_id} is keep_id as well; give two objects")
-        newer = max(keep, other, key=lambda item: item.last_seen_ns)
-        keep.box, keep.last_seen_ns = newer.box, newer.last_seen_ns
+        if other.last_seen_ns > keep.last_seen_ns:
+            keep.box, keep.last_seen_ns = other.box, other.last_seen_ns
+            self.places.take_over(keep_id, other_id)
         keep.first_seen_ns = min(keep.first_seen_ns, other.first_seen_ns)
         keep.dwell_ms += other.dwell_ms
         keep.visits += other.visits
         keep.pinned |= other.pinned
         keep.label = keep.label or other.label
-        keep.views = [*other.views, *keep.views][-VIEWS:]
-        del self._objects[other_id]
+        self._views.merge(keep_id, other_id)
+        self._remove(other_id)
         self._events.append(ObjectEvent("merged", time_ns, keep_id, other_id, keep.label))
 
     def forget(self, object_id: int, time_ns: int) -> None:
@@ -184,12 +206,17 @@ class ObjectMemory:
             InputError: the object is not known.
         """
         item = self._known(object_id, "object_id")
-        del self._objects[object_id]
+        self._remove(object_id)
         self._tell("forgotten", time_ns, item)
+
+    def _remove(self, object_id: int) -> None:
+        del self._objects[object_id]
+        self._views.drop(object_id)
+        self.places.drop(object_id)
 
     def _make_room(self, time_ns: int) -> None:
         free = [item for item in self._objects.values() if not item.pinned and item.label is None]
-        # Where all are pinned or labelled, the newest object takes no other's place: the memory grows by it.
+        # Where all are pinned or labelled, none may be forgotten: the memory grows.
         if free:
             self.forget(min(free, key=lambda item: item.dwell_ms).object_id, time_ns)
 

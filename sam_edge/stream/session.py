@@ -114,7 +114,7 @@ class GazeSession(Closing):
         self._gaze_check = LiveGazeCheck() if check_gaze else None
         self._tracer = Tracer(px_per_deg)
         self._dwells = DwellTracker(px_per_deg, tuning)
-        self._identity = ObjectIdentity(tuning, enabled=identity)
+        self._identity = ObjectIdentity(enabled=identity)
         motion = FrameMotion()
         follower = ObjectFollower(self._closeup_model, motion, tracer=self._tracer, tuning=tuning)
         candidates = tuning.candidates_live if mode == "live" else tuning.candidates_sequential

@@ -146,14 +146,6 @@ class SelectionTuning:
     late_ms: float = 100.0
     """See `min_late_closeup_iou`."""
 
-    # Identity: when a new target is an object that is known.
-    describe_ms: float = 200.0
-    """While gaze rests on the target, its appearance is described this often."""
-    same_object_likeness: float = 0.6
-    """A new target that looks this much like a known object, 0 to 1, is that object."""
-    lineages_kept: int = 64
-    """Lineages whose number is remembered; far more than are followed at a time."""
-
 
 DEFAULT_TUNING = SelectionTuning()
 """The tuning that sessions use unless another one is given."""
