@@ -13,6 +13,8 @@ BINS = (6, 8, 8)
 _LOW, _HIGH = (0, 88, 88), (256, 168, 168)
 """Range of each channel as OpenCV scales it; a and b beyond it, which are rare, count with the outer bins."""
 COLOURS = int(np.prod(BINS))
+CELL_POOL = 4
+"""Low-resolution logits along a side of a cell of the encoder's embedding."""
 RING_SHARE = 0.35
 """The surroundings of an object reach this share of its longer side away from it."""
 RING_GAP = 2

@@ -148,7 +148,9 @@ class ObjectMemory:
             before_ns: appearances from this time on do not count; None counts all. Objects without any are left out.
             but_place_of: an object whose place does not count.
         """
-        found = self._views.compare(view, self._centre, before_ns=before_ns)
+        known = self._centre.shape == view.texture.shape
+        centre = self._centre if known else np.zeros_like(view.texture)
+        found = self._views.compare(view, centre, before_ns=before_ns)
         return {
             object_id: odds if object_id == but_place_of else odds + self.places.log_odds(object_id, box)
             for object_id, odds in found.items()

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.identity import KnownObject
-from sam_edge.identity.appearance import Appearance, describe
+from sam_edge.identity.appearance import CELL_POOL, Appearance, describe
 from sam_edge.identity.recognizer import ObjectRecognizer, Sighting
 from sam_edge.segmenter import Embedding
 from sam_edge.stream.anchor import EncodedScene
@@ -23,9 +23,6 @@ from sam_edge.stream.candidate import Grid, box_on_frame
 from sam_edge.stream.closeup import to_lowres
 from sam_edge.stream.dwell import NS_PER_MS
 from sam_edge.stream.selection import PinnedObject, Selection, State
-
-POOL = 4
-"""Cells of the low-resolution logits along a side of a cell of the embedding."""
 
 
 class ObjectIdentity:
@@ -144,5 +141,6 @@ def describe_target(image: NDArray[np.uint8], grid_logits: Grid, embedding: Embe
     small = np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
     cells = embedding.data[0]
     inside = to_lowres(grid_logits, embedding, embedding.frame_size) > 0
-    coverage = inside.reshape(cells.shape[1], POOL, cells.shape[2], POOL).mean(axis=(1, 3), dtype=np.float32)
+    pooled = inside.reshape(cells.shape[1], CELL_POOL, cells.shape[2], CELL_POOL)
+    coverage = pooled.mean(axis=(1, 3), dtype=np.float32)
     return describe(small, grid_logits > 0, cells, coverage)

@@ -21,7 +21,7 @@ def look() -> Callable[..., Appearance]:
 
         def vary(size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
             vector = own.random(size) ** 8 + change * noise.random(size)
-            return (vector / np.linalg.norm(vector)).astype(np.float32)
+            return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
         texture = (own.normal(0, 1, CHANNELS) + change * noise.normal(0, 1, CHANNELS)).astype(np.float32)
         return Appearance(vary(COLOURS), vary(COLOURS), texture)
