@@ -14,7 +14,7 @@ Covariance = tuple[float, float, float]
 REACH_SIGMAS = 5.0
 """The mask counts up to this number of standard deviations away from the gaze."""
 CELLS_PER_SIGMA = 4.0
-"""The mask is averaged over cells, or its pixels divided, so that a standard deviation is at least so many cells."""
+"""The mask is averaged over cells, or its pixels divided: a standard deviation spans at least this number of cells."""
 MIN_VARIANCE_PX2 = 0.49
 """A position is never known better than to about a pixel, square pixels."""
 
@@ -28,21 +28,19 @@ class MaskProximity:
 
     def __init__(self, mask: NDArray[np.bool_], *, margin_px: float = 0.0) -> None:
         """Take a mask, bool (H, W), that is not empty; `margin_px` widens the object for `probability`."""
-        self._mask = np.ascontiguousarray(mask)
-        left, top, width, height = cv2.boundingRect(self._mask.view(np.uint8))
-        inside = np.ascontiguousarray(mask[top : top + height, left : left + width]).view(np.uint8)
-        self._corner = (left, top)
-        self._edge = _edge_pixels(inside, (left, top))
-        pad = math.ceil(margin_px)
-        self._levels = [_widen(inside, margin_px, pad).astype(np.float32)]
-        self._levels_corner = (left - pad, top - pad)
+        self._mask = np.ascontiguousarray(mask).view(np.uint8)
+        self._margin_px = margin_px
+        self._pad = math.ceil(margin_px)
+        self._box = cv2.boundingRect(self._mask)
+        self._edge: NDArray[np.float64] | None = None
 
     def distances_px(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the distance of positions (N, 2) to the nearest pixel of the mask, pixels; 0 inside."""
         distances = np.zeros(len(points))
         outside = ~self._contains(points)
-        gaps = np.maximum(np.abs(points[outside, None, :] - self._edge[None]) - 0.5, 0.0)
-        distances[outside] = np.sqrt((gaps * gaps).sum(axis=2).min(axis=1))
+        if outside.any():
+            gaps = np.maximum(np.abs(points[outside, None, :] - self._edge_pixels()[None]) - 0.5, 0.0)
+            distances[outside] = np.sqrt((gaps * gaps).sum(axis=2).min(axis=1))
         return distances
 
     def probability(self, x_px: float, y_px: float, covariance_px2: Covariance) -> float:
@@ -67,49 +65,61 @@ class MaskProximity:
 
         A cell is 2^level pixels wide; below level 0, pixels are divided.
         """
-        cells = self._level(max(0, level))
-        side, parts = 2.0 ** max(0, level), 2 ** max(0, -level)
-        (left, top), (height, width) = self._levels_corner, cells.shape
-        columns = _reached(at_px[0], sigma_px[0], left, side, width)
-        rows = _reached(at_px[1], sigma_px[1], top, side, height)
-        near = cells[rows, columns].repeat(parts, axis=0).repeat(parts, axis=1)
-        side /= parts
-        dx = left + (np.arange(columns.start * parts, columns.stop * parts) + 0.5) * side - at_px[0]
-        dy = top + (np.arange(rows.start * parts, rows.stop * parts) + 0.5) * side - at_px[1]
-        return near, dx[None], dy[:, None], side
+        left, top, width, height = self._box
+        block, parts = 2 ** max(0, level), 2 ** max(0, -level)
+        columns = _reached(at_px[0], sigma_px[0], left - self._pad, left + width + self._pad, block)
+        rows = _reached(at_px[1], sigma_px[1], top - self._pad, top + height + self._pad, block)
+        cells = self._cut_widened(columns, rows).astype(np.float32)
+        if block > 1 and cells.size:
+            size = cells.shape[1] // block, cells.shape[0] // block
+            cells = np.asarray(cv2.resize(cells, size, interpolation=cv2.INTER_AREA), np.float32)
+        cells = cells.repeat(parts, axis=0).repeat(parts, axis=1)
+        side = block / parts
+        dx = columns.start + (np.arange(cells.shape[1]) + 0.5) * side - at_px[0]
+        dy = rows.start + (np.arange(cells.shape[0]) + 0.5) * side - at_px[1]
+        return cells, dx[None], dy[:, None], side
+
+    def _cut_widened(self, columns: range, rows: range) -> NDArray[np.bool_]:
+        """Return a part of the mask, widened by the margin; it may reach beyond the frame."""
+        pad = self._pad
+        part = _cut(
+            self._mask,
+            range(columns.start - pad, columns.stop + pad),
+            range(rows.start - pad, rows.stop + pad),
+        )
+        if not pad or not part.any():
+            return part[pad : len(part) - pad, pad : part.shape[1] - pad] > 0
+        outside = (part == 0).astype(np.uint8)
+        distances = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        return np.asarray(distances[pad:-pad, pad:-pad] <= self._margin_px)
 
     def _contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         height, width = self._mask.shape
         columns, rows = np.floor(points).astype(np.int64).T
         known = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-        found = self._mask[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
+        found = self._mask[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)] > 0
         return np.asarray(known & found)
 
-    def _level(self, level: int) -> NDArray[np.float32]:
-        """Return the share of the object in cells of 2^level pixels."""
-        while len(self._levels) <= level:
-            finer = self._levels[-1]
-            height, width = finer.shape
-            even = cv2.copyMakeBorder(finer, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT, value=0)
-            size = (width + 1) // 2, (height + 1) // 2
-            self._levels.append(np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_AREA), np.float32))
-        return self._levels[level]
+    def _edge_pixels(self) -> NDArray[np.float64]:
+        """Return the centres (N, 2) of the mask's pixels that have a neighbour outside it, frame pixels."""
+        if self._edge is None:
+            left, top, width, height = self._box
+            inside = self._mask[top : top + height, left : left + width]
+            kernel = np.ones((3, 3), np.uint8)
+            core = cv2.erode(inside, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+            edge = cv2.findNonZero(inside - np.asarray(core, np.uint8))
+            self._edge = np.add(np.asarray(edge, np.float64).reshape(-1, 2), (left + 0.5, top + 0.5))
+        return self._edge
 
 
-def _edge_pixels(inside: NDArray[np.uint8], corner: tuple[int, int]) -> NDArray[np.float64]:
-    """Return the centres (N, 2) of the pixels of a mask that have a neighbour outside it, frame pixels."""
-    core = cv2.erode(inside, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    rows, columns = np.nonzero(inside.astype(bool) & (np.asarray(core) == 0))
-    return np.stack([columns + corner[0] + 0.5, rows + corner[1] + 0.5], axis=1)
-
-
-def _widen(inside: NDArray[np.uint8], margin_px: float, pad: int) -> NDArray[np.bool_]:
-    """Return a mask with everything that is no farther than a margin from it, `pad` pixels larger on each side."""
-    if not margin_px:
-        return inside.astype(bool)
-    outside = cv2.copyMakeBorder(inside, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=0) == 0
-    distances = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.asarray(distances <= margin_px)
+def _cut(mask: NDArray[np.uint8], columns: range, rows: range) -> NDArray[np.uint8]:
+    """Return a part of a mask that may reach beyond the frame, where there is no object."""
+    part = np.zeros((len(rows), len(columns)), np.uint8)
+    top, left = max(rows.start, 0), max(columns.start, 0)
+    known = mask[top : max(rows.stop, 0), left : max(columns.stop, 0)]
+    height, width = known.shape
+    part[top - rows.start :, left - columns.start :][:height, :width] = known
+    return part
 
 
 def _with_floor(covariance_px2: Covariance) -> Covariance:
@@ -119,9 +129,9 @@ def _with_floor(covariance_px2: Covariance) -> Covariance:
     return xx + lacking, xy, yy + lacking
 
 
-def _reached(at_px: float, sigma_px: float, corner_px: int, side_px: float, count: int) -> slice:
-    """Return which of `count` cells along one axis lie within reach of a position."""
+def _reached(at_px: float, sigma_px: float, low: int, high: int, block: int) -> range:
+    """Return the pixels along one axis within reach of a position, and from `low` to `high`, in whole blocks."""
     reach_px = REACH_SIGMAS * sigma_px
-    first = math.floor((at_px - reach_px - corner_px) / side_px)
-    last = math.ceil((at_px + reach_px - corner_px) / side_px)
-    return slice(min(max(first, 0), count), min(max(last, 0), count))
+    first = math.floor(max(at_px - reach_px, low) / block) * block
+    last = math.ceil(min(at_px + reach_px, high) / block) * block
+    return range(first, max(first, last))
