@@ -23,7 +23,7 @@ import lund
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.gaze.events import EventDetector, EventKind, Phase
+from sam_edge.gaze.events import EventDetector, EventKind, LabelledSample, Phase, smooth_kinds
 
 Labels = NDArray[np.int64]
 RATES_HZ = (200.0, 120.0, 60.0, 30.0)
@@ -54,12 +54,23 @@ MATCH_BEFORE_S = 0.04
 
 def ours(recording: lund.Recording, lookahead_ms: float = 20.0) -> Labels:
     """Our labels, sample by sample."""
+    return np.array([NUMBER[label.kind] for label in live_labels(recording, lookahead_ms)])
+
+
+def whole(recording: lund.Recording) -> Labels:
+    """Our labels, with the whole recording in view."""
+    live = live_labels(recording, 20.0)
+    smoothed = smooth_kinds(recording.samples(), live, px_per_deg=recording.px_per_deg)
+    return np.array([NUMBER[label.kind] for label in smoothed])
+
+
+def live_labels(recording: lund.Recording, lookahead_ms: float) -> list[LabelledSample]:
+    """The live detector's labels."""
     detector = EventDetector(
         px_per_deg=recording.px_per_deg, rate_hz=recording.rate_hz, lookahead_ms=lookahead_ms
     )
     said = [label for sample in recording.samples() for label in detector.update(sample).labels]
-    said += detector.flush().labels
-    return np.array([NUMBER[label.kind] for label in said])
+    return [*said, *detector.flush().labels]
 
 
 def remodnav(recording: lund.Recording) -> Labels:
@@ -201,12 +212,14 @@ def main() -> None:
     if not recordings:
         raise SystemExit(f"{args.data} holds no *_labelled_MN.mat files")
     report("ours, native rate", recordings, ours)
+    report("whole, native rate", recordings, whole)
     report_delays("ours, native rate", recordings)
     for ahead_ms in LESS_LOOKAHEAD_MS:
         report(f"ours, {ahead_ms:g} ms ahead", recordings, partial(ours, lookahead_ms=ahead_ms))
     for rate in RATES_HZ:
         thinned = [r.at_rate(rate) for r in recordings]
         report(f"ours, {rate:.0f} Hz", thinned, ours)
+        report(f"whole, {rate:.0f} Hz", thinned, whole)
         report_delays(f"ours, {rate:.0f} Hz", thinned)
     report_cost([r for r in recordings if r.rate_hz == 500.0])
     report("REMoDNaV, native", recordings, remodnav)
