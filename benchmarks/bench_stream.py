@@ -1,19 +1,24 @@
 """Selection in live video: accuracy, time and memory of `sam-edge track`, beside the peer, in one run.
 
     python benchmarks/bench_stream.py [--data DAVIS] [--judge EVAL] [--sequences dog,libby] [--seeds 0,1,2]
-                                      [--modes realtime,offline] [--peer] [--json OUT.json] [-- TRACK OPTIONS]
+                                      [--modes realtime,offline] [--accuracy-deg 3] [--peer] [--json OUT.json]
+                                      [-- TRACK OPTIONS]
 
 DAVIS is a folder like that of the DAVIS challenge: JPEGImages/SEQUENCE/*.jpg and Annotations/SEQUENCE/*.png. EVAL is a
 folder with the judge's scripts, which know nothing of this project: `observer.py` makes gaze, `score_masks.py` scores,
-`peer_mobile_sam.py` is the peer. They are not part of this repository. Options after `--` go to `sam-edge track`.
+`peer_mobile_sam.py` is the peer. They are not part of this repository. Options after `--` go to `sam-edge track`. With
+`--accuracy-deg` the gaze is made by `benchmarks/observer.py`: its tracker is off by that, and says so; with
+`--no-covariance` it says nothing.
 
 Runs go one after the other, everything of one sequence and seed together, so that a drift of the machine hits all
 alike. Columns: J (region), F (boundary), their mean JF, and hits (IoU > 0.5) as the judge has them; `on time`, the
 share of frames whose own mask was there before the next frame came; `fresh`, the share of the frames scored that
 showed such a mask; p50, p95 and p99, milliseconds of a step, of all steps that the report tells (for the peer, of one
 encode and decode); `first`, milliseconds from the moment when gaze landed on the object to the first mask with
-IoU > 0.5, the median over the sequences where it comes, and in how many runs it comes. The last line of a system is the
-mean over sequences; its steps are those of all runs together, its memory the most of any.
+IoU > 0.5, the median over the sequences where it comes, and in how many runs it comes; `mended`, milliseconds from the
+onset of the second dwell on the object to the first right mask, the median over the runs whose mask was wrong before
+it, and `of`, how many these are; `filled`, frames before that dwell whose mask fills more than 40 % of the frame. The
+last line of a system is the mean over sequences; its steps are those of all runs together, its memory the most of any.
 """
 
 from __future__ import annotations
@@ -40,7 +45,8 @@ from sam_edge.media.environment import Environment
 REPO = Path(__file__).resolve().parent.parent
 SHARED = REPO.parent / "shared"
 GRACE_S = 0.5
-RIGHT = 0.5
+RIGHT, MUCH = 0.5, 0.4
+"""IoU of a right mask; the share of the frame that only background fills."""
 MODES = ("realtime", "offline")
 
 
@@ -54,6 +60,13 @@ class Case:
     truth: Path
     gaze: Path
     onset_s: float
+    dwells_s: tuple[float, ...] = ()
+    """When the dwells on the object begin."""
+
+    @property
+    def second_s(self) -> float | None:
+        """When the second dwell on the object begins."""
+        return self.dwells_s[1] if len(self.dwells_s) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -75,23 +88,37 @@ class Result:
     peak_memory_mb: float | None = None
     steps_ms: tuple[float, ...] = field(default=(), repr=False)
     environment: dict[str, Any] = field(default_factory=dict, repr=False)
+    mended_ms: float | None = None
+    """Second dwell on the object to the first right mask; None where the mask was right before, or never is."""
+    wrong_first: bool = False
+    """Whether the mask was wrong when the second dwell began."""
+    filled: int = 0
+    """Frames before the second dwell whose mask fills much of the frame."""
 
 
 class Judge:
     """The judge's scripts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, accuracy_deg: float | None = None, *, covariance: bool = True) -> None:
         for name in ("observer.py", "score_masks.py"):
             if not (folder / name).is_file():
                 raise SystemExit(f"--judge: {folder} has no {name}; give the folder of the judge's scripts")
-        self.folder = folder
+        self.folder, self.accuracy_deg, self.covariance = folder, accuracy_deg, covariance
         self.scoring = loaded(folder / "score_masks.py")
 
-    def gaze(self, truth: Path, out: Path, seed: int, fps: float) -> float:
-        """Write an observer's gaze, and return when it lands on the object, seconds."""
-        run(self.folder / "observer.py", truth, out, "--seed", seed, "--fps", fps)
-        found = json.loads(Path(f"{out}.truth.json").read_text())["onset_s"]
-        return float(found or 0.0)
+    def gaze(self, truth: Path, out: Path, seed: int, fps: float) -> tuple[float, ...]:
+        """Write an observer's gaze, and return when the dwells on the object begin, seconds."""
+        script, options = self.folder / "observer.py", []
+        if self.accuracy_deg is not None:
+            script = REPO / "benchmarks" / "observer.py"
+            options = [
+                "--accuracy-deg",
+                self.accuracy_deg,
+                *(() if self.covariance else ("--no-covariance",)),
+            ]
+        run(script, truth, out, "--seed", seed, "--fps", fps, *options)
+        events = json.loads(Path(f"{out}.truth.json").read_text())["events"]
+        return tuple(float(event["start_s"]) for event in events if event["kind"] == "on_object")
 
     def score(self, masks: Path, case: Case, fps: float) -> dict[str, float]:
         """Score a folder of masks."""
@@ -132,20 +159,51 @@ def first_right_ms(case: Case, masks: Path, frames: Sequence[dict[str, Any]], fp
 
     A mask counts as seen when its step returned, where that is known and in time, and else at its frame's end.
     """
+    return right_after_ms(case, masks, frames, fps, case.onset_s)
+
+
+def mended_ms(
+    case: Case, masks: Path, frames: Sequence[dict[str, Any]], fps: float
+) -> tuple[bool, float | None]:
+    """Return whether the mask was wrong when the second dwell began, and if so how soon after it is right."""
+    second_s = case.second_s
+    if second_s is None:
+        return False, None
+    before = int(second_s * fps) - 1
+    names = [path.name for path in sorted(case.truth.glob("*.png"))]
+    if before < 0 or is_right(case.truth / names[before], masks / names[before]):
+        return False, None
+    return True, right_after_ms(case, masks, frames, fps, second_s)
+
+
+def filled_frames(case: Case, masks: Path, fps: float) -> int:
+    """Count the frames before the second dwell on the object whose mask fills much of the frame."""
+    end = len(list(case.truth.glob("*.png"))) if case.second_s is None else int(case.second_s * fps)
+    shown = (masks / path.name for path in sorted(case.truth.glob("*.png"))[:end])
+    return sum(float(read_mask(path).mean()) > MUCH for path in shown if path.is_file())
+
+
+def is_right(truth: Path, shown: Path) -> bool:
+    """Return whether a mask is there and has IoU > 0.5 with a truth that is not empty."""
+    if not shown.is_file():
+        return False
+    true, pred = read_mask(truth), read_mask(shown)
+    return bool(true.any() and np.count_nonzero(true & pred) > RIGHT * np.count_nonzero(true | pred))
+
+
+def right_after_ms(
+    case: Case, masks: Path, frames: Sequence[dict[str, Any]], fps: float, begin_s: float
+) -> float | None:
+    """Return the time from a moment to the first right mask that is seen after it, milliseconds."""
     for index, path in enumerate(sorted(case.truth.glob("*.png"))):
         end_s = (index + 1) / fps
-        shown = masks / path.name
-        if end_s <= case.onset_s or not shown.is_file():
-            continue
-        true, pred = read_mask(path), read_mask(shown)
-        union = np.count_nonzero(true | pred)
-        if not true.any() or np.count_nonzero(true & pred) <= RIGHT * union:
+        if end_s <= begin_s or not is_right(path, masks / path.name):
             continue
         record = frames[index] if index < len(frames) else {}
         step_ms = record.get("stages_ms", {}).get("total")
         if step_ms is not None and not record["dropped"]:
             end_s = min(end_s, index / fps + step_ms / 1e3)
-        return max(0.0, 1e3 * (end_s - case.onset_s))
+        return max(0.0, 1e3 * (end_s - begin_s))
     return None
 
 
@@ -161,6 +219,8 @@ def ours(case: Case, judge: Judge, work: Path, mode: str, args: argparse.Namespa
     content = json.loads(report.read_text())
     frames = content["frames"]
     scores = judge.score(masks, case, args.fps)
+    timed = frames if mode == "realtime" else ()
+    wrong_first, mended = mended_ms(case, masks, timed, args.fps)
     scored = [one for one in frames if one["index"] / args.fps >= case.onset_s + GRACE_S]
     return Result(
         system=f"ours, {mode}",
@@ -168,7 +228,10 @@ def ours(case: Case, judge: Judge, work: Path, mode: str, args: argparse.Namespa
         seed=case.seed,
         **of_scores(scores),
         # Without a clock every frame is waited for, and none of this is known.
-        first_ms=first_right_ms(case, masks, frames if mode == "realtime" else (), args.fps),
+        first_ms=first_right_ms(case, masks, timed, args.fps),
+        mended_ms=mended,
+        wrong_first=wrong_first,
+        filled=filled_frames(case, masks, args.fps),
         on_time=share(not one["dropped"] for one in frames) if mode == "realtime" else None,
         fresh=share(not one["dropped"] and one["origin"] != "none" for one in scored),
         peak_memory_mb=content["summary"]["peak_memory_mb"],
@@ -233,8 +296,9 @@ def cases(args: argparse.Namespace, judge: Judge, work: Path) -> Iterator[Case]:
             folder = work / f"{name}-{seed}"
             folder.mkdir(parents=True, exist_ok=True)
             gaze = folder / "gaze.csv"
-            onset_s = judge.gaze(truths / name, gaze, seed, args.fps)
-            yield Case(name, seed, pictures / name, truths / name, gaze, onset_s)
+            dwells_s = judge.gaze(truths / name, gaze, seed, args.fps)
+            onset_s = dwells_s[0] if dwells_s else 0.0
+            yield Case(name, seed, pictures / name, truths / name, gaze, onset_s, dwells_s)
 
 
 def median(values: Iterable[float | None]) -> float | None:
@@ -268,6 +332,9 @@ def row(name: str, results: Sequence[Result]) -> dict[str, Any]:
         **dict(zip(("p50_ms", "p95_ms", "p99_ms"), percentiles, strict=True)),
         "first_ms": median(firsts),
         "first_in": sum(one.first_ms is not None for one in results),
+        "mended_ms": median(one.mended_ms for one in results),
+        "wrong_first": sum(one.wrong_first for one in results),
+        "filled": sum(one.filled for one in results),
         "runs": len(results),
         "peak_memory_mb": max(memory) if memory else None,
     }
@@ -275,7 +342,7 @@ def row(name: str, results: Sequence[Result]) -> dict[str, Any]:
 
 HEAD = (
     f"{'':<20}{'JF':>7}{'J':>7}{'F':>7}{'hits':>7}{'on time':>9}{'fresh':>7}"
-    f"{'p50':>8}{'p95':>8}{'p99':>8}{'first':>7}{'in':>7}{'MB':>6}"
+    f"{'p50':>8}{'p95':>8}{'p99':>8}{'first':>7}{'in':>7}{'mended':>8}{'of':>4}{'filled':>8}{'MB':>6}"
 )
 
 
@@ -289,7 +356,8 @@ def line(values: dict[str, Any]) -> str:
     shares = cell("on_time", 9, ".3f") + cell("fresh", 7, ".3f")
     times = "".join(cell(key, 8, ".1f") for key in ("p50_ms", "p95_ms", "p99_ms"))
     first = f"{cell('first_ms', 7, '.0f')}{values['first_in']:>4}/{values['runs']:<2}"
-    return f"{values['name']:<20}{scores}{shares}{times}{first}{cell('peak_memory_mb', 6, '.0f')}"
+    intent = f"{cell('mended_ms', 8, '.0f')}{values['wrong_first']:>4}{values['filled']:>8}"
+    return f"{values['name']:<20}{scores}{shares}{times}{first}{intent}{cell('peak_memory_mb', 6, '.0f')}"
 
 
 def tables(results: Sequence[Result]) -> dict[str, list[dict[str, Any]]]:
@@ -328,6 +396,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--modes", type=words, default=list(MODES), help="of realtime,offline; default: both")
     parser.add_argument("--fps", type=float, default=24.0)
     parser.add_argument("--threads", type=int, help="default: every core; 2 for the peer")
+    parser.add_argument("--accuracy-deg", type=float, help="make gaze with a tracker that is off by this")
+    parser.add_argument("--no-covariance", action="store_true", help="that tracker does not state its error")
     parser.add_argument("--peer", action="store_true", help="run the peer, too")
     parser.add_argument("--peer-encoder", type=Path)
     parser.add_argument("--peer-decoder", type=Path)
@@ -344,7 +414,7 @@ def arguments() -> argparse.Namespace:
 
 def measure(args: argparse.Namespace, work: Path) -> list[Result]:
     """Run every system on every case."""
-    judge = Judge(args.judge)
+    judge = Judge(args.judge, args.accuracy_deg, covariance=not args.no_covariance)
     systems = (ours, peer) if args.peer else (ours,)
     results = []
     for case in cases(args, judge, work):

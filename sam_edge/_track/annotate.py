@@ -15,6 +15,7 @@ from sam_edge._track.result import StreamedFrame, TrackedFrame
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.caption import Corner, choose_corner
 from sam_edge.media.overlay import draw_selection
+from sam_edge.stream.selection import State
 
 TRAIL_S = 0.4
 """Gaze of this last time is drawn, seconds."""
@@ -83,6 +84,7 @@ class FrameAnnotator:
         return draw_selection(
             frame.image,
             mask=selection.mask,
+            outline_only=selection.state is State.HOVER,
             box=selection.box,
             gaze_trail=dots,
             fixation=self._ring(frame),

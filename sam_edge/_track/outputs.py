@@ -130,7 +130,8 @@ class TrackOutputs:
         if self._played:
             self._played = 0
             self._bar.restart("write")
-        if self._masks is not None and frame.mask is not None:
+        # A background that only one dwell has come to rest on is not selected yet.
+        if self._masks is not None and frame.mask is not None and frame.selection.confirmed:
             self._masks.write(frame.stem, frame.mask)
         if self._video is not None:
             self._video.write(self._annotator.draw(frame), frame.time_ns, frame.end_ns)

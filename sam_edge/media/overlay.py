@@ -30,6 +30,7 @@ def draw_selection(
     image: NDArray[np.uint8],
     *,
     mask: NDArray[np.bool_] | None = None,
+    outline_only: bool = False,
     box: tuple[float, float, float, float] | None = None,
     gaze_trail: Sequence[tuple[float, float, float]] = (),
     fixation: tuple[float, float, float] | None = None,
@@ -44,6 +45,7 @@ def draw_selection(
     Args:
         image: the frame, uint8 RGB (H, W, 3).
         mask: bool (H, W), the selection: filled with a translucent colour, and outlined.
+        outline_only: leave the selection unfilled, as for an object that gaze has only just come to rest on.
         box: x0, y0, x1, y1 in frame pixels: drawn as four corners.
         gaze_trail: (x, y, age) of gaze samples in frame pixels and seconds: dots that fade over `TRAIL_S`.
         fixation: (x, y, spread) in frame pixels: a ring, as large as the spread.
@@ -65,7 +67,7 @@ def draw_selection(
     out = np.array(image, order="C")
     size = (image.shape[0], image.shape[1])
     unit = drawing_unit(size)
-    selected = mask is not None and _draw_mask(out, mask, unit)
+    selected = mask is not None and _draw_mask(out, mask, unit, fill=not outline_only)
     if box is not None:
         _draw_corners(out, box, unit)
     _draw_trail(out, gaze_trail, unit)
@@ -88,11 +90,23 @@ def _line_px(unit: float) -> int:
     return max(1, round(3 * unit))
 
 
-def _draw_mask(out: _Image, mask: NDArray[np.bool_], unit: float) -> bool:
+def _draw_mask(out: _Image, mask: NDArray[np.bool_], unit: float, *, fill: bool) -> bool:
     inside = np.ascontiguousarray(mask).view(np.uint8)
     x, y, width, height = cv2.boundingRect(inside)
     if width == 0:
         return False
+    if fill:
+        _fill(out, inside, (x, y, width, height))
+    reach = outline_reach_px((out.shape[0], out.shape[1]))
+    _draw_outline(
+        out, mask, (max(0, x - reach), max(0, y - reach), x + width + reach, y + height + reach), unit
+    )
+    return True
+
+
+def _fill(out: _Image, inside: NDArray[np.uint8], box: tuple[int, int, int, int]) -> None:
+    """Tint what lies inside a mask of 0 and 1 that has the box x, y, width, height."""
+    x, y, width, height = box
     # In strips: temporaries of a frame's size would cost more than the sums.
     colour = np.empty((_STRIP_ROWS, width, 3), np.uint8)
     colour[...] = SELECTION_RGB
@@ -101,11 +115,6 @@ def _draw_mask(out: _Image, mask: NDArray[np.bool_], unit: float) -> bool:
         plain = out[strip]
         tinted = cv2.addWeighted(plain, 1 - _FILL_ALPHA, colour[: len(plain)], _FILL_ALPHA, 0)
         cv2.copyTo(tinted, inside[strip], plain)
-    reach = outline_reach_px((out.shape[0], out.shape[1]))
-    _draw_outline(
-        out, mask, (max(0, x - reach), max(0, y - reach), x + width + reach, y + height + reach), unit
-    )
-    return True
 
 
 def _draw_outline(out: _Image, mask: NDArray[np.bool_], area: tuple[int, int, int, int], unit: float) -> None:

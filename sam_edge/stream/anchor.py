@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sam_edge.segmenter import Embedding
 from sam_edge.stream.dwell import NS_PER_MS
 from sam_edge.stream.motion import Motion
+from sam_edge.stream.uncertainty import Covariance
+
+TraceBack = Callable[[NDArray[np.float64], int], tuple[NDArray[np.int64], NDArray[np.float64]]]
+"""From points (n, 2) of a scene, frame pixels, and a time: the times (k) of the frames before, back to the one that was
+shown then, and where the points were on them (k, n, 2)."""
 
 
 @dataclass(slots=True)
@@ -31,6 +40,12 @@ class Anchor:
     best_log_prior: float = -math.inf
     """Prior of the likeliest candidate ever found at this place, also of one that is followed no longer."""
 
+    covariance_px2: Covariance | None = None
+    """What the dwell's samples say about their error, (xx, xy, yy) in square pixels; None when they do not say it."""
+    gaze: list[tuple[float, float, int]] = field(default_factory=list)
+    """Where gaze was during the dwell: means of a few samples, x and y in pixels of the frame that was shown then, and
+    when that was shown, nanoseconds."""
+
     @property
     def dwell_ms(self) -> float:
         """Length of the dwell, milliseconds."""
@@ -47,6 +62,8 @@ class EncodedScene:
     """When the frame was shown."""
     motion: Motion | None
     """From the scene before; None at the first one and where it is not known."""
+    trace_back: TraceBack | None = None
+    """Finds where points of this scene were on earlier frames; None when that is not known."""
 
 
 def time_distance_ns(anchor: Anchor, at_ns: int) -> int:

@@ -50,6 +50,8 @@ class Assessment:
     """Where the gaze rested last."""
     stages_ms: Mapping[str, float]
     """Milliseconds of each stage."""
+    confirmed: bool = True
+    """False while the target looks like background and only one dwell has come to rest on it."""
 
 
 def describe_candidate(candidate: ObjectCandidate | None) -> SceneObject | None:

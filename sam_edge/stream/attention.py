@@ -11,26 +11,23 @@ on it and from other frames. `docs/selection.md` has the formulas and what each 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from sam_edge.segmenter import Embedding, Segmenter
 from sam_edge.stream.anchor import Anchor, EncodedScene, time_distance_ns
-from sam_edge.stream.candidate import (
-    Grid,
-    ObjectCandidate,
-    box_on_frame,
-    cell_of,
-    deepest_point,
-    grid_iou,
-    keep_pieces,
-    on_one_piece,
-    to_grid,
-)
+from sam_edge.stream.candidate import Grid, ObjectCandidate, grid_iou, is_on, is_part
+from sam_edge.stream.dwell import NS_PER_MS
 from sam_edge.stream.dwell_tracker import DwellSegment
 from sam_edge.stream.evidence import weigh
-from sam_edge.stream.hypothesis import add_support, decode_hypotheses, is_scene
+from sam_edge.stream.hypothesis import add_mean_support, add_support, is_scene
+from sam_edge.stream.pursuit import gaze_path, weigh_pursuit
+from sam_edge.stream.scene_reader import SceneReader
 from sam_edge.stream.tuning import DEFAULT_TUNING, SelectionTuning
+
+PATH_KEPT = 25
+"""Places of the gaze's path that are remembered of a dwell: a second."""
 
 
 class GazeAttention:
@@ -52,9 +49,10 @@ class GazeAttention:
             max_candidates: candidates that are followed; each costs one prompt of a batch a scene.
             tuning: how evidence is weighed.
         """
-        self._model = model
         self._tuning = tuning
+        self._px_per_deg = px_per_deg
         self._noise_px = tuning.noise_deg * px_per_deg
+        self._reader = SceneReader(model, noise_px=self._noise_px, tuning=tuning)
         self._max_candidates = max_candidates
         self._object_count = 0
         self.candidates: list[ObjectCandidate] = []
@@ -131,17 +129,27 @@ class GazeAttention:
     def stable(self) -> bool:
         """Whether the target is stable, so that a dwell elsewhere is taken for a glance at first."""
         target = self.target
+        if not self.confirmed:
+            return False
         longest_ms = max(
             (
                 item.dwell_ms
                 for item in self.anchors
-                if target is not None and target.fits.get(item.dwell_id, 0) >= 1
+                if target is not None
+                and target.fits.get(item.dwell_id, 0) >= 1
+                and not self._reader.is_uncertain(item)
             ),
             default=0.0,
         )
         return (
             self.dwells_on_target >= self._tuning.stable_dwells or longest_ms >= self._tuning.stable_dwell_ms
         )
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the target is more than a background that a single dwell has come to rest on."""
+        target = self.target
+        return target is None or not target.background
 
     def is_on_target(self, dwell_id: int) -> bool:
         """Return whether a dwell is on the target."""
@@ -159,11 +167,25 @@ class GazeAttention:
             return None
         top, held = self.candidates[0], self.target
         stays = held is not None and any(item is held for item in self.candidates)
-        if stays and held is not None and held.log_posterior > top.log_posterior - self._tuning.hysteresis:
+        if (
+            stays
+            and held is not None
+            and held.log_posterior > top.log_posterior - self._hysteresis(held, top)
+        ):
             top = held
         self._assign_number(top, held)
         self.target = top
+        if self.dwells_on_target >= self._tuning.stable_dwells:
+            top.confirmed, top.background = True, False
         return top
+
+    def _hysteresis(self, held: ObjectCandidate, rival: ObjectCandidate) -> float:
+        """Return by how much a rival must be likelier than the target to become it."""
+        if not self.confirmed:
+            return 0.0
+        if self.anchors and self._reader.is_uncertain(self.anchors[-1]) and is_part(rival, held):
+            return self._tuning.part_hysteresis
+        return self._tuning.hysteresis
 
     def _move(self, scene: EncodedScene, segment: DwellSegment | None) -> bool:
         """Carry everything to the new scene, note the segment, and return whether its anchor is on the scene."""
@@ -191,101 +213,92 @@ class GazeAttention:
             anchor.x_px += gain * (segment.x_px - anchor.x_px)
             anchor.y_px += gain * (segment.y_px - anchor.y_px)
             anchor.time_ns = segment.time_ns
+            anchor.covariance_px2 = segment.covariance_px2
+            anchor.gaze = [*anchor.gaze, *self._path_of(segment)][-PATH_KEPT:]
             return
         anchor = Anchor(segment.dwell_id, segment.x_px, segment.y_px, segment.onset_ns, segment.time_ns)
+        anchor.covariance_px2 = segment.covariance_px2
+        anchor.gaze = self._path_of(segment)
         best_posterior = max(
             (item.log_posterior for item in self.candidates if item.log_posterior > -math.inf), default=0.0
         )
         if self.target is not None:
-            change = self._tuning.change_stable if self.stable else self._tuning.change_scanning
-            anchor.history_log_likelihood = best_posterior + math.log(change)
+            anchor.history_log_likelihood = best_posterior + math.log(self._change_probability)
         self.anchors.append(anchor)
 
+    def _path_of(self, segment: DwellSegment) -> list[tuple[float, float, int]]:
+        """Return the path of gaze in a segment, by the times at which what it answers was shown."""
+        lag_ns = int(self._tuning.lag_ms * NS_PER_MS)
+        return gaze_path([(x_px, y_px, at_ns - lag_ns) for x_px, y_px, at_ns in segment.samples])
+
+    @property
+    def _change_probability(self) -> float:
+        """Probability that a new dwell turns to another object."""
+        if not self.confirmed:
+            return self._tuning.change_unconfirmed
+        return self._tuning.change_stable if self.stable else self._tuning.change_scanning
+
     def _follow(self, embedding: Embedding) -> None:
-        """Decode every candidate again from where motion has carried it: its box, and one point on it."""
+        """Find the candidates on a scene, and join those that have become one."""
         self.candidates = [item for item in self.candidates if item.area >= self._tuning.min_area_cells]
         self.pinned = [item for item in self.pinned if item.area >= self._tuning.min_area_cells]
-        followed = [*self.candidates, *self.pinned]
-        if not followed:
-            return
-        size = embedding.frame_size
         for item in self.candidates:
-            on_it = [
-                (anchor.x_px, anchor.y_px)
-                for anchor in self.anchors
-                if item.fits.get(anchor.dwell_id, 0.0) >= 1.0
-            ]
-            item.grid_logits = keep_pieces(item.grid_logits, on_it, size)
-        boxes = [box_on_frame(item.grid_logits, size) for item in followed]
-        points = [[self._point_on(item, size)] for item in followed]
-        logits, scores = self._model.decode_logits(embedding, points=points, boxes=boxes)
+            self._reader.drop_pieces(item, self.anchors, embedding.frame_size)
+        self._reader.follow(embedding, [*self.candidates, *self.pinned], self.anchors)
         kept: list[ObjectCandidate] = []
-        for candidate, maps, values in zip(followed, logits, scores, strict=True):
-            grids = [to_grid(lowres_logits, embedding) for lowres_logits in maps]
-            was = candidate.mask
-            chosen = int(np.argmax([grid_iou(grid_logits > 0, was) for grid_logits in grids] + values))
-            candidate.grid_logits, candidate.lowres_logits = grids[chosen], maps[chosen]
-            candidate.score = float(values[chosen])
-            mask = candidate.mask
-            if any(candidate is item for item in self.pinned) or is_scene(mask, self._tuning):
-                continue
-            if not any(grid_iou(other.mask, mask) > self._tuning.same_candidate_iou for other in kept):
-                kept.append(candidate)
+        for item in self.candidates:
+            if not is_scene(item.mask, self._tuning) and not self._is_known(item, kept):
+                kept.append(item)
         self.candidates = kept
-
-    def _point_on(self, candidate: ObjectCandidate, size: tuple[int, int]) -> tuple[float, float]:
-        for anchor in reversed(self.anchors):
-            if (
-                candidate.grid_logits[cell_of(anchor.x_px, anchor.y_px, candidate.grid_logits.shape, size)]
-                > 0
-            ):
-                return anchor.x_px, anchor.y_px
-        return deepest_point(candidate.grid_logits, size)
 
     def _interpret(self, embedding: Embedding, segment: DwellSegment) -> None:
         """Decode a segment, add support to the candidates that it reproduces, and take in new ones."""
-        height, width = embedding.frame_size
-        if not (0 <= segment.x_px <= width and 0 <= segment.y_px <= height):
+        size = embedding.frame_size
+        if not (0 <= segment.x_px <= size[1] and 0 <= segment.y_px <= size[0]):
             return
-        hypotheses = decode_hypotheses(self._model, embedding, [(segment.x_px, segment.y_px)], self._tuning)
-        new_candidates = [
-            hypothesis.as_candidate()
-            for hypothesis in hypotheses
-            if hypothesis.probability > self._tuning.min_probability
-        ]
-        anchors = self._target_anchors()[-self._tuning.anchors_prompted :]
-        joint_points = [(anchor.x_px, anchor.y_px) for anchor in anchors]
-        max_joint_area = self._tuning.max_joint_area_share
-        if len(joint_points) > 1:
-            new_candidates += [
-                hypothesis.as_candidate()
-                for hypothesis in decode_hypotheses(self._model, embedding, joint_points, self._tuning)
-                if hypothesis.probability > self._tuning.min_probability
-                and np.count_nonzero(hypothesis.grid_logits > 0)
-                <= max_joint_area * hypothesis.grid_logits.size
-                and on_one_piece(hypothesis.grid_logits, joint_points, (height, width))
-            ]
-        for new_candidate in new_candidates:
-            if new_candidate.area >= self._tuning.min_area_cells and not any(
-                grid_iou(item.mask, new_candidate.mask) > self._tuning.same_candidate_iou
-                for item in self.candidates
-            ):
-                self.candidates.append(new_candidate)
-        if hypotheses:
-            for candidate in self.candidates:
-                add_support(candidate, hypotheses, self._tuning)
+        uncertain = self._reader.is_uncertain(segment)
+        number = self.anchors[-1].segments - 1 if self.anchors else 0
+        read = self._reader.read_segment(embedding, segment, number)
+        hypotheses = [item for _, items in read for item in items]
+        anchors = [] if uncertain else self._target_anchors()[-self._tuning.anchors_prompted :]
+        if len(anchors) > 1:
+            hypotheses += self._reader.read_jointly(
+                embedding, [(anchor.x_px, anchor.y_px) for anchor in anchors]
+            )
+        for hypothesis in hypotheses:
+            if hypothesis.probability > self._tuning.min_probability:
+                self._take_in(hypothesis.as_candidate())
+        for candidate in self.candidates:
+            if uncertain:
+                on_it = [items for (x, y), items in read if is_on(candidate.grid_logits, x, y, size)]
+                add_mean_support(candidate, on_it, self._tuning)
+            else:
+                add_support(candidate, read[0][1], self._tuning)
+
+    def _take_in(self, candidate: ObjectCandidate) -> None:
+        if candidate.area >= self._tuning.min_area_cells and not self._is_known(candidate, self.candidates):
+            self.candidates.append(candidate)
+
+    def _is_known(self, candidate: ObjectCandidate, others: Sequence[ObjectCandidate]) -> bool:
+        mask = candidate.mask
+        return any(grid_iou(item.mask, mask) > self._tuning.same_candidate_iou for item in others)
 
     def _target_anchors(self) -> list[Anchor]:
         since_dwell = self.target.since_dwell if self.target is not None else -1
         return [anchor for anchor in self.anchors if anchor.dwell_id >= since_dwell]
 
     def _weigh(self, scene: EncodedScene, *, on_scene: bool) -> None:
-        """Compute how well each candidate explains where the gaze has rested."""
+        """Compute how well each candidate explains where the gaze has rested, and how it moved."""
+        current = self.anchors[-1] if on_scene and self.anchors else None
+        size = scene.embedding.frame_size
+        if current is not None and scene.trace_back is not None and self._reader.is_uncertain(current):
+            # Where the place says little, motion says more; elsewhere the flow's errors would cost more than it gives.
+            weigh_pursuit(self.candidates, current, scene.trace_back, size, self._px_per_deg, self._tuning)
         weigh(
             self.candidates,
             self.anchors,
-            self.anchors[-1] if on_scene and self.anchors else None,
-            frame_size=scene.embedding.frame_size,
+            current,
+            frame_size=size,
             noise_px=self._noise_px,
             tuning=self._tuning,
         )

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from sam_edge.segmenter import Embedding
 from sam_edge.stream.motion import grid_of
+from sam_edge.stream.tuning import SelectionTuning
 
 Grid = NDArray[np.float32]
 """Logits on the motion grid (rows, columns), clipped to `CLIP`: above 0 on the object."""
 
 CLIP = 8.0
 """Logits are clipped to this before they are carried, so that an edge stays where it is between grid places."""
+PART_SHARE = 0.8
+"""What has this share of itself in something larger is part of it."""
 DENSITY_STEP = 2
 """Cells of the motion grid per cell of the density, along each axis: gaze is not finer than that."""
 
@@ -36,6 +39,8 @@ class ObjectCandidate:
     """How often they could have been; decays alike."""
     fits: dict[int, float] = field(default_factory=dict)
     """By dwell: how much likelier gaze would rest there if this is the target than anywhere on the frame."""
+    pursuit: dict[int, float] = field(default_factory=dict)
+    """By dwell: log-likelihood that gaze, which moved as it did, followed this, relative to the best candidate."""
     log_prior: float = 0.0
     """Log of how well single segments reproduce it, weighted."""
     log_posterior: float = 0.0
@@ -44,6 +49,10 @@ class ObjectCandidate:
     """The dwell from which on it is the target in that history."""
     object_id: int | None = None
     """Its number, from the first time it was the target."""
+    confirmed: bool = False
+    """Whether two dwells have come to rest on it while it was the target."""
+    background: bool = False
+    """Whether it looks like background on the newest scene, and no second dwell has confirmed it."""
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -62,6 +71,13 @@ def grid_iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     return np.count_nonzero(first & second) / union if union else 0.0
 
 
+def is_part(smaller: ObjectCandidate, larger: ObjectCandidate) -> bool:
+    """Return whether most of a candidate lies in a larger one."""
+    inner, outer = smaller.mask, larger.mask
+    area = np.count_nonzero(inner)
+    return bool(area < np.count_nonzero(outer) and np.count_nonzero(inner & outer) >= PART_SHARE * area)
+
+
 def cell_of(x_px: float, y_px: float, grid: tuple[int, ...], frame_size: tuple[int, int]) -> tuple[int, int]:
     """Return row and column of the cell of a grid over the frame that a place, frame pixels, lies in or next to."""
     rows, columns = grid
@@ -75,6 +91,11 @@ def to_grid(lowres_logits: NDArray[np.float32], embedding: Embedding) -> Grid:
     """Lay low-resolution logits (4h, 4w) of an embedding over the motion grid, clipped to `CLIP`."""
     size = embedding.frame_size
     return np.clip(embedding.placement.paste_on_grid(lowres_logits, size, grid_of(size)), -CLIP, CLIP)
+
+
+def is_on(grid_logits: Grid, x_px: float, y_px: float, frame_size: tuple[int, int]) -> bool:
+    """Return whether a place, frame pixels, lies on a mask; places outside count as the nearest edge."""
+    return bool(grid_logits[cell_of(x_px, y_px, grid_logits.shape, frame_size)] > 0)
 
 
 def box_on_frame(grid_logits: Grid, frame_size: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -126,12 +147,20 @@ def label_pieces(grid_logits: Grid) -> tuple[int, NDArray[np.int32]]:
     return count, np.asarray(pieces, np.int32)
 
 
-def gaze_density(grid_logits: Grid, noise_cells: float) -> Grid:
+def is_background(grid_logits: Grid, tuning: SelectionTuning) -> bool:
+    """Return whether a mask looks like background: it fills much of the frame, or several borders cut it off."""
+    mask = grid_logits > 0
+    borders = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
+    cut_off = sum(float(border.mean()) >= tuning.border_share for border in borders)
+    return float(mask.mean()) > tuning.background_share or cut_off >= tuning.background_borders
+
+
+def gaze_density(grid_logits: Grid, noise_cells: float | tuple[float, float]) -> Grid:
     """Return the density of gaze if an object is the target: even over it, and blurred by the tracker's error.
 
     Args:
         grid_logits: the object's mask on the grid.
-        noise_cells: standard deviation of the tracker's error, cells of the grid.
+        noise_cells: standard deviation of the tracker's error, cells of the grid; a pair along x and y.
 
     Returns:
         Density relative to gaze spread over the whole frame, on a grid coarser by `DENSITY_STEP`: 1 is no evidence.
@@ -139,8 +168,14 @@ def gaze_density(grid_logits: Grid, noise_cells: float) -> Grid:
     rows, columns = grid_logits.shape
     size = (max(1, columns // DENSITY_STEP), max(1, rows // DENSITY_STEP))
     inside = cv2.resize((grid_logits > 0).astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    sigma = max(0.5, noise_cells / DENSITY_STEP)
-    blurred = cv2.GaussianBlur(inside, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+    across, down = noise_cells if isinstance(noise_cells, tuple) else (noise_cells, noise_cells)
+    blurred = cv2.GaussianBlur(
+        inside,
+        (0, 0),
+        max(0.5, across / DENSITY_STEP),
+        sigmaY=max(0.5, down / DENSITY_STEP),
+        borderType=cv2.BORDER_CONSTANT,
+    )
     total = float(blurred.sum())
     return np.asarray(blurred * (blurred.size / total) if total > 0 else blurred, np.float32)
 

@@ -13,6 +13,7 @@ from sam_edge.gaze.events import EventDetector, Fixation
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.stream.dwell import NS_PER_MS, DwellMerger
 from sam_edge.stream.tuning import DEFAULT_TUNING, SelectionTuning
+from sam_edge.stream.uncertainty import Covariance, mean_covariance
 
 SAMPLES_KEPT = 4096
 """Samples that wait for `DwellTracker.take`, at most; the oldest go first."""
@@ -36,6 +37,8 @@ class DwellSegment:
     """Scatter of the whole dwell, frame pixels."""
     samples: tuple[tuple[float, float, int], ...] = ()
     """The samples of this segment: place x, y in frame pixels, and time in nanoseconds."""
+    covariance_px2: Covariance | None = None
+    """What its samples say about their error, (xx, xy, yy) in square pixels; None when they do not say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class GazePlace:
     """As `x_px`, vertical."""
     time_ns: int
     """Mean time of the newest samples."""
+    covariance_px2: Covariance | None = None
+    """As in `DwellSegment`."""
 
 
 class DwellTracker:
@@ -101,8 +106,8 @@ class DwellTracker:
         own = self._own([sample for sample in newest if sample.time_ns >= begin_ns], dwell)
         if not own:
             return GazePlace(dwell.event_id, dwell.x_px, dwell.y_px, dwell.time_ns)
-        x_px, y_px, time_ns = np.mean(own, axis=0)
-        return GazePlace(dwell.event_id, float(x_px), float(y_px), int(time_ns))
+        x_px, y_px, time_ns = np.mean(_places(own), axis=0)
+        return GazePlace(dwell.event_id, float(x_px), float(y_px), int(time_ns), _covariance(own))
 
     def take(self) -> DwellSegment | None:
         """Return the segment since the last call; None when gaze did not rest, or has not rested long enough."""
@@ -113,7 +118,7 @@ class DwellTracker:
         if dwell is None or not new or dwell.duration_ns < self._min_dwell_ns:
             return None
         own = self._own(samples, dwell)
-        x_px, y_px, _ = np.mean(own, axis=0) if own else (dwell.x_px, dwell.y_px, dwell.time_ns)
+        x_px, y_px, _ = np.mean(_places(own), axis=0) if own else (dwell.x_px, dwell.y_px, dwell.time_ns)
         return DwellSegment(
             dwell_id=dwell.event_id,
             onset_ns=dwell.onset_ns,
@@ -121,16 +126,26 @@ class DwellTracker:
             x_px=float(x_px),
             y_px=float(y_px),
             spread_px=dwell.spread_px,
-            samples=tuple(own),
+            samples=tuple(_places(own)),
+            covariance_px2=_covariance(own),
         )
 
-    def _own(self, samples: list[GazeSample], dwell: Fixation) -> list[tuple[float, float, int]]:
-        """Return place and time of those samples that belong to a dwell."""
+    def _own(self, samples: list[GazeSample], dwell: Fixation) -> list[GazeSample]:
+        """Return those samples that belong to a dwell."""
         begin_ns = dwell.onset_ns + self._onset_ns
         return [
-            (sample.x_px, sample.y_px, sample.time_ns)
+            sample
             for sample in samples
             if sample.time_ns >= begin_ns
             and abs(sample.x_px - dwell.x_px) < self._stray_px
             and abs(sample.y_px - dwell.y_px) < self._stray_px
         ]
+
+
+def _places(samples: list[GazeSample]) -> list[tuple[float, float, int]]:
+    """Return place and time of samples."""
+    return [(sample.x_px, sample.y_px, sample.time_ns) for sample in samples]
+
+
+def _covariance(samples: list[GazeSample]) -> Covariance | None:
+    return mean_covariance([sample.covariance_px2 for sample in samples])

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 
 from sam_edge.stream.anchor import Anchor
-from sam_edge.stream.candidate import ObjectCandidate, density_at, gaze_density
+from sam_edge.stream.candidate import Grid, ObjectCandidate, density_at, gaze_density, is_background
 from sam_edge.stream.motion import grid_of
 from sam_edge.stream.tuning import SelectionTuning
+from sam_edge.stream.uncertainty import is_uncertain, noise_of
 
 
 def weigh(
@@ -30,9 +31,9 @@ def weigh(
         noise_px: standard deviation of the tracker's error, frame pixels.
         tuning: how evidence is weighed.
     """
-    noise_cells = noise_px * grid_of(frame_size)[1] / frame_size[1]
     for candidate in candidates:
-        update_fits(candidate, anchors, current, frame_size, noise_cells, tuning)
+        candidate.background = not candidate.confirmed and is_background(candidate.grid_logits, tuning)
+        update_fits(candidate, anchors, current, frame_size, noise_px, tuning)
         support = candidate.support + tuning.initial_support
         trials = candidate.trials + tuning.initial_trials
         candidate.log_prior = tuning.support_weight * math.log(support / trials + 0.01)
@@ -44,7 +45,7 @@ def weigh(
         )
     glances = [glance_probability(anchor, tuning) for anchor in anchors]
     for candidate in candidates:
-        find_best_history(candidate, anchors, glances, tuning)
+        find_best_history(candidate, anchors, glances, noise_px, tuning)
 
 
 def update_fits(
@@ -52,25 +53,28 @@ def update_fits(
     anchors: Sequence[Anchor],
     current: Anchor | None,
     frame_size: tuple[int, int],
-    noise_cells: float,
+    noise_px: float,
     tuning: SelectionTuning,
 ) -> None:
     """Measure how well a candidate explains the current dwell, and those that it has not been compared with."""
-    unknown = [anchor for anchor in anchors if anchor.dwell_id not in candidate.fits]
-    if unknown or current is not None:
-        density = gaze_density(candidate.grid_logits, noise_cells)
-        for anchor in anchors:
-            if anchor is not current and anchor.dwell_id in candidate.fits:
-                continue
-            fit = min(density_at(density, anchor.x_px, anchor.y_px, frame_size), tuning.max_fit)
-            if anchor is not current and fit > 1.0:
-                fit **= tuning.past_weight
-            known = candidate.fits.get(anchor.dwell_id)
-            candidate.fits[anchor.dwell_id] = (
-                fit if known is None else known + tuning.fit_gain * (fit - known)
-            )
+    densities: dict[tuple[float, float], Grid] = {}
+    cells_per_px = grid_of(frame_size)[1] / frame_size[1]
+    for anchor in anchors:
+        if anchor is not current and anchor.dwell_id in candidate.fits:
+            continue
+        across, down = noise_of(anchor.covariance_px2, noise_px)
+        noise_cells = (across * cells_per_px, down * cells_per_px)
+        if noise_cells not in densities:
+            densities[noise_cells] = gaze_density(candidate.grid_logits, noise_cells)
+        density = densities[noise_cells]
+        fit = min(density_at(density, anchor.x_px, anchor.y_px, frame_size), tuning.max_fit)
+        if anchor is not current and fit > 1.0:
+            fit **= tuning.past_weight
+        known = candidate.fits.get(anchor.dwell_id)
+        candidate.fits[anchor.dwell_id] = fit if known is None else known + tuning.fit_gain * (fit - known)
     kept = {anchor.dwell_id for anchor in anchors}
     candidate.fits = {dwell: fit for dwell, fit in candidate.fits.items() if dwell in kept}
+    candidate.pursuit = {dwell: value for dwell, value in candidate.pursuit.items() if dwell in kept}
 
 
 def glance_probability(anchor: Anchor, tuning: SelectionTuning) -> float:
@@ -83,6 +87,7 @@ def find_best_history(
     candidate: ObjectCandidate,
     anchors: Sequence[Anchor],
     glances: Sequence[float],
+    noise_px: float,
     tuning: SelectionTuning,
 ) -> None:
     """Find the dwell from which on a candidate is most likely the target, and the log-posterior of that."""
@@ -93,7 +98,16 @@ def find_best_history(
         anchor = anchors[index]
         fit = candidate.fits[anchor.dwell_id]
         before = anchor.history_log_likelihood if index > 0 else 0.0
-        log_posterior = before + candidate.log_prior - anchor.best_log_prior + later
+        pursuit = candidate.pursuit.get(anchor.dwell_id, 0.0)
+        if candidate.background:
+            fit = min(fit, tuning.background_fit)
+        log_posterior = before + candidate.log_prior - anchor.best_log_prior + later + pursuit
+        if candidate.background and index > 0:
+            # To stay with a background must not cost more than to turn to it anew.
+            log_posterior += math.log(tuning.change_scanning)
+        if fit > 0 and is_uncertain(anchor.covariance_px2, noise_px, tuning):
+            # The candidates were raised all over the error's ellipse: how close they are is evidence.
+            log_posterior += math.log(fit / tuning.max_fit)
         if fit >= 0.5 and log_posterior > candidate.log_posterior:
             candidate.log_posterior, candidate.since_dwell = log_posterior, anchor.dwell_id
-        later += math.log(stays * fit + glances[index])
+        later += math.log(stays * fit * math.exp(pursuit) + glances[index])

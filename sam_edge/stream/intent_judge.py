@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from sam_edge.segmenter import Embedding
-from sam_edge.stream.anchor import EncodedScene
+from sam_edge.stream.anchor import EncodedScene, TraceBack
 from sam_edge.stream.assessment import Assessment, describe_candidate
 from sam_edge.stream.attention import GazeAttention
 from sam_edge.stream.candidate import Grid, ObjectCandidate, grid_iou
@@ -173,6 +173,7 @@ class IntentJudge:
             target=describe_candidate(target),
             pinned=tuple(item for item in described if item is not None),
             stable=self._attention.stable,
+            confirmed=self._attention.confirmed,
             segment=self._last_segment,
             stages_ms=stages,
         )
@@ -185,6 +186,13 @@ class IntentJudge:
         # Each sample answers what the screen showed `lag_ms` before, and moves on with that.
         lag_ns = int(self._tuning.lag_ms * NS_PER_MS)
         samples = [(x_px, y_px, at_ns - lag_ns) for x_px, y_px, at_ns in segment.samples]
+        cut_ns = self._motion.cut_ns
+        if cut_ns is not None and segment.onset_ns - lag_ns < cut_ns:
+            # What the eye did before it saw the cut is no answer to the new scene.
+            samples = [sample for sample in samples if sample[2] >= cut_ns]
+            if not samples:
+                return None
+            segment = replace(segment, onset_ns=cut_ns + lag_ns)
         place = self._motion.carry_samples(samples, time_ns)
         if place is not None:
             segment = replace(segment, x_px=place[0], y_px=place[1])
@@ -199,7 +207,11 @@ class IntentJudge:
         if before is not None and motion is None:
             # The motion since the last scene is not known: nothing can be carried over it.
             self._attention.forget()
-        return EncodedScene(embedding, time_ns, motion), had_target
+        return EncodedScene(embedding, time_ns, motion, self._trace_back_from(time_ns)), had_target
+
+    def _trace_back_from(self, time_ns: int) -> TraceBack:
+        """Return what finds where points of the frame of a time were on the frames before."""
+        return lambda points, since_ns: self._motion.trace_back(points, time_ns, since_ns)
 
     def _followed(self, time_ns: int) -> Grid | None:
         """Return the track on a frame, when it follows the target and did so on the scene before."""
@@ -216,6 +228,8 @@ class IntentJudge:
     ) -> State:
         if target is None:
             return State.LOST if had_target or self._last_state is State.LOST else State.NONE
+        if not self._attention.confirmed:
+            return State.HOVER
         if segment is None or not self._attention.is_on_target(segment.dwell_id):
             return State.HELD
         dwell_ms = (segment.time_ns - segment.onset_ns) / NS_PER_MS

@@ -18,6 +18,7 @@ from sam_edge.stream.render import render_selection
 from sam_edge.stream.selection import Selection, State
 from sam_edge.stream.trace import Tracer, time_stage
 from sam_edge.stream.tuning import DEFAULT_TUNING, SelectionTuning
+from sam_edge.stream.uncertainty import noise_of
 from sam_edge.stream.worker_jobs import CloseUpJob, SessionFrame
 
 
@@ -153,8 +154,9 @@ class LiveSchedule:
         if place.dwell_id != self._judge.judged_dwell and not assessment.stable:
             return True
         seen = self._follower.nearest_track(place.time_ns - self._tuning.lag_ms * NS_PER_MS) or track
-        noise_cells = self._noise_px * track.grid_logits.shape[1] / frame.size[1]
-        density = gaze_density(seen.grid_logits, noise_cells)
+        cells_per_px = track.grid_logits.shape[1] / frame.size[1]
+        across, down = noise_of(place.covariance_px2, self._noise_px)
+        density = gaze_density(seen.grid_logits, (across * cells_per_px, down * cells_per_px))
         return density_at(density, place.x_px, place.y_px, frame.size) < 1.0
 
     def _wait_for_gap(self) -> None:

@@ -13,12 +13,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_edge.stream.tuning import DEFAULT_TUNING
+
 LONG_SIDE_PX = 320
 """Flow is computed on frames scaled down to this, where it costs two or three milliseconds."""
 FRAMES_KEPT = 24
 """Steps of motion that are remembered: a second of video, far more than an encoding takes."""
+DETAIL_CELLS = 31
+"""Whether two frames show one scene is seen by what differs from its surroundings of this size, cells of the grid."""
+CUT_LEVELS = 0.12
+"""After a cut at least this share of the frame has other grey levels. On DAVIS, neighbouring frames of one scene differ
+by up to 0.14 and correlate by 0.61 or more; photographs that follow one another by 0.16 and 0.40 or less."""
 STILL_PX, STILL_LEVELS = 0.35, 2.0
 """An image has not changed when 99 % of the grid moved less than this, and its grey levels changed less on average."""
+
+Grey = NDArray[np.uint8]
+"""Grey levels (rows, columns) of a frame on the motion grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,13 @@ class Motion:
             step_x, step_y = -float(back_x) / self.scale[0], -float(back_y) / self.scale[1]
         return x_px + step_x, y_px + step_y
 
+    def carry_back(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where points (n, 2) of the newer frame, frame pixels, were on the older one."""
+        rows, columns = self.back.shape[:2]
+        column = np.clip((points[:, 0] * self.scale[0]).astype(np.intp), 0, columns - 1)
+        row = np.clip((points[:, 1] * self.scale[1]).astype(np.intp), 0, rows - 1)
+        return np.asarray(points + self.back[row, column] / np.array(self.scale))
+
     def after(self, earlier: Motion) -> Motion:
         """Return the motion from `earlier`'s older frame to this one's newer frame."""
         return Motion(self.back + self.carry(earlier.back), self.scale)
@@ -62,8 +79,10 @@ class FrameMotion:
     Dense inverse search (Kroeger et al., "Fast Optical Flow using Dense Inverse Search", 2016), as OpenCV has it.
     """
 
-    def __init__(self) -> None:
-        """Begin without a frame."""
+    def __init__(self, cut_correlation: float = DEFAULT_TUNING.cut_correlation) -> None:
+        """Begin without a frame; `cut_correlation` as in `SelectionTuning`."""
+        self._cut_correlation = cut_correlation
+        self._cut_ns: int | None = None
         self._flow = dense_flow()
         self._still_flow = dense_flow()
         self._still_lock = threading.Lock()
@@ -84,8 +103,14 @@ class FrameMotion:
             # An array in the third place would be a first guess of the flow; None, which the stubs leave out, is none.
             back = np.asarray(self._flow.calc(grey, self._grey, cast(Any, None)), np.float32)
             motion = Motion(back, (columns / image.shape[1], rows / image.shape[0]))
+            cut = is_cut(self._grey, grey, motion, self._cut_correlation)
             with self._lock:
-                self._steps.append((self._time_ns, time_ns, motion))
+                if cut:
+                    self._steps.clear()
+                    self._asked = {}
+                    self._cut_ns = time_ns
+                else:
+                    self._steps.append((self._time_ns, time_ns, motion))
         with self._lock:
             self._greys.append((time_ns, grey))
         self._grey, self._time_ns = grey, time_ns
@@ -94,6 +119,11 @@ class FrameMotion:
     def newest_ns(self) -> int | None:
         """Time of the newest frame; None before the first one."""
         return self._time_ns
+
+    @property
+    def cut_ns(self) -> int | None:
+        """Time of the first frame after the newest cut; None when there was none. No motion is known over a cut."""
+        return self._cut_ns
 
     def between(self, older_ns: int, newer_ns: int) -> Motion | None:
         """Return the motion from one frame to a later one, by their times; None when it is not remembered.
@@ -136,6 +166,29 @@ class FrameMotion:
             count += len(places_px)
         return (float(total[0] / count), float(total[1] / count)) if count else None
 
+    def trace_back(
+        self, points: NDArray[np.float64], newer_ns: int, since_ns: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Find where points of a frame were on the frames before.
+
+        Args:
+            points: (n, 2), frame pixels x, y.
+            newer_ns: the frame's time.
+            since_ns: the last frame is the one that was shown at this time, or the oldest that is remembered.
+
+        Returns:
+            The times (k) of the frames, newest first, and the places (k, n, 2) on them.
+        """
+        with self._lock:
+            steps = [step for step in self._steps if step[1] <= newer_ns and step[1] > since_ns]
+        times, places = [newer_ns], [np.asarray(points, np.float64)]
+        for older_ns, step_ns, motion in reversed(steps):
+            if step_ns != times[-1]:
+                break
+            places.append(motion.carry_back(places[-1]))
+            times.append(older_ns)
+        return np.array(times, np.int64), np.stack(places)
+
     def is_still(self, older_ns: int, newer_ns: int) -> bool:
         """Return whether the image is the same on two frames; a slow drift between them counts as a change."""
         with self._lock:
@@ -156,6 +209,28 @@ class FrameMotion:
             chain = [step for step in self._steps if step[0] >= older_ns and step[1] <= newer_ns]
         whole = bool(chain) and chain[0][0] == older_ns and chain[-1][1] == newer_ns
         return chain if whole else []
+
+
+def is_cut(older: Grey, newer: Grey, motion: Motion, least_correlation: float) -> bool:
+    """Return whether another scene begins: the older frame, carried to the newer one, does not look like it.
+
+    Args:
+        older: grey levels (rows, columns) of the older frame.
+        newer: those of the newer one.
+        motion: from the older frame to the newer one.
+        least_correlation: what frames of one scene have at least; brightness and contrast do not count.
+    """
+    if least_correlation <= -1.0:
+        return False
+    first, second = (
+        level - cv2.blur(level, (DETAIL_CELLS, DETAIL_CELLS))
+        for level in (motion.carry(older.astype(np.float32)), newer.astype(np.float32))
+    )
+    scale = float(cv2.norm(first)) * float(cv2.norm(second))
+    if float((first * second).sum()) >= least_correlation * scale:
+        return False
+    counts = [np.histogram(level, 32, (0, 256))[0] / level.size for level in (older, newer)]
+    return float(np.abs(counts[0] - counts[1]).sum()) / 2 > CUT_LEVELS
 
 
 def dense_flow() -> cv2.DISOpticalFlow:

@@ -27,8 +27,15 @@ from sam_edge.media.atomic import write_atomically, write_error
 from sam_edge.precision import current_name
 from sam_edge.segmenter import Segmenter
 from sam_edge.serialization import from_json, to_json
-from sam_edge.stream.recording_schema import READABLE, SCHEMA, upgrade_entry, upgrade_options
+from sam_edge.stream.recording_schema import (
+    READABLE,
+    SCHEMA,
+    read_tuning,
+    upgrade_entry,
+    upgrade_options,
+)
 from sam_edge.stream.selection import Selection
+from sam_edge.stream.tuning import DEFAULT_TUNING, SelectionTuning
 from sam_edge.version import __version__
 
 HEADER, LOG = "session.json", "log.jsonl"
@@ -122,7 +129,8 @@ class SessionRecorder:
         Args:
             folder: a new or empty folder; made when it is not there.
             model: what the session runs on.
-            options: keyword arguments that the session was opened with, and a replay opens one with.
+            options: keyword arguments that the session was opened with, and a replay opens one with; its `tuning`
+                is recorded whole, and is the default one where it is left out.
 
         Raises:
             InputError: the folder holds something, or an option cannot be recorded.
@@ -131,11 +139,13 @@ class SessionRecorder:
         self._folder = Path(folder)
         self._frames = 0
         self._writing = threading.Lock()
+        recorded = dict(options or {})
         header = {
             "schema": SCHEMA,
             "sam_edge": __version__,
             "model": to_json(ModelRecord.of(model)),
-            "options": to_json(dict(options or {})),
+            "tuning": to_json(recorded.pop("tuning", DEFAULT_TUNING)),
+            "options": to_json(recorded),
         }
         self._log = self._open(header)
 
@@ -228,7 +238,9 @@ class SessionRecording:
     model: ModelRecord
     """The model that the session ran on."""
     options: Mapping[str, Any]
-    """Keyword arguments that the session was opened with, with today's names."""
+    """Keyword arguments that the session was opened with, with today's names, but for `tuning`."""
+    tuning: SelectionTuning
+    """The constants that the session selected with."""
     schema: int = SCHEMA
     """Version of the layout that its files have."""
 
@@ -318,6 +330,7 @@ def read_session_recording(folder: str | Path) -> SessionRecording:
         version=str(header.get("sam_edge")),
         model=replace(model, precision=current_name(model.precision)),
         options=upgrade_options(options, schema),
+        tuning=read_tuning(header.get("tuning")),
         schema=schema,
     )
 

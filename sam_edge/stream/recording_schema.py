@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sam_edge.errors import InputError
+from sam_edge.serialization import from_json, to_json
+from sam_edge.stream.tuning import FORMER_TUNING, SelectionTuning
+
 SCHEMA = 3
 """Version of the layout that is written."""
 READABLE = (1, 2, 3)
@@ -23,6 +27,21 @@ def upgrade_options(options: Mapping[str, Any], schema: int) -> dict[str, Any]:
     if schema < 3:
         upgraded["identity"] = False
     return upgraded
+
+
+def read_tuning(recorded: object) -> SelectionTuning:
+    """Return the tuning that a recording states.
+
+    Constants that it does not state were added after it was made: they take the values that switch them off.
+
+    Raises:
+        InputError: it is no object, or a constant has the wrong type.
+    """
+    if recorded is None:
+        return FORMER_TUNING
+    if not isinstance(recorded, Mapping):
+        raise InputError(f"tuning is {recorded!r}; accepted: an object of a session's constants")
+    return from_json(SelectionTuning, {**to_json(FORMER_TUNING), **recorded}, name="tuning")
 
 
 def upgrade_entry(content: dict[str, Any], schema: int) -> dict[str, Any] | None:

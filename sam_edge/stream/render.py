@@ -71,6 +71,7 @@ def render_selection(
         age_ms=(time_ns - decoded_ns) / NS_PER_MS,
         fixation=fixation,
         pinned=pinned,
+        confirmed=assessment.confirmed,
     )
 
 

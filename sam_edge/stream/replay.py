@@ -67,7 +67,8 @@ def replay(
         frames: the frames of the video, in order; those that the recording does not have are skipped.
         model: the model that the recording was made with.
         any_model: go on with another model. Selections may differ then.
-        open_session: takes the model and the recorded options as keyword arguments; gives the session to step.
+        open_session: takes the model, and the recorded tuning and options as keyword arguments; gives the session to
+            step.
 
     Raises:
         InputError: the recording is damaged, the model is another one, or a frame is missing or another one.
@@ -79,7 +80,7 @@ def replay(
             f"model: {_identity(here)}; recorded with {_identity(recording.model)}; open that one, or allow any model"
         )
     shown = iter(frames)
-    with open_session(model, **_arguments(recording.options)) as session:
+    with open_session(model, tuning=recording.tuning, **_arguments(recording.options)) as session:
         for entry in recording.entries():
             if isinstance(entry, RecordedGaze):
                 session.feed(entry.samples)

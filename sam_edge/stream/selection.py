@@ -72,6 +72,9 @@ class Selection:
     """The selected object's label, from `GazeSession.rename`."""
     events: tuple[ObjectEvent, ...] = ()
     """What happened to objects since the step before."""
+    confirmed: bool = True
+    """False while a first dwell rests on what looks like background: to be outlined and not filled. The state is
+    `hover` for as long."""
     timing_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds of each stage that ran for this frame, and their `total`. In the live mode,
     the stages `encode` and `attend` are those of the newest scene and no part of the total."""

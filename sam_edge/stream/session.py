@@ -115,7 +115,7 @@ class GazeSession(Closing):
         self._tracer = Tracer(px_per_deg)
         self._dwells = DwellTracker(px_per_deg, tuning)
         self._identity = ObjectIdentity(enabled=identity)
-        motion = FrameMotion()
+        motion = FrameMotion(tuning.cut_correlation)
         follower = ObjectFollower(self._closeup_model, motion, tracer=self._tracer, tuning=tuning)
         candidates = tuning.candidates_live if mode == "live" else tuning.candidates_sequential
         self._judge = IntentJudge(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +10,7 @@ class SelectionTuning:
     """How a session decides and follows. `docs/selection.md` has the formulas, and what each part is worth.
 
     The defaults were tuned on DAVIS sequences with a simulated observer (`make bench-stream`). Another camera, tracker
-    or task may want others; a recording replays to the same masks with the same tuning only.
+    or task may want others; a recording keeps the tuning that it was made with, and replays with it.
     """
 
     # Dwells: when gaze counts, and which samples belong together.
@@ -34,6 +34,21 @@ class SelectionTuning:
     # Evidence: how well a candidate explains where gaze has rested.
     noise_deg: float = 0.6
     """Standard deviation of a tracker's error, degrees: half a degree of accuracy, and some precision."""
+    uncertain_ratio: float = 1.5
+    """Where samples state an error of more than this times `noise_deg`, gaze may be on something beside its place."""
+    uncertain_prompts: int = 6
+    """Places of the error's ellipse that then prompt in the place of one."""
+    part_hysteresis: float = 3.0
+    """Then a part of the target becomes the target when its log-posterior is higher by this: dwells whose place is not
+    known do not tell a part from the whole, and people mean objects."""
+    pursuit_deg: float = 0.4
+    """Gaze that follows an object moves as it does, up to this, degrees: the tracker's noise, and that of the flow."""
+    pursuit_gain_error: float = 0.2
+    """And up to this share of the motion: the eye falls behind, and so does the flow."""
+    pursuit_max_places: int = 4
+    """A dwell's motion counts as that of at most this number of places: errors of neighbouring frames are alike."""
+    max_pursuit: float = 3.0
+    """Least log-likelihood ratio of a dwell's motion, negated: the flow may be wrong."""
     glance_probability: float = 0.10
     """Share of dwells that go elsewhere though the same object is the target."""
     glance_ms: float = 250.0
@@ -97,6 +112,22 @@ class SelectionTuning:
     hover_ms: float = 250.0
     """A first dwell on an object focuses it after this time; before, the object is only outlined."""
 
+    # Background: outlined, not filled, until a second dwell confirms that it is the target; and cuts.
+    background_share: float = 0.4
+    """What fills more of the frame than this is taken for background while only one dwell has come to rest on it."""
+    background_borders: int = 3
+    """So is what at least this number of the frame's borders cut off."""
+    border_share: float = 0.05
+    """A border cuts off what lies on at least this share of it."""
+    background_odds: float = 0.1
+    """How likely such a mask is the object that is meant, relative to one that does not look like background."""
+    background_fit: float = 0.5
+    """Cap of a dwell's likelihood ratio for such a background: whatever lies on it explains a dwell there better."""
+    change_unconfirmed: float = 1.0
+    """Probability that a dwell turns to another object while such a background is the target."""
+    cut_correlation: float = 0.45
+    """After a cut the new frame correlates less than this with the one before, carried to it; -1 looks for no cuts."""
+
     # The live schedule: what runs when.
     small_side_px: int = 224
     """Shorter side of the encoder's input for whole frames in the live mode, a quarter of the pixels that give the best
@@ -149,3 +180,13 @@ class SelectionTuning:
 
 DEFAULT_TUNING = SelectionTuning()
 """The tuning that sessions use unless another one is given."""
+FORMER_TUNING = replace(
+    DEFAULT_TUNING,
+    max_object_area_share=1.0,
+    uncertain_ratio=1e9,
+    background_share=1.0,
+    background_odds=1.0,
+    background_borders=5,
+    cut_correlation=-1.0,
+)
+"""The tuning of sessions whose recording does not say it: what was added since is switched off."""

@@ -94,6 +94,25 @@ def test_the_first_right_mask_is_the_first_with_half_of_the_union(
     assert bench_stream.first_right_ms(case, masks, frames, 10.0) == pytest.approx(400)
 
 
+def test_a_wrong_first_dwell_is_timed_from_the_second_one(
+    bench_stream: ModuleType, davis: Path, tmp_path: Path
+) -> None:
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    truth = davis / "Annotations" / "disc"
+    case = bench_stream.Case("disc", 0, davis, truth, tmp_path / "gaze.csv", 0.2, (0.2, 0.55, 1.0))
+    # The whole frame at 0.2 and 0.3 s, the object from 0.7 s on; what comes after the second dwell is not counted.
+    for index, mask in {2: np.full(SIZE, 255, np.uint8), 3: np.full(SIZE, 255, np.uint8), 7: disc(7)}.items():
+        cv2.imwrite(str(masks / f"{index:05d}.png"), mask)
+    cv2.imwrite(str(masks / "00009.png"), np.full(SIZE, 255, np.uint8))
+    assert bench_stream.mended_ms(case, masks, (), 10.0) == (True, pytest.approx(250))
+    assert bench_stream.filled_frames(case, masks, 10.0) == 2
+    cv2.imwrite(str(masks / "00004.png"), disc(4))
+    assert bench_stream.mended_ms(case, masks, (), 10.0) == (False, None)
+    alone = bench_stream.Case("disc", 0, davis, truth, tmp_path / "gaze.csv", 0.2, (0.2,))
+    assert bench_stream.mended_ms(alone, masks, (), 10.0) == (False, None)
+
+
 def test_means_are_of_sequences_and_percentiles_of_all_steps(bench_stream: ModuleType) -> None:
     def result(sequence: str, jf: float, first_ms: float | None, steps: tuple[float, ...]) -> object:
         return bench_stream.Result("ours", sequence, 0, jf, jf, jf, 1.0, 10, first_ms, 1.0, 1.0, 300.0, steps)

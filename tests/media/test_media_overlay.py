@@ -202,3 +202,12 @@ def test_what_is_no_frame_is_refused(image: np.ndarray) -> None:
 def test_a_mask_of_another_kind_is_refused(mask: np.ndarray) -> None:
     with pytest.raises(InputError, match=r"mask is .*accepted: bool \(4, 4\)"):
         draw_selection(np.zeros((4, 4, 3), np.uint8), mask=mask)
+
+
+@given(MASKS)
+def test_an_outline_leaves_the_inside_as_it_is(mask: np.ndarray) -> None:
+    grey = np.full((*mask.shape, 3), 128, np.uint8)
+    filled, outlined = (draw_selection(grey, mask=mask, outline_only=only) for only in (False, True))
+    deep = mask & ~near(~mask, outline_reach_px(mask.shape))
+    assert np.array_equal(outlined[deep], grey[deep])
+    assert np.array_equal(filled[~mask], outlined[~mask])

@@ -27,7 +27,7 @@ def test_a_mask_of_the_scene_is_left_out(
     monkeypatch.setattr(RADII, radii_px)
     with Segmenter(Fake()) as model:
         embedding = model.encode(IMAGE, size=(SIDE, SIDE))
-        hypotheses = decode_hypotheses(model, embedding, [(112.0, 112.0)], DEFAULT_TUNING)
+        (hypotheses,) = decode_hypotheses(model, embedding, [[(112.0, 112.0)]], DEFAULT_TUNING)
     assert len(hypotheses) == kept
     assert all((item.grid_logits > 0).mean() < 0.95 for item in hypotheses)
     if hypotheses:

@@ -93,3 +93,46 @@ def test_still_says_whether_the_picture_changed() -> None:
 def test_the_grid_has_the_frames_shape() -> None:
     assert grid_of((480, 854)) == (180, 320)
     assert grid_of((240, 320)) == (240, 320)
+
+
+def test_points_are_followed_back_to_the_frame_that_was_shown_at_a_time() -> None:
+    image, frames = texture(), FrameMotion()
+    for step in range(6):
+        frames.advance(np.roll(image, 4 * step, axis=1), 10 * step)
+    times, places = frames.trace_back(np.array([(160.0, 120.0), (60.0, 200.0)]), 50, 25)
+    assert times.tolist() == [50, 40, 30, 20]
+    assert places.shape == (4, 2, 2)
+    for index, place in enumerate(places):
+        np.testing.assert_allclose(place, [(160 - 4 * index, 120), (60 - 4 * index, 200)], atol=1.0)
+    assert frames.trace_back(np.zeros((1, 2)), 50, 60)[0].tolist() == [50]
+
+
+def test_over_a_cut_no_motion_is_known() -> None:
+    image, frames = texture(), FrameMotion()
+    other = np.ascontiguousarray(image[::-1, ::-1] // 3)
+    for step in range(3):
+        frames.advance(np.roll(image, 2 * step, axis=1), step)
+    assert frames.cut_ns is None
+    for step in range(3, 6):
+        frames.advance(np.roll(other, 2 * step, axis=1), step)
+    assert frames.cut_ns == 3
+    assert frames.between(1, 4) is None
+    assert frames.between(2, 3) is None
+    assert frames.between(3, 5) is not None
+    assert not frames.is_still(2, 3)
+
+
+def test_light_and_fast_motion_are_no_cuts() -> None:
+    image, frames = texture(), FrameMotion()
+    frames.advance(image, 0)
+    frames.advance(np.roll(image, 12, axis=1), 1)
+    frames.advance(np.roll(image // 2, 12, axis=1), 2)
+    frames.advance(np.roll(image, (9, 0), axis=(0, 1)), 3)
+    assert frames.cut_ns is None
+
+
+def test_cuts_are_not_looked_for_where_the_constant_says_so() -> None:
+    image, frames = texture(), FrameMotion(cut_correlation=-1.0)
+    frames.advance(image, 0)
+    frames.advance(np.ascontiguousarray(image[::-1, ::-1] // 3), 1)
+    assert frames.cut_ns is None

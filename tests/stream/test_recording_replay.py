@@ -28,6 +28,7 @@ from sam_edge.stream.recording import (
     read_session_recording,
 )
 from sam_edge.stream.replay import compare_selections, replay
+from sam_edge.stream.tuning import DEFAULT_TUNING, FORMER_TUNING
 
 SIZE = (160, 240)
 MS = 1_000_000
@@ -284,3 +285,39 @@ def test_entries_of_frames_hold_their_checksum(tmp_path: Path) -> None:
     )
     assert first.size == SIZE
     assert isinstance(first.checksum, int)
+
+
+def test_a_recording_keeps_the_tuning_and_replays_with_it(tmp_path: Path) -> None:
+    model, tuning = Segmenter(Fake()), replace(DEFAULT_TUNING, hover_ms=80.0, min_dwell_ms=40.0)
+    options = {**OPTIONS, "tuning": tuning}
+    recorder = SessionRecorder(tmp_path / "run", model=model, options=options)
+    with GazeSession(model, recorder=recorder, **options) as session:
+        for frame in video():
+            session.feed(samples_until(frame.time_ns // MS, frame.time_ns // MS + 40))
+            session.step(frame.image, frame.time_ns)
+    recording = read_session_recording(tmp_path / "run")
+    assert recording.tuning == tuning
+    assert "tuning" not in recording.options
+    pairs = list(replay(tmp_path / "run", video(), model))
+    assert [compare_selections(*pair) for pair in pairs] == [()] * FRAMES
+
+
+@pytest.mark.parametrize("stated", [None, {}, {"hover_ms": 80.0, "background_share": 0.4}])
+def test_constants_that_a_recording_does_not_state_are_switched_off(
+    tmp_path: Path, stated: dict[str, Any] | None
+) -> None:
+    SessionRecorder(tmp_path / "run", model=Segmenter(Fake())).close()
+    header = tmp_path / "run" / "session.json"
+    content = json.loads(header.read_text())
+    assert content.pop("tuning")["cut_correlation"] == DEFAULT_TUNING.cut_correlation
+    header.write_text(json.dumps(content if stated is None else {**content, "tuning": stated}))
+    assert read_session_recording(tmp_path / "run").tuning == replace(FORMER_TUNING, **(stated or {}))
+
+
+@pytest.mark.parametrize("stated", [7, {"hover_ms": "long"}])
+def test_a_tuning_that_cannot_be_read_is_refused(tmp_path: Path, stated: object) -> None:
+    SessionRecorder(tmp_path / "run", model=Segmenter(Fake())).close()
+    header = tmp_path / "run" / "session.json"
+    header.write_text(json.dumps({**json.loads(header.read_text()), "tuning": stated}))
+    with pytest.raises(InputError, match="tuning"):
+        read_session_recording(tmp_path / "run")

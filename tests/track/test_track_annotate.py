@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 
 from sam_edge import Selection, State
 from sam_edge._track.annotate import FrameAnnotator, GazeTrail, caption_of
+from sam_edge._track.outputs import OutputPaths, TrackOutputs
 from sam_edge._track.result import StreamedFrame
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.drawing import GAZE_RGB
@@ -129,3 +133,20 @@ def test_the_caption_leaves_a_corner_for_the_mask_and_stays_where_it_went() -> N
 
 def is_dark(pixels: np.ndarray) -> bool:
     return bool((pixels < 60).all(axis=2).mean() > 0.5)
+
+
+@pytest.mark.parametrize(("state", "filled"), [(State.HOVER, False), (State.FOCUSED, True)])
+def test_what_gaze_has_only_just_come_to_rest_on_is_outlined(state: State, filled: bool) -> None:
+    drawn = FrameAnnotator(GazeTrail([]), mode="live").draw(streamed(selection(state=state)))
+    assert bool((drawn[550, 550] != 90).any()) is filled
+    assert (drawn[500, 550] != 90).any()
+
+
+def test_a_background_that_is_not_confirmed_has_no_mask_on_disk(tmp_path: Path) -> None:
+    reader: Any = SimpleNamespace(count=2, size=SIZE)
+    annotator = FrameAnnotator(GazeTrail([]), mode="live")
+    with TrackOutputs(OutputPaths(masks=tmp_path / "masks"), reader, annotator) as outputs:
+        for index, confirmed in enumerate((False, True)):
+            frame = replace(streamed(selection(confirmed=confirmed)), stem=f"{index}")
+            outputs.write(frame)
+    assert [path.name for path in (tmp_path / "masks").iterdir()] == ["1.png"]

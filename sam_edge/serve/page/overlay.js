@@ -118,7 +118,7 @@ export class Overlay {
       ink: this.#colours.ink,
       line: (faint ? 1.2 : gazeTarget ? 2.4 : 1.8) * unit,
       rim: unit,
-      fill: faint ? 0.16 : gazeTarget ? 0.38 : 0.22,
+      fill: faint ? 0 : gazeTarget ? 0.38 : 0.22,
     });
     this.#context.drawImage(canvas, x, y);
     if (objectId) this.#drawTag(label ?? String(objectId), [(mask.x + mask.width / 2) * scale, mask.y * scale], colour, unit);
