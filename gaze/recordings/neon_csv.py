@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.files import Table, json_object, lines, open_binary, read_head
+from sam_edge.gaze.recordings.recorded_event import read_cloud_events
 from sam_edge.gaze.recordings.recorded_fixation import FOREIGN_FIXATIONS, RecordedFixation
 from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
 from sam_edge.gaze.recordings.video import frame_size
@@ -53,6 +54,7 @@ def read(path: Path) -> GazeRecording:
         notes=notes,
         frame_times_ns=[time_ns - frame_times_ns[0] for time_ns in frame_times_ns],
         fixations=[fixation.shifted(-begin_ns) for fixation in _fixations(folder / "fixations.csv", notes)],
+        events=[event.shifted(-begin_ns) for event in read_cloud_events(folder / "events.csv")],
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from sam_edge.errors import GazeDataError
+from sam_edge.gaze.recordings.recorded_event import read_phone_events
 from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation, number_fixations
 from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
 from sam_edge.gaze.samples import GazeSample
@@ -88,6 +89,7 @@ def read(path: Path) -> GazeRecording:
         notes=notes,
         frame_times_ns=[time_ns - frame_times_ns[0] for time_ns in frame_times_ns],
         fixations=[fixation.shifted(-(start_ns or 0)) for fixation in _fixations(path, notes)],
+        events=[event.shifted(-(start_ns or 0)) for event in read_phone_events(path)],
     )
 
 

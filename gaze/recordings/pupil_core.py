@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.files import Table, lines, open_binary, read_head
+from sam_edge.gaze.recordings.recorded_event import read_annotations
 from sam_edge.gaze.recordings.recorded_fixation import FOREIGN_FIXATIONS, RecordedFixation
 from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
 from sam_edge.gaze.recordings.video import frame_size
@@ -57,6 +58,7 @@ def read(path: Path) -> GazeRecording:
         fixations=[
             fixation.shifted(-start_ns) for fixation in _fixations(folder / "fixations.csv", size, notes)
         ],
+        events=[event.shifted(-start_ns) for event in read_annotations(folder / "annotations.csv")],
     )
 
 

@@ -20,6 +20,7 @@ from sam_edge.gaze.recordings.clock_jumps import (
     part_offsets_ns,
     pieces,
 )
+from sam_edge.gaze.recordings.recorded_event import RecordedEvent
 from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation, sort_fixations
 from sam_edge.gaze.samples import GazeSample
 
@@ -57,6 +58,8 @@ class GazeRecording:
     fixations: tuple[RecordedFixation, ...] = ()
     """Fixations that the tracker's own software found, in order of time; empty where the recording holds none, and
     where its clock jumped."""
+    events: tuple[RecordedEvent, ...] = ()
+    """Named moments of the recording, in order of time; empty as `fixations`."""
 
     @property
     def duration_s(self) -> float:
@@ -75,6 +78,7 @@ def make_recording(
     frame_times_ns: Sequence[int] = (),
     camera_file: str | None = None,
     fixations: Iterable[RecordedFixation] = (),
+    events: Iterable[RecordedEvent] = (),
 ) -> GazeRecording:
     """Sort samples by time, drop repeated times, split them where the clock jumped, and note it in the recording.
 
@@ -93,10 +97,13 @@ def make_recording(
         raise GazeDataError(f"{path}: times are more than 292 years apart; is the file damaged?") from error
     pieces_of_clock, jumps = _split(recorded, times, frame_times, notes)
     parts = tuple(_sort(part, notes) for part in pieces_of_clock)
-    known_fixations = sort_fixations(fixations)
-    if known_fixations and jumps:
-        notes.append(f"the tracker's {len(known_fixations)} fixations are left out, because the clock jumped")
-        known_fixations = ()
+    known_fixations, known_events = sort_fixations(fixations), tuple(sorted(events, key=_event_time_ns))
+    if (known_fixations or known_events) and jumps:
+        notes.append(
+            f"the tracker's {len(known_fixations)} fixations and {len(known_events)} events are left out, because the "
+            "clock jumped"
+        )
+        known_fixations, known_events = (), ()
     longest = max(parts, key=len)
     return GazeRecording(
         samples=longest,
@@ -110,6 +117,7 @@ def make_recording(
         parts=parts if len(parts) > 1 else (),
         camera_file=camera_file,
         fixations=known_fixations,
+        events=known_events,
     )
 
 
@@ -124,6 +132,7 @@ def shift_times(recording: GazeRecording, shift_ns: int) -> GazeRecording:
         shifted,
         jumps=tuple(jump.shifted(shift_ns) for jump in recording.jumps),
         fixations=tuple(fixation.shifted(shift_ns) for fixation in recording.fixations),
+        events=tuple(event.shifted(shift_ns) for event in recording.events),
     )
 
 
@@ -222,6 +231,10 @@ def _sort(samples: list[GazeSample], notes: list[str]) -> tuple[GazeSample, ...]
         samples = [sample for sample, kept in zip(samples, keep, strict=True) if kept]
         notes.append(f"{repeats} samples repeated the time of the one before and were left out")
     return tuple(samples)
+
+
+def _event_time_ns(event: RecordedEvent) -> int:
+    return event.time_ns
 
 
 def _times_of(samples: Sequence[GazeSample]) -> np.ndarray:

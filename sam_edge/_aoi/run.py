@@ -12,7 +12,7 @@ from sam_edge._aoi.looks import LookOptions, Looks, Section
 from sam_edge._aoi.metric_tables import SectionMetrics, metrics_table, transitions_table
 from sam_edge._aoi.metrics import measure_objects
 from sam_edge._aoi.pictures import BestPictures
-from sam_edge._aoi.sections import make_sections, parse_section
+from sam_edge._aoi.sections import SectionText, make_sections
 from sam_edge._aoi.visits import Visit, count_transitions, find_visits
 from sam_edge._track import track
 from sam_edge._track.inputs import GazeInput
@@ -63,8 +63,8 @@ def aoi(
         gaze: gaze for a video, as in `track`.
         out: new folder to write.
         model: as in `track`.
-        sections: parts of the recording that have metrics of their own: `START..END` in seconds, or `NAME=START..END`.
-            Empty: the whole recording is one.
+        sections: parts of the recording that have metrics of their own: `FROM..TO` or `NAME=FROM..TO`, each of FROM
+            and TO in seconds after the first frame, or the name of an event. Empty: the whole recording is one.
         format: as in `track`.
         min_confidence: as in `track`.
         fps: as in `track`.
@@ -88,7 +88,7 @@ def aoi(
     """
     options = LookOptions(min_on_object, max_off_ms)
     for text in sections:
-        parse_section(text)
+        SectionText.parse(text)
     folder = Path(out)
     if folder.is_dir() and any(folder.iterdir()):
         raise InputError(f"out: {folder} is not empty; give the name of a new folder")
@@ -113,7 +113,7 @@ def aoi(
             progress=progress,
             stream=True,
         ) as frames:
-            chosen = make_sections(sections, frames.gaze, frames.duration_ns)
+            chosen = make_sections(sections, frames.gaze, frames.events, frames.duration_ns)
             for frame in frames:
                 pictures.add(frame)
             result = _summarise(Path(recording).name, frames.tables, chosen, options)

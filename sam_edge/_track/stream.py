@@ -15,6 +15,7 @@ from sam_edge._track.result import StreamedFrame
 from sam_edge.closing import Closing
 from sam_edge.errors import SessionError
 from sam_edge.gaze.fit import fit_gaze
+from sam_edge.gaze.recordings.recorded_event import RecordedEvent
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze_video import GazeVideo
 from sam_edge.media.environment import Environment, peak_memory_mb
@@ -93,6 +94,11 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
     def gaze(self) -> Sequence[GazeSample]:
         """The samples that are used, in order of time, frame pixels; those that were found to be lost have NaN."""
         return self._gaze.samples
+
+    @property
+    def events(self) -> Sequence[RecordedEvent]:
+        """Named moments of the recording, in order of time."""
+        return self._gaze.events
 
     @property
     def duration_ns(self) -> int:

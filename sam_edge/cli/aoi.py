@@ -56,8 +56,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--section",
         action="append",
         default=[],
-        metavar="[NAME=]START..END",
-        help="part of the recording with metrics of its own, seconds; may be repeated (default: the whole recording)",
+        metavar="[NAME=]FROM..TO",
+        help="part of the recording with metrics of its own, between seconds or events; may be repeated (default: the "
+        "whole recording)",
     )
     add_format(parser)
     add_min_confidence(parser)

@@ -228,7 +228,8 @@ def _count_from(recording: GazeRecording, begin_ns: int) -> GazeRecording:
         if start_ns == starts_ns[nearest]
     )
     fixations = tuple(fixation.shifted(shift_ns) for fixation in recording.fixations)
-    return replace(recording, samples=samples, parts=(), jumps=(), fixations=fixations)
+    events = tuple(event.shifted(shift_ns) for event in recording.events)
+    return replace(recording, samples=samples, parts=(), jumps=(), fixations=fixations, events=events)
 
 
 def _device_ns(sample: GazeSample) -> int:

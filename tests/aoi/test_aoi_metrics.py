@@ -22,7 +22,9 @@ from sam_edge._aoi import (
 )
 from sam_edge._aoi.gazeplotter import gazeplotter_table
 from sam_edge._aoi.metric_tables import SectionMetrics
+from sam_edge._aoi.sections import make_sections
 from sam_edge.errors import InputError
+from sam_edge.gaze.recordings.recorded_event import RecordedEvent
 from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.timeline import TimelineBuilder, TimelineTables
@@ -184,6 +186,49 @@ class TestSections:
     def test_the_end_is_after_the_beginning(self) -> None:
         with pytest.raises(InputError, match=r"section x: ends at 1 s, and begins at 2 s; give an end after"):
             Section("x", 2000 * MS, 1000 * MS)
+
+
+class TestSectionTexts:
+    EVENTS = tuple(
+        RecordedEvent(time_ms * MS, name)
+        for time_ms, name in (
+            (0, "recording.begin"),
+            (200, "task"),
+            (900, "rest"),
+            (1000, "task"),
+            (1800, "rest"),
+        )
+    )
+    SAMPLES = tuple(rest(range(0, 2000, 5), *NOWHERE))
+
+    def make(self, *texts: str) -> list[tuple[str, int, int]]:
+        sections = make_sections(texts, self.SAMPLES, self.EVENTS, 2000 * MS)
+        return [(section.name, section.begin_ns // MS, section.end_ns // MS) for section in sections]
+
+    def test_between_times_and_events(self) -> None:
+        assert self.make("0.1..1.5", "search=task..rest", "task..task", "b=rest..1.2", "c=0.95..rest") == [
+            ("0.1..1.5", 100, 1500),
+            ("search", 200, 900),
+            ("task..task", 200, 1000),
+            ("b", 900, 1200),
+            ("c", 950, 1800),
+        ]
+
+    def test_without_any_it_is_the_whole(self) -> None:
+        assert self.make() == [("recording", 0, 2000)]
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("pause..rest", r"no event 'pause'; the recording's events are recording\.begin, task, rest"),
+            ("1.9..rest", r"no event 'rest' after 1\.900 s"),
+            ("rest..0.5", "ends at 0.5 s, and begins at 0.9 s"),
+            ("5..6", r"from 5\.000 to 6\.000 s, has no valid gaze sample; the video ends at 2\.000 s"),
+        ],
+    )
+    def test_refused(self, text: str, message: str) -> None:
+        with pytest.raises(InputError, match=message):
+            self.make(text)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def refuse_model() -> Callable[[], sam_edge.Segmenter]:
 
 
 class TestRefused:
-    @pytest.mark.parametrize("section", ["1-2", "2..1", "a..b", "x=", "-1..2", "nan..2"])
+    @pytest.mark.parametrize("section", ["1-2", "2..1", "a..", "x=", "-1..2", "nan..2"])
     def test_a_section_that_is_none(
         self,
         clip: Path,
@@ -102,16 +102,25 @@ class TestRefused:
         tmp_path: Path,
         section: str,
     ) -> None:
-        with pytest.raises(InputError, match=r"section: .*accepted: START\.\.END in seconds"):
+        with pytest.raises(InputError, match=r"section: .*accepted: FROM\.\.TO or NAME=FROM\.\.TO"):
             sam_edge.aoi(clip, samples, out=tmp_path / "out", model=refuse_model, sections=[section])
         assert not (tmp_path / "out").exists()
 
     def test_a_section_without_gaze(
         self, clip: Path, samples: Samples, model: sam_edge.Segmenter, tmp_path: Path
     ) -> None:
-        with pytest.raises(InputError, match=r"'late' has no valid gaze sample; the video ends at 0\.500 s"):
+        with pytest.raises(
+            InputError,
+            match=r"'late', from 10\.000 to 20\.000 s, has no valid gaze sample",
+        ):
             sam_edge.aoi(clip, samples, out=tmp_path / "out", model=model, sections=["late=10..20"])
         assert not (tmp_path / "out").exists()
+
+    def test_an_event_that_the_recording_lacks(
+        self, clip: Path, samples: Samples, model: sam_edge.Segmenter, tmp_path: Path
+    ) -> None:
+        with pytest.raises(InputError, match=r"no event 'task\.begin'; the recording's events are none"):
+            sam_edge.aoi(clip, samples, out=tmp_path / "out", model=model, sections=["task.begin..2"])
 
     def test_a_name_that_stands_twice(
         self, clip: Path, samples: Samples, model: sam_edge.Segmenter, tmp_path: Path

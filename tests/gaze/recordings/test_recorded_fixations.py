@@ -219,7 +219,9 @@ class TestTimes:
         again = tuple(GazeSample(10_000_000 * index, 100.0, 100.0) for index in range(40))
         recording = self.make((*self.SAMPLES, *again))
         assert recording.fixations == ()
-        assert "the tracker's 1 fixations are left out, because the clock jumped" in recording.notes
+        assert (
+            "the tracker's 1 fixations and 0 events are left out, because the clock jumped" in recording.notes
+        )
 
     def test_count_from_the_first_frame_of_the_video_that_is_played(self, shared_dir: Path) -> None:
         """The export with its video: fixations stay where the samples are."""
