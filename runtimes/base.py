@@ -73,6 +73,28 @@ def usable_cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
+@dataclass(frozen=True, slots=True)
+class FollowerBatch:
+    """What the follower sees of B objects: a crop of each, its carried mask, and two earlier crops."""
+
+    image: NDArray[np.uint8]
+    """RGB (B, side, side, 3)."""
+    carried: Float
+    """Logits (B, cells, cells) of the masks as motion carried them."""
+    trusted_keys: Float
+    """(B, heads, places, width): keys of crops whose masks are trusted."""
+    trusted_mask: Float
+    """(B, cells, cells), 0 to 1."""
+    before_keys: Float
+    """Keys of the crops before."""
+    before_mask: Float
+    """(B, cells, cells), 0 to 1."""
+
+    def feed(self) -> dict[str, NDArray[Any]]:
+        """Name the arrays as the graph does."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
 class Runtime(ABC):
     """A model opened on an engine. Safe to call from several threads; a context manager."""
 
@@ -114,6 +136,17 @@ class Runtime(ABC):
             InputError: shapes or types do not fit.
             EngineError: the engine failed.
         """
+
+    def follow(self, crops: FollowerBatch) -> tuple[Float, Float, Float]:
+        """Correct the carried masks of B objects, each on its own crop.
+
+        Returns:
+            Logits float32 (B, cells, cells), predicted IoU float32 (B,), and the crops' keys.
+
+        Raises:
+            EngineError: the bundle or the engine has no follower, or the engine failed.
+        """
+        raise EngineError(f"{self.name}: this engine has no follower; accepted: onnxruntime, openvino, fake")
 
     @abstractmethod
     def close(self) -> None:

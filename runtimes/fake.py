@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.bundle import Bundle
-from sam_edge.runtimes.base import Float, Runtime, RuntimeOptions, check_image, check_prompts, closed_error
+from sam_edge.runtimes.base import (
+    Float,
+    FollowerBatch,
+    Runtime,
+    RuntimeOptions,
+    check_image,
+    check_prompts,
+    closed_error,
+)
 
 RADII_PX = (48.0, 24.0, 48.0, 96.0)
 """Radius of the disc of each of the four masks, input pixels."""
@@ -28,9 +36,10 @@ class Fake(Runtime):
     threads = 1
 
     def __init__(self) -> None:
-        """Begin open, with nothing encoded or decoded."""
+        """Begin open, with nothing encoded, decoded or followed."""
         self.encoded = 0
         self.decoded = 0
+        self.followed = 0
         self._closed = False
 
     def encode(self, image: NDArray[np.uint8]) -> Float:
@@ -68,6 +77,12 @@ class Fake(Runtime):
             for token, radius in enumerate(RADII_PX):
                 logits[prompt, token] = radius - near
         return logits, np.tile(np.array(SCORES, np.float32), (points.shape[0], 1))
+
+    def follow(self, crops: FollowerBatch) -> tuple[Float, Float, Float]:
+        """See `Runtime.follow`. Masks stay as they were carried."""
+        self._check_open()
+        self.followed += crops.image.shape[0]
+        return crops.carried.copy(), np.ones(len(crops.carried), np.float32), crops.before_keys.copy()
 
     def close(self) -> None:
         """See `Runtime.close`."""

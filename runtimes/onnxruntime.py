@@ -11,10 +11,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from sam_edge.bundle import Bundle
+from sam_edge.bundle import FOLLOWER, Bundle
 from sam_edge.errors import BundleError, EngineError, InputError
 from sam_edge.runtimes.base import (
     Float,
+    FollowerBatch,
     KeptOpen,
     Runtime,
     RuntimeOptions,
@@ -71,6 +72,12 @@ class OnnxRuntime(Runtime):
         session = self._session(role, (16 * rows, 16 * columns), fixed)
         logits, scores = self._run(session, feed)
         return logits, scores
+
+    def follow(self, crops: FollowerBatch) -> tuple[Float, Float, Float]:
+        """See `Runtime.follow`."""
+        session = self._session(FOLLOWER, (crops.image.shape[1], crops.image.shape[2]), {})
+        logits, confidence, keys = self._run(session, crops.feed())
+        return logits, confidence, keys
 
     def close(self) -> None:
         """See `Runtime.close`."""

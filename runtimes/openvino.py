@@ -12,10 +12,11 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from sam_edge.bundle import Bundle, GraphEntry
+from sam_edge.bundle import FOLLOWER, Bundle, GraphEntry
 from sam_edge.errors import BundleError, EngineError, InputError
 from sam_edge.runtimes.base import (
     Float,
+    FollowerBatch,
     KeptOpen,
     Runtime,
     RuntimeOptions,
@@ -123,6 +124,15 @@ class OpenVino(Runtime):
         logits, scores = self._run(model, feed)
         return logits, scores
 
+    def follow(self, crops: FollowerBatch) -> tuple[Float, Float, Float]:
+        """See `Runtime.follow`."""
+        feed = crops.feed()
+        batch = 1 if crops.image.shape[0] == 1 else -1
+        shapes = {name: [batch, *values.shape[1:]] for name, values in feed.items()}
+        size = (crops.image.shape[1], crops.image.shape[2])
+        logits, confidence, keys = self._run(self._compiled(FOLLOWER, size, batch, shapes), feed)
+        return logits, confidence, keys
+
     def close(self) -> None:
         """See `Runtime.close`."""
         with self._lock:
@@ -153,7 +163,10 @@ class OpenVino(Runtime):
             raise BundleError(f"bundle: openvino cannot open {path}: {error}") from error
 
     def _placed_apart(self, graph: GraphEntry) -> bool:
-        return graph.role != "encoder" and self._settings["INFERENCE_PRECISION_HINT"] == HINTS["bf16"]
+        return (
+            graph.role not in ("encoder", FOLLOWER)
+            and self._settings["INFERENCE_PRECISION_HINT"] == HINTS["bf16"]
+        )
 
     def _kept_on_disk(self, graph: GraphEntry, shapes: dict[str, list[int]]) -> Compiled | None:
         if self._cache is None:

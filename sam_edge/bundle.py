@@ -19,6 +19,8 @@ from sam_edge.precision import current_name
 MANIFEST = "manifest.json"
 POINT_DECODER = "decoder_points"
 """Role of a decoder for prompts without a mask; a bundle may leave it out."""
+FOLLOWER = "follower"
+"""Role of the network that corrects a carried mask; a bundle may leave it out."""
 SCHEMA = 1
 """The schema this version writes, and the newest it reads."""
 
@@ -54,7 +56,7 @@ class GraphEntry:
     """One graph that an engine can open."""
 
     role: str
-    """`encoder`, `decoder`, or `decoder_points`: a decoder of its own for prompts without a mask."""
+    """`encoder`, `decoder`, `decoder_points` (a decoder of its own for prompts without a mask), or `follower`."""
     file: str
     """The graph's file."""
     multiple_of: int

@@ -27,6 +27,7 @@ from sam_edge.cli import (
     segment,
     serve,
     track,
+    train,
     verify,
 )
 from sam_edge.cli.options import name_options, option_names
@@ -59,6 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
         annotate,
         gaze,
         export,
+        train,
         verify,
         profile,
         serve,

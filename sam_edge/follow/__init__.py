@@ -1,0 +1,1 @@
+"""Following an object from frame to frame by a small trained network."""
