@@ -19,6 +19,7 @@ from sam_edge._track.inputs import GazeInput
 from sam_edge._track.stream import OpenModel
 from sam_edge.errors import InputError
 from sam_edge.media.atomic import write_folder_atomically
+from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.segmenter import Segmenter
 from sam_edge.timeline import FixationOrigin, Table, TimelineTables
 
@@ -94,7 +95,13 @@ def aoi(
         raise InputError(f"out: {folder} is not empty; give the name of a new folder")
     table_ending = ".parquet" if importlib.util.find_spec("pyarrow") else ".csv"
     pictures = BestPictures()
-    with write_folder_atomically(folder) as part:
+    inputs = {"recording": Path(recording)}
+    if isinstance(gaze, (str, Path)):
+        inputs["gaze"] = Path(gaze)
+    with (
+        prepare_outputs(Output("out", folder, "folder"), inputs=inputs),
+        write_folder_atomically(folder) as part,
+    ):
         with track(
             recording,
             gaze,

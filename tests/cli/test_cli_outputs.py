@@ -40,6 +40,10 @@ class Inputs:
             "track --masks": (*track, "--masks", out),
             "track --report": (*track, "--report", out),
             "track --record": (*track, "--record", out),
+            "track --timeline": (*track, "--timeline", out.with_suffix(".csv")),
+            "track --samples": (*track, "--samples", out.with_suffix(".csv")),
+            "track --fixations": (*track, "--fixations", out.with_suffix(".csv")),
+            "aoi run --out": ("aoi", "run", self.clip, "--gaze", self.gaze, *fake, "--out", out),
             "demo --out": ("demo", *fake, "--out", out),
             "segment --out": (*segment, "--out", out.with_suffix(".png")),
             "segment --overlay": (*segment, "--overlay", out.with_suffix(".png")),
@@ -64,12 +68,20 @@ class Inputs:
 
 COMMANDS = (
     *("track --out", "track --masks", "track --report", "track --record", "demo --out"),
+    *("track --timeline", "track --samples", "track --fixations", "aoi run --out"),
     *("segment --out", "segment --overlay", "everything --out", "everything image --out", "annotate --out"),
     *("profile --out", "profile --budget-ms --out", "profile --config", "export --out"),
     *("gaze events --out", "gaze convert OUT", "gaze convert bids OUT", "gaze calibrate --out"),
 )
 FOLDERS = (
-    *("track --masks", "track --record", "demo --out", "everything --out", "everything image --out"),
+    *(
+        "track --masks",
+        "track --record",
+        "aoi run --out",
+        "demo --out",
+        "everything --out",
+        "everything image --out",
+    ),
     *("annotate --out", "profile --out", "profile --budget-ms --out", "export --out"),
 )
 
@@ -138,7 +150,12 @@ def test_a_folder_where_a_file_is_to_be(run_cli: Run, inputs: Inputs, command: s
 @pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize(
     ("command", "option"),
-    [("track --out", "--out"), ("segment --out", "--out"), ("segment --overlay", "--overlay")],
+    [
+        ("track --out", "--out"),
+        ("track --timeline", "--timeline"),
+        ("segment --out", "--out"),
+        ("segment --overlay", "--overlay"),
+    ],
 )
 def test_an_ending_that_cannot_be_written_is_said_before_the_work(
     run_cli: Run, inputs: Inputs, command: str, option: str
