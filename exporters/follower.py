@@ -2,8 +2,8 @@
 
     python -m sam_edge.exporters.follower BUNDLE --weights FILE --checkpoint FILE
 
-Weights are stored in half precision; arithmetic stays in fp32. Before the bundle is changed, the stored graph is
-compared with torch on objects of the labelled images in the package.
+Weights are stored in 8 bits or half precision; arithmetic stays in floating point. Before the bundle is changed, the
+stored graph is compared with torch on objects of the labelled images in the package.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sam_edge.bundle import FOLLOWER, MANIFEST, Bundle, GraphEntry, describe_fil
 from sam_edge.errors import GateError, InputError
 from sam_edge.exporters.gate import LABELLED
 from sam_edge.exporters.image_sets import read_labelled_images
-from sam_edge.exporters.onnx_graphs import describe_tensors
+from sam_edge.exporters.onnx_graphs import describe_tensors, shrink_to_int8
 from sam_edge.exporters.onnx_weights import store_half
 from sam_edge.exporters.trace import prepare_for_tracing, to_onnx
 from sam_edge.follow.crops import CLIP, render_crop, sample_map, square_round
@@ -41,6 +41,8 @@ SIDE = 168
 """The crop's side, pixels."""
 FILE = "follower.onnx"
 """The graph's file in a bundle."""
+INT8_FROM = 8_192
+"""Weights of at least this many values are stored in 8 bits, smaller ones in half precision."""
 LEAST_IOU = 0.99
 """Least mean IoU of the stored graph's masks with those of torch."""
 CHECKED_IMAGES = 8
@@ -113,6 +115,7 @@ def add_follower(folder: Path, model: Sam, follower: Follower) -> Bundle:
     if manifest.target != "onnx":
         raise InputError(f"bundle: {folder} is for {manifest.target}; accepted: a bundle for onnx")
     proto = trace_follower(model, follower)
+    shrink_to_int8(proto.graph, at_least=INT8_FROM)
     store_half(proto.graph)
     check_agreement(proto, model, follower)
     path = bundle.folder / FILE

@@ -29,7 +29,7 @@ namespace SamEdge
     public enum State { None = 0, Hover = 1, Focused = 2, Held = 3, Lost = 4 }
 
     /// <summary>How a mask was made.</summary>
-    public enum Origin { None = 0, Encoded = 1, Reused = 2, Propagated = 3 }
+    public enum Origin { None = 0, Encoded = 1, Reused = 2, Propagated = 3, Followed = 4 }
 
     public enum ErrorCode
     {

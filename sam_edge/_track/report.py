@@ -22,7 +22,7 @@ Mode: TypeAlias = Literal["sequential", "live"]
 SCHEMA = 3
 """Version of the JSON's schema. Schema 2 had no times, states, objects, labels and boxes of frames; schema 1 had
 `source` and `by_source` for `origin` and `by_origin`."""
-ORIGINS = ("encoded", "reused", "propagated", "none")
+ORIGINS = ("encoded", "reused", "followed", "propagated", "none")
 """Origins of a frame's mask: an encoding of this frame, an older embedding, an older mask, or no mask."""
 TOTAL = "total"
 """The stage that is the whole time of a frame."""

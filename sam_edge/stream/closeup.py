@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_edge.follow.follower import Followed
 from sam_edge.geometry import MASK_STRIDE, STRIDE, View
 from sam_edge.segmenter import Embedding, Segmenter
 from sam_edge.stream.candidate import CLIP, Grid, box_on_frame, grid_iou, to_grid
@@ -37,6 +38,13 @@ class Track:
     """Low-resolution logits on `embedding`; None when the mask was carried."""
     embedding: Embedding | None = None
     """Of the frame; None when the mask was carried."""
+    followed: Followed | None = None
+    """The network's mask on this very frame; None when it was carried, or decoded."""
+
+    @property
+    def made_ns(self) -> int:
+        """Time of the frame that the mask was made on: by the network, or by SAM."""
+        return self.decoded_ns if self.followed is None else self.time_ns
 
 
 def view_around(

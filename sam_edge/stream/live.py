@@ -117,9 +117,12 @@ class LiveSchedule:
             if job is not None:
                 job.carried.set_result(self._follower.track)
         with time_stage(stages_ms, "closeup", self._tracer):
-            waits = job is not None and self._follower.closeup_ms <= self._tuning.slow_closeup_ms
+            fast = self._follower.closeup_ms <= self._tuning.slow_closeup_ms
+            waits = job is not None and fast and not self._follower.has_network
             budget_s = self._tuning.step_budget_ms / 1e3 - (time.perf_counter() - begin_s) if waits else 0.0
             self._follower.take(self._closeups.finished(max(0.0, budget_s)), frame.time_ns)
+        with time_stage(stages_ms, "follow", self._tracer):
+            self._follower.correct(frame)
         with time_stage(stages_ms, "show", self._tracer):
             return render_selection(
                 self._assessment,
@@ -136,6 +139,8 @@ class LiveSchedule:
         # While an object is only hovered over, finding the target comes first.
         likely = assessment is not None and (assessment.stable or assessment.state is State.FOCUSED)
         if track is None or self._closeups.busy or (self._whole_frames.busy and not likely):
+            return None
+        if self._follower.is_sure(frame.time_ns):
             return None
         job = CloseUpJob(frame, track)
         self._closeups.offer(job)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sam_edge.follow.network import FollowerNetwork
 from sam_edge.segmenter import Segmenter
 from sam_edge.stream.assessment import Assessment, SceneObject
 from sam_edge.stream.candidate import grid_iou
 from sam_edge.stream.closeup import Track, look_closer
 from sam_edge.stream.dwell import NS_PER_MS
 from sam_edge.stream.motion import FrameMotion
+from sam_edge.stream.network_follower import NetworkFollower
 from sam_edge.stream.trace import Tracer, time_stage
 from sam_edge.stream.tuning import DEFAULT_TUNING, SelectionTuning
-from sam_edge.stream.worker_jobs import CloseUpJob
+from sam_edge.stream.worker_jobs import CloseUpJob, SessionFrame
 
 
 class ObjectFollower:
@@ -27,6 +29,7 @@ class ObjectFollower:
         model: Segmenter,
         motion: FrameMotion,
         *,
+        network: FollowerNetwork | None = None,
         tracer: Tracer | None = None,
         tuning: SelectionTuning = DEFAULT_TUNING,
     ) -> None:
@@ -35,6 +38,7 @@ class ObjectFollower:
         Args:
             model: encodes and decodes close-ups; a server gives one whose calls go first.
             motion: motion between the frames; safe for several threads.
+            network: corrects the track on every frame; None leaves that to close-ups.
             tracer: receives the stages.
             tuning: how close-ups are made and believed, and how long a track lasts.
         """
@@ -42,6 +46,8 @@ class ObjectFollower:
         self._motion = motion
         self._tracer = tracer or Tracer()
         self._tuning = tuning
+        # Of the thread that steps.
+        self._network = None if network is None else NetworkFollower(network, motion, tuning)
         # Of the thread that steps. `forget`, which any thread may call, sets it to None.
         self._track: Track | None = None
         # By frame time. The thread that steps replaces the whole dict, so that any thread may read it.
@@ -81,6 +87,8 @@ class ObjectFollower:
         elif new and not self._agrees(assessment, assessment.target):
             target, time_ns = assessment.target, assessment.time_ns
             track = Track(target.object_id, time_ns, target.grid_logits, target.score, time_ns)
+            if self._network is not None:
+                self._network.trust(track)
             self._track = self._carried(track, self._motion.newest_ns)
 
     def carry(self, time_ns: int) -> None:
@@ -93,9 +101,31 @@ class ObjectFollower:
         if track is None:
             return
         if found is not None and found.object_id == track.object_id and found.decoded_ns > track.decoded_ns:
+            if self._network is not None:
+                self._network.trust(found)
             self._track = self._carried(found, time_ns) or track
         older = list(self._history.items())[-self._tuning.track_frames :]
         self._history = {**dict(older), time_ns: self._track or track}
+
+    @property
+    def has_network(self) -> bool:
+        """Whether a network corrects the track, so that no step has to wait for a close-up."""
+        return self._network is not None
+
+    def is_sure(self, time_ns: int) -> bool:
+        """Whether the network is sure of the track, and a close-up is not due by `time_ns`."""
+        track = self._track
+        if track is None or track.followed is None or track.score < self._tuning.sure_confidence:
+            return False
+        return time_ns - track.decoded_ns < self._tuning.sure_closeup_ms * NS_PER_MS
+
+    def correct(self, frame: SessionFrame) -> None:
+        """Let the network correct the track that was carried to a frame, and remember the result."""
+        if self._network is None:
+            return
+        self._track = self._network.correct(self._track, frame)
+        if self._track is not None:
+            self._history = {**self._history, frame.time_ns: self._track}
 
     def forget(self) -> None:
         """Let go of the track."""
@@ -123,7 +153,9 @@ class ObjectFollower:
         if motion is None or time_ns - track.decoded_ns > self._tuning.stale_ms * NS_PER_MS:
             return None
         grid_logits = motion.carry(track.grid_logits)
-        return replace(track, time_ns=time_ns, grid_logits=grid_logits, lowres_logits=None, embedding=None)
+        return replace(
+            track, time_ns=time_ns, grid_logits=grid_logits, lowres_logits=None, embedding=None, followed=None
+        )
 
     def _agrees(self, assessment: Assessment, target: SceneObject) -> bool:
         then, track = self._history.get(assessment.time_ns), self._track

@@ -48,7 +48,7 @@ def render_selection(
     mask = masks[0]
     if track is not None:
         size = assessment.embedding.frame_size
-        mask = render_mask(track.grid_logits, track.lowres_logits, track.embedding, size)
+        mask = render_track(track, size)
     pinned = tuple(
         PinnedObject(item.object_id, pinned_mask, box, item.score)
         for item, pinned_mask in zip(pinned_objects, masks[1:], strict=True)
@@ -59,7 +59,7 @@ def render_selection(
     if mask is None or target is None:
         state = State.LOST if assessment.state is not State.NONE else State.NONE
         return Selection(time_ns, state, None, None, None, None, "none", fixation=fixation, pinned=pinned)
-    decoded_ns = assessment.embedding.time_ns if track is None else track.decoded_ns
+    made_ns = assessment.embedding.time_ns if track is None else track.made_ns
     return Selection(
         frame_time_ns=time_ns,
         state=assessment.state,
@@ -68,7 +68,7 @@ def render_selection(
         score=target.score if track is None else track.score,
         object_id=target.object_id,
         origin=mask_origin(assessment, track, time_ns),
-        age_ms=(time_ns - decoded_ns) / NS_PER_MS,
+        age_ms=(time_ns - made_ns) / NS_PER_MS,
         fixation=fixation,
         pinned=pinned,
         confirmed=assessment.confirmed,
@@ -92,6 +92,14 @@ def carry_masks(
         else render_mask(motion.carry(item.grid_logits), None, None, embedding.frame_size)
         for item in objects
     ]
+
+
+def render_track(track: Track, size: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Return the mask of a track on its frame, bool (H, W) of `size`; None when nothing of it is there."""
+    if track.followed is None:
+        return render_mask(track.grid_logits, track.lowres_logits, track.embedding, size)
+    mask = track.followed.mask(size)
+    return remove_islands(mask) if mask.any() else None
 
 
 def render_mask(
@@ -122,6 +130,8 @@ def last_fixation(assessment: Assessment, time_ns: int, tuning: SelectionTuning)
 def mask_origin(assessment: Assessment, track: Track | None, time_ns: int) -> str:
     """Return how the target's mask was made, as `Selection.origin` has it."""
     if track is not None:
+        if track.followed is not None:
+            return "followed"
         return "encoded" if track.decoded_ns == time_ns else "propagated"
     if assessment.time_ns != time_ns:
         return "propagated"

@@ -61,7 +61,8 @@ class Selection:
     """Number of the selected object, from 1; an object that gaze returns to has its number again."""
     origin: str
     """How the mask was made: `encoded` (decoded on this very frame), `reused` (decoded on the embedding of an
-    earlier frame that looks the same), `propagated` (carried here by motion from an earlier frame), or `none`."""
+    earlier frame that looks the same), `propagated` (carried here by motion from an earlier frame), `followed`
+    (made on this very frame by the follower network), or `none`."""
     age_ms: float = 0.0
     """How much older than this frame the frame is that the mask was decoded on."""
     fixation: tuple[float, float, float] | None = None

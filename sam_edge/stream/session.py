@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sam_edge.closing import Closing
 from sam_edge.config import MODES, Config, Mode, read_config
 from sam_edge.errors import InputError, SessionError
+from sam_edge.follow.network import RuntimeFollower
 from sam_edge.gaze.live_check import LiveGazeCheck
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import GazeSource
@@ -116,7 +117,13 @@ class GazeSession(Closing):
         self._dwells = DwellTracker(px_per_deg, tuning)
         self._identity = ObjectIdentity(enabled=identity)
         motion = FrameMotion(tuning.cut_correlation)
-        follower = ObjectFollower(self._closeup_model, motion, tracer=self._tracer, tuning=tuning)
+        follower = ObjectFollower(
+            self._closeup_model,
+            motion,
+            network=RuntimeFollower(self._closeup_model.runtime) if tuning.follow else None,
+            tracer=self._tracer,
+            tuning=tuning,
+        )
         candidates = tuning.candidates_live if mode == "live" else tuning.candidates_sequential
         self._judge = IntentJudge(
             GazeAttention(model, px_per_deg=px_per_deg, max_candidates=candidates, tuning=tuning),

@@ -177,6 +177,18 @@ class SelectionTuning:
     late_ms: float = 100.0
     """See `min_late_closeup_iou`."""
 
+    # The follower network: the target's mask on every frame of the live mode.
+    follow: bool = False
+    """Whether the bundle's follower corrects the target's mask on every frame of the live mode (`docs/follower.md`)."""
+    follow_frames: int = 16
+    """Frames that are kept, so that a mask of SAM's can be trusted when it comes."""
+    min_follow_confidence: float = 0.4
+    """Below this predicted IoU the network's mask is not believed: the carried one stays."""
+    sure_confidence: float = 0.8
+    """Above this predicted IoU close-ups are made only every `sure_closeup_ms`."""
+    sure_closeup_ms: float = 250.0
+    """See `sure_confidence`."""
+
 
 DEFAULT_TUNING = SelectionTuning()
 """The tuning that sessions use unless another one is given."""

@@ -33,7 +33,7 @@ from sam_edge.wire.server_messages import (
     Welcome,
 )
 
-_ORIGINS = ("none", "encoded", "reused", "propagated")
+_ORIGINS = ("none", "encoded", "reused", "propagated", "followed")
 _STATES = (State.NONE, State.HOVER, State.FOCUSED, State.HELD, State.LOST)
 _FATAL = 0x01
 _GAZE_TARGET, _PINNED = 0x01, 0x02

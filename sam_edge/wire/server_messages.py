@@ -129,7 +129,7 @@ class FrameSelection:
     """(height, width) of the frame, pixels."""
     state: State
     origin: str
-    """How the gaze target's mask was made: `none`, `encoded`, `reused` or `propagated`."""
+    """How the gaze target's mask was made: `none`, `encoded`, `reused`, `propagated` or `followed`."""
     age_ms: float = 0.0
     """How much older than this frame the frame is on which the mask was decoded."""
     fixation: tuple[float, float, float] | None = None

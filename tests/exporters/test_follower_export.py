@@ -74,7 +74,7 @@ def test_an_engine_computes_what_torch_does(
         found = runtime.follow(crops(batch))
     for value, expected in zip(found, exact, strict=True):
         scale = float(expected.abs().max())
-        np.testing.assert_allclose(value, expected.numpy(), atol=0.01 * scale)
+        np.testing.assert_allclose(value, expected.numpy(), atol=0.03 * scale)
 
 
 def test_the_manifest_names_the_graph_once(model: Sam, follower: Follower, bundle: Path) -> None:
@@ -83,7 +83,7 @@ def test_the_manifest_names_the_graph_once(model: Sam, follower: Follower, bundl
     (entry,) = manifest.graphs_of(FOLLOWER)
     assert entry.multiple_of == SIDE
     assert [file.path for file in manifest.files].count(entry.file) == 1
-    assert sum(file.bytes for file in manifest.files if file.path == entry.file) < 1_700_000
+    assert sum(file.bytes for file in manifest.files if file.path == entry.file) < 1_500_000
 
 
 def test_a_graph_that_lost_too_much_is_not_added(

@@ -14,7 +14,7 @@ export const MASK_FORMATS = { none: 0, runs: 1, png: 2, coco: 3 };
 export const IMAGE_FORMATS = { jpeg: 1, rgb: 2, nv12: 3, rgba: 4 };
 export const COMMAND_ACTIONS = { pin: 1, unpin: 2, reset: 3 };
 export const STATES = ["none", "hover", "focused", "held", "lost"];
-export const ORIGINS = ["none", "encoded", "reused", "propagated"];
+export const ORIGINS = ["none", "encoded", "reused", "propagated", "followed"];
 export const SKIP_REASONS = { 1: "replaced", 2: "reset", 3: "too_soon" };
 export const ERROR_CODES = {
   1: "malformed", 2: "unsupported_version", 3: "unauthorized", 4: "too_large", 5: "invalid_image", 6: "out_of_order",
