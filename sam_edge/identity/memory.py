@@ -160,6 +160,14 @@ class ObjectMemory:
         """Return how long gaze has rested on an object."""
         return self._objects[object_id].dwell_ms
 
+    def dwell(self, object_id: int, dwell_ms: float) -> None:
+        """Add to the time for which gaze has rested on an object."""
+        self._objects[object_id].dwell_ms += dwell_ms
+
+    def age_ms(self, object_id: int, time_ns: int) -> float:
+        """Return for how long an object has been known."""
+        return (time_ns - self._objects[object_id].first_seen_ns) / 1e6
+
     def split(self, object_id: int, other_id: int, since_ns: int) -> None:
         """Give what was seen of an object from a time on to another one."""
         self._views.split(object_id, other_id, since_ns)

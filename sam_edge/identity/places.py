@@ -16,9 +16,11 @@ DRIFT_IN_VIEW, DRIFT_OUT_OF_VIEW = 0.02, 0.15
 the motion that is seen there, what is not by that of the camera."""
 SIZE_SHARE = 0.35
 """Standard deviation of the middle of an object's box, share of its longer side: a mask may be a part of the object."""
+MARGIN = 0.1
+"""A point this far out of a box still counts as in it, share of the box's side."""
 WORLD_FRAMES = 3.0
 """Area that objects are spread over, in frames."""
-ODDS_LOW, ODDS_HIGH = -8.0, 1.0
+ODDS_LOW, ODDS_HIGH = -8.0, 1.5
 """Limits of the log-odds of a place: an object may have moved."""
 
 
@@ -47,6 +49,11 @@ class Place:
             self.x_px + half_width,
             self.y_px + half_height,
         )
+
+    def holds(self, x_px: float, y_px: float) -> bool:
+        """Return whether a point, frame pixels, is where it would be."""
+        inside_x = abs(x_px - self.x_px) <= (0.5 + MARGIN) * self.width_px
+        return inside_x and abs(y_px - self.y_px) <= (0.5 + MARGIN) * self.height_px
 
 
 class ObjectPlaces:

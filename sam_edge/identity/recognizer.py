@@ -33,6 +33,11 @@ JUMP_SHARE = 0.1
 """A target whose box has less than this in common with where it was has jumped to something else."""
 DESCRIBE_MS, SETTLED_DESCRIBE_MS, SETTLED_MS = 100.0, 500.0, 1000.0
 """A target is described this often before it has been the target for `SETTLED_MS`, and later."""
+STAY_MS, STAY_SHARE = 500.0, 0.7
+"""A new target is the object before if gaze stays at that object's place, with a gap of this at most, and the new box
+is at least this large, as a share of the object's."""
+YOUNG_MS = 3000.0
+"""An object that has been known for less than this is still merged with an older one, rather than left."""
 LINEAGES = 64
 """Lineages whose number is remembered: far more than are followed at a time."""
 NS_PER_MS = 1_000_000
@@ -52,6 +57,8 @@ class Sighting:
     """Whether gaze rests on it."""
     view: Appearance | None
     """How it looks; None on most scenes."""
+    gaze: tuple[float, float] | None = None
+    """Where gaze rests, x and y in frame pixels; None where it does not."""
 
 
 @dataclass(slots=True)
@@ -64,7 +71,9 @@ class Claim:
     seen_ns: int
     described_ns: int
     fresh: bool
-    """Whether the object is not known from before."""
+    """Whether the object is hardly known from before: it may turn out to be another one."""
+    by_place: bool = False
+    """Whether it is that object because gaze stayed at its place, and does not look like it."""
     reviews: int = 0
     evidence: dict[int, float] = field(default_factory=dict)
     """By object: log-odds that the lineage is that one, the newest appearances counting most."""
@@ -116,9 +125,12 @@ class ObjectRecognizer:
         claim.seen_ns = sighting.time_ns
         self._claim = claim
         self._set_number(sighting.lineage, claim.object_id)
-        self.memory.see(
-            claim.object_id, sighting.time_ns, sighting.box, dwell_ms=dwell_ms, view=sighting.view
-        )
+        if claim.by_place:
+            self.memory.dwell(claim.object_id, dwell_ms)
+        else:
+            self.memory.see(
+                claim.object_id, sighting.time_ns, sighting.box, dwell_ms=dwell_ms, view=sighting.view
+            )
         return claim.object_id
 
     def lose(self) -> None:
@@ -146,19 +158,37 @@ class ObjectRecognizer:
 
     def _begin(self, sighting: Sighting, *, jumped: bool = False) -> Claim:
         """Decide which object a new target is."""
-        time_ns = sighting.time_ns
+        time_ns, by_place = sighting.time_ns, False
         number = None if jumped else self._numbers.get(sighting.lineage)
         if number is None or number not in self.memory:
             odds = {} if sighting.view is None else self.memory.compare(sighting.view, sighting.box)
             number = self._winner(odds, RETURN_ODDS)
-        fresh = number is None
+            if number is None:
+                number = self._staying(sighting)
+                by_place = number is not None
+        fresh = number is None or self.memory.age_ms(number, time_ns) < YOUNG_MS
         if number is None:
             number = self.memory.add(time_ns)
         elif self.memory.places.get(number) is not None:
             self.memory.places.correct(number, sighting.box)
         if self._claim is None or self._claim.object_id != number:
             self.memory.visit(number, time_ns)
-        return Claim(sighting.lineage, number, time_ns, time_ns, time_ns, fresh)
+        return Claim(sighting.lineage, number, time_ns, time_ns, time_ns, fresh, by_place)
+
+    def _staying(self, sighting: Sighting) -> int | None:
+        """Return the object before, if gaze is still at its place and the mask only grew over it.
+
+        A mask that fails takes in what is round the object. A smaller one is something on the object, or a part of it.
+        """
+        claim = self._claim
+        if claim is None or sighting.gaze is None or claim.object_id not in self.memory:
+            return None
+        place = self.memory.places.get(claim.object_id)
+        if place is None or sighting.time_ns - claim.seen_ns > STAY_MS * NS_PER_MS:
+            return None
+        x0, y0, x1, y1 = sighting.box
+        grown = (x1 - x0) * (y1 - y0) >= STAY_SHARE * place.width_px * place.height_px
+        return claim.object_id if grown and place.holds(*sighting.gaze) else None
 
     def _review(self, claim: Claim, sighting: Sighting, view: Appearance) -> None:
         """Weigh a new appearance of the target, which may change its number."""
@@ -178,8 +208,19 @@ class ObjectRecognizer:
         elif not claim.fresh and claim.reviews >= DOUBTS:
             own = claim.evidence.get(claim.object_id)
             best = max(claim.evidence.values(), default=0.0)
-            if own is not None and (own < DOUBT_ODDS or best > max(own + SWITCH_ODDS, MERGE_ODDS)):
+            if claim.by_place:
+                self._review_place(claim, sighting, own)
+            elif own is not None and (own < DOUBT_ODDS or best > max(own + SWITCH_ODDS, MERGE_ODDS)):
                 self._change(claim, sighting.time_ns)
+
+    def _review_place(self, claim: Claim, sighting: Sighting, own: float | None) -> None:
+        """Look whether a target that was taken for an object by its place looks like it by now, or like another."""
+        winner = self._winner(claim.evidence, MERGE_ODDS)
+        if winner == claim.object_id and own is not None:
+            claim.by_place = False
+        elif winner is not None:
+            claim.object_id, claim.by_place = winner, False
+            self.memory.visit(winner, sighting.time_ns)
 
     def _change(self, claim: Claim, time_ns: int) -> None:
         """Give a target that is not what it was taken for another number, and what was seen of it with that."""

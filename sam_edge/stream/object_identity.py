@@ -24,6 +24,9 @@ from sam_edge.stream.closeup import to_lowres
 from sam_edge.stream.dwell import NS_PER_MS
 from sam_edge.stream.selection import PinnedObject, Selection, State
 
+GAZE_MS = 150.0
+"""Gaze that rested longer ago does not say where it is now."""
+
 
 class ObjectIdentity:
     """Gives each lineage the number of an object. Safe for several threads; `see` is for one at a time."""
@@ -69,7 +72,8 @@ class ObjectIdentity:
         with self._lock:
             if view is not None:
                 self._memory.see_scene(scene.embedding.data[0])
-            self._recognizer.see(Sighting(target.object_id, time_ns, box, looked_at, view))
+            gaze = newest_gaze(assessment)
+            self._recognizer.see(Sighting(target.object_id, time_ns, box, looked_at, view, gaze))
 
     def present(self, selection: Selection) -> Selection:
         """Return a selection with the numbers and labels of objects in place of lineages, and the events so far."""
@@ -133,6 +137,14 @@ class ObjectIdentity:
             # Two pinned lineages may have turned out to be one object: the older one is shown.
             presented.setdefault(number, replace(item, object_id=number, label=self._memory.label(number)))
         return tuple(presented.values())
+
+
+def newest_gaze(assessment: Assessment) -> tuple[float, float] | None:
+    """Return where gaze rests on a scene, x and y in frame pixels; None where it does not rest just now."""
+    segment = assessment.segment
+    if segment is None or assessment.time_ns - segment.time_ns > GAZE_MS * NS_PER_MS:
+        return None
+    return segment.x_px, segment.y_px
 
 
 def describe_target(image: NDArray[np.uint8], grid_logits: Grid, embedding: Embedding) -> Appearance:

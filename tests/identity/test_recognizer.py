@@ -34,21 +34,21 @@ class Visitor:
         lasting_ms: int = 1000,
         *,
         same_lineage: bool = False,
-        change: float = 0.05,
+        gaze: tuple[float, float] | None = None,
     ) -> list[int]:
         """Look at an object; return its number on every scene."""
         self.lineage += not same_lineage
-        return [self.see(thing, box, change) for _ in range(lasting_ms // STEP_MS)]
+        return [self.see(thing, box, gaze) for _ in range(lasting_ms // STEP_MS)]
 
-    def see(self, thing: int, box: Box, change: float = 0.05) -> int:
+    def see(self, thing: int, box: Box, gaze: tuple[float, float] | None = None) -> int:
         time_ns = self.now_ms * 1_000_000
         self.move(0)
         wanted = self.recognizer.wants_view(self.lineage, time_ns, box, looked_at=True)
         self.frames += 1
-        view = self.look(thing, self.frames, change) if wanted else None
+        view = self.look(thing, self.frames) if wanted else None
         if view is not None:
             self.recognizer.memory.see_scene(np.zeros((len(view.texture), 1, 1), np.float32))
-        return self.recognizer.see(Sighting(self.lineage, time_ns, box, True, view))
+        return self.recognizer.see(Sighting(self.lineage, time_ns, box, True, view, gaze))
 
     def move(self, x_px: float) -> None:
         """Move the picture to the right."""
@@ -123,8 +123,19 @@ def test_a_target_that_does_not_look_like_its_object_for_long_is_another_one(vis
     visitor.visit(1, LEFT)
     visitor.visit(2, RIGHT)
     visitor.recognizer.memory.places.clear()
+    visitor.now_ms += 10_000
     assert visitor.visit(1, LEFT, lasting_ms=40) == [1]
     assert visitor.visit(9, LEFT, same_lineage=True)[-1] == 3
+
+
+def test_a_mask_that_takes_in_the_surroundings_while_gaze_stays_keeps_the_number(visitor: Visitor) -> None:
+    """The mask of what is behind the object is not the object's; what is smaller, or elsewhere, is another thing."""
+    visitor.visit(1, LEFT)
+    around = (60.0, 160.0, 220.0, 320.0)
+    assert set(visitor.visit(8, around, lasting_ms=400, gaze=(140.0, 240.0))) == {1}
+    assert set(visitor.visit(1, LEFT, gaze=(140.0, 240.0))) == {1}
+    assert set(visitor.visit(9, (130.0, 230.0, 150.0, 250.0), lasting_ms=400, gaze=(140.0, 240.0))) == {2}
+    assert set(visitor.visit(8, around, lasting_ms=400, gaze=(210.0, 310.0))) == {3}
 
 
 def test_a_glance_away_and_back_to_what_is_still_followed_keeps_the_number(visitor: Visitor) -> None:
