@@ -7,19 +7,22 @@ says how they moved. It tells apart what lies close together and moves different
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.stream.anchor import Anchor, TraceBack
-from sam_edge.stream.candidate import Grid, ObjectCandidate
+from sam_edge.stream.candidate import PART_SHARE, Grid, ObjectCandidate
 from sam_edge.stream.tuning import SelectionTuning
 
 BIN_NS = 40_000_000
 """Samples of this stretch are one place of the gaze's path."""
+LEAST_PART = 0.2
+"""A part whose motion speaks for the whole makes up this much of it."""
 MAX_POINTS = 24
-"""Points of a mask whose motion is followed."""
+"""About as many points of a mask are followed."""
 
 
 def gaze_path(samples: Sequence[tuple[float, float, int]]) -> list[tuple[float, float, int]]:
@@ -50,8 +53,23 @@ def weigh_pursuit(
         if item.area
     }
     best = max(found.values(), default=0.0)
+    moving = [item for item in candidates if id(item) in found]
+    alone = dict(found)
+    for whole in moving:
+        # Gaze that follows a part of an object follows the object.
+        parts = [alone[id(item)] for item in moving if item is not whole and is_large_part(item, whole)]
+        found[id(whole)] = max([alone[id(whole)], *parts])
     for item in candidates:
         item.pursuit[anchor.dwell_id] = max(found.get(id(item), best) - best, -tuning.max_pursuit)
+
+
+def is_large_part(smaller: ObjectCandidate, larger: ObjectCandidate) -> bool:
+    """Return whether a candidate makes up much of a larger one that is no background."""
+    if larger.background:
+        return False
+    inner, outer = (item.grid_logits[::2, ::2] > 0 for item in (smaller, larger))
+    area, whole = np.count_nonzero(inner), np.count_nonzero(outer)
+    return bool(LEAST_PART * whole <= area < whole and np.count_nonzero(inner & outer) >= PART_SHARE * area)
 
 
 def motion_log_likelihood(
@@ -77,6 +95,10 @@ def motion_log_likelihood(
 def points_on(grid_logits: Grid, frame_size: tuple[int, int]) -> NDArray[np.float64]:
     """Return points (n, 2) all over a mask that is not empty, frame pixels."""
     inside = np.argwhere(grid_logits > 0)
-    chosen = inside[:: max(1, len(inside) // MAX_POINTS)]
+    step = max(1, int(math.sqrt(len(inside) / MAX_POINTS)))
+    chosen = inside[np.all(inside % step == step // 2, axis=1)]
+    if len(chosen) < MAX_POINTS // 4:
+        # A thin mask slips through the lattice.
+        chosen = inside[:: max(1, len(inside) // MAX_POINTS)]
     scale = np.array([frame_size[1] / grid_logits.shape[1], frame_size[0] / grid_logits.shape[0]])
     return np.asarray((chosen[:, ::-1] + 0.5) * scale)

@@ -45,7 +45,7 @@ class SelectionTuning:
     """Gaze that follows an object moves as it does, up to this, degrees: the tracker's noise, and that of the flow."""
     pursuit_gain_error: float = 0.2
     """And up to this share of the motion: the eye falls behind, and so does the flow."""
-    pursuit_max_places: int = 4
+    pursuit_max_places: int = 3
     """A dwell's motion counts as that of at most this number of places: errors of neighbouring frames are alike."""
     max_pursuit: float = 3.0
     """Least log-likelihood ratio of a dwell's motion, negated: the flow may be wrong."""

@@ -61,6 +61,14 @@ def test_a_flow_that_may_be_wrong_does_not_decide_alone() -> None:
     assert min(mover.pursuit[7], stander.pursuit[7]) >= -DEFAULT_TUNING.max_pursuit
 
 
+def test_what_follows_a_part_follows_the_whole() -> None:
+    part, whole, region = box(20, 40, 60, 80), box(20, 40, 140, 80), box(16, 0, 160, 100)
+    region.background = True
+    weigh_pursuit([part, whole, region], dwell(6.0), moving(6.0), FRAME, PX_PER_DEG, DEFAULT_TUNING)
+    assert part.pursuit[7] == whole.pursuit[7] == 0
+    assert region.pursuit[7] < -1
+
+
 def test_a_still_scene_says_nothing() -> None:
     first, second = box(20, 40, 60, 80), box(100, 40, 140, 80)
     weigh_pursuit([first, second], dwell(0.0, noise_px=2.0), moving(0.0), FRAME, PX_PER_DEG, DEFAULT_TUNING)
@@ -89,9 +97,11 @@ def test_a_path_is_the_means_of_short_stretches() -> None:
     assert gaze_path([]) == []
 
 
-def test_points_lie_all_over_a_mask() -> None:
-    points = points_on(box(40, 20, 80, 60).grid_logits, FRAME)
-    assert 24 <= len(points) <= 48
-    assert points.min(axis=0).tolist() >= [40, 20]
-    assert points.max(axis=0).tolist() <= [80, 60]
-    assert np.ptp(points, axis=0).min() > 20
+@pytest.mark.parametrize("corners", [(40, 20, 80, 60), (0, 0, 160, 112), (30, 50, 130, 53), (7, 9, 10, 12)])
+def test_points_lie_all_over_a_mask(corners: tuple[int, int, int, int]) -> None:
+    points = points_on(box(*corners).grid_logits, FRAME)
+    x0, y0, x1, y1 = corners
+    assert 6 <= len(points) <= 60
+    assert np.all((points >= (x0, y0)) & (points <= (x1, y1)))
+    middle = ((x0 + x1) / 2, (y0 + y1) / 2)
+    np.testing.assert_allclose(np.median(points, axis=0), middle, atol=0.15 * max(x1 - x0, y1 - y0) + 1)
