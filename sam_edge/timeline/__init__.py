@@ -13,10 +13,21 @@ columns.
 from sam_edge.timeline.builder import TimelineBuilder
 from sam_edge.timeline.fixation_source import FixationOrigin, choose_fixation_origin
 from sam_edge.timeline.mask_proximity import MaskProximity
+from sam_edge.timeline.readers import read_table
+from sam_edge.timeline.refit import refit_fixations
 from sam_edge.timeline.table import TABLE_ENDINGS, Table, require_writer
-from sam_edge.timeline.tables import TimelineTables, is_own_table
+from sam_edge.timeline.tables import (
+    FIXATION_COLUMNS,
+    FRAME_COLUMNS,
+    SAMPLE_COLUMNS,
+    TimelineTables,
+    is_own_table,
+)
 
 __all__ = [
+    "FIXATION_COLUMNS",
+    "FRAME_COLUMNS",
+    "SAMPLE_COLUMNS",
     "TABLE_ENDINGS",
     "FixationOrigin",
     "MaskProximity",
@@ -25,5 +36,7 @@ __all__ = [
     "TimelineTables",
     "choose_fixation_origin",
     "is_own_table",
+    "read_table",
+    "refit_fixations",
     "require_writer",
 ]

@@ -40,7 +40,7 @@ def place_fixation(interval: FixationInterval, gaze: GazeColumns) -> FixationOnO
     x_px, y_px = mean_or_nan(gaze.x_px[where]), mean_or_nan(gaze.y_px[where])
     spread_px = mean_or_nan((gaze.x_px[where] - x_px) ** 2 + (gaze.y_px[where] - y_px) ** 2) ** 0.5
     objects, on_object = gaze.object_id[where], gaze.on_object[where]
-    object_id = _most_probable(objects, on_object)
+    object_id = most_probable_object(objects, on_object)
     own = objects == object_id
     return FixationOnObject(
         interval,
@@ -72,7 +72,7 @@ def longest_fixations(
     return numbers
 
 
-def _most_probable(objects: NDArray[np.int64], on_object: NDArray[np.float32]) -> int:
+def most_probable_object(objects: NDArray[np.int64], on_object: NDArray[np.floating]) -> int:
     """Return the object with the largest sum of probabilities; of equal ones the earliest; `EMPTY` without any."""
     known = ~np.isnan(on_object) & (objects != EMPTY)
     if not known.any():

@@ -1,0 +1,15 @@
+"""Labels of the objects of a recording."""
+
+from __future__ import annotations
+
+from sam_edge.timeline import TimelineTables
+
+
+def object_labels(tables: TimelineTables) -> dict[int, str]:
+    """Return the labels of those objects that have one."""
+    return {
+        number: label
+        for table in (tables.timeline, tables.fixations)
+        for number, label in zip(table.values["object"].tolist(), table.values["label"].tolist(), strict=True)
+        if label is not None
+    }
