@@ -49,6 +49,7 @@ class ObjectPicture:
         write_png(folder / "mask.png", mask)
         write_cutout(folder / "cutout.png", cutout_rgba(read_image(folder / "picture.png"), mask))
         place = {
+            "quality": round(self.quality, 3),
             "frame": self.frame,
             "time_s": self.time_ns / 1e9,
             "x0": self.corner[0],

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from sam_edge._aoi.gazeplotter import gazeplotter_table
-from sam_edge._aoi.looks import LookOptions, Looks, Section
-from sam_edge._aoi.metric_tables import SectionMetrics, metrics_table, transitions_table
-from sam_edge._aoi.metrics import measure_objects
+from sam_edge._aoi.exports import MaskSpool, write_bids, write_coco_video
+from sam_edge._aoi.looks import LookOptions
+from sam_edge._aoi.object_labels import object_labels
 from sam_edge._aoi.pictures import BestPictures
+from sam_edge._aoi.report import write_report
 from sam_edge._aoi.sections import SectionText, make_sections
-from sam_edge._aoi.visits import Visit, count_transitions, find_visits
+from sam_edge._aoi.study import Study
+from sam_edge._aoi.summary import AoiResult, summarise, write_summary
 from sam_edge._track import track
 from sam_edge._track.inputs import GazeInput
 from sam_edge._track.stream import OpenModel
@@ -21,23 +21,10 @@ from sam_edge.errors import InputError
 from sam_edge.media.atomic import write_folder_atomically
 from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.segmenter import Segmenter
-from sam_edge.timeline import FixationOrigin, Table, TimelineTables
+from sam_edge.timeline import FixationOrigin, TimelineTables
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AoiResult:
-    """What `aoi` found."""
-
-    tables: TimelineTables
-    """The timeline, the samples and the fixations."""
-    metrics: Table
-    """A line an object and section, as `aoi_metrics.csv`."""
-    transitions: Table
-    """A line a pair of objects that follow one another, as `transitions.csv`."""
-    gazeplotter: Table
-    """A line a fixation, as `gazeplotter.csv`."""
-    visits: dict[str, list[Visit]]
-    """The visits of each section by its name, in order of time."""
+EXPORTS = ("bids", "coco-video")
+"""Further files that `aoi` writes."""
 
 
 def aoi(
@@ -55,6 +42,7 @@ def aoi(
     margin_deg: float = 0.0,
     min_on_object: float = 0.5,
     max_off_ms: float = 500.0,
+    exports: Sequence[str] = (),
     progress: bool = False,
 ) -> AoiResult:
     """Follow the objects that a person looks at, and write what a study needs. docs/aoi.md has the definitions.
@@ -74,6 +62,7 @@ def aoi(
         margin_deg: gaze this near to the mask counts as on the object, degrees.
         min_on_object: least probability, 0..1, for a fixation or sample to count for an object.
         max_off_ms: a visit goes on over a pause of at most this.
+        exports: further files: `bids` (gaze and fixations), `coco-video` (all masks, as YouTube-VIS).
         progress: show a progress bar on stderr.
 
     Raises:
@@ -90,6 +79,9 @@ def aoi(
     options = LookOptions(min_on_object, max_off_ms)
     for text in sections:
         SectionText.parse(text)
+    for name in exports:
+        if name not in EXPORTS:
+            raise InputError(f"exports: {name!r}; accepted: {', '.join(EXPORTS)}")
     folder = Path(out)
     if folder.is_dir() and any(folder.iterdir()):
         raise InputError(f"out: {folder} is not empty; give the name of a new folder")
@@ -101,6 +93,7 @@ def aoi(
     with (
         prepare_outputs(Output("out", folder, "folder"), inputs=inputs),
         write_folder_atomically(folder) as part,
+        MaskSpool() as spool,
     ):
         with track(
             recording,
@@ -123,43 +116,33 @@ def aoi(
             chosen = make_sections(sections, frames.gaze, frames.events, frames.duration_ns)
             for frame in frames:
                 pictures.add(frame)
-            result = _summarise(Path(recording).name, frames.tables, chosen, options)
-        _write(part, result, pictures)
+                if "coco-video" in exports:
+                    spool.add(frame)
+            study = Study(
+                Path(recording).name,
+                frames.size,
+                frames.duration_ns,
+                tuple(chosen),
+                options,
+                tuple(frames.report.warnings),
+            )
+        result = summarise(study, frames.tables)
+        write_summary(part, study, result)
+        _write_pictures(part / "objects", pictures, object_labels(result.tables))
+        _write_exports(part, exports, study, result.tables, spool)
+        write_report(part, study, result.tables)
     return result
 
 
-def _summarise(
-    name: str, tables: TimelineTables, sections: Sequence[Section], options: LookOptions
-) -> AoiResult:
-    all_looks = [Looks.from_tables(tables, section, options) for section in sections]
-    visits = {looks.section.name: find_visits(looks, options) for looks in all_looks}
-    metrics = [
-        SectionMetrics(
-            looks.section.name,
-            measure_objects(looks, options),
-            count_transitions(visits[looks.section.name]),
-        )
-        for looks in all_looks
-    ]
-    return AoiResult(
-        tables=tables,
-        metrics=metrics_table(name, metrics),
-        transitions=transitions_table(name, metrics),
-        gazeplotter=gazeplotter_table(name, all_looks),
-        visits=visits,
-    )
-
-
-def _write(folder: Path, result: AoiResult, pictures: BestPictures) -> None:
-    result.metrics.write(folder / "aoi_metrics.csv")
-    result.transitions.write(folder / "transitions.csv")
-    result.gazeplotter.write(folder / "gazeplotter.csv")
-    timeline = result.tables.timeline
-    labels = dict(zip(timeline.numbers("object"), timeline.values["label"].tolist(), strict=True))
-    lines = [
-        f"{name}\t{' '.join(labels.get(visit.object_id) or str(visit.object_id) for visit in visits)}\n"
-        for name, visits in result.visits.items()
-    ]
-    (folder / "scanpath.txt").write_text("".join(lines), encoding="utf-8")
+def _write_pictures(folder: Path, pictures: BestPictures, labels: dict[int, str]) -> None:
     for number, picture in sorted(pictures.by_object().items()):
-        picture.write(folder / "objects" / str(number), object=number, label=labels.get(number))
+        picture.write(folder / str(number), object=number, label=labels.get(number))
+
+
+def _write_exports(
+    folder: Path, exports: Sequence[str], study: Study, tables: TimelineTables, spool: MaskSpool
+) -> None:
+    if "bids" in exports:
+        write_bids(folder / "bids", tables, study)
+    if "coco-video" in exports:
+        write_coco_video(folder / "coco_video.json", tables, spool, study)

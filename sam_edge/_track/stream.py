@@ -101,6 +101,11 @@ class TrackStream(Closing, Iterator[StreamedFrame]):
         return self._gaze.events
 
     @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the frames, pixels."""
+        return self._reader.size
+
+    @property
     def duration_ns(self) -> int:
         """When the last frame ends, nanoseconds after the first one."""
         return self._reader.times.end_ns

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from sam_edge._aoi import AoiResult, aoi
+from sam_edge._aoi import EXPORTS, AoiResult, aoi, apply_aois
 from sam_edge.cli.options import add_format, add_fps, add_min_confidence, add_model, open_model
 from sam_edge.timeline import FixationOrigin
 
@@ -18,11 +18,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_run(
         actions.add_parser("run", help="follow the objects of a recording, and write tables and pictures")
     )
+    _add_apply(actions.add_parser("apply", help="rename and merge objects, without computing masks again"))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do `sam-edge aoi run`, and print a line an object."""
-    result = aoi(
+    """Do `sam-edge aoi run` or `sam-edge aoi apply`, and print a line an object."""
+    result = apply_aois(args.folder, args.aois, out=args.out) if args.action == "apply" else _run(args)
+    if not args.quiet:
+        print(_describe(result))
+    return 0
+
+
+def _run(args: argparse.Namespace) -> AoiResult:
+    return aoi(
         args.recording,
         args.gaze,
         out=args.out,
@@ -36,11 +44,9 @@ def run(args: argparse.Namespace) -> int:
         margin_deg=args.margin_deg,
         min_on_object=args.min_on_object,
         max_off_ms=args.max_off_ms,
+        exports=args.export,
         progress=not args.quiet,
     )
-    if not args.quiet:
-        print(_describe(result))
-    return 0
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -77,8 +83,25 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         ("--max-off-ms", 500.0, "a visit goes on over a pause of at most this, milliseconds"),
     ):
         parser.add_argument(name, type=float, default=default, help=f"{text} (default: {default:g})")
+    parser.add_argument(
+        "--export",
+        action="append",
+        default=[],
+        choices=EXPORTS,
+        help="further files: gaze and fixations as BIDS; all masks as COCO video (YouTube-VIS); may be repeated",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
     add_model(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_apply(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder that `sam-edge aoi run` wrote")
+    parser.add_argument(
+        "--aois", type=Path, metavar="FILE", required=True, help="names and merges, as report.html saves them"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="new folder to write")
+    parser.add_argument("--quiet", action="store_true", help="no summary")
     parser.set_defaults(run=run)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,10 +35,12 @@ def test_the_folder(clip: Path, samples: Samples, model: sam_edge.Segmenter, tmp
     assert sorted(path.name for path in out.iterdir()) == sorted(
         [
             "annotated.mp4",
+            "aoi.json",
             "aoi_metrics.csv",
             "fixations.csv",
             "gazeplotter.csv",
             "objects",
+            "report.html",
             "report.json",
             f"samples.{TABLE}",
             "scanpath.txt",
@@ -93,6 +96,12 @@ def refuse_model() -> Callable[[], sam_edge.Segmenter]:
 
 
 class TestRefused:
+    def test_an_export_that_is_none(
+        self, clip: Path, samples: Samples, refuse_model: Callable[[], sam_edge.Segmenter], tmp_path: Path
+    ) -> None:
+        with pytest.raises(InputError, match="exports: 'coco'; accepted: bids, coco-video"):
+            sam_edge.aoi(clip, samples, out=tmp_path / "out", model=refuse_model, exports=["coco"])
+
     @pytest.mark.parametrize("section", ["1-2", "2..1", "a..", "x=", "-1..2", "nan..2"])
     def test_a_section_that_is_none(
         self,
@@ -156,6 +165,38 @@ def test_the_command(
     assert header.split() == ["section", "object", "visits", "fixations", "dwell", "ms", "first", "ms"]
     assert line.split()[:4] == ["all", "1", "1", "1"]
     assert (tmp_path / "out" / "aoi_metrics.csv").is_file()
+
+
+def test_exports_and_names(
+    clip: Path, samples: Samples, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One run with all exports; then its object gets a name, without the video."""
+    recordings.write_csv(tmp_path / "gaze.csv", samples)
+    out, named = tmp_path / "out", tmp_path / "named"
+    command = ["aoi", "run", str(clip), "--gaze", str(tmp_path / "gaze.csv"), "--out", str(out), "--quiet"]
+    assert main([*command, "--runtime", "fake", "--export", "bids", "--export", "coco-video"]) == 0
+    (video,) = json.loads((out / "coco_video.json").read_text())["videos"]
+    assert (video["length"], video["height"], video["width"]) == (FRAMES, *SIZE)
+    found = recordings.read(out / "bids" / "sub-clip" / "beh").samples
+    assert [sample.time_ns for sample in found] == [sample.time_ns for sample in samples]
+    assert [sample.x_px for sample in found] == pytest.approx([sample.x_px for sample in samples], abs=6e-4)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg") == 1
+
+    shutil.rmtree(clip)
+    (tmp_path / "aois.json").write_text('{"objects": [{"object": 1, "label": "disc"}]}')
+    assert main(["aoi", "apply", str(out), "--aois", str(tmp_path / "aois.json"), "--out", str(named)]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["recording", "disc"]
+    before, after = rows_of(out / "aoi_metrics.csv"), rows_of(named / "aoi_metrics.csv")
+    assert after == [{**row, "aoi label": "disc"} for row in before]
+    assert (named / "scanpath.txt").read_text() == "recording\tdisc\n"
+    assert json.loads((named / "objects" / "1" / "object.json").read_text())["label"] == "disc"
+    assert {path.name for path in named.iterdir()} == {path.name for path in out.iterdir()} - {
+        "annotated.mp4",
+        "bids",
+        "coco_video.json",
+        "report.json",
+    }
 
 
 def test_pupil_core_with_the_trackers_fixations(
