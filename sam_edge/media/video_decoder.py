@@ -23,6 +23,8 @@ from sam_edge.media.video_index import VideoIndex, open_stream, packet_ticks
 MAX_DAMAGED_FRAMES, MAX_DAMAGED_SHARE = 3, 0.05
 """A video is refused where more frames than both, as a number and as a share, cannot be decoded."""
 _HIGH_DYNAMIC_RANGE = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
+CONVERTS_RANGE = int(av.__version__.partition(".")[0]) >= 18
+"""Whether this PyAV converts high dynamic range; PyAV 17, the last one for Python 3.10, leaves colours as they are."""
 
 Image = NDArray[np.uint8]
 
@@ -49,6 +51,7 @@ def decode_video(index: VideoIndex) -> Generator[tuple[int, Image], None, None]:
         for number, frame in _number(_deinterlace(decoded, stream), index):
             if orient is None:
                 orient = _orientation(frame)
+                _check_range(frame, index)
             decoded_frames += 1
             yield number, orient(_to_rgb(frame, reformatter))
     if orient is None:
@@ -152,6 +155,17 @@ def _to_rgb(frame: DecodedFrame, reformatter: VideoReformatter) -> Image:
             dst_color_primaries=ColorPrimaries.BT709,
         )
     return np.ascontiguousarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+
+
+def _check_range(frame: DecodedFrame, index: VideoIndex) -> None:
+    """Warn of high dynamic range that this PyAV does not convert."""
+    if frame.color_trc in _HIGH_DYNAMIC_RANGE and not CONVERTS_RANGE:
+        warnings.warn(
+            f"{index.path}: has high dynamic range, which PyAV {av.__version__} does not convert, so its colours are "
+            "dull; PyAV 18 does: use Python 3.11 or later, and pip install 'av>=18'",
+            SamEdgeWarning,
+            stacklevel=3,
+        )
 
 
 def _orientation(frame: DecodedFrame) -> Callable[[Image], Image]:

@@ -36,7 +36,7 @@ def test_a_second_part_begins_at_zero(stream: Callable[[], io.StringIO]) -> None
         progress.advance(8)
         progress.restart("write")
         progress.advance(2)
-    last = [line.rpartition("\r")[2] for line in shown.getvalue().splitlines()]
+    last = [line.rpartition("\r")[2] for line in shown.getvalue().strip("\n").split("\n")]
     assert last[-2].startswith("play")
     assert "8/8 frames" in last[-2]
     assert last[-1].startswith("write")

@@ -15,6 +15,7 @@ from av.video.frame import VideoFrame as EncodedFrame
 from numpy.typing import NDArray
 
 from sam_edge.errors import MediaError, SamEdgeWarning
+from sam_edge.media import video_decoder
 from sam_edge.media.frame_times import FrameTimes, choose_times, times_at_rate, times_from_begins
 from sam_edge.media.frames import open_frames
 from sam_edge.media.video_frames import read_frame_size
@@ -220,15 +221,21 @@ def test_interlaced_frames_have_no_combs(tmp_path: Path) -> None:
         assert combs < 4, "woven fields give about 30"
 
 
-@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
-def test_high_dynamic_range_becomes_standard_range(tmp_path: Path, transfer: str) -> None:
-    path = encode(
-        tmp_path / "a.mp4",
+def encode_high_range(path: Path, transfer: str) -> Path:
+    """Write three frames of 10 bits with a transfer of high dynamic range."""
+    return encode(
+        path,
         (0, 40, 80),
         codec="libx265",
         options={"x265-params": f"log-level=none:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"},
         pixel_format="yuv420p10le",
     )
+
+
+@pytest.mark.skipif(not video_decoder.CONVERTS_RANGE, reason="PyAV 17 does not convert high dynamic range")
+@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
+def test_high_dynamic_range_becomes_standard_range(tmp_path: Path, transfer: str) -> None:
+    path = encode_high_range(tmp_path / "a.mp4", transfer)
     with av.open(str(path)) as container:
         plain = next(container.decode(video=0)).to_ndarray(format="rgb24")
     with open_frames(path) as reader:
@@ -238,6 +245,16 @@ def test_high_dynamic_range_becomes_standard_range(tmp_path: Path, transfer: str
     assert np.ptp(grey) < 3, "what is neutral stays so"
     assert np.abs(red - plain[8:40, 8:24].mean((0, 1))).max() > 10, "the curve and the primaries are others"
     assert red[0] > red[1] + 100
+
+
+def test_high_dynamic_range_that_is_not_converted_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_decoder, "CONVERTS_RANGE", False)
+    path = encode_high_range(tmp_path / "a.mp4", "smpte2084")
+    with pytest.warns(SamEdgeWarning, match="does not convert.*PyAV 18 does") as said, open_frames(path):
+        pass
+    assert len(said) == 1
 
 
 def test_a_size_that_changes_is_refused_with_the_frames_number(tmp_path: Path) -> None:
