@@ -36,6 +36,7 @@ def track(
     fixations: str | Path | None = ...,
     fixations_from: FixationOrigin | None = ...,
     margin_deg: float = ...,
+    follow: bool = ...,
     progress: bool = ...,
     stream: Literal[False] = ...,
 ) -> TrackResult: ...
@@ -62,6 +63,7 @@ def track(
     fixations: str | Path | None = ...,
     fixations_from: FixationOrigin | None = ...,
     margin_deg: float = ...,
+    follow: bool = ...,
     progress: bool = ...,
     stream: Literal[True],
 ) -> TrackStream: ...
@@ -87,6 +89,7 @@ def track(
     fixations: str | Path | None = None,
     fixations_from: FixationOrigin | None = None,
     margin_deg: float = 0.0,
+    follow: bool = False,
     progress: bool = False,
     stream: bool = False,
 ) -> TrackResult | TrackStream:
@@ -122,6 +125,7 @@ def track(
         fixations_from: `tracker`: the fixations that the recording holds; `detector`: those that sam-edge finds.
             None: the tracker's where there are any.
         margin_deg: gaze this near to the mask counts as on the object, degrees.
+        follow: the bundle's follower network corrects the mask on every frame; in the live mode only.
         progress: show a progress bar on stderr.
         stream: return an iterator that yields each frame as it is made, instead of the result of all.
 
@@ -167,6 +171,7 @@ def track(
         progress=progress,
         fixations_from=choose_fixation_origin(fixations_from, source.gaze),
         margin_deg=check_margin_deg(margin_deg),
+        follow=follow,
     )
     opened = TrackStream(options, model)
     if stream:

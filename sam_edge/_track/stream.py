@@ -24,6 +24,7 @@ from sam_edge.stream.playback import PlayedFrame, play_every_frame, play_in_real
 from sam_edge.stream.recording import SessionRecorder
 from sam_edge.stream.selection import Selection, State
 from sam_edge.stream.session import GazeSession
+from sam_edge.stream.tuning import DEFAULT_TUNING
 from sam_edge.timeline import FixationOrigin, Table, TimelineBuilder, TimelineTables
 
 OpenModel: TypeAlias = Callable[[], Segmenter]
@@ -47,6 +48,8 @@ class TrackOptions:
     fixations_from: FixationOrigin
     margin_deg: float
     """Gaze this near to the mask counts as on it, degrees."""
+    follow: bool
+    """Whether the follower network corrects the mask on every frame of the live mode."""
 
 
 class TrackStream(Closing, Iterator[StreamedFrame]):
@@ -196,7 +199,13 @@ def _open_session(options: TrackOptions, model: Segmenter) -> GazeSession:
         recorded = {"px_per_deg": px_per_deg, "size": size}
         recorder = SessionRecorder(folder, model=model, options=recorded) if folder else None
     return GazeSession(
-        model, px_per_deg=px_per_deg, size=size, mode=options.mode, recorder=recorder, check_gaze=False
+        model,
+        px_per_deg=px_per_deg,
+        size=size,
+        mode=options.mode,
+        recorder=recorder,
+        check_gaze=False,
+        tuning=replace(DEFAULT_TUNING, follow=options.follow),
     )
 
 

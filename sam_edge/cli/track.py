@@ -56,6 +56,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--realtime", action="store_true", help="play the frames on a clock, and do not wait for late ones"
     )
     parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="with --realtime: the follower network corrects the mask on every frame",
+    )
+    parser.add_argument(
         "--record",
         type=Path,
         metavar="DIR",
@@ -109,6 +114,7 @@ def run(args: argparse.Namespace) -> int:
         fixations=args.fixations,
         fixations_from=args.fixations_from,
         margin_deg=args.margin_deg,
+        follow=args.follow,
         progress=not args.quiet,
         stream=True,
     )

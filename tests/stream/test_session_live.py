@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from sam_edge.segmenter import Segmenter
 from sam_edge.stream import GazeSession, Selection, State
 from sam_edge.stream.motion import FRAMES_KEPT
 from sam_edge.stream.playback import GazeFeed
+from sam_edge.stream.tuning import DEFAULT_TUNING
 
 FRAME, INPUT = (112, 160), (224, 320)
 MS = 1_000_000
@@ -347,3 +349,36 @@ def test_memory_is_bounded(
             camera.settle()
             counts.append(count_reachable(camera.session))
     assert max(counts[1:]) <= 1.2 * counts[0] + 200
+
+
+class TestNetwork:
+    """With `tuning.follow` the network's mask is shown on every frame, and SAM's close-ups come rarely."""
+
+    @pytest.fixture
+    def following(self, world: Callable[..., Any], texture: Texture) -> Iterator[Camera]:
+        runtime = Gated(world(THING, OTHER))
+        session = GazeSession(
+            Segmenter(runtime),  # type: ignore[arg-type]
+            px_per_deg=8,
+            size=INPUT,
+            mode="live",
+            tuning=replace(DEFAULT_TUNING, follow=True),
+        )
+        yield Camera(session, runtime, texture)
+        runtime.open = True
+        runtime.let.release(1000)
+        session.close()
+
+    def test_masks_are_made_on_their_own_frame(self, following: Camera, gaze_at: MakeGaze) -> None:
+        following.watch(gaze_at((4000, 60, 50)))
+        following.until_selected()
+        origins = []
+        for _ in range(12):
+            selection = following.step()
+            following.settle()
+            origins.append(selection.origin)
+            assert selection.mask is not None
+            if selection.origin == "followed":
+                assert selection.age_ms == 0
+        assert origins.count("followed") > 8
+        assert following.runtime.world.followed > 8

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.profile.plan import EngineConfig
-from sam_edge.runtimes.base import Float, Runtime
+from sam_edge.runtimes.base import Float, FollowerBatch, Runtime
 from sam_edge.segmenter import Segmenter, load
 
 
@@ -37,6 +37,13 @@ class TimedRuntime(Runtime):
         """See `Runtime.decode`."""
         start = time.perf_counter()
         result = self.inner.decode(embedding, points, labels, mask, has_mask)
+        self.last_ms = 1e3 * (time.perf_counter() - start)
+        return result
+
+    def follow(self, crops: FollowerBatch) -> tuple[Float, Float, Float]:
+        """See `Runtime.follow`."""
+        start = time.perf_counter()
+        result = self.inner.follow(crops)
         self.last_ms = 1e3 * (time.perf_counter() - start)
         return result
 

@@ -12,7 +12,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.runtimes.base import Float, Runtime
+from sam_edge.runtimes.base import Float, FollowerBatch, Runtime
 
 PARALLEL_CLIENTS = 2
 """Clients that use the model at the same time, each with its share of the threads. Two inferences in parallel on one
@@ -180,6 +180,11 @@ class SharedRuntime(Runtime):
         """Wait for the client's turn, then decode; see `Runtime.decode`."""
         with self._scheduler.turn(self._client, self._priority):
             return self._current.decode(embedding, points, labels, mask, has_mask)
+
+    def follow(self, crops: FollowerBatch) -> tuple[Float, Float, Float]:
+        """Wait for the client's turn, then follow; see `Runtime.follow`."""
+        with self._scheduler.turn(self._client, self._priority):
+            return self._current.follow(crops)
 
     @property
     def _current(self) -> Runtime:
