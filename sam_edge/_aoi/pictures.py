@@ -1,4 +1,4 @@
-"""The best picture of each object: where the model is surest of its mask, and the object is large."""
+"""The best picture of each object: where the model is surest of its mask, and the object is large and sharp."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +21,8 @@ from sam_edge.stream.packed_selection import PackedMask
 
 MARGIN = 0.25
 """Border round the object's box, as a share of its longer side."""
+SHARPNESS_SIDE = 128
+"""Longer side of an object when its sharpness is measured, pixels."""
 CLEARLY_BETTER = 1.05
 """A picture takes the place of another one when its quality is higher by this factor."""
 
@@ -29,7 +32,7 @@ class ObjectPicture:
     """A part of one frame, with an object in it."""
 
     quality: float
-    """Predicted IoU times the square root of the mask's area: the higher, the better."""
+    """Predicted IoU, times the square root of the mask's area and of `measure_sharpness`: the higher, the better."""
     frame: int
     """Number of the frame."""
     time_ns: int
@@ -73,7 +76,12 @@ class BestPictures:
         self._merges += [event for event in frame.events if event.kind == "merged"]
         if frame.mask is None or selection.object_id is None or frame.dropped:
             return
-        quality = (selection.score or 0.0) * float(np.count_nonzero(frame.mask)) ** 0.5
+        area_px = np.count_nonzero(frame.mask)
+        if not area_px:
+            return
+        quality = (selection.score or 0.0) * float(
+            area_px * measure_sharpness(frame.image, frame.mask)
+        ) ** 0.5
         best = self._best.get(selection.object_id)
         if best is None or quality > CLEARLY_BETTER * best.quality:
             self._best[selection.object_id] = _take_picture(frame, frame.mask, quality)
@@ -87,6 +95,26 @@ class BestPictures:
             if kept not in found or picture.quality > found[kept].quality:
                 found[kept] = picture
         return found
+
+
+def measure_sharpness(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
+    """Return how much fine detail an object has: 1 plus the standard deviation of the Laplacian, grey levels.
+
+    The object is brought to one size before, so that near and far views compare. Its outline does not count.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+        mask: bool (H, W), not empty.
+    """
+    x0, y0, x1, y1 = (int(side) for side in mask_to_box(mask) or (0, 0, mask.shape[1], mask.shape[0]))
+    scale = SHARPNESS_SIDE / max(x1 - x0, y1 - y0)
+    size = max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    grey = cv2.resize(cv2.cvtColor(image[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY), size, interpolation=way)
+    inside = cv2.resize(mask[y0:y1, x0:x1].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    inside = cv2.erode(inside, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    detail = np.asarray(cv2.Laplacian(grey, cv2.CV_32F), np.float32)[inside > 0]
+    return 1.0 + (float(detail.std()) if detail.size else 0.0)
 
 
 def _take_picture(frame: StreamedFrame, mask: NDArray[np.bool_], quality: float) -> ObjectPicture:

@@ -159,6 +159,8 @@ def test_undo(page: Any) -> None:
     assert numbers_of(page) == before
 
 
-def test_no_sideways_scrolling_on_a_phone(page: Any) -> None:
-    page.set_viewport_size({"width": 360, "height": 700})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+@pytest.mark.parametrize(("media", "width"), [("screen", 360), ("print", 690)])
+def test_nothing_is_wider_than_a_phone_or_a_sheet(page: Any, media: str, width: int) -> None:
+    page.emulate_media(media=media)
+    page.set_viewport_size({"width": width, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -11,6 +11,8 @@ let gaze = "scanpath";
 
 const seconds = (time) => Number((time / 1000).toFixed(3));
 
+const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+
 /** The part of the recording that is chosen, milliseconds. */
 function chosenSpan() {
   const read = (input, other) => (input.value === "" || !input.validity.valid ? other : Math.round(Number(input.value) * 1e9) / 1e6);
@@ -39,8 +41,8 @@ function draw() {
   drawTransitions(find("transitions"), { visits, rows: plotted, edits });
   drawObjects(rows, shown, metrics);
   find("span").textContent =
-    `From ${seconds(span.begin)} to ${seconds(span.end)} s. ${rows.length} of ${order.length} objects; ` +
-    `plots show the ${plotted.length} with the longest dwell times.`;
+    `From ${seconds(span.begin)} to ${seconds(span.end)} s: ${rows.length} of ${plural(order.length, "object")}.` +
+    (plotted.length < rows.length ? ` Plots show the ${plotted.length} with the longest dwell times.` : "");
   drawChanges();
 }
 
@@ -106,7 +108,8 @@ function mergeSelect(object, objects) {
     .filter((other) => other !== object)
     .map((other) => element("option", { value: other }, `${edits.name(other)} (${other})`));
   const first = element("option", { value: "" }, "is the same as …");
-  return element("select", { "aria-label": `Merge object ${object}`, onchange: merge }, first, ...others);
+  const attributes = { "aria-label": `Merge object ${object}`, hidden: !others.length, onchange: merge };
+  return element("select", attributes, first, ...others);
 }
 
 function mergedButtons(object) {
@@ -122,7 +125,7 @@ function mergedButtons(object) {
 
 function drawChanges() {
   const { count } = edits;
-  find("changes").textContent = count ? `${count} change${count > 1 ? "s" : ""}` : "";
+  find("changes").textContent = count ? plural(count, "change") : "";
   for (const id of ["save", "undo", "how-to-apply"]) find(id).hidden = !count;
 }
 
@@ -137,7 +140,7 @@ function begin() {
   const on = data.fixations.filter(([, , object]) => object !== NO_OBJECT).length;
   find("title").textContent = data.recording;
   find("summary").textContent =
-    `${data.objects.length} objects in ${seconds(data.duration)} s; ${on} of ${data.fixations.length} fixations on them.`;
+    `${plural(data.objects.length, "object")} in ${seconds(data.duration)} s; ${on} of ${data.fixations.length} fixations on them.`;
   find("warnings").replaceChildren(...data.warnings.map((text) => element("p", { class: "note" }, text)));
   find("max-off").textContent = String(data.maxOff);
   find("section").replaceChildren(element("option", { value: "all" }, "whole recording"), ...spans);

@@ -21,8 +21,10 @@ function fill(node, attributes, children) {
   return node;
 }
 
-// The colours of the live page: steps of the golden angle keep the hues of neighbouring numbers far apart.
-const hueOf = (object) => `--hue:${((8 + 137.508 * (object - 1)) % 360).toFixed(1)}`;
+// The hues of the live page: steps of the golden angle keep those of neighbouring numbers far apart. Hues come near each
+// other again after eight numbers; every second eight are darker.
+const hueOf = (object) =>
+  `--hue:${((8 + 137.508 * (object - 1)) % 360).toFixed(1)};--shade:${Math.floor((object - 1) / 8) % 2}`;
 
 const swatch = (object) => element("i", { class: "swatch", style: hueOf(object) });
 
