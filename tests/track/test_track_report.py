@@ -68,7 +68,7 @@ def test_the_summary_counts_and_ranks(environment: Environment) -> None:
     assert found.stages["encode"].frames == 26
     assert found.stages["encode"].p99_ms == 10
     assert list(found.stages) == ["encode", "total"]
-    assert found.by_origin == {"encoded": 23, "reused": 0, "propagated": 68, "none": 10}
+    assert found.by_origin == {"encoded": 23, "reused": 0, "followed": 0, "propagated": 68, "none": 10}
     assert found.dropped == 5
     assert found.coverage == pytest.approx(91 / 101)
     assert found.mask_age is not None
