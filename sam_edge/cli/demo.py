@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from sam_edge._track import track
+from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.segmenter import load
 
 ASSETS = Path(__file__).parents[1] / "assets" / "demo"
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     print("gaze: made by examples/make_demo_gaze.py, not recorded from a person")
     out: Path = args.out
     clip, gaze = ASSETS / "clip.mp4", ASSETS / "gaze.csv"
-    with load(runtime=args.runtime) as model:
+    with prepare_outputs(Output("--out", out, "folder")), load(runtime=args.runtime) as model:
         waited = track(
             clip,
             gaze,
