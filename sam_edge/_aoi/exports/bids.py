@@ -26,8 +26,9 @@ from sam_edge.gaze.recordings.recording import GazeRecording
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.atomic import write_atomically
 from sam_edge.timeline import TimelineTables
+from sam_edge.version import __version__
 
-BIDS_VERSION = "1.11.2"
+BIDS_VERSION = "1.11.0"
 TASK = "look"
 COLUMNS: dict[str, dict[str, Any]] = {
     "onset": {"Description": "When the event begins, on the clock of the column timestamp", "Units": "ns"},
@@ -67,9 +68,18 @@ def write_bids(folder: Path, tables: TimelineTables, study: Study) -> None:
         packed.writelines("\t".join(row).encode() + b"\n" for row in _rows(tables, study))
 
 
+def _description(study: Study) -> dict[str, Any]:
+    return {
+        "Name": study.recording,
+        "BIDSVersion": BIDS_VERSION,
+        "GeneratedBy": [{"Name": "sam-edge", "Version": __version__}],
+    }
+
+
 def _facts() -> dict[str, Any]:
     return {
         "Description": "Fixations, and the objects that they were on",
+        "TaskName": TASK,
         "Columns": list(COLUMNS),
         "OnsetSource": "timestamp",
         **COLUMNS,
