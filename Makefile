@@ -24,6 +24,8 @@ assets: $(VENV)/.test models
 	$(BIN)/sam-edge export --checkpoint .cache/models/mobile_sam.pt --precision int8 \
 		--calibration $(CALIBRATION) --out sam_edge/assets/mobile_sam
 	$(BIN)/python -m sam_edge.exporters.browser_decoder sam_edge/assets/mobile_sam
+	$(BIN)/python -m sam_edge.exporters.follower sam_edge/assets/mobile_sam --weights exporters/follower.safetensors \
+		--checkpoint .cache/models/mobile_sam.pt
 
 # The official weights and the published references that the parity tests compare with.
 models: $(VENV)/.test
