@@ -142,7 +142,8 @@ def look_up(data: Path, limit: int, model: sam_edge.Segmenter | None) -> None:
     for _, view in items:
         number = memory.add(0)
         memory.see(number, 0, FAR, view=view)
-        memory.see_scene(np.asarray(view.texture).reshape(-1, 1, 1))
+        if model is not None:
+            memory.see_scene(view.texture.reshape(-1, 1, 1))
     memory.places.clear()
     print(f"{len(items)} objects of {data.name}, {'with' if model else 'without'} the encoder's embedding")
     print(f"{'':<24}{'AUC':>8}{'first':>8}{'returned':>10}{'wrong':>8}{'ms':>8}")
