@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_edge.bundle import FOLLOWER
 from sam_edge.closing import Closing
 from sam_edge.config import MODES, Config, Mode, read_config
 from sam_edge.errors import InputError, SessionError
+from sam_edge.follow.follower import begin
 from sam_edge.follow.network import RuntimeFollower
 from sam_edge.gaze.live_check import LiveGazeCheck
 from sam_edge.gaze.samples import GazeSample
@@ -120,7 +122,7 @@ class GazeSession(Closing):
         follower = ObjectFollower(
             self._closeup_model,
             motion,
-            network=RuntimeFollower(self._closeup_model.runtime) if tuning.follow else None,
+            network=open_network(self._closeup_model) if tuning.follow else None,
             tracer=self._tracer,
             tuning=tuning,
         )
@@ -226,6 +228,10 @@ class GazeSession(Closing):
         self._closeup_model.decode_logits(closeup, points=[[center] * points])
         for prompts in range(1, self._tuning.candidates_live + 1):
             self._model.decode_logits(embedding, points=[[center]] * prompts, boxes=[box] * prompts)
+        if self._tuning.follow:
+            mask = np.zeros((height, width), np.float32)
+            mask[height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] = 1
+            begin(open_network(self._closeup_model), image, mask)
 
     def pin(self, at_ns: int | None = None) -> int | None:
         """Pin an object until `unpin`: the current target, or the object that gaze rested on closest to a time.
@@ -355,6 +361,20 @@ class GazeSession(Closing):
         if size is None and self._mode == "live":
             size = small_size(frame.size, self._tuning)
         return self._model.encode(frame.image, size=size, time_ns=frame.time_ns)
+
+
+def open_network(model: Segmenter) -> RuntimeFollower:
+    """Return the follower network of a model.
+
+    Raises:
+        InputError: its bundle has none.
+    """
+    if model.bundle is not None and not model.bundle.manifest.has(FOLLOWER):
+        raise InputError(
+            f"tuning.follow: the bundle {model.bundle.manifest.name} has no follower; add one with "
+            "python -m sam_edge.exporters.follower, or leave follow off"
+        )
+    return RuntimeFollower(model.runtime)
 
 
 def check_options(px_per_deg: float, mode: str, encode_every: int) -> None:

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sam_edge.errors import EngineError, SessionError
+from sam_edge.bundle import FOLLOWER, open_bundle
+from sam_edge.errors import EngineError, InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.segmenter import Segmenter
+from sam_edge.runtimes.fake import Fake
+from sam_edge.segmenter import DEFAULT_BUNDLE, Segmenter
 from sam_edge.stream import GazeSession, Selection, State
 from sam_edge.stream.motion import FRAMES_KEPT
 from sam_edge.stream.playback import GazeFeed
@@ -382,3 +384,19 @@ class TestNetwork:
                 assert selection.age_ms == 0
         assert origins.count("followed") > 8
         assert following.runtime.world.followed > 8
+
+    def test_warming_up_opens_the_network(self, following: Camera, texture: Texture) -> None:
+        following.session.warm_up(texture())
+        assert following.runtime.world.followed == 1
+
+    def test_a_bundle_without_a_network_is_refused(self) -> None:
+        bundle = open_bundle(DEFAULT_BUNDLE)
+        others = tuple(graph for graph in bundle.manifest.graphs if graph.role != FOLLOWER)
+        without = replace(bundle, manifest=replace(bundle.manifest, graphs=others))
+        with pytest.raises(InputError, match="has no follower"):
+            GazeSession(
+                Segmenter(Fake(), without),
+                px_per_deg=8,
+                mode="live",
+                tuning=replace(DEFAULT_TUNING, follow=True),
+            )
