@@ -18,6 +18,8 @@ SIZE_SHARE = 0.35
 """Standard deviation of the middle of an object's box, share of its longer side: a mask may be a part of the object."""
 MARGIN = 0.1
 """A point this far out of a box still counts as in it, share of the box's side."""
+TWIN_RATIO = 1.6
+"""Boxes whose areas differ by more than this ratio are not those of look-alikes side by side."""
 WORLD_FRAMES = 3.0
 """Area that objects are spread over, in frames."""
 ODDS_LOW, ODDS_HIGH = -8.0, 1.5
@@ -48,6 +50,20 @@ class Place:
             self.y_px - half_height,
             self.x_px + half_width,
             self.y_px + half_height,
+        )
+
+    def is_apart(self, box: Box) -> bool:
+        """Return whether a box as large as its own is surely elsewhere: beyond three standard deviations of its error.
+
+        A box of another size may be a mask that failed, which says little about the place.
+        """
+        ratio = (box[2] - box[0]) * (box[3] - box[1]) / max(1e-6, self.width_px * self.height_px)
+        if not 1 / TWIN_RATIO < ratio < TWIN_RATIO:
+            return False
+        gap_x = max(box[0] - self.box[2], self.box[0] - box[2])
+        gap_y = max(box[1] - self.box[3], self.box[1] - box[3])
+        return max(gap_x, gap_y) > 3 * math.sqrt(self.variance_px2) + MARGIN * max(
+            self.width_px, self.height_px
         )
 
     def holds(self, x_px: float, y_px: float) -> bool:
@@ -120,8 +136,14 @@ class ObjectPlaces:
         variance = place.variance_px2 + size * size
         distance2 = (place.x_px - (x0 + x1) / 2) ** 2 + (place.y_px - (y0 + y1) / 2) ** 2
         world_px2 = WORLD_FRAMES * self._frame_size[0] * self._frame_size[1]
+        if place.is_apart(box):
+            return ODDS_LOW
         odds = -distance2 / (2 * variance) - math.log(2 * math.pi * variance / world_px2)
         return min(max(odds, ODDS_LOW), ODDS_HIGH)
+
+    def apart_from(self, box: Box) -> frozenset[int]:
+        """Return the objects that are surely elsewhere than in a box of about their size."""
+        return frozenset(number for number, place in self._places.items() if place.is_apart(box))
 
     def correct(self, object_id: int, box: Box) -> None:
         """Take the error of an object's place, which is found again in a box, off the places that it was carried with.

@@ -74,6 +74,8 @@ class Claim:
     """Whether the object is hardly known from before: it may turn out to be another one."""
     by_place: bool = False
     """Whether it is that object because gaze stayed at its place, and does not look like it."""
+    apart: frozenset[int] = frozenset()
+    """Objects that were surely elsewhere when it began: they are other ones, however alike."""
     reviews: int = 0
     evidence: dict[int, float] = field(default_factory=dict)
     """By object: log-odds that the lineage is that one, the newest appearances counting most."""
@@ -173,7 +175,8 @@ class ObjectRecognizer:
             self.memory.places.correct(number, sighting.box)
         if self._claim is None or self._claim.object_id != number:
             self.memory.visit(number, time_ns)
-        return Claim(sighting.lineage, number, time_ns, time_ns, time_ns, fresh, by_place)
+        apart = self.memory.places.apart_from(sighting.box)
+        return Claim(sighting.lineage, number, time_ns, time_ns, time_ns, fresh, by_place, apart)
 
     def _staying(self, sighting: Sighting) -> int | None:
         """Return the object before, if gaze is still at its place and the mask only grew over it.
@@ -200,7 +203,8 @@ class ObjectRecognizer:
             known = before.get(object_id, value)
             claim.evidence[object_id] = known + EVIDENCE_GAIN * (value - known)
         if claim.fresh and claim.reviews >= REVIEWS:
-            others = {key: value for key, value in claim.evidence.items() if key != claim.object_id}
+            apart = {*claim.apart, claim.object_id}
+            others = {key: value for key, value in claim.evidence.items() if key not in apart}
             winner = self._winner(others, MERGE_ODDS)
             if winner is not None:
                 self.merge(winner, claim.object_id, sighting.time_ns)

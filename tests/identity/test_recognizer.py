@@ -87,6 +87,12 @@ def test_identical_objects_side_by_side_stay_apart(visitor: Visitor) -> None:
     assert numbers == [{1}, {2}, {1}, {2}, {1}]
 
 
+def test_identical_objects_with_a_small_gap_stay_apart(visitor: Visitor) -> None:
+    beside = (200.0, 200.0, 280.0, 280.0)
+    numbers = [set(visitor.visit(1, place)) for place in (LEFT, beside, LEFT, beside)]
+    assert numbers == [{1}, {2}, {1}, {2}]
+
+
 def test_in_doubt_an_object_is_new(visitor: Visitor) -> None:
     """Two known look-alikes, and nothing known of where they are: neither number is given."""
     visitor.visit(1, LEFT)
