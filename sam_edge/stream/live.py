@@ -121,8 +121,9 @@ class LiveSchedule:
             waits = job is not None and fast and not self._follower.has_network
             budget_s = self._tuning.step_budget_ms / 1e3 - (time.perf_counter() - begin_s) if waits else 0.0
             self._follower.take(self._closeups.finished(max(0.0, budget_s)), frame.time_ns)
-        with time_stage(stages_ms, "follow", self._tracer):
-            self._follower.correct(frame)
+        if self._follower.has_network:
+            with time_stage(stages_ms, "follow", self._tracer):
+                self._follower.correct(frame)
         with time_stage(stages_ms, "show", self._tracer):
             return render_selection(
                 self._assessment,

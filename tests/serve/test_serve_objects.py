@@ -38,6 +38,8 @@ from sam_edge.wire.messages import (
 MS = 1_000_000
 STEP_NS = 40 * MS
 LEFT, RIGHT = (50.0, 120.0), (270.0, 120.0)
+ASIDE_PX = 50.0
+"""From one dwell on a half to the next: what fills so much of a frame is an object from the second dwell on."""
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +74,8 @@ class Wearer:
 
     def look_at(self, place: tuple[float, float]) -> int:
         """Look at a place until an object is selected there; return its number."""
-        for _ in range(150):
-            selection = self.frame(place)
+        for count in range(150):
+            selection = self.frame((place[0], place[1] + ASIDE_PX * (count // 15 % 2)))
             target = selection.gaze_target
             if selection.state is State.FOCUSED and target is not None and contains(target.box, place):
                 return target.object_id
@@ -268,7 +270,8 @@ def kinds_received(
             socket.send(protocol.encode(command))
         for number in range(1, 100):
             now_ns = number * STEP_NS
-            samples = tuple(GazeSample(now_ns + step * 5 * MS, *LEFT) for step in range(-7, 1))
+            row = LEFT[1] + ASIDE_PX * (number // 15 % 2)
+            samples = tuple(GazeSample(now_ns + step * 5 * MS, LEFT[0], row) for step in range(-7, 1))
             socket.send(protocol.encode(Gaze(samples)))
             height, width = image.shape[:2]
             frame = SceneFrame(number, now_ns, ImageFormat.RGB, (height, width), image.tobytes())

@@ -310,7 +310,9 @@ def test_two_clients_do_not_see_each_other(server: Server, scene: NDArray[np.uin
         found: list[FrameSelection | None] = [None, None]
         until = time.monotonic() + 20
         while not all(found) and time.monotonic() < until:
-            for index, (headset, place) in enumerate(((left, (60.0, 120.0)), (right, (260.0, 120.0)))):
+            # What fills half of a frame is an object from the second dwell on.
+            row = 120.0 + 50.0 * (left.now_ns // (600 * MS) % 2)
+            for index, (headset, place) in enumerate(((left, (60.0, row)), (right, (260.0, row)))):
                 selected = headset.frame(place)
                 found[index] = found[index] or (selected if is_selected(selected) else None)
         for last, column in zip(found, (60, 260), strict=True):

@@ -10,7 +10,7 @@ export type Vector = [x: number, y: number, z: number];
 export type Quaternion = [x: number, y: number, z: number, w: number];
 export type State = "none" | "hover" | "focused" | "held" | "lost";
 /** How the mask was made. */
-export type Origin = "none" | "encoded" | "reused" | "propagated";
+export type Origin = "none" | "encoded" | "reused" | "propagated" | "followed";
 export type MaskFormat = "none" | "runs" | "png" | "coco";
 export type ImageFormat = "jpeg" | "rgb" | "nv12" | "rgba";
 export type Space = "head" | "world" | "camera";
