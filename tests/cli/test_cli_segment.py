@@ -146,7 +146,7 @@ def test_demo_selects_what_is_looked_at(run_cli: Run, tmp_path: Path) -> None:
     assert "Blender Foundation" in printed
     assert (out / "annotated.mp4").stat().st_size > 10_000
     assert len(list((out / "masks").iterdir())) > 100
-    assert json.loads((out / "report.json").read_text())["schema"] == 2
+    assert json.loads((out / "report.json").read_text())["schema"] == 3
 
 
 def test_demo_shows_what_waited_and_what_was_live(run_cli: Run, tmp_path: Path) -> None:
