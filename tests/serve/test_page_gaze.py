@@ -364,6 +364,18 @@ def test_gaze_selects_among_masks_of_the_browser(open_page: Callable[..., Any], 
     wait_for(lambda: page.is_hidden("#gaze-card"), "webcam gaze to end")
 
 
+def press_until_collected(page: Any) -> None:
+    """Press Space again where the page asks for it: on a busy machine the gaze at a dot may count as unsteady."""
+    for _ in range(6):
+        page.wait_for_selector("#calibration-hint:has-text('Dot 2 of 13'), #dot[data-state=settle]")
+        if "Dot 2 of 13" in page.inner_text("#calibration-hint"):
+            return
+        assert "not steady" in page.inner_text("#calibration-hint")
+        page.keyboard.press("Space")
+        page.wait_for_selector("#dot[data-state=collect]")
+    raise AssertionError(f"no dot was collected: {page.inner_text('#calibration-hint')!r}")
+
+
 def test_keys_are_enough_and_escape_stops(open_page: Callable[..., Any]) -> None:
     page = open_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
     page.focus("#gaze-source")
@@ -385,7 +397,7 @@ def test_keys_are_enough_and_escape_stops(open_page: Callable[..., Any]) -> None
     assert page.get_attribute("#dot", "data-state") == "settle"
     page.keyboard.press("Space")
     page.wait_for_selector("#dot[data-state=collect]")
-    page.wait_for_selector("#calibration-hint:has-text('Dot 2 of 13')")
+    press_until_collected(page)
     page.keyboard.press("Escape")
     page.wait_for_selector("#calibration-intro:not([hidden])")
     assert "stopped" in page.inner_text("#calibration-problem")
