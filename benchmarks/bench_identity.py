@@ -217,14 +217,20 @@ def random_views(things: int, channels: int = 256) -> Iterator[Callable[[np.rand
             colour, surround = (part + 0.08 * rng.random(COLOURS) for part in parts[:2])
             texture = parts[2] + 0.4 * rng.normal(0, 1, channels)
             colour, surround = colour / np.linalg.norm(colour), surround / np.linalg.norm(surround)
-            return Appearance(*(vector.astype(np.float32) for vector in (colour, surround, texture)))
+            vectors = (colour, surround, texture, rng.uniform(80, 140, 3), colour, surround)
+            return Appearance(*(vector.astype(np.float32) for vector in vectors))
 
         yield look
 
 
 def visit_for_an_hour(things: int, minutes: float) -> None:
-    """Visit objects in turn, two seconds each, and print memory and time a scene every ten minutes."""
+    """Visit objects in turn, two seconds each, and print memory and time a scene every ten minutes.
+
+    The camera turns from one object to the next, in a world in which they stay where they are.
+    """
     looks, rng = list(random_views(things)), np.random.default_rng(1)
+    world = rng.uniform((0, 0), (8000, 4000), (things, 2))
+    camera = np.zeros(2)
     recognizer = ObjectRecognizer()
     first_number: dict[int, int] = {}
     right = visits = scene = 0
@@ -237,7 +243,8 @@ def visit_for_an_hour(things: int, minutes: float) -> None:
         thing = int(rng.integers(things))
         spot = rng.uniform((0, 0), (700, 350))
         box = (float(spot[0]), float(spot[1]), float(spot[0] + 80), float(spot[1] + 80))
-        back[:] = rng.uniform(-200, 200, 2)
+        before, camera = camera, world[thing] - spot
+        back[:] = (camera - before) / (854 / 80, 480 / 45)
         for _ in range(20):
             scene += 1
             now_ns = scene * NS // 10

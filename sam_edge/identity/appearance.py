@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -21,6 +21,10 @@ RING_GAP = 2
 """Cells between an object and its surroundings: the edge of a mask is never exact."""
 RING_MIN = 8
 """Cells that the surroundings reach at least."""
+LIGHT = 110.0
+"""Mean of each of red, green and blue that a frame is brought to, to compare objects in different light."""
+LIGHT_GAIN = 4.0
+"""A channel is made brighter or darker by this factor at most."""
 
 Vector = NDArray[np.float32]
 
@@ -36,6 +40,12 @@ class Appearance:
     """(384,) the same of what is round it."""
     texture: Vector
     """(C,) mean of the encoder's embedding under its mask; C is 0 where there is no embedding."""
+    light: Vector = field(default_factory=lambda: np.zeros(3, np.float32))
+    """(3,) mean red, green and blue of the frame, 0 to 255; zeros where it is not known."""
+    even_colour: Vector = field(default_factory=lambda: np.zeros(COLOURS, np.float32))
+    """(384,) as `colour`, of the frame after its light was brought to `LIGHT`."""
+    even_surround: Vector = field(default_factory=lambda: np.zeros(COLOURS, np.float32))
+    """(384,) as `surround`, of the frame after its light was brought to `LIGHT`."""
 
 
 def describe(
@@ -56,7 +66,34 @@ def describe(
     if cells is not None and coverage is not None and coverage.any():
         weights = (coverage / coverage.sum()).ravel()
         texture = np.asarray(cells.reshape(len(cells), -1) @ weights, np.float32)
-    return Appearance(describe_colour(image, mask), describe_colour(image, ring_round(mask)), texture)
+    ring = ring_round(mask)
+    light = light_of(image)
+    even = even_light(image, light)
+    return Appearance(
+        describe_colour(image, mask),
+        describe_colour(image, ring),
+        texture,
+        light,
+        describe_colour(even, mask),
+        describe_colour(even, ring),
+    )
+
+
+def light_of(image: NDArray[np.uint8]) -> Vector:
+    """Return the mean red, green and blue (3,) of an image, RGB uint8 (rows, columns, 3)."""
+    return np.asarray(cv2.mean(image)[:3], np.float32)
+
+
+def even_light(image: NDArray[np.uint8], light: Vector) -> NDArray[np.uint8]:
+    """Return an image, RGB uint8 (rows, columns, 3), with the mean of each channel brought to `LIGHT`.
+
+    Args:
+        image: the image.
+        light: its mean red, green and blue (3,).
+    """
+    gains = np.clip(LIGHT / np.maximum(light, 1), 1 / LIGHT_GAIN, LIGHT_GAIN)
+    table = np.clip(np.arange(256)[:, None] * gains + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(image, table[None]), np.uint8)
 
 
 def describe_colour(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Vector:

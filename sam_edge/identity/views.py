@@ -13,6 +13,10 @@ SAME_VIEW = 0.97
 """An appearance whose colours are this much like those of a kept one tells nothing new."""
 WEIGHT_COLOUR, WEIGHT_TEXTURE, WEIGHT_SURROUND, BIAS = 13.0, 4.0, 5.5, -14.5
 """Log-odds that two appearances are of one object, from the likeness of each part. Fitted by logistic regression."""
+OTHER_LIGHT = 0.05
+"""Frames whose light differs by this are in other light: the logarithm of the ratio of the means of a channel."""
+OTHER_LIGHT_ODDS = -1.0
+"""Log-odds of an appearance in other light that is alike only after both are brought to the same light."""
 
 Odds = NDArray[np.float32]
 
@@ -26,6 +30,9 @@ class ViewStore:
         self._free: list[int] = []
         self._colour = np.zeros((0, VIEWS, COLOURS), np.float32)
         self._surround = np.zeros((0, VIEWS, COLOURS), np.float32)
+        self._even_colour = np.zeros((0, VIEWS, COLOURS), np.float32)
+        self._even_surround = np.zeros((0, VIEWS, COLOURS), np.float32)
+        self._light = np.zeros((0, VIEWS, 3), np.float32)
         self._texture = np.zeros((0, VIEWS, 0), np.float32)
         self._time_ns = np.zeros((0, VIEWS), np.int64)
         self._used = np.zeros((0, VIEWS), np.bool_)
@@ -41,7 +48,8 @@ class ViewStore:
             return
         slot = int(np.argmin(self._used[row])) if len(used) < VIEWS else self._most_redundant(row)
         self._colour[row, slot], self._surround[row, slot] = view.colour, view.surround
-        self._texture[row, slot] = view.texture
+        self._even_colour[row, slot], self._even_surround[row, slot] = view.even_colour, view.even_surround
+        self._texture[row, slot], self._light[row, slot] = view.texture, view.light
         self._time_ns[row, slot], self._used[row, slot] = time_ns, True
 
     def count(self, object_id: int) -> int:
@@ -67,8 +75,7 @@ class ViewStore:
         if row is None:
             return
         for slot in np.flatnonzero(self._used[row] & (self._time_ns[row] >= since_ns)):
-            arrays = (self._colour, self._surround, self._texture)
-            view = Appearance(*(array[row, slot].copy() for array in arrays))
+            view = self._view(row, int(slot))
             self._used[row, slot] = False
             self.add(other_id, view, int(self._time_ns[row, slot]))
 
@@ -84,17 +91,25 @@ class ViewStore:
         """
         if not self._row_of or self._texture.shape[2] != len(view.texture):
             return {}
-        odds = (
-            BIAS
-            + WEIGHT_COLOUR * (self._colour @ view.colour)
-            + WEIGHT_SURROUND * (self._surround @ view.surround)
+        odds = WEIGHT_COLOUR * (self._colour @ view.colour) + WEIGHT_SURROUND * (
+            self._surround @ view.surround
         )
-        odds += WEIGHT_TEXTURE * centred_cosine(self._texture, view.texture, centre)
+        other_light = light_change(self._light, view.light) >= OTHER_LIGHT
+        if other_light.any():
+            even = WEIGHT_COLOUR * (self._even_colour @ view.even_colour)
+            even += WEIGHT_SURROUND * (self._even_surround @ view.even_surround) + OTHER_LIGHT_ODDS
+            odds = np.where(other_light, np.maximum(odds, even), odds)
+        odds += BIAS + WEIGHT_TEXTURE * centred_cosine(self._texture, view.texture, centre)
         counts = self._used if before_ns is None else self._used & (self._time_ns < before_ns)
         best = np.where(counts, odds, -np.inf).max(axis=1)
         return {
             object_id: float(best[row]) for object_id, row in self._row_of.items() if np.isfinite(best[row])
         }
+
+    def _view(self, row: int, slot: int) -> Appearance:
+        looks = (self._colour, self._surround, self._texture)
+        light = (self._light, self._even_colour, self._even_surround)
+        return Appearance(*(array[row, slot].copy() for array in (*looks, *light)))
 
     def _row(self, object_id: int, channels: int) -> int:
         if self._texture.shape[2] != channels:
@@ -109,7 +124,8 @@ class ViewStore:
         rows = len(self._used)
         added = max(16, rows // 2)
         self._free.extend(range(rows + added - 1, rows - 1, -1))
-        for name in ("_colour", "_surround", "_texture", "_time_ns", "_used"):
+        looks, light = ("_colour", "_surround", "_texture"), ("_light", "_even_colour", "_even_surround")
+        for name in (*looks, *light, "_time_ns", "_used"):
             array = getattr(self, name)
             setattr(self, name, np.concatenate([array, np.zeros((added, *array.shape[1:]), array.dtype)]))
 
@@ -118,6 +134,12 @@ class ViewStore:
         np.fill_diagonal(alike, -1.0)
         first, second = np.unravel_index(int(alike.argmax()), alike.shape)
         return int(first if self._time_ns[row, first] > self._time_ns[row, second] else second)
+
+
+def light_change(stored: NDArray[np.float32], light: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how much the light of frames (..., 3) differs from one (3,): the largest logarithm of a ratio."""
+    ratio = np.log(np.maximum(stored, 1)) - np.log(np.maximum(light, 1))
+    return np.asarray(np.abs(ratio).max(axis=-1), np.float32)
 
 
 def centred_cosine(

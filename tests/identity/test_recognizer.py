@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from sam_edge.identity.appearance import Appearance
+from sam_edge.identity.appearance import Appearance, describe
 from sam_edge.identity.recognizer import ObjectRecognizer, Sighting
 
 Look = Callable[..., Appearance]
@@ -170,3 +170,47 @@ def test_the_target_is_described_now_and_then(visitor: Visitor) -> None:
         visitor.see(1, LEFT)
     assert wanted[0]
     assert 10 <= sum(wanted) <= 20
+
+
+def number_after(recognizer: ObjectRecognizer, lineage: int, image: np.ndarray, begin_ms: int) -> int:
+    """Look for a second, after a cut, at what is in the middle of a still picture; return its number at the end."""
+    mask = np.zeros(image.shape[:2], np.bool_)
+    mask[60:120, 120:200] = True
+    recognizer.lose()
+    recognizer.memory.places.clear()
+    box, number = (120.0, 60.0, 200.0, 120.0), 0
+    for now_ms in range(begin_ms, begin_ms + 1000, STEP_MS):
+        view = describe(image, mask)
+        number = recognizer.see(Sighting(lineage, now_ms * 1_000_000, box, True, view))
+    return number
+
+
+def made_scene(colour: tuple[int, int, int]) -> np.ndarray:
+    """Make a textured picture (180, 320, 3) with an object of a colour in its middle."""
+    rng = np.random.default_rng(7)
+    image = rng.normal((150, 140, 120), 20, (180, 320, 3))
+    image[60:120, 120:200] = rng.normal(colour, 15, (60, 80, 3))
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("light", [(0.67, 0.67, 0.67), (1.2, 1.0, 0.7)])
+def test_an_object_in_other_light_gets_its_number_back(light: tuple[float, float, float]) -> None:
+    recognizer = ObjectRecognizer()
+    cup, book = made_scene((200, 90, 60)), made_scene((70, 110, 190))
+    other_cup, other_book = (
+        np.clip(scene * np.array(light), 0, 255).astype(np.uint8) for scene in (cup, book)
+    )
+    numbers = [
+        number_after(recognizer, lineage, scene, 5000 * lineage)
+        for lineage, scene in enumerate((cup, book, other_cup, other_book), 1)
+    ]
+    assert numbers[:2] == numbers[2:]
+    assert numbers[0] != numbers[1]
+
+
+def test_an_object_that_is_darker_than_its_scene_became_is_another_one() -> None:
+    recognizer = ObjectRecognizer()
+    cup, dark_cup = made_scene((200, 90, 60)), made_scene((100, 45, 30))
+    first = number_after(recognizer, 1, cup, 0)
+    darker = (dark_cup * 0.67).astype(np.uint8)
+    assert number_after(recognizer, 2, darker, 5000) != first
