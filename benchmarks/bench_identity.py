@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from sam_edge.identity.appearance import CELL_POOL, COLOURS, Appearance, describ
 from sam_edge.identity.memory import ObjectMemory
 from sam_edge.identity.recognizer import RETURN_ODDS, ObjectRecognizer, Sighting
 from sam_edge.media.images import read_image
+from sam_edge.profile.measure.memory import resident_mb
 from sam_edge.stream.motion import grid_of
 from sam_edge.stream.playback import GazeFeed
 
@@ -224,7 +224,7 @@ def random_views(things: int, channels: int = 256) -> Iterator[Callable[[np.rand
 
 
 def visit_for_an_hour(things: int, minutes: float) -> None:
-    """Visit objects in turn, two seconds each, and print memory and time a scene every ten minutes.
+    """Visit objects in turn, two seconds each, and print resident memory and time a scene every ten minutes.
 
     The camera turns from one object to the next, in a world in which they stay where they are.
     """
@@ -235,7 +235,6 @@ def visit_for_an_hour(things: int, minutes: float) -> None:
     first_number: dict[int, int] = {}
     right = visits = scene = 0
     back = np.zeros((45, 80, 2), np.float32)
-    tracemalloc.start()
     print(f"{things} objects, a visit every 2 s, 10 scenes a second")
     print(f"{'minute':>8}{'known':>8}{'back':>8}{'MB':>8}{'ms a scene':>12}{'p99':>8}")
     took_ms: list[float] = []
@@ -263,14 +262,13 @@ def visit_for_an_hour(things: int, minutes: float) -> None:
             right += number == first_number[thing]
         first_number.setdefault(thing, number)
         if (visit + 1) % 300 == 0:
-            memory_mb, known = tracemalloc.get_traced_memory()[0] / 1e6, len(recognizer.memory)
+            memory_mb, known = resident_mb() or 0.0, len(recognizer.memory)
             times = f"{np.mean(took_ms):>12.3f}{np.percentile(took_ms, 99):>8.2f}"
             print(
                 f"{(visit + 1) / 30:>8.0f}{known:>8}{right / max(1, visits):>8.3f}{memory_mb:>8.1f}{times}",
                 flush=True,
             )
             took_ms = []
-    tracemalloc.stop()
 
 
 def cost(video: Path, gaze: Path, mode: str, frames: int) -> None:
