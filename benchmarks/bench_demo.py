@@ -61,7 +61,7 @@ class ComparedFrame:
 def compare(outlined: OutlinedFrame, tracked: sam_edge.TrackedFrame) -> ComparedFrame:
     """Compare one frame with its outline; with two objects, the one that fits better counts."""
     selection = tracked.selection
-    filled = 0.0 if tracked.mask is None else float(tracked.mask.mean())
+    filled = float(tracked.mask.mean()) if tracked.mask is not None and is_filled(tracked) else 0.0
     scores = {
         name: 0.0 if tracked.mask is None else iou(tracked.mask, mask)
         for name, mask in outlined.masks().items()
@@ -79,9 +79,14 @@ def compare(outlined: OutlinedFrame, tracked: sam_edge.TrackedFrame) -> Compared
 
 
 def filled_before_landing(result: sam_edge.TrackResult, outlines: list[OutlinedFrame]) -> list[int]:
-    """Return the frames with a mask among those up to the last outlined frame on which nothing is meant."""
+    """Return the filled frames among those up to the last outlined frame on which nothing is meant."""
     last = max(outlined.index for outlined in outlines if not outlined.objects)
-    return [frame.index for frame in result[: last + 1] if frame.mask is not None and frame.mask.any()]
+    return [frame.index for frame in result[: last + 1] if is_filled(frame)]
+
+
+def is_filled(frame: sam_edge.TrackedFrame) -> bool:
+    """Return whether a frame has a filled mask: what no second dwell has confirmed is outlined only."""
+    return frame.selection.confirmed and frame.mask is not None and bool(frame.mask.any())
 
 
 def print_table(compared: list[ComparedFrame]) -> None:

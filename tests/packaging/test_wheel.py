@@ -88,7 +88,7 @@ def names_in_tree(repo_dir: Path) -> set[str]:
             for path in folder.rglob("*.py")
             if "__pycache__" not in path.parts
         }
-    for data in ("assets", "annotate/page", "serve/page", "web/static"):
+    for data in ("assets", "_aoi/report/page", "annotate/page", "serve/page", "web/static"):
         folder = repo_dir / "sam_edge" / data
         found |= {
             f"sam_edge/{data}/{path.relative_to(folder)}" for path in folder.rglob("*") if path.is_file()
