@@ -26,7 +26,7 @@ ORIGINS = ("encoded", "reused", "followed", "propagated", "none")
 """Origins of a frame's mask: an encoding of this frame, an older embedding, an older mask, or no mask."""
 TOTAL = "total"
 """The stage that is the whole time of a frame."""
-BACKGROUND_STAGES = ("encode", "attend")
+BACKGROUND_STAGES = ("encode", "attend", "identify")
 """Stages that run in the background in the live schedule: no frame waits for them, and no total contains them."""
 _TABLE_COLUMNS = 78
 

@@ -78,4 +78,4 @@ class Selection:
     `hover` for as long."""
     timing_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds of each stage that ran for this frame, and their `total`. In the live mode,
-    the stages `encode` and `attend` are those of the newest scene and no part of the total."""
+    the stages `encode`, `attend` and `identify` are those of the newest scene and no part of the total."""
