@@ -23,19 +23,11 @@ import lund
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.gaze.events import EventDetector, EventKind, LabelledSample, Phase, smooth_kinds
+from sam_edge.gaze.events import EventDetector, LabelledSample, Phase, smooth_kinds
 
 Labels = NDArray[np.int64]
 RATES_HZ = (200.0, 120.0, 60.0, 30.0)
 LESS_LOOKAHEAD_MS = (8.5, 0.0)
-NUMBER = {
-    EventKind.FIXATION: lund.FIXATION,
-    EventKind.SACCADE: lund.SACCADE,
-    EventKind.PSO: lund.PSO,
-    EventKind.PURSUIT: lund.PURSUIT,
-    EventKind.BLINK: lund.BLINK,
-    EventKind.UNKNOWN: 0,
-}
 REMODNAV_NUMBER = {
     "FIXA": lund.FIXATION,
     "SACC": lund.SACCADE,
@@ -54,14 +46,14 @@ MATCH_BEFORE_S = 0.04
 
 def ours(recording: lund.Recording, lookahead_ms: float = 20.0) -> Labels:
     """Our labels, sample by sample."""
-    return np.array([NUMBER[label.kind] for label in live_labels(recording, lookahead_ms)])
+    return np.array([lund.NUMBER[label.kind] for label in live_labels(recording, lookahead_ms)])
 
 
 def whole(recording: lund.Recording) -> Labels:
     """Our labels, with the whole recording in view."""
     live = live_labels(recording, 20.0)
     smoothed = smooth_kinds(recording.samples(), live, px_per_deg=recording.px_per_deg)
-    return np.array([NUMBER[label.kind] for label in smoothed])
+    return np.array([lund.NUMBER[label.kind] for label in smoothed])
 
 
 def live_labels(recording: lund.Recording, lookahead_ms: float) -> list[LabelledSample]:

@@ -23,7 +23,7 @@ import lund
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.gaze.events import EventKind, LabelledSample, label_recording
+from sam_edge.gaze.events import LabelledSample, label_recording
 from sam_edge.gaze.events.blocks import FEATURES, Blocks
 from sam_edge.gaze.events.smoothing import blocks_of, pursuit_probability, smooth
 
@@ -35,14 +35,6 @@ SPLICES = 40
 SPLICE_S = 6.0
 CERTAIN = 20.0
 """Log-odds of a block whose kind a coder gave."""
-NUMBER = {
-    EventKind.FIXATION: lund.FIXATION,
-    EventKind.SACCADE: lund.SACCADE,
-    EventKind.PSO: lund.PSO,
-    EventKind.PURSUIT: lund.PURSUIT,
-    EventKind.BLINK: lund.BLINK,
-    EventKind.UNKNOWN: 0,
-}
 
 
 @dataclass(frozen=True)
@@ -163,7 +155,7 @@ def fit(examples: list[Example], start: Array | None = None) -> Array:
 
 def kinds(labelled: Labelled, weights: Array | None) -> NDArray[np.int64]:
     """Numbers of the labels, with fixation and pursuit decided by the weights, or as the live detector said."""
-    said = np.array([NUMBER[entry.kind] for entry in labelled.labels])
+    said = np.array([lund.NUMBER[entry.kind] for entry in labelled.labels])
     if weights is None:
         return said
     blocks = labelled.example.blocks

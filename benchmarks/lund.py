@@ -9,9 +9,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_edge.gaze.events import EventKind
 from sam_edge.gaze.samples import GazeSample
 
 FIXATION, SACCADE, PSO, PURSUIT, BLINK, UNDEFINED = 1, 2, 3, 4, 5, 6
+NUMBER = {
+    EventKind.FIXATION: FIXATION,
+    EventKind.SACCADE: SACCADE,
+    EventKind.PSO: PSO,
+    EventKind.PURSUIT: PURSUIT,
+    EventKind.BLINK: BLINK,
+    EventKind.UNKNOWN: 0,
+}
+"""The coders' number of a kind."""
 
 
 @dataclass(frozen=True)

@@ -219,14 +219,20 @@ class Table:
             raise self.error(column, text, "a finite number, or nothing for an invalid sample")
         return value
 
-    def whole(self, text: str, column: int) -> int:
-        """Return the whole number in a cell. Raises `GazeDataError`."""
+    def whole(
+        self,
+        text: str,
+        column: int,
+        accepted: str = "a whole number",
+        bounded: str = "a whole number below 2**63",
+    ) -> int:
+        """Return the whole number in a cell; messages say what is `accepted`. Raises `GazeDataError`."""
         try:
             value = int(text)
         except ValueError:
-            raise self.error(column, text, "a whole number") from None
+            raise self.error(column, text, accepted) from None
         if abs(value) > _MAX_TIME_NS:
-            raise self.error(column, text, "a whole number below 2**63")
+            raise self.error(column, text, bounded)
         return value
 
     def time_ns(self, text: str, column: int) -> int:
@@ -241,13 +247,7 @@ class Table:
 
     def whole_ns(self, text: str, column: int) -> int:
         """Return a cell of whole nanoseconds. Raises `GazeDataError`."""
-        try:
-            time_ns = int(text)
-        except ValueError:
-            raise self.error(column, text, "a whole number of nanoseconds") from None
-        if abs(time_ns) > _MAX_TIME_NS:
-            raise self.error(column, text, "nanoseconds below 2**63")
-        return time_ns
+        return self.whole(text, column, "a whole number of nanoseconds", "nanoseconds below 2**63")
 
     def error(self, column: int, value: str, accepted: str) -> GazeDataError:
         """Return an error that names file, line, column, value and the accepted values."""

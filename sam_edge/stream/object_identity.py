@@ -57,11 +57,10 @@ class ObjectIdentity:
             assessment: what was decided.
         """
         target, time_ns = assessment.target, assessment.time_ns
-        lost = target is None or not (target.grid_logits > 0).any()
         with self._lock:
             self._time_ns = max(self._time_ns, time_ns)
             self._move(scene)
-            if target is None or lost:
+            if target is None or not (target.grid_logits > 0).any():
                 self._recognizer.lose()
                 return
             box = box_on_frame(target.grid_logits, scene.embedding.frame_size)
