@@ -6,8 +6,9 @@ Of a recording, `smooth_kinds` tells fixation from pursuit again with all of it 
 from __future__ import annotations
 
 from sam_edge.gaze.events.detector import EventDetector
+from sam_edge.gaze.events.labels_file import write_labels
 from sam_edge.gaze.events.merging import is_continuation, merge_fixations
-from sam_edge.gaze.events.recording import label_recording
+from sam_edge.gaze.events.recording import label_recording, label_whole_recording
 from sam_edge.gaze.events.smoothing import smooth_kinds
 from sam_edge.gaze.events.types import EventKind, EventUpdate, Fixation, LabelledSample, Phase
 from sam_edge.gaze.events.whole_fixations import detect_fixations
@@ -22,6 +23,8 @@ __all__ = [
     "detect_fixations",
     "is_continuation",
     "label_recording",
+    "label_whole_recording",
     "merge_fixations",
     "smooth_kinds",
+    "write_labels",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sam_edge.gaze.events.detector import EventDetector
+from sam_edge.gaze.events.smoothing import smooth_kinds
 from sam_edge.gaze.events.types import LabelledSample
 from sam_edge.gaze.samples import GazeSample
 
@@ -30,3 +31,13 @@ def label_recording(
         labels.extend(detector.update(sample).labels)
     labels.extend(detector.flush().labels)
     return labels
+
+
+def label_whole_recording(samples: Sequence[GazeSample], *, px_per_deg: float) -> list[LabelledSample]:
+    """Label a recording with all of it in view: `label_recording`, and then `smooth_kinds`.
+
+    Raises:
+        InputError: `px_per_deg` is not positive.
+    """
+    labels = label_recording(samples, px_per_deg=px_per_deg)
+    return smooth_kinds(samples, labels, px_per_deg=px_per_deg)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sam_edge._aoi.exports import MaskSpool, write_bids, write_coco_video
@@ -14,7 +14,7 @@ from sam_edge._aoi.report import write_report
 from sam_edge._aoi.sections import SectionText, make_sections
 from sam_edge._aoi.study import Study
 from sam_edge._aoi.summary import AoiResult, summarise, write_summary
-from sam_edge._track import track
+from sam_edge._track import StreamedFrame, track
 from sam_edge._track.inputs import GazeInput
 from sam_edge._track.stream import OpenModel
 from sam_edge.errors import InputError
@@ -38,11 +38,14 @@ def aoi(
     min_confidence: float | None = None,
     fps: float | None = None,
     px_per_deg: float | None = None,
+    size: tuple[int, int] | None = None,
     fixations_from: FixationOrigin | None = None,
     margin_deg: float = 0.0,
     min_on_object: float = 0.5,
     max_off_ms: float = 500.0,
     exports: Sequence[str] = (),
+    video: bool = True,
+    on_frame: Callable[[StreamedFrame], object] | None = None,
     progress: bool = False,
 ) -> AoiResult:
     """Follow the objects that a person looks at, and write what a study needs. docs/aoi.md has the definitions.
@@ -58,11 +61,14 @@ def aoi(
         min_confidence: as in `track`.
         fps: as in `track`.
         px_per_deg: as in `track`.
+        size: as in `track`.
         fixations_from: as in `track`.
         margin_deg: gaze this near to the mask counts as on the object, degrees.
         min_on_object: least probability, 0..1, for a fixation or sample to count for an object.
         max_off_ms: a visit goes on over a pause of at most this.
         exports: further files: `bids` (gaze and fixations), `coco-video` (all masks, as YouTube-VIS).
+        video: write the annotated video.
+        on_frame: receives every frame, with its image and its mask.
         progress: show a progress bar on stderr.
 
     Raises:
@@ -103,7 +109,8 @@ def aoi(
             min_confidence=min_confidence,
             fps=fps,
             px_per_deg=px_per_deg,
-            out=part / "annotated.mp4",
+            size=size,
+            out=part / "annotated.mp4" if video else None,
             report=part / "report.json",
             timeline=part / f"timeline{table_ending}",
             samples=part / f"samples{table_ending}",
@@ -116,6 +123,8 @@ def aoi(
             chosen = make_sections(sections, frames.gaze, frames.events, frames.duration_ns)
             for frame in frames:
                 pictures.add(frame)
+                if on_frame is not None:
+                    on_frame(frame)
                 if "coco-video" in exports:
                     spool.add(frame)
             study = Study(

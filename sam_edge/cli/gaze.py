@@ -127,24 +127,20 @@ def _events(args: argparse.Namespace) -> int:
 def _label_events(args: argparse.Namespace) -> int:
     from collections import Counter
 
-    from sam_edge.gaze.events import label_recording, smooth_kinds
+    from sam_edge.gaze.events import label_recording, label_whole_recording, write_labels
     from sam_edge.gaze.recordings import read
-    from sam_edge.gaze.recordings.files import replacing, seconds_from_ns
+    from sam_edge.gaze.recordings.files import seconds_from_ns
     from sam_edge.gaze.recordings.plain import timestamp_texts
 
     recording = _without_lost(read(args.recording, format=args.format, min_confidence=args.min_confidence))
     px_per_deg = _px_per_deg(args, recording)
-    labels = label_recording(recording.samples, px_per_deg=px_per_deg)
-    if not args.as_live:
-        labels = smooth_kinds(recording.samples, labels, px_per_deg=px_per_deg)
+    to_labels = label_recording if args.as_live else label_whole_recording
+    labels = to_labels(recording.samples, px_per_deg=px_per_deg)
     if recording.format == "csv":
         times = timestamp_texts(args.recording)
     else:
         times = [seconds_from_ns(sample.time_ns) for sample in recording.samples]
-    with replacing(args.out) as part, part.open("w", encoding="utf-8", newline="") as handle:
-        handle.write("timestamp_s,label,event_id\n")
-        for time, label in zip(times, labels, strict=True):
-            handle.write(f"{time},{label.kind.value},{label.event_id}\n")
+    write_labels(args.out, times, labels)
     samples: Counter[str] = Counter()
     events: Counter[str] = Counter()
     before: tuple[str, int] | None = None

@@ -98,6 +98,7 @@ ORDER = (
     ("gaze_video", "timeline"),
     ("_track",),
     ("_aoi",),
+    ("batch",),
     ("exporters",),
     ("training",),
     ("profile",),
