@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint assets models page bench bench-stream bench-serve bench-profile clean
+.PHONY: demo test lint assets models page bench bench-stream bench-serve bench-profile fuzz clean
 
 demo: $(VENV)/.base
 	$(BIN)/sam-edge demo
@@ -53,6 +53,12 @@ bench-serve: $(VENV)/.test
 # The profile beside pytest-benchmark, two profiles beside each other, what tracing costs.
 bench-profile: $(VENV)/.test
 	$(BIN)/python benchmarks/bench_profile.py $(BENCH)
+
+# Every parser of bytes from outside, a minute each; FUZZ takes options, for example
+# make fuzz FUZZ="gaze-csv coco --seconds 600 --jobs 2"; see `python -m tests.fuzz --help`.
+fuzz: $(VENV)/.test
+	$(BIN)/pip install --quiet "atheris>=3.0" || echo "no atheris here: inputs are made without looking at the code"
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
