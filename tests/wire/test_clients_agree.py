@@ -38,7 +38,9 @@ def types(repo_dir: Path) -> str:
 
 @pytest.fixture(scope="module")
 def csharp(repo_dir: Path) -> str:
-    return (repo_dir / "examples" / "unity" / "SamEdgeClient.cs").read_text(encoding="utf-8")
+    folder = repo_dir / "unity" / "com.sam-edge.client" / "Runtime"
+    names = ("Protocol.cs", "WireReader.cs", "SamEdgeClient.Messages.cs")
+    return "".join((folder / name).read_text(encoding="utf-8") for name in names)
 
 
 def names_of(enum: type[IntEnum]) -> dict[str, int]:
@@ -175,23 +177,23 @@ def test_selections_have_the_same_field_order_in_both_clients(script: str, cshar
     head = [8, 8, 8, 4, 2, 2, 1, 1, 1, 1, 4, 4, 4, 4]
     stage_ms = [4]
     assert script_widths(body_of(script, "function readSelection(")) == head + stage_ms
-    assert csharp_widths(body_of(csharp, "void HandleSelection(")) == head + stage_ms
+    assert csharp_widths(body_of(csharp, "static FrameSelection Selection(")) == head + stage_ms
     item = [4, 1, 1, 2, 4, 4, 4, 4, 4, 2, 2, 2, 2, 4, 4, 4]
     assert script_widths(body_of(script, "function readObject(")) == item
-    assert csharp_widths(body_of(csharp, "static SelectedObject ReadObject(")) == item
+    assert csharp_widths(body_of(csharp, "static SelectedObject Object(")) == item
 
 
 def test_known_objects_have_the_same_field_order_in_both_clients(script: str, csharp: str) -> None:
     """As above; unused bytes are skipped, and the label ends each item."""
     item = [4, 1, 8, 8, 4, 4, 4, 4, 4, 4]
     assert script_widths(body_of(script, "function readKnownObject(")) == item
-    assert csharp_widths(body_of(csharp, "static KnownObject ReadKnownObject(")) == item
+    assert csharp_widths(body_of(csharp, "static KnownObject Known(")) == item
     event = [8, 1, 4, 4]
     assert script_widths(body_of(script, "function readEvent(")) == event
-    assert csharp_widths(body_of(csharp, "static ObjectEvent ReadEvent(")) == event
+    assert csharp_widths(body_of(csharp, "static ObjectEvent Event(")) == event
     info = [2, 2, 4]
     assert script_widths(body_of(script, "function readObjectInfo(")) == info
-    assert csharp_widths(body_of(csharp, "void HandleObjectInfo(")) == info
+    assert csharp_widths(body_of(csharp, "static ObjectInfo Info(")) == info
     listed = [4, 2]
     assert script_widths(body_of(script, "function readObjectList(")) == listed
-    assert csharp_widths(body_of(csharp, "void HandleObjectList(")) == listed
+    assert csharp_widths(body_of(csharp, "static List<KnownObject> ObjectList(")) == listed
