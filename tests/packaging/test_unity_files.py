@@ -45,5 +45,5 @@ def test_every_asset_has_a_guid_of_its_own(package: Path, meta: types.ModuleType
         assert text == meta.meta_text(package, path), f"run: python .ci/unity_meta.py ({path.name})"
         guids.add(text.splitlines()[1])
     assert len(guids) == len(assets)
-    left = {path for path in package.rglob("*.meta")} - {meta.meta_path(path) for path in assets}
+    left = set(package.rglob("*.meta")) - {meta.meta_path(path) for path in assets}
     assert not left, "no asset has these"

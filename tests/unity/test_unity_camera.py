@@ -13,7 +13,7 @@ POSITION = np.array([1.0, 2.0, 3.0])
 
 
 def turn(axis: str, deg: float) -> NDArray[np.float64]:
-    """A rotation of Unity: positive angles are clockwise when one looks against the axis, as its left-handed axes have it."""
+    """A rotation of Unity, whose axes are left-handed: clockwise when one looks against the axis."""
     sine, cosine = np.sin(np.radians(deg)), np.cos(np.radians(deg))
     return {
         "x": np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]]),

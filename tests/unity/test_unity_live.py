@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip("starlette", reason="needs the server: pip install 'sam-edge[serve]'")
@@ -30,12 +32,12 @@ def server() -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def frames(repo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's clip as JPEG files of the fake headset's size."""
-    import cv2
-
     folder = tmp_path_factory.mktemp("frames")
     with open_frames(repo_dir / DEMO / "clip.mp4") as reader:
         for number, frame in enumerate(reader):
-            (folder / f"{number:04}.jpg").write_bytes(jpeg_of(cv2.resize(frame.image, (640, 480))))
+            (folder / f"{number:04}.jpg").write_bytes(
+                jpeg_of(np.asarray(cv2.resize(frame.image, (640, 480)), np.uint8))
+            )
     return folder
 
 

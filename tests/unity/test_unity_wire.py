@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,8 @@ from sam_edge.wire.messages import (
 )
 
 
-def f32(*values: float) -> tuple[float, ...]:
+def f32(*values: float) -> Any:
+    """As numbers that a message holds."""
     return tuple(float(np.float32(value)) for value in values)
 
 
