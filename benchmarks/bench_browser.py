@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import os
 import platform
 import shutil
 import statistics
@@ -28,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from playwright.sync_api import sync_playwright
 
+from sam_edge.cores import available_cores
 from sam_edge.media.frames import open_frames
 from sam_edge.segmenter import DEFAULT_BUNDLE
 from sam_edge.serve.http.image_requests import describe_embedding
@@ -189,7 +189,7 @@ def main() -> int:
         version = page.context.browser.version
         rows = measured(page, engines, args)
     print(
-        f"Chromium {version}, {args.threads} threads of WebAssembly, {os.cpu_count()} cores, {platform.machine()}"
+        f"Chromium {version}, {args.threads} threads of WebAssembly, {available_cores()} cores, {platform.machine()}"
     )
     print(
         f"{'decoder':<10} {'input':<10} {'asked':>7} {'median':>8} {'least':>8} {'p95':>8}   IoU with Python"

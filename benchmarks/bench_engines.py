@@ -31,8 +31,9 @@ import cv2
 import numpy as np
 
 import sam_edge
+from sam_edge.cores import available_cores
 from sam_edge.masks import iou
-from sam_edge.media.environment import cpu_name, usable_cores
+from sam_edge.media.environment import cpu_name
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
 MODELS = Path(__file__).resolve().parent.parent / ".cache" / "models"
@@ -189,7 +190,7 @@ def peer(args: argparse.Namespace) -> tuple[Timed, Timed] | None:
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = args.threads or usable_cores()
+    settings.intra_op_num_threads = args.threads or available_cores()
     encoder, decoder = (
         onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
         for path in (encoder_file, decoder_file)
@@ -295,7 +296,7 @@ def environment(args: argparse.Namespace) -> dict[str, Any]:
     packages = [name for name in ("onnxruntime", "openvino", "numpy", "torch") if installed(name)]
     return {
         "processor": cpu_name(),
-        "threads": args.threads or usable_cores(),
+        "threads": args.threads or available_cores(),
         "python": platform.python_version(),
         "versions": {name: metadata.version(name) for name in packages},
         "load_before": round(os.getloadavg()[0], 2),

@@ -32,9 +32,10 @@ from numpy.typing import NDArray
 
 import sam_edge
 from sam_edge.client import connect
+from sam_edge.cores import available_cores
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.masks import iou
-from sam_edge.media.environment import cpu_name, usable_cores
+from sam_edge.media.environment import cpu_name
 from sam_edge.serve.models.engines import Engines
 from sam_edge.serve.server import Server
 from sam_edge.stream.session import GazeSession
@@ -313,7 +314,7 @@ def main() -> None:
         with Engines() as engines, Server(engines, port=0) as server:
             runtime = engines.segmenter().runtime
             print(
-                f"{cpu_name()}, {usable_cores()} cores; {runtime.name} {runtime.precision}, "
+                f"{cpu_name()}, {available_cores()} cores; {runtime.name} {runtime.precision}, "
                 f"{runtime.threads} threads; 854x480 JPEG, 24 frames/s"
             )
             url = server.stream_url

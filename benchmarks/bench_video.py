@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import sam_edge
+from sam_edge.cores import available_cores
 from sam_edge.media.environment import cpu_name
 from sam_edge.media.frames import open_frames
 from sam_edge.media.video_writer import VideoWriter
-from sam_edge.runtimes.base import available_cores
 
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo" / "clip.mp4"
 SIZE = (1080, 1920)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import time
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ import numpy as np
 import onnxruntime
 from rendered_face import Eyes, RenderedFace, Scene
 
+from sam_edge.cores import available_cores
 from sam_edge.gaze.calibration import TargetSamples, calibrate, target_positions
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.head import PinholeCamera
@@ -175,7 +175,7 @@ def main() -> None:
         measure(eyes, (height, width), seed, args.frames) for seed, eyes in enumerate(PEOPLE[: args.people])
     ]
     print(
-        f"{platform.machine()}, {os.cpu_count()} cores, 1 used; onnxruntime {onnxruntime.__version__}; {args.size}"
+        f"{platform.machine()}, {available_cores()} cores, 1 used; onnxruntime {onnxruntime.__version__}; {args.size}"
     )
     for name in people[0]:
         means = {key: float(np.mean([one[name][key] for one in people])) for key in people[0][name]}

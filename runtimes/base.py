@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.bundle import POINT_DECODER, Bundle, GraphEntry
+from sam_edge.cores import available_cores
 from sam_edge.errors import EngineError, InputError
 from sam_edge.precision import replace_former_name
 
@@ -28,7 +28,7 @@ class RuntimeOptions:
     """How to run a model."""
 
     threads: int | None = None
-    """Threads of one inference; None is every core that this process may use."""
+    """Threads of one inference; None is every core that this process may use (`cores.available_cores`)."""
     precision: str | None = None
     """Number format of what the model leaves in floating point: `fp32`, or `bf16` where the engine and the CPU have it.
     None is `fp32`, but for `runtime="auto"` (`registry.preferred_precision`). It is always pinned, never left to the
@@ -59,18 +59,6 @@ class RuntimeOptions:
     def thread_count(self) -> int:
         """The number of threads, with None resolved."""
         return self.threads or available_cores()
-
-
-def available_cores() -> int:
-    """Count the cores that this process may use."""
-    return len(usable_cores())
-
-
-def usable_cores() -> list[int]:
-    """Number the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from sam_edge.bundle import FOLLOWER, Bundle
+from sam_edge.cores import allowed_cores
 from sam_edge.errors import BundleError, EngineError, InputError
 from sam_edge.runtimes.base import (
     Float,
@@ -24,7 +25,6 @@ from sam_edge.runtimes.base import (
     closed_error,
     decoder_for,
     graph_for,
-    usable_cores,
 )
 
 ERRORS_ONLY = 3
@@ -133,7 +133,7 @@ def affinities(threads: int) -> str:
     Raises:
         InputError: there are more threads than cores.
     """
-    cores = usable_cores()
+    cores = allowed_cores()
     if threads > len(cores):
         raise InputError(
             f"pin_cores: {threads} threads for {len(cores)} cores; accepted: at most as many threads as cores"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import importlib.util
+import os
 import platform
 from pathlib import Path
 
 from sam_edge.bundle import open_bundle
+from sam_edge.cores import allowed_cores, available_cores, read_cpu_quota
 from sam_edge.errors import SamEdgeError
-from sam_edge.media.environment import cpu_name, usable_cores
+from sam_edge.media.environment import cpu_name
 from sam_edge.runtimes import choose_engine, engines
 from sam_edge.segmenter import DEFAULT_BUNDLE
 from sam_edge.version import __version__
@@ -53,7 +55,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Print the state of the installation. Exit status 1 when the model in the package cannot be used."""
     print(f"sam-edge {__version__}, Python {platform.python_version()}, {platform.platform()}")
-    print(f"CPU      {cpu_name()}, {usable_cores()} cores; {', '.join(cpu_features()) or 'features unknown'}")
+    print(f"CPU      {cpu_name()}; {', '.join(cpu_features()) or 'features unknown'}")
+    print(f"cores    {describe_cores()}")
     model_works = print_model()
     print("\nengines")
     for info in engines().values():
@@ -81,6 +84,13 @@ def print_model() -> bool:
     size_mb = sum(entry.bytes for entry in manifest.files) / 1e6
     print(f"model    {manifest.name}, {size_mb:.1f} MB, whole; runtime=auto takes {chosen}")
     return True
+
+
+def describe_cores() -> str:
+    """Return how many cores are used unless told otherwise, and what bounds them."""
+    quota = read_cpu_quota()
+    bound = "no CPU quota" if quota is None else f"CPU quota {quota.cores:g} ({quota.path})"
+    return f"{available_cores()} used; affinity {len(allowed_cores())} of {os.cpu_count() or 1}, {bound}"
 
 
 def pip_command(extra: str) -> str:

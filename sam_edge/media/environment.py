@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from sam_edge.cores import available_cores
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
@@ -38,7 +40,7 @@ class Environment:
     cpu: str
     """The processor's name, as the operating system gives it."""
     cores: int
-    """Logical cores that this process may use."""
+    """Logical cores that this process may use: `cores.available_cores`."""
     platform: str
     """Operating system, its version, and the kind of processor."""
 
@@ -62,7 +64,7 @@ class Environment:
             onnxruntime=_version("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino"),
             openvino=_version("openvino"),
             cpu=cpu_name(),
-            cores=usable_cores(),
+            cores=available_cores(),
             platform=platform.platform(),
         )
 
@@ -75,13 +77,6 @@ def cpu_name() -> str:
         return os.environ.get("PROCESSOR_IDENTIFIER") or platform.machine()
     names = _fields_of(Path("/proc/cpuinfo"))
     return names.get("model name") or names.get("Hardware") or platform.machine() or "unknown"
-
-
-def usable_cores() -> int:
-    """Return the number of logical cores that this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def peak_memory_mb() -> float | None:

@@ -19,6 +19,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from sam_edge.cores import codec_threads
 from sam_edge.errors import MediaError
 from sam_edge.media.frame_times import NS, FrameTimes
 from sam_edge.media.integrity import find_video_fault, is_mp4
@@ -95,6 +96,7 @@ def open_stream(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             if not streams:
                 raise MediaError(f"{path}: {_NO_INDEX if is_mp4(path) else _NO_VIDEO}")
             streams[0].thread_type = "AUTO"
+            streams[0].codec_context.thread_count = codec_threads()
             yield container, streams[0]
     except av.FFmpegError as error:
         raise MediaError(f"{path}: {_fault_of(path, error)}") from error

@@ -20,6 +20,7 @@ from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from sam_edge.cores import codec_threads
 from sam_edge.errors import MediaError
 from sam_edge.media.atomic import make_parent, partial_path, remove_empty, write_error
 
@@ -183,6 +184,7 @@ class VideoWriter:
         stream.height, stream.width, stream.pix_fmt = height, width, self._codec.pixel_format
         stream.time_base = stream.codec_context.time_base = self._tick_s
         context = stream.codec_context
+        context.thread_count = codec_threads()
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         if self._codec.pixel_format == "yuv420p":
             context.color_range = _LIMITED_RANGE

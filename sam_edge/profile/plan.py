@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sam_edge.bundle import open_bundle
+from sam_edge.cores import available_cores
 from sam_edge.errors import InputError, SamEdgeError
 from sam_edge.gaze_video import GazeVideo, open_gaze_video
 from sam_edge.precision import replace_former_name
 from sam_edge.runtimes import engines
-from sam_edge.runtimes.base import available_cores
 from sam_edge.runtimes.registry import preferred_precision
 from sam_edge.segmenter import DEFAULT_BUNDLE, check_size
 

@@ -85,7 +85,7 @@ def test_the_base_install_is_four_libraries(project: dict[str, Any]) -> None:
 
 
 ORDER = (
-    ("errors", "version", "closing"),
+    ("errors", "version", "closing", "cores"),
     ("precision", "parsing", "media", "geometry"),
     ("masks", "prompts", "bundle", "assets"),
     ("gaze", "nn", "serialization"),

@@ -14,9 +14,10 @@ import pytest
 
 import sam_edge
 from sam_edge.bundle import Bundle, GraphEntry, Manifest, TensorEntry, open_bundle
+from sam_edge.cores import available_cores
 from sam_edge.errors import BundleError, EngineError, InputError, MissingExtraError, SamEdgeError
 from sam_edge.runtimes import RuntimeOptions, choose_engine, engines, open_runtime
-from sam_edge.runtimes.base import SIZES_KEPT_OPEN, KeptOpen, available_cores, graph_for
+from sam_edge.runtimes.base import SIZES_KEPT_OPEN, KeptOpen, graph_for
 from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import DEFAULT_BUNDLE
 

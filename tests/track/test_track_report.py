@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sam_edge._track.report import ORIGINS, FrameRecord, TrackReport
+from sam_edge.cores import available_cores
 from sam_edge.errors import InputError, MediaError
-from sam_edge.media.environment import Environment, cpu_name, peak_memory_mb, usable_cores
+from sam_edge.media.environment import Environment, cpu_name, peak_memory_mb
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +203,7 @@ def test_the_environment_is_this_one(environment: Environment) -> None:
     assert environment.numpy == np.__version__
     assert environment.onnxruntime == importlib.metadata.version("onnxruntime")
     assert environment.sam_edge == importlib.metadata.version("sam-edge")
-    assert environment.cores == usable_cores() >= 1
+    assert environment.cores == available_cores() >= 1
     assert environment.cpu == cpu_name() != ""
 
 

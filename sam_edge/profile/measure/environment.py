@@ -12,8 +12,9 @@ from importlib import metadata
 from pathlib import Path
 
 from sam_edge.bundle import MANIFEST, hash_file, open_bundle
+from sam_edge.cores import available_cores
 from sam_edge.errors import SamEdgeError
-from sam_edge.media.environment import cpu_name, usable_cores
+from sam_edge.media.environment import cpu_name
 from sam_edge.version import __version__
 
 PACKAGES = (
@@ -94,7 +95,7 @@ def gather_machine() -> Machine:
     """Describe the machine and its software."""
     return Machine(
         cpu=cpu_name(),
-        cores=usable_cores(),
+        cores=available_cores(),
         cores_total=os.cpu_count() or 1,
         cpu_features=read_cpu_features(),
         governor=first_line(CPU / "cpu0/cpufreq/scaling_governor"),
