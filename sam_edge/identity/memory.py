@@ -20,6 +20,10 @@ SCENES = 500
 """Scenes that the mean embedding of the scenes remembers."""
 
 
+class ObjectsKeptError(InputError):
+    """As many objects are pinned or labelled as a memory may keep."""
+
+
 @dataclass(eq=False, slots=True)
 class StoredObject:
     """What is known of an object, but for how it looks and where it is. See `KnownObject`."""
@@ -33,15 +37,21 @@ class StoredObject:
     pinned: bool = False
     box: Box = (0.0, 0.0, 0.0, 0.0)
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is never forgotten to make room."""
+        return self.pinned or self.label is not None
+
 
 class ObjectMemory:
     """Remembers at most `capacity` objects. Not for several threads.
 
-    When it is full, the object with the least total dwell that is neither pinned nor labelled is forgotten.
+    When it is full, the object with the least total dwell that is neither pinned nor labelled is forgotten. There always
+    is one: `pin` and `rename` raise before the last place is taken.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        """Begin empty."""
+        """Begin empty. The capacity is 2 or more."""
         self._capacity = capacity
         self._objects: dict[int, StoredObject] = {}
         self._views = ViewStore()
@@ -138,22 +148,25 @@ class ObjectMemory:
             self._views.add(object_id, view, time_ns)
 
     def compare(
-        self, view: Appearance, box: Box, *, before_ns: int | None = None, but_place_of: int | None = None
+        self, view: Appearance, box: Box, *, before_ns: int | None = None, taken_for: int | None = None
     ) -> dict[int, float]:
         """Return the log-odds that an object is each of the known ones, by how it looks and where it is.
+
+        Of many known objects, those that cannot look like it are left out, so that the cost does not grow with them.
 
         Args:
             view: how it looks.
             box: where it is, x0, y0, x1, y1 in frame pixels.
             before_ns: appearances from this time on do not count; None counts all. Objects without any are left out.
-            but_place_of: an object whose place does not count.
+            taken_for: the object that it is taken for: it is not left out, and its place does not count.
         """
         known = self._centre.shape == view.texture.shape
         centre = self._centre if known else np.zeros_like(view.texture)
-        found = self._views.compare(view, centre, before_ns=before_ns)
+        found = self._views.compare(view, centre, before_ns=before_ns, always=taken_for)
+        places = self.places.log_odds([*found], box)
         return {
-            object_id: odds if object_id == but_place_of else odds + self.places.log_odds(object_id, box)
-            for object_id, odds in found.items()
+            object_id: odds if object_id == taken_for else odds + float(place)
+            for (object_id, odds), place in zip(found.items(), places, strict=True)
         }
 
     def dwell_ms(self, object_id: int) -> float:
@@ -174,19 +187,42 @@ class ObjectMemory:
         self.places.take_over(other_id, object_id)
 
     def pin(self, object_id: int, *, pinned: bool = True) -> None:
-        """Note that an object is pinned, or is not any more."""
-        if object_id in self._objects:
-            self._objects[object_id].pinned = pinned
+        """Note that an object is pinned, or is not any more; an object that is not known is left alone.
+
+        Raises:
+            ObjectsKeptError: see `check_room`.
+        """
+        item = self._objects.get(object_id)
+        if item is not None:
+            if pinned and not item.is_kept:
+                self.check_room()
+            item.pinned = pinned
 
     def rename(self, object_id: int, label: str | None, time_ns: int) -> None:
         """Give an object a label; None takes it away.
 
         Raises:
             InputError: the object is not known.
+            ObjectsKeptError: see `check_room`.
         """
         item = self._known(object_id, "object_id")
+        if label and not item.is_kept:
+            self.check_room()
         item.label = label or None
         self._tell("renamed", time_ns, item)
+
+    def check_room(self) -> None:
+        """Check that one more object may be pinned or labelled.
+
+        Raises:
+            ObjectsKeptError: all but one of those that the memory holds are. What is looked at next needs that place.
+        """
+        kept = sum(item.is_kept for item in self._objects.values())
+        if kept >= self._capacity - 1:
+            raise ObjectsKeptError(
+                f"objects: {kept} are pinned or labelled, of {self._capacity} that the memory holds; accepted: at most "
+                f"{self._capacity - 1}; unpin an object, take its label away, or forget it"
+            )
 
     def merge(self, keep_id: int, other_id: int, time_ns: int) -> None:
         """Make one object of two; the number and the label of `keep_id` are kept.
@@ -225,10 +261,9 @@ class ObjectMemory:
         self.places.drop(object_id)
 
     def _make_room(self, time_ns: int) -> None:
-        free = [item for item in self._objects.values() if not item.pinned and item.label is None]
-        # Where all are pinned or labelled, none may be forgotten: the memory grows.
-        if free:
-            self.forget(min(free, key=lambda item: item.dwell_ms).object_id, time_ns)
+        # There is always one: `pin` and `rename` see to it.
+        free = [item for item in self._objects.values() if not item.is_kept]
+        self.forget(min(free, key=lambda item: item.dwell_ms).object_id, time_ns)
 
     def _known(self, object_id: int, name: str) -> StoredObject:
         item = self._objects.get(object_id)

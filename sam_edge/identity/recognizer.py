@@ -197,7 +197,7 @@ class ObjectRecognizer:
         """Weigh a new appearance of the target, which may change its number."""
         claim.described_ns = sighting.time_ns
         claim.reviews += 1
-        odds = self.memory.compare(view, sighting.box, before_ns=claim.since_ns, but_place_of=claim.object_id)
+        odds = self.memory.compare(view, sighting.box, before_ns=claim.since_ns, taken_for=claim.object_id)
         before, claim.evidence = claim.evidence, {}
         for object_id, value in odds.items():
             known = before.get(object_id, value)

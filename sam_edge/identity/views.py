@@ -18,7 +18,13 @@ OTHER_LIGHT = 0.05
 OTHER_LIGHT_ODDS = -1.0
 """Log-odds of an appearance in other light that is alike only after both are brought to the same light."""
 
-Odds = NDArray[np.float32]
+SHORTLIST = 48
+"""Objects that are compared in full: those that can be alike by their coarse colours."""
+GROUPED = (3, 2, 4, 2, 4, 2)
+"""Groups of bins and bins in a group, for lightness, a and b: a coarse histogram has an eighth of the bins."""
+GROUPS = GROUPED[0] * GROUPED[2] * GROUPED[4]
+
+Rows = NDArray[np.intp]
 
 
 class ViewStore:
@@ -36,6 +42,9 @@ class ViewStore:
         self._texture = np.zeros((0, VIEWS, 0), np.float32)
         self._time_ns = np.zeros((0, VIEWS), np.int64)
         self._used = np.zeros((0, VIEWS), np.bool_)
+        # Coarse colour and surround, in their own light and in even light: what bounds the log-odds.
+        self._coarse = np.zeros((0, VIEWS, 2 * GROUPS), np.float32)
+        self._coarse_even = np.zeros((0, VIEWS, 2 * GROUPS), np.float32)
 
     def add(self, object_id: int, view: Appearance, time_ns: int) -> None:
         """Keep an appearance of an object, unless it is much like one that is kept already.
@@ -50,6 +59,7 @@ class ViewStore:
         self._colour[row, slot], self._surround[row, slot] = view.colour, view.surround
         self._even_colour[row, slot], self._even_surround[row, slot] = view.even_colour, view.even_surround
         self._texture[row, slot], self._light[row, slot] = view.texture, view.light
+        self._coarse[row, slot], self._coarse_even[row, slot] = coarse_colours(view)
         self._time_ns[row, slot], self._used[row, slot] = time_ns, True
 
     def count(self, object_id: int) -> int:
@@ -80,31 +90,64 @@ class ViewStore:
             self.add(other_id, view, int(self._time_ns[row, slot]))
 
     def compare(
-        self, view: Appearance, centre: NDArray[np.float32], *, before_ns: int | None = None
+        self,
+        view: Appearance,
+        centre: NDArray[np.float32],
+        *,
+        before_ns: int | None = None,
+        always: int | None = None,
     ) -> dict[int, float]:
         """Return the log-odds that an appearance is that of each known object, by its most similar appearance.
+
+        Of more than `SHORTLIST` objects those are left out whose coarse colours allow the least.
 
         Args:
             view: how the object in question looks.
             centre: (C,) mean embedding of the scenes so far: what all objects have in common.
             before_ns: appearances from this time on do not count; None counts all. Objects without any are left out.
+            always: an object that is not left out.
         """
         if not self._row_of or self._texture.shape[2] != len(view.texture):
             return {}
-        odds = WEIGHT_COLOUR * (self._colour @ view.colour) + WEIGHT_SURROUND * (
-            self._surround @ view.surround
-        )
-        other_light = light_change(self._light, view.light) >= OTHER_LIGHT
-        if other_light.any():
-            even = WEIGHT_COLOUR * (self._even_colour @ view.even_colour)
-            even += WEIGHT_SURROUND * (self._even_surround @ view.even_surround) + OTHER_LIGHT_ODDS
-            odds = np.where(other_light, np.maximum(odds, even), odds)
-        odds += BIAS + WEIGHT_TEXTURE * centred_cosine(self._texture, view.texture, centre)
-        counts = self._used if before_ns is None else self._used & (self._time_ns < before_ns)
-        best = np.where(counts, odds, -np.inf).max(axis=1)
+        object_ids = np.fromiter(self._row_of, np.int64, len(self._row_of))
+        rows = np.fromiter(self._row_of.values(), np.intp, len(self._row_of))
+        if len(rows) > SHORTLIST:
+            listed = self._shortlist(view, rows, before_ns)
+            listed |= object_ids == (-1 if always is None else always)
+            object_ids, rows = object_ids[listed], rows[listed]
+        best = np.where(self._counts(before_ns)[rows], self._odds(view, centre, rows), -np.inf).max(axis=1)
         return {
-            object_id: float(best[row]) for object_id, row in self._row_of.items() if np.isfinite(best[row])
+            int(number): float(odds)
+            for number, odds in zip(object_ids, best, strict=True)
+            if np.isfinite(odds)
         }
+
+    def _counts(self, before_ns: int | None) -> NDArray[np.bool_]:
+        return self._used if before_ns is None else self._used & (self._time_ns < before_ns)
+
+    def _shortlist(self, view: Appearance, rows: Rows, before_ns: int | None) -> NDArray[np.bool_]:
+        """Return of each row whether its object can be one of the `SHORTLIST` that are most alike.
+
+        The product of two coarse histograms is never less than that of the histograms (Cauchy and Schwarz).
+        """
+        own, even = coarse_colours(view) * np.repeat([WEIGHT_COLOUR, WEIGHT_SURROUND], GROUPS).astype(
+            np.float32
+        )
+        bounds = np.maximum(self._coarse @ own, self._coarse_even @ even + OTHER_LIGHT_ODDS)
+        best = np.where(self._counts(before_ns), bounds, -np.inf).max(axis=1)[rows]
+        return np.asarray(best >= np.partition(best, -SHORTLIST)[-SHORTLIST])
+
+    def _odds(self, view: Appearance, centre: NDArray[np.float32], rows: Rows) -> NDArray[np.float32]:
+        """Return the log-odds (rows, `VIEWS`) of each kept appearance."""
+        odds = WEIGHT_COLOUR * (self._colour[rows] @ view.colour)
+        odds += WEIGHT_SURROUND * (self._surround[rows] @ view.surround)
+        other_light = light_change(self._light[rows], view.light) >= OTHER_LIGHT
+        if other_light.any():
+            even = WEIGHT_COLOUR * (self._even_colour[rows] @ view.even_colour)
+            even += WEIGHT_SURROUND * (self._even_surround[rows] @ view.even_surround) + OTHER_LIGHT_ODDS
+            odds = np.where(other_light, np.maximum(odds, even), odds)
+        odds += BIAS + WEIGHT_TEXTURE * centred_cosine(self._texture[rows], view.texture, centre)
+        return np.asarray(odds, np.float32)
 
     def _view(self, row: int, slot: int) -> Appearance:
         looks = (self._colour, self._surround, self._texture)
@@ -125,7 +168,7 @@ class ViewStore:
         added = max(16, rows // 2)
         self._free.extend(range(rows + added - 1, rows - 1, -1))
         looks, light = ("_colour", "_surround", "_texture"), ("_light", "_even_colour", "_even_surround")
-        for name in (*looks, *light, "_time_ns", "_used"):
+        for name in (*looks, *light, "_coarse", "_coarse_even", "_time_ns", "_used"):
             array = getattr(self, name)
             setattr(self, name, np.concatenate([array, np.zeros((added, *array.shape[1:]), array.dtype)]))
 
@@ -134,6 +177,18 @@ class ViewStore:
         np.fill_diagonal(alike, -1.0)
         first, second = np.unravel_index(int(alike.argmax()), alike.shape)
         return int(first if self._time_ns[row, first] > self._time_ns[row, second] else second)
+
+
+def coarse_colours(view: Appearance) -> NDArray[np.float32]:
+    """Return the coarse colour and surround of an appearance in its own light, and those in even light (2, groups)."""
+    parts = ((view.colour, view.surround), (view.even_colour, view.even_surround))
+    return np.stack([np.concatenate([group_bins(part) for part in pair]) for pair in parts])
+
+
+def group_bins(roots: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the square roots (groups,) of a coarse histogram, from those of a histogram (384,) of `BINS`."""
+    squares = np.square(roots).reshape(GROUPED)
+    return np.asarray(np.sqrt(squares.sum(axis=(1, 3, 5))).ravel(), np.float32)
 
 
 def light_change(stored: NDArray[np.float32], light: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -87,6 +87,12 @@ class ObjectIdentity:
             label = self._memory.label(number)
             return replace(selection, object_id=number, label=label, pinned=pinned, events=events)
 
+    def check_room(self) -> None:
+        """Check that one more object may be pinned. Raises what `ObjectMemory.check_room` does."""
+        if self._enabled:
+            with self._lock:
+                self._memory.check_room()
+
     def pin(self, lineage: int) -> int:
         """Note that a lineage is pinned, and return its object's number."""
         if not self._enabled:

@@ -245,7 +245,12 @@ class GazeSession(Closing):
 
         Returns:
             The object's number; None when there is nothing to pin.
+
+        Raises:
+            ObjectsKeptError: 499 objects are pinned or labelled. The memory holds 500, and the last place is for what is
+                looked at next.
         """
+        self._identity.check_room()
         if self._recorder is not None:
             self._recorder.command("pin", {"at_ns": at_ns})
         lineage = self._judge.pin(at_ns)
@@ -269,6 +274,7 @@ class GazeSession(Closing):
 
         Raises:
             InputError: the object is not known.
+            ObjectsKeptError: 499 objects are pinned or labelled, see `pin`.
         """
         self._identity.rename(object_id, label)
         self._record("rename", object_id=object_id, label=label)

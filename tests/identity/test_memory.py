@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sam_edge.errors import InputError
-from sam_edge.identity import ObjectEvent, ObjectMemory, final_numbers
-from sam_edge.identity.appearance import Appearance
-from sam_edge.identity.views import VIEWS, ViewStore
+from sam_edge.identity import ObjectEvent, ObjectMemory, ObjectsKeptError, final_numbers
+from sam_edge.identity.appearance import COLOURS, Appearance
+from sam_edge.identity.views import SHORTLIST, VIEWS, ViewStore, group_bins
 
 Look = Callable[..., Appearance]
 BOX = (10.0, 10.0, 50.0, 40.0)
@@ -44,12 +47,25 @@ def test_pinned_and_labelled_objects_stay() -> None:
     assert [item.object_id for item in memory.objects] == [1, 3, 5, 6]
 
 
-def test_where_all_are_kept_the_newest_one_makes_room() -> None:
-    memory = filled(2)
-    for number in (1, 2):
-        memory.pin(number)
-    assert [memory.add(10), memory.add(11)] == [3, 4]
-    assert [item.object_id for item in memory.objects] == [1, 2, 4]
+def test_one_place_is_left_for_what_is_looked_at_next() -> None:
+    memory = filled(3)
+    memory.pin(1)
+    memory.rename(2, "cup", 9)
+    with pytest.raises(
+        ObjectsKeptError, match=r"2 are pinned or labelled, of 3 .*at most 2; unpin an object"
+    ):
+        memory.pin(3)
+    with pytest.raises(ObjectsKeptError, match="objects: 2 are"):
+        memory.rename(3, "door", 9)
+    # What is kept already may be pinned and labelled as well.
+    memory.rename(1, "table", 9)
+    memory.pin(2)
+    assert [memory.add(10), memory.add(11)] == [4, 5]
+    assert [item.object_id for item in memory.objects] == [1, 2, 5]
+    memory.rename(1, None, 12)
+    memory.pin(1, pinned=False)
+    memory.pin(5)
+    assert [item.pinned for item in memory.objects] == [False, True, True]
 
 
 def test_merged_objects_are_one() -> None:
@@ -111,6 +127,33 @@ def test_appearances_are_few_and_different(look: Look) -> None:
     for frame in range(200):
         store.add(1, look(frame), frame)
     assert store.count(1) == VIEWS
+
+
+def test_of_many_objects_only_those_that_can_be_alike_are_compared(
+    look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, centre = ViewStore(), look(0).texture * 0
+    for thing in range(3 * SHORTLIST):
+        store.add(thing, look(thing), thing)
+    probe = look(5, frame=1)
+    short = store.compare(probe, centre, always=7)
+    monkeypatch.setattr("sam_edge.identity.views.SHORTLIST", 10_000)
+    full = store.compare(probe, centre)
+    assert len(full) == 3 * SHORTLIST
+    assert SHORTLIST <= len(short) <= SHORTLIST + 1
+    assert 7 in short
+    assert max(short, key=lambda number: short[number]) == max(full, key=lambda number: full[number]) == 5
+    assert short == pytest.approx({number: full[number] for number in short}, abs=1e-4)
+
+
+@given(st.lists(st.tuples(st.integers(0, COLOURS - 1), st.integers(0, COLOURS - 1)), min_size=1, max_size=30))
+def test_coarse_histograms_are_never_less_alike(pixels: list[tuple[int, int]]) -> None:
+    first, second = (
+        np.sqrt(np.bincount(bins, minlength=COLOURS) / len(pixels)).astype(np.float32)
+        for bins in zip(*pixels, strict=True)
+    )
+    assert group_bins(first) @ group_bins(second) >= first @ second - 1e-5
+    assert np.linalg.norm(group_bins(first)) == pytest.approx(1, abs=1e-5)
 
 
 def test_only_appearances_from_before_a_time_count(look: Look) -> None:

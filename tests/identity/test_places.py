@@ -44,18 +44,18 @@ def test_an_object_elsewhere_in_the_picture_is_another_one() -> None:
     places = ObjectPlaces()
     places.set(1, BOX)
     places.move(shift(0, 0), SIZE, 0.5)
-    assert places.log_odds(1, BOX) == ODDS_HIGH
-    assert places.log_odds(1, (400.0, 300.0, 480.0, 360.0)) == ODDS_LOW
-    assert places.log_odds(7, BOX) == 0
+    elsewhere = (400.0, 300.0, 480.0, 360.0)
+    assert places.log_odds([1, 7], BOX).tolist() == [ODDS_HIGH, 0]
+    assert places.log_odds([1], elsewhere).tolist() == [ODDS_LOW]
     places.clear()
-    assert places.log_odds(1, (400.0, 300.0, 480.0, 360.0)) == 0
+    assert places.log_odds([1], elsewhere).tolist() == [0]
 
 
 def test_a_part_of_an_object_is_where_the_object_is() -> None:
     places = ObjectPlaces()
     places.set(1, (100.0, 100.0, 300.0, 260.0))
     places.move(shift(0, 0), SIZE, 0.1)
-    assert places.log_odds(1, (100.0, 100.0, 150.0, 150.0)) > -2
+    assert places.log_odds([1], (100.0, 100.0, 150.0, 150.0))[0] > -2
 
 
 def test_an_object_that_is_found_again_corrects_the_others() -> None:

@@ -15,7 +15,7 @@ from websockets.sync.client import connect as open_socket
 from sam_edge.client import Client, RefusedError, connect
 from sam_edge.errors import InputError, SessionError
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.identity import KnownObject
+from sam_edge.identity import KnownObject, ObjectMemory
 from sam_edge.serve.server import Server
 from sam_edge.stream.selection import State
 from sam_edge.wire import protocol
@@ -222,6 +222,23 @@ def test_a_merge_that_makes_no_sense_is_refused(wearer: Wearer, keep: str) -> No
     expected = ErrorCode.INVALID_OPTION if keep == "same" else ErrorCode.UNKNOWN_OBJECT
     assert caught.value.reply.code is expected
     assert number in wearer.objects()
+
+
+def test_one_place_of_the_memory_is_neither_labelled_nor_pinned(
+    wearer: Wearer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sam_edge.identity.recognizer.ObjectMemory", lambda: ObjectMemory(2))
+    left = wearer.look_at(LEFT)
+    wearer.client.rename(left, "red").result(10)
+    right = wearer.look_at(RIGHT)
+    for refused in (wearer.client.rename(right, "blue"), wearer.client.pin(wearer.now_ns)):
+        with pytest.raises(RefusedError, match="1 are pinned or labelled, of 2 that") as caught:
+            refused.result(10)
+        assert caught.value.reply.code is ErrorCode.INVALID_OPTION
+    assert wearer.frame(RIGHT).pinned == ()
+    wearer.client.rename(left, None).result(10)
+    assert wearer.client.pin(wearer.now_ns).result(10) > 0
+    assert len(wearer.frame(RIGHT).pinned) == 1
 
 
 def test_the_servers_limit_of_a_label_can_be_set(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from sam_edge.errors import InputError
-from sam_edge.identity import KnownObject
+from sam_edge.identity import KnownObject, ObjectsKeptError
 from sam_edge.stream.session import GazeSession
 from sam_edge.wire.errors import ErrorCode, ProtocolError
 from sam_edge.wire.messages import ObjectAction, ObjectCommand
@@ -20,7 +20,7 @@ def run_object_command(
     """Run a command on a session; None is a client without one, which knows no objects. Returns its objects then.
 
     Raises:
-        ProtocolError: an object is not known, or the label is not accepted.
+        ProtocolError: an object is not known, the label is not accepted, or as many have one as may have.
     """
     label = check_label(command.label, label_characters)
     if command.action is ObjectAction.MERGE and command.object_id == command.other_id:
@@ -35,9 +35,23 @@ def run_object_command(
         return ()
     try:
         _change(session, command, label)
+    except ObjectsKeptError as error:
+        raise ProtocolError(str(error), ErrorCode.INVALID_OPTION) from error
     except InputError as error:
         raise ProtocolError(str(error), ErrorCode.UNKNOWN_OBJECT) from error
     return session.objects
+
+
+def pin_object(session: GazeSession, at_ns: int | None = None) -> int:
+    """Pin an object as `GazeSession.pin` does, and return its number; 0 when there is nothing to pin.
+
+    Raises:
+        ProtocolError: as many objects are pinned or labelled as may be.
+    """
+    try:
+        return session.pin(at_ns) or 0
+    except ObjectsKeptError as error:
+        raise ProtocolError(str(error), ErrorCode.INVALID_OPTION) from error
 
 
 def _change(session: GazeSession, command: ObjectCommand, label: str | None) -> None:

@@ -14,7 +14,7 @@ from sam_edge.errors import SamEdgeError
 from sam_edge.segmenter import Segmenter
 from sam_edge.serve.connection.flow_control import WINDOW, FlowControl
 from sam_edge.serve.connection.gaze_inbox import GazeInbox
-from sam_edge.serve.connection.object_commands import run_object_command
+from sam_edge.serve.connection.object_commands import pin_object, run_object_command
 from sam_edge.serve.connection.packing import pack
 from sam_edge.serve.connection.point_select import PointSelect
 from sam_edge.serve.connection.worker import ConnectionThread
@@ -230,7 +230,7 @@ class SessionWorker(ConnectionThread):
         self._feed_gaze(session, frame.time_ns)
         selection = session.step(image, frame.time_ns)
         if self._point_select is not None and self._point_select.matches(selection):
-            self._finish_point_select(session.pin() or 0)
+            self._pin_point(session)
         stages_ms.update(selection.timing_ms)
         start = time.perf_counter()
         message = pack(
@@ -318,8 +318,8 @@ class SessionWorker(ConnectionThread):
         if point_px is not None:
             self._start_point_select(command, point_px)
             return None
-        object_id = self._session.pin(command.at_ns) if self._session is not None else None
-        return CommandResult(command.command_id, command.action, object_id or 0)
+        object_id = pin_object(self._session, command.at_ns) if self._session is not None else 0
+        return CommandResult(command.command_id, command.action, object_id)
 
     def _start_point_select(self, command: Command, point_px: tuple[float, float]) -> None:
         self._finish_point_select(0)
@@ -330,6 +330,16 @@ class SessionWorker(ConnectionThread):
             newest_ns=self._newest_frame_ns,
             px_per_deg=self._px_per_deg,
         )
+
+    def _pin_point(self, session: GazeSession) -> None:
+        """Pin what the point's command found, and send its result."""
+        try:
+            self._finish_point_select(pin_object(session))
+        except ProtocolError as error:
+            search, self._point_select = self._point_select, None
+            if search is not None:
+                number = search.command.command_id
+                self._send(ErrorReply(error.code, str(error), MessageKind.COMMAND, number))
 
     def _finish_point_select(self, object_id: int) -> None:
         """Send the result of the point's command, if there is one."""
