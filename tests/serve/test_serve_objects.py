@@ -237,8 +237,8 @@ def test_one_place_of_the_memory_is_neither_labelled_nor_pinned(
         assert caught.value.reply.code is ErrorCode.INVALID_OPTION
     assert wearer.frame(RIGHT).pinned == ()
     wearer.client.rename(left, None).result(10)
-    assert wearer.client.pin(wearer.now_ns).result(10) > 0
-    assert len(wearer.frame(RIGHT).pinned) == 1
+    pinned = wearer.client.pin(wearer.now_ns).result(10)
+    assert wearer.objects()[pinned].pinned
 
 
 def test_the_servers_limit_of_a_label_can_be_set(
