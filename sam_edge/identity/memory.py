@@ -46,8 +46,8 @@ class StoredObject:
 class ObjectMemory:
     """Remembers at most `capacity` objects. Not for several threads.
 
-    When it is full, the object with the least total dwell that is neither pinned nor labelled is forgotten. There always
-    is one: `pin` and `rename` raise before the last place is taken.
+    When it is full, the object with the least total dwell that is neither pinned nor labelled is forgotten. There
+    always is one: `pin` and `rename` raise before the last place is taken.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:

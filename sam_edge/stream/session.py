@@ -247,8 +247,8 @@ class GazeSession(Closing):
             The object's number; None when there is nothing to pin.
 
         Raises:
-            ObjectsKeptError: 499 objects are pinned or labelled. The memory holds 500, and the last place is for what is
-                looked at next.
+            ObjectsKeptError: 499 objects are pinned or labelled. The memory holds 500, and the last place is for
+                what is looked at next.
         """
         self._identity.check_room()
         if self._recorder is not None:
