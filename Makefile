@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint assets models page bench bench-stream bench-serve bench-profile fuzz clean
+.PHONY: demo test lint assets models page bench bench-stream bench-serve bench-profile fuzz soak clean
 
 demo: $(VENV)/.base
 	$(BIN)/sam-edge demo
@@ -59,6 +59,11 @@ bench-profile: $(VENV)/.test
 fuzz: $(VENV)/.test
 	$(BIN)/pip install --quiet "atheris>=3.0" || echo "no atheris here: inputs are made without looking at the code"
 	$(BIN)/python -m tests.fuzz $(FUZZ)
+
+# Hours: a live session, a server with clients that come and go, gaze sources under faults; see `soak.py --help`.
+# SOAK takes its options, for example make soak SOAK="--minutes 60 --json soak.json"
+soak: $(VENV)/.test
+	$(BIN)/python benchmarks/soak.py $(SOAK)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from sam_edge.errors import InputError
 from sam_edge.geometry import Placement, View
-from sam_edge.media.images import read_image
+from sam_edge.media.images import IMAGE_SUFFIXES, read_image
 
-ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 FEWEST = 8
 """Fewest images that a quantizer is calibrated on."""
 SMALLEST_OBJECT_PX = 400
@@ -46,7 +45,7 @@ def list_images(folder: Path, argument: str) -> list[Path]:
     """
     if not folder.is_dir():
         raise InputError(f"{argument}: no such folder: {folder}")
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def read_calibration(folder: Path, size: tuple[int, int], *, at_most: int = 32) -> CalibrationSet:

@@ -24,6 +24,11 @@ _UNFITTED_DRIFT = 100e-6
 """Drift assumed until one is fitted: quartz clocks stay within 100 ppm."""
 _FITTED_DRIFT = 20e-6
 _WINDOW_LIMIT = 512
+_SMALL_STEP_NS, _SMALL_STEP_JITTERS = 30_000_000, 6.0
+"""A one-way clock set back by more than both, in nanoseconds and as multiples of the jitter, is found."""
+_SMALL_STEP_WAIT_NS = 600_000_000
+"""All packets must be late for this long, and evenly so: a network that stalls recovers or gets worse."""
+_SMALL_STEP_PACKETS = 5
 
 
 def host_now_ns() -> int:
@@ -185,11 +190,40 @@ class ClockMap:
         self._spread_ns = best_ns + 1.5 * float(np.median(np.abs(residual - self._offset_ns)))
 
 
+class _Lateness:
+    """By how much packets have been late since one was, in four quarters of a wait."""
+
+    def __init__(self, since_ns: int, jitter_ns: float) -> None:
+        self._since_ns = since_ns
+        self._tolerance_ns = max(_SMALL_STEP_NS, _SMALL_STEP_JITTERS * jitter_ns)
+        self._least_ns: dict[int, int] = {}
+        self._count = 0
+
+    def add(self, late_ns: int, arrival_ns: int) -> bool:
+        """Add a late packet; return True when the wait is over and all its quarters were equally late."""
+        elapsed_ns = arrival_ns - self._since_ns
+        quarter = min(3, 4 * elapsed_ns // _SMALL_STEP_WAIT_NS)
+        self._least_ns[quarter] = min(late_ns, self._least_ns.get(quarter, late_ns))
+        self._count += 1
+        if elapsed_ns < _SMALL_STEP_WAIT_NS or self._count < _SMALL_STEP_PACKETS:
+            return False
+        spread_ns = max(self._least_ns.values()) - min(self._least_ns.values())
+        if len(self._least_ns) >= 3 and spread_ns <= self._tolerance_ns:
+            return True
+        # It changes: a stall. What comes from now on is compared with itself.
+        self._since_ns, self._least_ns, self._count = arrival_ns, {0: late_ns}, 1
+        return False
+
+
 class ArrivalClock:
     """Maps a device clock to host time when only the arrival times of packets are known.
 
     The smallest values of (arrival - device time) follow the clock; what exceeds them is network jitter. The constant
     part of the latency cannot be measured one-way; `base_uncertainty_ns` stands for it.
+
+    A clock that is set forward shows at once: packets seem to arrive before they were sent. One that is set back makes
+    packets late, as a stalled network does; it counts as set back when every packet has been late by the same time,
+    give or take the jitter, for 0.6 s. Where it was the network, the next packet that is in time puts the map right.
     """
 
     def __init__(
@@ -222,6 +256,7 @@ class ArrivalClock:
         self._drift = 0.0
         self._jitter_ns = 0.0
         self._late: tuple[int, int] | None = None
+        self._behind: _Lateness | None = None
         self.epoch = 0
 
     def observe(self, device_ns: int, arrival_ns: int) -> MappedTime:
@@ -249,7 +284,8 @@ class ArrivalClock:
         if offset_ns < floor_ns:
             self._floor_ns -= floor_ns - offset_ns
             floor_ns = offset_ns
-        self._jitter_ns += 0.02 * (offset_ns - floor_ns - self._jitter_ns)
+        if self._behind is None:
+            self._jitter_ns += 0.02 * (offset_ns - floor_ns - self._jitter_ns)
         return MappedTime(
             host_ns=device_ns + floor_ns,
             uncertainty_ns=self._base_uncertainty_ns + round(self._jitter_ns),
@@ -267,11 +303,21 @@ class ArrivalClock:
             return True
         if late_ns <= self._jump_ns:
             self._late = None
-            return False
+            return self._is_set_back(late_ns, arrival_ns)
+        self._behind = None
         # Late packets are a stall of the network, unless everything stays late: then the clock was set back.
         since_ns, _ = self._late or (arrival_ns, late_ns)
         self._late = (since_ns, late_ns)
         return arrival_ns - since_ns >= 2_000_000_000
+
+    def _is_set_back(self, late_ns: int, arrival_ns: int) -> bool:
+        """Return True when all packets of a while were late by about the same time."""
+        if late_ns <= max(_SMALL_STEP_NS, _SMALL_STEP_JITTERS * self._jitter_ns):
+            self._behind = None
+            return False
+        if self._behind is None:
+            self._behind = _Lateness(arrival_ns, self._jitter_ns)
+        return self._behind.add(late_ns, arrival_ns)
 
     def _begin(self, device_ns: int, arrival_ns: int) -> None:
         self._begun = True
@@ -284,6 +330,7 @@ class ArrivalClock:
         self._drift = 0.0
         self._jitter_ns = 0.0
         self._late = None
+        self._behind = None
 
     def _fit(self) -> None:
         base_ns = self._floors[0][1]

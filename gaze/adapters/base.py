@@ -15,7 +15,7 @@ from sam_edge.gaze.source import SourceStats
 POLL_S = 0.05
 """Longest wait for the network between two checks whether the source was closed, seconds."""
 _FIRST_BACKOFF_S = 0.1
-_LONGEST_BACKOFF_S = 2.0
+_LONGEST_BACKOFF_S = 0.5
 _JOIN_S = 0.9
 _PAST_LIMIT_NS = 30_000_000_000
 _FUTURE_LIMIT_NS = 5_000_000_000
@@ -29,9 +29,9 @@ class ConnectionLost(TrackerError):
 class LiveSource(BufferedSource):
     """A tracker that is read by a background thread. The connection is made by `open()` or `with`.
 
-    A lost connection is made again while the source is open: after 0.1 s, then at growing intervals up to 2 s. Each
-    new connection counts as a reconnect. When `timeout_s` pass without a sample, `read` raises `TrackerError` (again
-    after every further `timeout_s`), and the source keeps trying; the application decides whether to give up. An error
+    A lost connection is made again while the source is open: after 0.1 s, then at growing intervals up to half a
+    second. Each new connection counts as a reconnect. When `timeout_s` pass without a sample, `read` raises
+    `TrackerError` (again after every further `timeout_s`), and the source keeps trying; the application decides whether to give up. An error
     that a new connection cannot mend ends the source: `read` raises it each time, and `finished` is true.
     """
 

@@ -10,14 +10,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.cli.options import add_fps, add_model, open_model, parse_size
+from sam_edge.cli.options import (
+    add_fps,
+    add_model,
+    add_value_range,
+    open_model,
+    parse_size,
+    parse_value_range,
+)
 from sam_edge.errors import InputError
 from sam_edge.everything import PRESETS, GeneratedMask, MaskGeneratorConfig, count_points, generate_masks
 from sam_edge.everything.draw import draw_masks
 from sam_edge.gaze_video import open_video
 from sam_edge.masks.sa1b import Sa1bImage, write_sa1b
 from sam_edge.media.atomic import write_folder_atomically
-from sam_edge.media.images import IMAGE_SUFFIXES, read_image, write_png
+from sam_edge.media.image_decoder import is_still_image
+from sam_edge.media.images import read_image, write_png
 from sam_edge.media.outputs import Output, prepare_outputs
 from sam_edge.media.progress import ProgressBar
 from sam_edge.media.video_writer import VideoWriter
@@ -65,6 +73,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--stride", type=int, default=1, metavar="N", help="use every N-th frame of a video (default: 1)"
     )
     add_fps(parser, of=" of a video")
+    add_value_range(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
     add_model(parser)
     parser.set_defaults(run=run)
@@ -74,11 +83,14 @@ def run(args: argparse.Namespace) -> int:
     """Generate the masks and write them."""
     if args.stride < 1:
         raise InputError(f"--stride: {args.stride} is not accepted; give 1 or more")
-    is_image = args.input.is_file() and args.input.suffix.lower() in IMAGE_SUFFIXES
+    is_image = is_still_image(args.input)
     if is_image and args.out.resolve() / f"{args.input.stem}.png" == args.input.resolve():
         raise InputError(
             f"--out: {args.out} holds {args.input.name}, which would be overwritten; give another folder"
         )
+    args.value_range = parse_value_range(args)
+    if not is_image and args.value_range is not None:
+        raise InputError(f"--value-range: accepted for an image; {args.input.name} is none")
     if is_image and args.fps is not None:
         raise InputError(f"--fps: not accepted for an image; {args.input.name} is one")
     config = config_of(args, PRESETS[args.preset or ("standard" if is_image else "fast")])
@@ -116,7 +128,7 @@ def config_of(args: argparse.Namespace, preset: MaskGeneratorConfig) -> MaskGene
 
 def process_image(args: argparse.Namespace, model: Segmenter, config: MaskGeneratorConfig) -> None:
     """Generate the masks of one image."""
-    image = read_image(args.input)
+    image = read_image(args.input, value_range=args.value_range)
     size = (image.shape[0], image.shape[1])
     with ProgressBar(count_points(size, config), label="everything", unit="points", silent=args.quiet) as bar:
         masks = generate_masks(model, image, config=config, advance=bar.advance)

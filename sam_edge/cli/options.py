@@ -19,12 +19,14 @@ __all__ = [
     "add_fps",
     "add_min_confidence",
     "add_model",
+    "add_value_range",
     "name_options",
     "open_model",
     "option_names",
     "parse_numbers",
     "parse_size",
     "parse_sizes",
+    "parse_value_range",
     "precision_type",
 ]
 
@@ -54,6 +56,28 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         metavar="WxH",
         help="input size of the encoder, for example 672x448 (default: chosen by the frame)",
     )
+
+
+def add_value_range(parser: argparse._ActionsContainer) -> None:
+    """Add `--value-range`."""
+    parser.add_argument(
+        "--value-range",
+        metavar="BLACK,WHITE",
+        help="stored values that become black and white, for an image of more than 8 bits, for example 0,4095 or "
+        "29000,31000 (default: by what the image holds)",
+    )
+
+
+def parse_value_range(args: argparse.Namespace) -> tuple[float, float] | None:
+    """Return `--value-range`; None where it is not given. Raises `InputError`."""
+    if args.value_range is None:
+        return None
+    black, white = parse_numbers("--value-range", args.value_range, 2)
+    if black >= white:
+        raise InputError(
+            f"--value-range: {args.value_range} is not accepted; give two values, the smaller one first"
+        )
+    return black, white
 
 
 def add_fps(parser: argparse._ActionsContainer, *, of: str = "") -> None:

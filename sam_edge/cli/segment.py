@@ -10,7 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sam_edge.cli.options import add_model, open_model, parse_numbers, parse_size
+from sam_edge.cli.options import (
+    add_model,
+    add_value_range,
+    open_model,
+    parse_numbers,
+    parse_size,
+    parse_value_range,
+)
 from sam_edge.errors import InputError
 from sam_edge.masks import Masks
 from sam_edge.media.images import read_image, write_png
@@ -40,6 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--json", action="store_true", help="print scores, boxes and areas of the masks as JSON"
     )
+    add_value_range(parser)
     add_model(parser)
     parser.set_defaults(run=run)
 
@@ -53,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 def segment_image(args: argparse.Namespace) -> int:
     """Segment the image; the outputs are checked."""
-    image = read_image(args.image)
+    image = read_image(args.image, value_range=parse_value_range(args))
     points = [parse_numbers("--point", text, 2) for text in args.point]
     negative = [parse_numbers("--negative-point", text, 2) for text in args.negative_point]
     box = parse_numbers("--box", args.box, 4) if args.box else None

@@ -10,7 +10,7 @@ from pathlib import Path
 from sam_edge.errors import MediaError
 from sam_edge.media.frame_reader import FrameReader, VideoFrame
 from sam_edge.media.frame_times import FrameTimes, choose_times, times_at_rate
-from sam_edge.media.images import IMAGE_SUFFIXES, read_image
+from sam_edge.media.images import IMAGE_SUFFIXES, ImageNotes, read_image
 
 FOLDER_FPS = 24.0
 """Frames a second of a folder of images, unless another rate or frame times are given."""
@@ -54,8 +54,9 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def _read_files(files: list[Path], times: FrameTimes) -> Generator[VideoFrame, None, None]:
+    notes = ImageNotes()
     for index, file in enumerate(files[: len(times)]):
-        yield VideoFrame(index, file.stem, *times.interval(index), read_image(file))
+        yield VideoFrame(index, file.stem, *times.interval(index), read_image(file, notes=notes))
 
 
 def _is_image_name(file: Path) -> bool:

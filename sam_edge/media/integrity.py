@@ -1,7 +1,7 @@
 """Checks for truncated files that decoders leave out.
 
-OpenCV 4 decodes half a JPEG without an error, and FFmpeg plays what is left of a truncated video as if it were all.
-JPEG has an end marker; AVI and Matroska state how many bytes follow. (MP4 states how many frames there are:
+FFmpeg plays what is left of a truncated video as if it were all. JPEG has an end marker (`jpeg` looks closer); AVI and
+Matroska state how many bytes follow. (MP4 states how many frames there are:
 `video_index` compares.)
 """
 
@@ -11,7 +11,8 @@ import codecs
 import struct
 from pathlib import Path
 
-_JPEG_STANDALONE = {0x01, *range(0xD0, 0xD9)}
+from sam_edge.media.jpeg import START, read_jpeg_structure
+
 _ISO_FIRST = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp"}
 _EBML = b"\x1a\x45\xdf\xa3"
 _SEGMENT = b"\x18\x53\x80\x67"
@@ -19,20 +20,7 @@ _SEGMENT = b"\x18\x53\x80\x67"
 
 def is_truncated_jpeg(data: bytes) -> bool:
     """Return True when `data` begins like a JPEG and its image has no end marker (ITU-T T.81, annex B)."""
-    if not data.startswith(b"\xff\xd8"):
-        return False
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        kind = data[at + 1]
-        if kind == 0xFF:
-            at += 1
-        elif kind in _JPEG_STANDALONE:
-            at += 2
-        elif kind == 0xDA:
-            return data.find(b"\xff\xd9", at) < 0
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return True
+    return data.startswith(START) and read_jpeg_structure(data).end is None
 
 
 def find_video_fault(path: Path) -> str | None:

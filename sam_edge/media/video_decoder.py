@@ -53,7 +53,7 @@ def decode_video(index: VideoIndex) -> Generator[tuple[int, Image], None, None]:
                 orient = _orientation(frame)
                 _check_range(frame, index)
             decoded_frames += 1
-            yield number, orient(_to_rgb(frame, reformatter))
+            yield number, orient(frame_to_rgb(frame, reformatter))
     if orient is None:
         raise MediaError(f"{index.path}: the video holds no frame that can be decoded")
     # A decoder with several threads may drop a damaged frame without an error.
@@ -145,7 +145,8 @@ def _pull(graph: Graph) -> Iterator[DecodedFrame]:
             yield frame
 
 
-def _to_rgb(frame: DecodedFrame, reformatter: VideoReformatter) -> Image:
+def frame_to_rgb(frame: DecodedFrame, reformatter: VideoReformatter) -> Image:
+    """Return a decoded frame as RGB uint8 (H, W, 3); high dynamic range becomes standard range."""
     if frame.color_trc in _HIGH_DYNAMIC_RANGE:
         # The first conversion takes seconds: it makes a table, which the reformatter keeps for the frames that follow.
         frame = reformatter.reformat(

@@ -9,7 +9,7 @@ from pathlib import Path
 from sam_edge.errors import MediaError
 from sam_edge.media.frame_reader import FrameReader, VideoFrame
 from sam_edge.media.frame_times import FrameTimes, choose_times
-from sam_edge.media.images import IMAGE_SUFFIXES
+from sam_edge.media.image_decoder import is_still_image
 from sam_edge.media.video_decoder import decode_video
 from sam_edge.media.video_index import VideoIndex, index_video
 
@@ -26,7 +26,7 @@ def open_video(
     Raises:
         MediaError: the file is an image, no video, damaged, truncated, or states no usable times.
     """
-    if path.suffix.lower() in IMAGE_SUFFIXES:
+    if is_still_image(path):
         raise MediaError(f"{path}: is one image; give a video file or a folder of images")
     index = index or index_video(path)
     times = choose_times(path.name, count=index.count, own=index.times, fps=fps, recorded_ns=recorded_ns)

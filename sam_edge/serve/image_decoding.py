@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.media.integrity import is_truncated_jpeg
+from sam_edge.media.image_decoder import DecodedImage, ImageError, decode_image
+from sam_edge.media.image_type import identify_image, name_unread_image
+from sam_edge.media.jpeg import read_jpeg_structure
 from sam_edge.wire.errors import ErrorCode, ProtocolError
 from sam_edge.wire.messages import ImageFormat, SceneFrame
 
@@ -18,9 +20,10 @@ MAX_SCANS = 64
 """Most scans of a JPEG. A progressive one has about ten; thousands of scans take minutes to decode."""
 _START_OF_FRAME = {0xC0, 0xC1, 0xC2}
 """Markers of baseline, extended and progressive JPEGs with Huffman codes: what cameras and browsers write."""
-_OTHER_FRAMES = {0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)}
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+"""Bits of a channel by colour type, as the PNG specification has them."""
 _PNG_SLACK = 4096
 """Bytes that a PNG may decompress to beyond its rows; interlaced ones have more rows, of fewer bytes."""
 _CHUNK_BYTES = 1 << 20
@@ -47,11 +50,13 @@ def read_header(data: bytes | memoryview) -> ImageHeader:
         return ImageHeader(_png_size(data), "png")
     if data.startswith(b"\xff\xd8"):
         return ImageHeader(_jpeg_size(data), "jpeg")
-    raise _error("neither a JPEG nor a PNG; accepted: those two")
+    kind = identify_image(data)
+    name = kind.value if kind else name_unread_image(data)
+    raise _error(f"{f'a {name} file' if name else 'neither a JPEG nor a PNG'}; accepted: JPEG and PNG")
 
 
-def read_image(data: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
-    """Decode a JPEG or a PNG to RGB uint8 (H, W, 3). Its EXIF orientation is applied.
+def read_image(data: bytes, *, max_pixels: int) -> DecodedImage:
+    """Decode a JPEG or a PNG as `sam_edge.media.read_image` does: upright, deep values scaled, alpha on white.
 
     Raises:
         ProtocolError: it cannot be decoded, or has more pixels than accepted.
@@ -60,10 +65,14 @@ def read_image(data: bytes, *, max_pixels: int) -> NDArray[np.uint8]:
     _check_pixels(header.size, max_pixels)
     if header.file_type == "png":
         _check_rows(data, header.size)
-    image = _decode(data, cv2.IMREAD_COLOR)
-    if image.shape[:2] not in (header.size, header.size[::-1]):
-        raise _error(f"it decodes to {image.shape[1]}x{image.shape[0]}, its header says {header.size[::-1]}")
-    return image
+    try:
+        decoded = decode_image(data)
+    except ImageError as error:
+        raise _error(str(error)) from error
+    height, width = decoded.image.shape[:2]
+    if (height, width) not in (header.size, header.size[::-1]):
+        raise _error(f"it decodes to {width}x{height}, its header says {header.size[::-1]}")
+    return decoded
 
 
 def read_frame(frame: SceneFrame, *, max_pixels: int) -> NDArray[np.uint8]:
@@ -120,15 +129,16 @@ def _png_size(data: bytes) -> tuple[int, int]:
         raise _error("a PNG without a header; it was cut off, or is damaged")
     width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
     depth, colour = data[24], data[25]
-    if depth != 8 or colour not in _PNG_CHANNELS or not width or not height:
-        raise _error(f"a PNG of {depth} bits, colour type {colour}; accepted: 8 bits a channel")
+    if depth not in _PNG_DEPTHS.get(colour, ()) or not width or not height:
+        raise _error(f"a PNG of {width}x{height}, {depth} bits, colour type {colour}, which does not exist")
     return height, width
 
 
 def _check_rows(data: bytes, size: tuple[int, int]) -> None:
     """Refuse a PNG that decompresses to more than its rows: libpng decompresses it all, up to 1000 times its size."""
     height, width = size
-    most = height * (8 + width * _PNG_CHANNELS[data[25]]) + _PNG_SLACK
+    row_bytes = (width * _PNG_CHANNELS[data[25]] * data[24] + 7) // 8
+    most = height * (8 + row_bytes) + _PNG_SLACK
     decompressor, count = zlib.decompressobj(), 0
     try:
         for part in _row_data(data):
@@ -152,31 +162,22 @@ def _row_data(data: bytes) -> Iterator[bytes]:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """Read the size from the frame header, after the segments before it (ITU-T T.81, annex B)."""
-    if is_truncated_jpeg(data):
-        raise _error("a JPEG that was cut off")
-    if data.count(b"\xff\xda") > MAX_SCANS:
+    """Read the size from the frame header; what lies behind the image's end marker does not count."""
+    structure = read_jpeg_structure(data)
+    if structure.scans > MAX_SCANS:
         raise _error(f"a JPEG of more than {MAX_SCANS} scans")
-    frame_size: tuple[int, int] | None = None
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD8:
-            at += 1 if marker == 0xFF else 2
-            continue
-        if marker in _OTHER_FRAMES:
-            raise _error(f"a JPEG with the marker {marker:#04x}; accepted: baseline and progressive ones")
-        if marker in _START_OF_FRAME and at + 10 <= len(data):
-            size = int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 7 : at + 9], "big")
-            if frame_size is not None or data[at + 4] != 8 or not all(size):
-                raise _error("a JPEG with two frames, no size, or other than 8 bits a channel")
-            frame_size = size
-        if marker == 0xDA:
-            break
-        at += 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
-    if frame_size is None:
+    for frame in structure.frames:
+        if frame.marker not in _START_OF_FRAME:
+            raise _error(
+                f"a JPEG with the marker {frame.marker:#04x}; accepted: baseline and progressive ones"
+            )
+        if len(structure.frames) > 1 or frame.bits != 8 or not all(frame.size):
+            raise _error("a JPEG with two frames, no size, or other than 8 bits a channel")
+    if structure.end is None:
+        raise _error("a JPEG that was cut off")
+    if not structure.frames or not structure.scans:
         raise _error("a JPEG without a frame header")
-    return frame_size
+    return structure.frames[0].size
 
 
 def _error(message: str) -> ProtocolError:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sam_edge.errors import InputError, TrackerError
 from sam_edge.gaze.clocks import ArrivalClock, ClockMap, MappedTime, RateGuard
@@ -169,3 +172,63 @@ def test_arrivals_find_a_clock_that_was_set_back_behind_a_stall() -> None:
     true, mapped = arrivals(clock, lambda t: t - 5 * SECOND, start_s=10, seconds=4, rng=rng)
     assert mapped.epoch == 1
     assert abs(mapped.host_ns - true) < 40 * MS
+
+
+def follow_arrivals(
+    lateness_s: Callable[[float], float], *, seconds: float, rate_hz: float = 120.0, jitter_s: float = 0.001
+) -> tuple[ArrivalClock, list[tuple[float, float]]]:
+    """Run a one-way clock whose packets are late by `lateness_s`; return it, and (time, error in seconds) of each.
+
+    The lateness below 4 ms is that of the network, and is not an error of the clock.
+    """
+    rng = np.random.default_rng(3)
+    clock = ArrivalClock()
+    errors = []
+    for index in range(round(seconds * rate_hz)):
+        true_s = index / rate_hz
+        arrival_s = true_s + 0.004 + lateness_s(true_s) + rng.exponential(jitter_s)
+        mapped = clock.observe(round((1000 + true_s) * 1e9), round((5 + arrival_s) * 1e9))
+        errors.append((true_s, mapped.host_ns / 1e9 - 5 - true_s))
+    return clock, errors
+
+
+@pytest.mark.parametrize("rate_hz", [20.0, 120.0, 1000.0])
+@pytest.mark.parametrize("step_s", [0.06, 0.1, 0.3, 0.49, 0.8])
+def test_a_one_way_clock_that_is_set_back_a_little_is_found_within_a_second(
+    step_s: float, rate_hz: float
+) -> None:
+    """The device's clock goes back at 20 s: from then on its packets seem to be late by the step."""
+
+    def lateness(true_s: float) -> float:
+        return step_s if true_s >= 20.0 else 0.0
+
+    clock, errors = follow_arrivals(lateness, seconds=30.0, rate_hz=rate_hz)
+    assert clock.epoch == 1
+    after = [
+        abs(error - step_s) for true_s, error in errors if true_s >= 21.0 + (1.2 if step_s > 0.5 else 0.0)
+    ]
+    assert max(after) < 0.02
+
+
+@given(st.floats(0.04, 0.45), st.floats(2.5, 6.0))
+@settings(max_examples=30, deadline=None)
+def test_a_stall_that_swells_and_goes_is_no_step_of_the_clock(height_s: float, length_s: float) -> None:
+    """A full queue in the network: lateness rises to its height, and falls again."""
+
+    def lateness(true_s: float) -> float:
+        return height_s * max(0.0, 1.0 - abs(true_s - 20.0) / (length_s / 2))
+
+    clock, errors = follow_arrivals(lateness, seconds=30.0)
+    after = [abs(error - 0.004) for true_s, error in errors if true_s >= 20.0 + length_s / 2 + 0.1]
+    assert max(after) < 0.02
+    if 2 * height_s / length_s > 0.25:
+        # Such a stall changes by more than the tolerance between quarters of the wait.
+        assert clock.epoch == 0
+
+
+def test_a_stall_of_constant_length_costs_nothing_when_it_has_gone() -> None:
+    def lateness(true_s: float) -> float:
+        return 0.2 if 20.0 <= true_s < 23.0 else 0.0
+
+    _, errors = follow_arrivals(lateness, seconds=30.0)
+    assert max(abs(error - 0.004) for true_s, error in errors if true_s >= 23.05) < 0.02

@@ -53,12 +53,6 @@ def test_grey_becomes_rgb(tmp_path: Path) -> None:
     assert np.array_equal(image, np.repeat(grey[..., None], 3, axis=2))
 
 
-def test_alpha_is_dropped_not_blended(tmp_path: Path) -> None:
-    bgra = np.zeros((4, 4, 4), np.uint8)
-    bgra[...] = (30, 20, 10, 128)
-    assert np.array_equal(read_image(stored(tmp_path / "a.png", bgra)), np.full((4, 4, 3), (10, 20, 30)))
-
-
 @pytest.mark.parametrize("colour", [False, True])
 def test_16_bits_are_scaled_to_8(tmp_path: Path, colour: bool) -> None:
     deep = np.array([[0, 257, 128 * 257 + 100, 65535]], np.uint16)
@@ -116,12 +110,6 @@ def test_a_flipped_byte_in_a_png_is_noticed(tmp_path: Path) -> None:
     data[len(data) // 2] ^= 0x55
     path.write_bytes(data)
     with pytest.raises(MediaError, match=r"a\.png"):
-        read_image(path)
-
-
-def test_floating_point_pictures_are_refused(tmp_path: Path) -> None:
-    path = stored(tmp_path / "a.tiff", np.ones((4, 4, 3), np.float32))
-    with pytest.raises(MediaError, match="float32"):
         read_image(path)
 
 

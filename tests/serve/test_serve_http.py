@@ -171,7 +171,7 @@ def test_an_embedding_comes_with_what_it_is(
     from sam_edge.geometry import View
     from sam_edge.serve.image_decoding import read_image
 
-    image = read_image(jpeg, max_pixels=1 << 20)
+    image = read_image(jpeg, max_pixels=1 << 20).image
     expected = engines.segmenter().encode(image, size=(448, 448), view=View(10, 20, 200, 100))
     assert np.allclose(data, expected.data, atol={"float32": 0, "float16": 1e-3}[dtype])
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sam_edge.errors import InputError
 from sam_edge.geometry import View
 from sam_edge.masks import Masks, Rle, mask_to_polygons
+from sam_edge.media.image_decoder import DecodedImage
 from sam_edge.media.png import encode_png
 from sam_edge.segmenter import Embedding, Segmenter
 from sam_edge.serve.http.options import (
@@ -30,6 +31,7 @@ from sam_edge.serve.models.engines import Engines
 MAX_POINTS = 64
 """Most points of a request."""
 POLYGON_TOLERANCE_PX = 1.0
+NOTES = "What was decided for the image, such as how deep values were scaled; left out where nothing was."
 Point = list[float]
 SizeOption = Annotated[
     tuple[int, int] | None,
@@ -106,6 +108,7 @@ class EmbeddingJson(TypedDict, total=False):
     inside: Annotated[list[int], "Width and height of the part of the input that shows the image."]
     scale: Annotated[list[float], "Input pixels per image pixel, x and y."]
     engine: str
+    notes: Annotated[list[str], NOTES]
     picture_ms: float
     encode_ms: float
 
@@ -135,6 +138,7 @@ class SegmentationJson(TypedDict, total=False):
     schema: int
     engine: str
     frame: Annotated[list[int], "Width and height of the image."]
+    notes: Annotated[list[str], NOTES]
     picture_ms: float
     encode_ms: float
     decode_ms: float
@@ -162,12 +166,14 @@ def encode_image(
     """
     model = engines.request_segmenter(options.engine)
     start = time.perf_counter()
-    image = read_image(image_file, max_pixels=max_pixels)
+    decoded_image = read_image(image_file, max_pixels=max_pixels)
+    image = decoded_image.image
     decoded = time.perf_counter()
     embedding = model.encode(image, size=options.size, view=options.view)
     encoded = time.perf_counter()
     description = describe_embedding(embedding, options.dtype)
     description["engine"] = describe_engine(model)
+    _add_notes(description, decoded_image)
     description["picture_ms"] = _ms(start, decoded)
     description["encode_ms"] = _ms(decoded, encoded)
     data = embedding.data.astype(np.dtype(options.dtype).newbyteorder("<")).tobytes()
@@ -185,7 +191,8 @@ def segment_image(
     """
     model = engines.request_segmenter(options.engine)
     start = time.perf_counter()
-    image = read_image(image_file, max_pixels=max_pixels)
+    decoded_image = read_image(image_file, max_pixels=max_pixels)
+    image = decoded_image.image
     decoded = time.perf_counter()
     embedding = model.encode(image, size=options.size)
     encoded = time.perf_counter()
@@ -197,7 +204,7 @@ def segment_image(
         multimask=options.multimask,
     )
     segmented = time.perf_counter()
-    return {
+    answer: SegmentationJson = {
         "schema": 1,
         "engine": describe_engine(model),
         "frame": [image.shape[1], image.shape[0]],
@@ -206,6 +213,8 @@ def segment_image(
         "decode_ms": _ms(encoded, segmented),
         "masks": masks_to_json(masks, options.masks),
     }
+    _add_notes(answer, decoded_image)
+    return answer
 
 
 def masks_to_json(masks: Masks, mask_format: str) -> list[MaskJson]:
@@ -239,6 +248,11 @@ def describe_embedding(embedding: Embedding, dtype: str) -> EmbeddingJson:
 def describe_engine(model: Segmenter) -> str:
     """Say where a model runs."""
     return f"{model.runtime.name}, {model.runtime.precision}"
+
+
+def _add_notes(answer: EmbeddingJson | SegmentationJson, decoded: DecodedImage) -> None:
+    if decoded.notes:
+        answer["notes"] = [f"the image {note}" for note in decoded.notes]
 
 
 def _mask_data(mask: NDArray[np.bool_], mask_format: str) -> MaskJson:

@@ -167,6 +167,17 @@ class FakeCompanion:
     def drop(self) -> None:
         self.rtsp.drop()
 
+    def kill(self) -> None:
+        """Switch the phone off: nothing listens any more."""
+        for server in (self.rtsp.server, self.http, self.echo):
+            server.stop()
+        self.rtsp.client_ports = None
+
+    def revive(self) -> None:
+        """Switch the phone on again, at the same ports."""
+        for server in (self.rtsp.server, self.http, self.echo):
+            server.listen()
+
     def jump_clock(self, seconds: float) -> None:
         self.clock_offset_s += seconds
 

@@ -146,8 +146,17 @@ class FakeCore:
 
     def drop(self) -> None:
         """Restart Capture: another bus port, another clock."""
+        self.kill()
+        self.revive()
+
+    def kill(self) -> None:
+        """End Capture."""
         self._running = False
         self._thread.join()
+        self._outbox = SimpleQueue()
+
+    def revive(self) -> None:
+        """Start Capture again: another bus port, another clock."""
         self.offset_s += 77.0
         self._last_s = -1e12
         self._start()

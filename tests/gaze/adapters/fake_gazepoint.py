@@ -117,6 +117,15 @@ class FakeGazepoint:
         self.streaming = None
         self.server.drop()
 
+    def kill(self) -> None:
+        """End Gazepoint Control."""
+        self.streaming = None
+        self.server.stop()
+
+    def revive(self) -> None:
+        """Start Gazepoint Control again, at the same port."""
+        self.server.listen()
+
     def jump_clock(self, seconds: float) -> None:
         self.offset_s += seconds
         self._last_s = -1e12

@@ -53,12 +53,8 @@ class FakeGlasses:
         self.subscribed: Any = None
         self.open: list[Any] = []
         self.rtsp = FakeRtsp(SDP, clock_hz=CLOCK_HZ)
-        self.server = serve(
-            self._serve, "127.0.0.1", 0, subprotocols=[Subprotocol("g3api")], close_timeout=0.2
-        )
-        self.port = self.server.socket.getsockname()[1]
-        self._thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self._thread.start()
+        self.port = 0
+        self._listen()
         self.url = f"tobii-g3://127.0.0.1:{self.port}"
         self.options: dict[str, object] = {
             "rtsp_port": self.rtsp.port,
@@ -69,6 +65,14 @@ class FakeGlasses:
     @property
     def connections(self) -> int:
         return self.accepted
+
+    def _listen(self) -> None:
+        self.server = serve(
+            self._serve, "127.0.0.1", self.port, subprotocols=[Subprotocol("g3api")], close_timeout=0.2
+        )
+        self.port = self.server.socket.getsockname()[1]
+        self._thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self._thread.start()
 
     def _serve(self, connection: Any) -> None:
         assert connection.subprotocol == "g3api"
@@ -133,6 +137,18 @@ class FakeGlasses:
         for connection in self.open:
             connection.socket.close() if self.via == "rtsp" else connection.close()
         self.open.clear()
+
+    def kill(self) -> None:
+        """Switch the recording unit off: nothing listens any more."""
+        self.drop()
+        self.server.shutdown()
+        self._thread.join(2.0)
+        self.rtsp.server.stop()
+
+    def revive(self) -> None:
+        """Switch the recording unit on again, at the same ports."""
+        self.rtsp.server.listen()
+        self._listen()
 
     def jump_clock(self, seconds: float) -> None:
         self.clock_offset_s += seconds

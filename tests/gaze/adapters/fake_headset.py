@@ -78,7 +78,15 @@ class FakeHeadset:
 
     def drop(self) -> None:
         """The app on the headset starts again: it sends from another port."""
+        self.kill()
+        self.revive()
+
+    def kill(self) -> None:
+        """End the app on the headset."""
         self.socket.close()
+
+    def revive(self) -> None:
+        """Start the app again: it sends from another port."""
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
     def jump_clock(self, seconds: float) -> None:
@@ -115,9 +123,13 @@ class FakeWebHeadset(FakeHeadset):
         with contextlib.suppress(ConnectionClosed):
             present(self.client).send(data)
 
-    def drop(self) -> None:
+    def kill(self) -> None:
+        """End the app on the headset."""
         self.stack.close()
         self.client = None
+
+    def revive(self) -> None:
+        """Start the app again."""
         self._connect()
 
     def stop(self) -> None:

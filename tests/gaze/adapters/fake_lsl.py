@@ -84,8 +84,19 @@ class FakeLsl:
         self.push([0.9] * count, -1e6)
 
     def drop(self) -> None:
+        self.kill()
+        self.revive()
+
+    def kill(self) -> None:
+        """End the outlet."""
         self.outlet = None
+
+    def revive(self) -> None:
+        """Open the outlet again, as another instance of the same stream."""
         self._make()
+
+    def jump_clock(self, seconds: float) -> None:
+        """Do nothing: an outlet of this computer shares its clock."""
 
     def stop(self) -> None:
         self.outlet = None

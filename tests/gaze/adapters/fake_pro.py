@@ -102,6 +102,15 @@ class FakePro:
         """The tracker is unplugged for a moment: the SDK goes on, nothing comes."""
         self.callback = None
 
+    def kill(self) -> None:
+        """Unplug the tracker."""
+        self.gone = True
+        self.callback = None
+
+    def revive(self) -> None:
+        """Plug the tracker in again."""
+        self.gone = False
+
     def jump_clock(self, seconds: float) -> None:
         self.device_offset_s += seconds
 
