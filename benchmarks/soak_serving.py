@@ -64,7 +64,7 @@ class Clients:
             )
             try:
                 visit(lot, stopping)
-            except (SamEdgeError, OSError) as error:  # noqa: PERF203 - the next client comes all the same
+            except (SamEdgeError, OSError) as error:
                 self._fault(f"client {number}: {type(error).__name__}: {error}"[:300])
                 stopping.wait(1.0)
 

@@ -31,8 +31,9 @@ class LiveSource(BufferedSource):
 
     A lost connection is made again while the source is open: after 0.1 s, then at growing intervals up to half a
     second. Each new connection counts as a reconnect. When `timeout_s` pass without a sample, `read` raises
-    `TrackerError` (again after every further `timeout_s`), and the source keeps trying; the application decides whether to give up. An error
-    that a new connection cannot mend ends the source: `read` raises it each time, and `finished` is true.
+    `TrackerError` (again after every further `timeout_s`), and the source keeps trying; the application decides
+    whether to give up. An error that a new connection cannot mend ends the source: `read` raises it each time, and
+    `finished` is true.
     """
 
     _connect_floor_s = 0.0
