@@ -24,8 +24,9 @@ _UNFITTED_DRIFT = 100e-6
 """Drift assumed until one is fitted: quartz clocks stay within 100 ppm."""
 _FITTED_DRIFT = 20e-6
 _WINDOW_LIMIT = 512
-_SMALL_STEP_NS, _SMALL_STEP_JITTERS = 30_000_000, 6.0
-"""A one-way clock set back by more than both, in nanoseconds and as multiples of the jitter, is found."""
+_SMALL_STEP_NS, _SMALL_STEP_JITTERS, _JITTER_LIMIT_NS = 30_000_000, 6.0, 15_000_000
+"""A one-way clock set back by more than both, in nanoseconds and as multiples of the jitter (which counts up to the
+limit), is found. A step adds to the jitter, and must not hide itself."""
 _SMALL_STEP_WAIT_NS = 600_000_000
 """All packets must be late for this long, and evenly so: a network that stalls recovers or gets worse."""
 _SMALL_STEP_PACKETS = 5
@@ -193,9 +194,9 @@ class ClockMap:
 class _Lateness:
     """By how much packets have been late since one was, in four quarters of a wait."""
 
-    def __init__(self, since_ns: int, jitter_ns: float) -> None:
+    def __init__(self, since_ns: int, tolerance_ns: float) -> None:
         self._since_ns = since_ns
-        self._tolerance_ns = max(_SMALL_STEP_NS, _SMALL_STEP_JITTERS * jitter_ns)
+        self._tolerance_ns = tolerance_ns
         self._least_ns: dict[int, int] = {}
         self._count = 0
 
@@ -312,11 +313,12 @@ class ArrivalClock:
 
     def _is_set_back(self, late_ns: int, arrival_ns: int) -> bool:
         """Return True when all packets of a while were late by about the same time."""
-        if late_ns <= max(_SMALL_STEP_NS, _SMALL_STEP_JITTERS * self._jitter_ns):
+        tolerance_ns = max(_SMALL_STEP_NS, _SMALL_STEP_JITTERS * min(self._jitter_ns, _JITTER_LIMIT_NS))
+        if late_ns <= tolerance_ns:
             self._behind = None
             return False
         if self._behind is None:
-            self._behind = _Lateness(arrival_ns, self._jitter_ns)
+            self._behind = _Lateness(arrival_ns, tolerance_ns)
         return self._behind.add(late_ns, arrival_ns)
 
     def _begin(self, device_ns: int, arrival_ns: int) -> None:

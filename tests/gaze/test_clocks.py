@@ -226,6 +226,16 @@ def test_a_stall_that_swells_and_goes_is_no_step_of_the_clock(height_s: float, l
         assert clock.epoch == 0
 
 
+def test_a_step_is_found_where_packets_are_often_late() -> None:
+    """The mean lateness of 60 ms must not hide a step of 0.3 s."""
+
+    def lateness(true_s: float) -> float:
+        return 0.3 if true_s >= 20.0 else 0.0
+
+    _, errors = follow_arrivals(lateness, seconds=30.0, jitter_s=0.06)
+    assert max(abs(error - 0.3) for true_s, error in errors if true_s >= 21.5) < 0.08
+
+
 def test_a_stall_of_constant_length_costs_nothing_when_it_has_gone() -> None:
     def lateness(true_s: float) -> float:
         return 0.2 if 20.0 <= true_s < 23.0 else 0.0

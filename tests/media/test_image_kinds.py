@@ -35,6 +35,7 @@ def grey_scene() -> NDArray[np.uint8]:
 
 
 LOSSLESS: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}}
+FINE: dict[str, dict[str, Any]] = {**LOSSLESS, "JPEG": {"quality": 98}, "AVIF": {"quality": 98}}
 
 
 def saved(image: NDArray[Any], ending: str, mode: Any = None, **options: Any) -> bytes:
@@ -89,11 +90,7 @@ def test_every_kind_of_file_gives_the_same_picture(
 def test_the_orientation_is_applied_in_every_kind_of_file(ending: str, orientation: int) -> None:
     exif = PIL.Exif()
     exif[0x112] = orientation
-    options: dict[str, Any] = {
-        "WEBP": {"lossless": True},
-        "JPEG": {"quality": 98},
-        "AVIF": {"quality": 98},
-    }.get(ending, {})
+    options = FINE.get(ending, {})
     image = decode_image(saved(stored_for(orientation, scene()), ending, exif=exif, **options)).image
     assert image.shape == (40, 64, 3)
     for (y, x), colour in (((10, 15), SQUARE), ((30, 50), OTHER), ((10, 50), GROUND), ((30, 15), GROUND)):
