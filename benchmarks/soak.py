@@ -38,9 +38,10 @@ from soak_figures import Figures, Judgement, ProcessWatch, judge
 from soak_serving import Clients
 
 import sam_edge
+from sam_edge.cores import available_cores
 from sam_edge.gaze.recordings import read
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.media.environment import cpu_name, usable_cores
+from sam_edge.media.environment import cpu_name
 from sam_edge.serve.models.engines import Engines
 from sam_edge.serve.server import Server
 from sam_edge.stream import GazeSession
@@ -221,7 +222,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="OUT.json")
     args = parser.parse_args()
     print(
-        f"{cpu_name()}, {usable_cores()} cores, sam-edge {sam_edge.__version__}, {args.minutes:g} minutes",
+        f"{cpu_name()}, {available_cores()} cores, sam-edge {sam_edge.__version__}, {args.minutes:g} minutes",
         flush=True,
     )
     parts = [Part(name, args.fps) for name in PARTS if args.only in (None, name)]

@@ -302,10 +302,11 @@ class ArrivalClock:
         late_ns = arrival_ns - device_ns - self._floor_at(device_ns)
         if late_ns < -self._jump_ns:
             return True
+        if self._is_set_back(late_ns, arrival_ns):
+            return True
         if late_ns <= self._jump_ns:
             self._late = None
-            return self._is_set_back(late_ns, arrival_ns)
-        self._behind = None
+            return False
         # Late packets are a stall of the network, unless everything stays late: then the clock was set back.
         since_ns, _ = self._late or (arrival_ns, late_ns)
         self._late = (since_ns, late_ns)
