@@ -38,8 +38,7 @@ def local_path(uri: str) -> Path:
 
 
 def list_local_files(path: Path) -> list[FileEntry]:
-    """List the files below a local folder, in order of their paths; for a file, the file alone. Hidden ones are
-    left out.
+    """List the files below a local folder, by path; for a file, the file alone. Hidden files are left out.
 
     Raises:
         InputError: there is no such file or folder, or it cannot be read.

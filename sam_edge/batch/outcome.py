@@ -61,8 +61,9 @@ class Outcome:
             KeyError, TypeError, ValueError: the values are others.
         """
         outcome = cls(**values)
-        if outcome.state not in get_args(State) or outcome.error_class not in get_args(ErrorClass):
-            raise ValueError(f"state {outcome.state!r}, class {outcome.error_class!r}")
+        check_error_class(outcome.error_class)
+        if outcome.state not in get_args(State):
+            raise ValueError(f"state {outcome.state!r}")
         return outcome
 
 
@@ -86,3 +87,12 @@ def classify(error: BaseException) -> ErrorClass:
     if isinstance(error, (GazeDataError, InputError)):
         return "input"
     return "bug"
+
+
+def check_error_class(text: str) -> ErrorClass:
+    """Return a class of errors by its name. Raises `ValueError` for another text."""
+    for name in get_args(ErrorClass):
+        if text == name:
+            known: ErrorClass = name
+            return known
+    raise ValueError(f"class of errors {text!r}")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sam_edge.batch.files import FileEntry
+from sam_edge.batch.outcome import ErrorClass
 
 ID_DIGITS = 16
 """Hexadecimal digits of an id: two of a million recordings share one with a probability of 3e-8."""
@@ -34,6 +35,8 @@ class Recording:
     """Size of all its files."""
     px_per_deg: float | None = None
     """Frame pixels in a degree, as the manifest states it; None: the recording's, else the default."""
+    problem_class: ErrorClass = ""
+    """Class of the problem; empty where there is none."""
     problem: str = ""
     """Why the recording cannot be processed, as the check before the work found; empty when it can."""
 
@@ -43,14 +46,28 @@ class Recording:
         return self.uri.rstrip("/").replace("\\", "/").rpartition("/")[2]
 
     @property
+    def cost(self) -> float:
+        """Estimate of the work, in seconds of video; a recording of unknown length counts a second a megabyte."""
+        return self.duration_s if self.duration_s is not None else self.bytes / 1e6
+
+    @property
     def folder(self) -> str:
         """Path in the output below which everything of this recording lies."""
         return f"recordings/{self.id}"
 
 
-def make_id(uri: str, files: Iterable[FileEntry], *, gaze: str | None = None) -> str:
-    """Return the id of a recording: a hash of its URI and of the names, sizes and versions of its files."""
+def make_id(
+    uri: str, files: Iterable[FileEntry], *, gaze: str | None = None, px_per_deg: float | None = None
+) -> str:
+    """Return the id of a recording: a hash of its URI, its files' names, sizes and versions, and its scale."""
     digest = hashlib.sha256(f"{uri}\0{gaze or ''}".encode())
     for entry in sorted(files, key=lambda entry: entry.path):
         digest.update(f"\0{entry.path}\0{entry.bytes}\0{entry.version}".encode())
+    if px_per_deg is not None:
+        digest.update(f"\0px_per_deg={px_per_deg!r}".encode())
     return digest.hexdigest()[:ID_DIGITS]
+
+
+def longest_first(recordings: Iterable[Recording]) -> list[Recording]:
+    """Sort recordings so that no long one is left for the end; the order does not depend on that of the input."""
+    return sorted(recordings, key=lambda recording: (-recording.cost, recording.id))

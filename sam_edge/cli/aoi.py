@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import get_args
 
 from sam_edge._aoi import EXPORTS, AoiResult, aoi, apply_aois
-from sam_edge.cli.options import add_format, add_fps, add_min_confidence, add_model, open_model
-from sam_edge.timeline import FixationOrigin
+from sam_edge.cli.options import (
+    add_format,
+    add_fps,
+    add_looks,
+    add_min_confidence,
+    add_model,
+    open_model,
+)
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -72,17 +77,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--px-per-deg", type=float, help="frame pixels in a degree (default: the recording's, else 15)"
     )
-    parser.add_argument(
-        "--fixations-from",
-        choices=get_args(FixationOrigin),
-        help="whose fixations (default: those that the recording of the tracker holds, if any)",
-    )
-    for name, default, text in (
-        ("--margin-deg", 0.0, "gaze this near to the mask counts as on the object, degrees"),
-        ("--min-on-object", 0.5, "least probability for a fixation or sample to count for an object"),
-        ("--max-off-ms", 500.0, "a visit goes on over a pause of at most this, milliseconds"),
-    ):
-        parser.add_argument(name, type=float, default=default, help=f"{text} (default: {default:g})")
+    add_looks(parser)
     parser.add_argument(
         "--export",
         action="append",

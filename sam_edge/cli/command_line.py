@@ -17,6 +17,7 @@ from typing import TextIO
 from sam_edge.cli import (
     annotate,
     aoi,
+    batch,
     demo,
     doctor,
     everything,
@@ -54,6 +55,7 @@ def make_parser() -> argparse.ArgumentParser:
         demo,
         track,
         aoi,
+        batch,
         replay,
         segment,
         everything,

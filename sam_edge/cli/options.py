@@ -7,16 +7,19 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
 from sam_edge.errors import InputError, SamEdgeError
 from sam_edge.gaze import recordings
 from sam_edge.parsing import parse_numbers, parse_size
 from sam_edge.precision import PRECISIONS, check_precision
 from sam_edge.segmenter import Segmenter, check_size, load
+from sam_edge.timeline import FixationOrigin
 
 __all__ = [
     "add_format",
     "add_fps",
+    "add_looks",
     "add_min_confidence",
     "add_model",
     "add_value_range",
@@ -31,8 +34,8 @@ __all__ = [
 ]
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose a model and an engine."""
+def add_model(parser: argparse.ArgumentParser, *, threads: str = "all cores") -> None:
+    """Add the options that choose a model and an engine; `threads` names the default of `--threads`."""
     parser.add_argument(
         "--model",
         type=Path,
@@ -50,7 +53,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         type=precision_type(),
         help="precision of the layers that are not quantized: fp32 or bf16 (default: the engine's choice)",
     )
-    parser.add_argument("--threads", type=int, help="threads of one inference (default: all cores)")
+    parser.add_argument("--threads", type=int, help=f"threads of one inference (default: {threads})")
     parser.add_argument(
         "--size",
         metavar="WxH",
@@ -78,6 +81,21 @@ def parse_value_range(args: argparse.Namespace) -> tuple[float, float] | None:
             f"--value-range: {args.value_range} is not accepted; give two values, the smaller one first"
         )
     return black, white
+
+
+def add_looks(parser: argparse._ActionsContainer) -> None:
+    """Add the options that say what counts as a look at an object."""
+    parser.add_argument(
+        "--fixations-from",
+        choices=get_args(FixationOrigin),
+        help="whose fixations (default: those that the recording of the tracker holds, if any)",
+    )
+    for name, default, text in (
+        ("--margin-deg", 0.0, "gaze this near to the mask counts as on the object, degrees"),
+        ("--min-on-object", 0.5, "least probability for a fixation or sample to count for an object"),
+        ("--max-off-ms", 500.0, "a visit goes on over a pause of at most this, milliseconds"),
+    ):
+        parser.add_argument(name, type=float, default=default, help=f"{text} (default: {default:g})")
 
 
 def add_fps(parser: argparse._ActionsContainer, *, of: str = "") -> None:

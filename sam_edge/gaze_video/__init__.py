@@ -8,15 +8,25 @@ with source.open_frames() as frames:
 """
 
 from sam_edge.gaze_video.frame_times import RecordedTimes
-from sam_edge.gaze_video.gaze_video import GazeVideo, attach_gaze, open_gaze_video, open_video, read_gaze
-from sam_edge.gaze_video.scene_video import find_scene_video
+from sam_edge.gaze_video.gaze_video import (
+    GazeVideo,
+    attach_gaze,
+    open_gaze_video,
+    open_video,
+    read_gaze,
+    recognise_gaze,
+)
+from sam_edge.gaze_video.scene_video import VIDEO_SUFFIXES, find_scene_video, holds_frames
 
 __all__ = [
+    "VIDEO_SUFFIXES",
     "GazeVideo",
     "RecordedTimes",
     "attach_gaze",
     "find_scene_video",
+    "holds_frames",
     "open_gaze_video",
     "open_video",
     "read_gaze",
+    "recognise_gaze",
 ]

@@ -142,6 +142,18 @@ def read_gaze(
     return recordings.read(path, format=format, min_confidence=min_confidence)
 
 
+def recognise_gaze(folder: Path) -> str | None:
+    """Return the name of the format of the gaze that a recording's folder holds; None where it holds none.
+
+    `csv` stands for the folder of a session's recording, too. Where several formats fit, the first one is named.
+    """
+    if (folder / SESSION_HEADER).is_file():
+        return "csv"
+    place = _find_gaze(folder)
+    found = next((name for name in formats() if reader(name).recognise(place)), None)
+    return found or ("csv" if (place / GAZE_FILE).is_file() else None)
+
+
 def _is_recognised(path: Path) -> bool:
     return any(reader(name).recognise(path) for name in formats())
 

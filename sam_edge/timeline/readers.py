@@ -33,7 +33,7 @@ def read_table(path: str | Path, columns: tuple[Column, ...]) -> Table:
         raise MediaError(f"{path}: ends in {path.suffix!r}; accepted: {', '.join(TABLE_ENDINGS)}")
     try:
         cells = _READERS[path.suffix.lower()](path, columns)
-        return Table(columns, {column.name: _to_values(cells[column.name], column) for column in columns})
+        return Table(columns, {column.name: to_values(cells[column.name], column) for column in columns})
     except KeyError as error:
         raise MediaError(f"{path}: has no column {error}") from error
     except OSError as error:
@@ -91,7 +91,8 @@ def _from_text(text: str, column: Column) -> Cell:
     return int(text) if column.kind == "int" else float(text)
 
 
-def _to_values(cells: Sequence[Any], column: Column) -> NDArray[Any]:
+def to_values(cells: Sequence[Any], column: Column) -> NDArray[Any]:
+    """Return the values of a column as `Table` keeps them; None is an empty cell."""
     if column.kind == "text":
         return text_values(list(cells))
     if column.kind == "bool":
