@@ -31,7 +31,7 @@ def open_store(url: str) -> Store:
         MissingExtraError: the URL is remote, and fsspec or its file system is not installed.
     """
     if is_remote(url):
-        from sam_edge.batch.remote import open_remote_store
+        from sam_edge.batch.remote_store import open_remote_store
 
         return open_remote_store(url)
     return LocalStore(str(local_path(url).absolute()))

@@ -29,6 +29,8 @@ EXTRAS = {
     ),
     "gaze": (("zmq", "pyzmq"), ("msgpack", "msgpack"), ("pylsl", "pylsl"), ("websockets", "websockets")),
     "webcam": (("openvino", "openvino"),),
+    "cloud": (("fsspec", "fsspec"), ("s3fs", "s3fs")),
+    "ray": (("ray", "ray"),),
     "serve": (("starlette", "starlette"), ("uvicorn", "uvicorn"), ("websockets", "websockets")),
 }
 """Modules of each extra, with the package that installs them."""
