@@ -27,7 +27,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -55,16 +55,26 @@ SOURCE_HZ = 20.0
 """Samples a second of each fake tracker."""
 
 
-def soak_session(figures: Figures, stopping: threading.Event, tick: Callable[[], None], fps: float) -> None:
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much work the parts do."""
+
+    fps: float
+    """Frames a second of the session; each client of the server sends a fifth of it."""
+    threads: int | None
+    """Threads of one inference; None is every core."""
+
+
+def soak_session(figures: Figures, stopping: threading.Event, tick: Callable[[], None], load: Load) -> None:
     """Step one live session through the looped clip until `stopping` is set."""
     began_s = time.monotonic()
     gaze = looping(tuple(read(DEMO / "gaze.csv").samples), 10 * NS)
     due = next(gaze)
     pin_s = PIN_EVERY_S
-    with sam_edge.load() as model, GazeSession(model, mode="live") as session:
+    with sam_edge.load(threads=load.threads) as model, GazeSession(model, mode="live") as session:
         offset_ns = time.monotonic_ns()
         for _, image in pictures(DEMO / "clip.mp4"):
-            if stopping.wait(1 / fps):
+            if stopping.wait(1 / load.fps):
                 return
             now_ns = time.monotonic_ns()
             samples = []
@@ -72,9 +82,10 @@ def soak_session(figures: Figures, stopping: threading.Event, tick: Callable[[],
                 samples.append(GazeSample(due.time_ns + offset_ns, due.x_px, due.y_px, due.confidence))
                 due = next(gaze)
             session.feed(samples)
-            step_s = time.perf_counter()
+            step_s, cpu_s = time.perf_counter(), time.thread_time()
             selection = session.step(image, now_ns)
             figures.steps_ms.append(1e3 * (time.perf_counter() - step_s))
+            figures.cpu_ms.append(1e3 * (time.thread_time() - cpu_s))
             figures.step_times_s.append(time.monotonic() - began_s)
             figures.count("steps")
             figures.count("with a mask", int(selection.mask is not None))
@@ -84,12 +95,14 @@ def soak_session(figures: Figures, stopping: threading.Event, tick: Callable[[],
             tick()
 
 
-def soak_server(figures: Figures, stopping: threading.Event, tick: Callable[[], None], fps: float) -> None:
+def soak_server(figures: Figures, stopping: threading.Event, tick: Callable[[], None], load: Load) -> None:
     """Serve eight clients, in a process of their own, until `stopping` is set."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    with Engines() as engines, Server(engines, port=0) as server:
-        clients = context.Process(target=run_clients, args=(server.stream_url, fps, theirs), daemon=True)
+    with Engines(threads=load.threads) as engines, Server(engines, port=0) as server:
+        clients = context.Process(
+            target=run_clients, args=(server.stream_url, max(0.5, load.fps / 5), theirs), daemon=True
+        )
         clients.start()
         while not stopping.wait(0.5):
             tick()
@@ -129,7 +142,7 @@ def run_clients(url: str, fps: float, connection: Connection) -> None:
     connection.send(figures)
 
 
-def run_part(name: str, fps: float, connection: Connection) -> None:
+def run_part(name: str, load: Load, connection: Connection) -> None:
     """Run one part until the parent says stop; send its figures twice a minute."""
     faulthandler.register(signal.SIGUSR1)
     cv2.setNumThreads(1)
@@ -149,9 +162,9 @@ def run_part(name: str, fps: float, connection: Connection) -> None:
 
     try:
         if name == "session":
-            soak_session(figures, stopping, tick, fps)
+            soak_session(figures, stopping, tick, load)
         elif name == "server":
-            soak_server(figures, stopping, tick, max(0.5, fps / 5))
+            soak_server(figures, stopping, tick, load)
         else:
             soak_adapters(figures, stopping, rate_hz=SOURCE_HZ, tick=tick)
     except Exception as error:
@@ -162,11 +175,11 @@ def run_part(name: str, fps: float, connection: Connection) -> None:
 class Part:
     """A part's process, and the newest figures that it sent."""
 
-    def __init__(self, name: str, fps: float) -> None:
+    def __init__(self, name: str, load: Load) -> None:
         context = multiprocessing.get_context("spawn")
         self.figures = Figures(name)
         self._ours, theirs = context.Pipe()
-        self.process = context.Process(target=run_part, args=(name, fps, theirs), name=name)
+        self.process = context.Process(target=run_part, args=(name, load, theirs), name=name)
         self.process.start()
         theirs.close()
         self._heard_s = time.monotonic()
@@ -218,6 +231,7 @@ def main() -> int:
     parser.add_argument(
         "--fps", type=float, default=10.0, help="frames a second of the session; clients: a fifth"
     )
+    parser.add_argument("--threads", type=int, help="threads of one inference (default: every core)")
     parser.add_argument("--only", choices=PARTS)
     parser.add_argument("--json", type=Path, metavar="OUT.json")
     args = parser.parse_args()
@@ -225,7 +239,8 @@ def main() -> int:
         f"{cpu_name()}, {available_cores()} cores, sam-edge {sam_edge.__version__}, {args.minutes:g} minutes",
         flush=True,
     )
-    parts = [Part(name, args.fps) for name in PARTS if args.only in (None, name)]
+    load = Load(args.fps, args.threads)
+    parts = [Part(name, load) for name in PARTS if args.only in (None, name)]
     with ExitStack() as stack:
         for part in parts:
             stack.callback(part.stop)

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,9 @@ FAKES: dict[str, Callable[[], Any]] = {
     "ray-ws": FakeWebHeadset,
 }
 LISTENERS = ("ray-udp", "ray-ws")
-SILENCE_TIMEOUT_S = 0.5
-"""A source connects anew where its tracker falls silent for this long, seconds."""
+SILENCE_TIMEOUT_S, LONG_TIMEOUT_S = 0.5, 4.0
+"""A source connects anew where its tracker falls silent for this long, seconds. The first one is for the source that
+notices a lost tracker by its silence alone."""
 HANG_S = 20.0
 """A source that does not come back within this many seconds hangs."""
 OFF_LIMIT_NS = 150_000_000
@@ -82,8 +83,10 @@ class SourceSoak:
         """Drive the source until `stopping` is set."""
         with ExitStack() as stack:
             stack.callback(self._fake.stop)
-            options = self._fake.options | {"timeout": SILENCE_TIMEOUT_S if self.name != "lsl" else 4.0}
-            source = stack.enter_context(registry.open(self._fake.url, **options))
+            options = self._fake.options | {
+                "timeout": SILENCE_TIMEOUT_S if self.name == "tobii-pro" else LONG_TIMEOUT_S
+            }
+            source = stack.enter_context(self._open(options))
             if self.name in LISTENERS:
                 self._fake.attach(source)
             self._fake.wait_ready()
@@ -93,6 +96,13 @@ class SourceSoak:
                 fault, cause = self._random.choice(self._faults)
                 cause()
                 self._until_right(source, fault, stopping)
+
+    def _open(self, options: dict[str, object]) -> GazeSource:
+        """Open the source; on a busy machine the first try may be too slow."""
+        for _ in range(5):
+            with suppress(TrackerError):
+                return registry.open(self._fake.url, **options)
+        return registry.open(self._fake.url, **options)
 
     def _stream(self, source: GazeSource, seconds: float, stopping: threading.Event) -> None:
         """Send and read without a fault; every sample must be near its time."""

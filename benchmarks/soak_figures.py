@@ -38,6 +38,8 @@ class Figures:
     """When each measured step ended, seconds after the start."""
     steps_ms: list[float] = field(default_factory=list)
     """How long each measured step took, milliseconds."""
+    cpu_ms: list[float] = field(default_factory=list)
+    """Processor time of the same steps in their own thread, where it is measured: other programs do not add to it."""
     recoveries: list[tuple[str, str, float]] = field(default_factory=list)
     """Source, fault, and seconds until samples were right again."""
     counts: dict[str, int] = field(default_factory=dict)
@@ -108,11 +110,16 @@ def judge(figures: Figures) -> list[Judgement]:
     lines.append(judge_growth(figures, "threads", figures.threads, 2))
     lines.append(judge_growth(figures, "open files", figures.files, 4))
     if figures.steps_ms:
-        lines.append(judge_flatness(figures))
+        lines.append(judge_flatness(figures, "p99 of a step, ms", figures.steps_ms))
+    if figures.cpu_ms:
+        lines.append(judge_flatness(figures, "p99 of its CPU time, ms", figures.cpu_ms))
     if figures.recoveries:
         source, fault, worst_s = max(figures.recoveries, key=lambda item: item[2])
-        usual_s = float(np.median([seconds for _, _, seconds in figures.recoveries]))
-        measured = f"{worst_s:.2f} ({source}, {fault}); median {usual_s:.2f} of {len(figures.recoveries)}"
+        usual_s, high_s = np.percentile([seconds for _, _, seconds in figures.recoveries], [50, 99])
+        measured = (
+            f"{worst_s:.2f} ({source}, {fault}); 99 of 100 within {high_s:.2f}, median {usual_s:.2f}, "
+            f"of {len(figures.recoveries)}"
+        )
         asked = f"at most {RECOVERY_LIMIT_S:g}"
         lines.append(
             Judgement(figures.part, "back after a fault, s", asked, measured, worst_s <= RECOVERY_LIMIT_S)
@@ -133,10 +140,10 @@ def judge_growth(figures: Figures, what: str, values: Sequence[float], slack: fl
     return Judgement(figures.part, what, asked, f"{first:.0f} -> {last:.0f}", last - first <= slack)
 
 
-def judge_flatness(figures: Figures) -> Judgement:
+def judge_flatness(figures: Figures, what: str, values: Sequence[float]) -> Judgement:
     """Compare the 99th percentiles of the first and the last third."""
-    what, asked = "p99 of a step, ms", f"flat (x{FLAT_LIMIT:g} at most)"
-    parts = thirds(figures.step_times_s, figures.steps_ms)
+    asked = f"flat (x{FLAT_LIMIT:g} at most)"
+    parts = thirds(figures.step_times_s, values)
     if parts is None:
         return Judgement(figures.part, what, asked, "too short to tell", False)
     first, last = (float(np.percentile(part, 99)) for part in parts)

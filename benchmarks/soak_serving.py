@@ -14,10 +14,11 @@ from contextlib import suppress
 from bench_memory import DEMO, looping
 from soak_figures import Figures
 
-from sam_edge.client import Client, connect, jpeg_of
+from sam_edge.client import Client, RefusedError, connect, jpeg_of
 from sam_edge.errors import SamEdgeError
 from sam_edge.gaze.recordings import read
 from sam_edge.media.frames import open_frames
+from sam_edge.wire.errors import ErrorCode
 
 CLIENTS = 8
 HANG_S = 30.0
@@ -70,9 +71,21 @@ class Clients:
 
     def _stay(self, lot: random.Random, stopping: threading.Event) -> None:
         """Send frames and gaze for a while, and take leave."""
-        with connect(self._url, name="soak", timeout_s=HANG_S) as client:
-            self._stream(client, lot.uniform(3.0, 30.0), lot, stopping)
-        self._count("visits")
+        deadline_s = time.monotonic() + HANG_S
+        while not stopping.is_set():
+            try:
+                client = connect(self._url, name="soak", timeout_s=HANG_S)
+            except RefusedError as error:
+                # The place of a client that has just left is freed when its session has ended.
+                if error.reply.code is not ErrorCode.TOO_MANY_CLIENTS or time.monotonic() > deadline_s:
+                    raise
+                self._count("visits put off")
+                stopping.wait(0.5)
+                continue
+            with client:
+                self._stream(client, lot.uniform(3.0, 30.0), lot, stopping)
+            self._count("visits")
+            return
 
     def _stream(self, client: Client, seconds: float, lot: random.Random, stopping: threading.Event) -> None:
         end_s = time.monotonic() + seconds
@@ -81,7 +94,7 @@ class Clients:
         due = next(gaze)
         sent: dict[int, float] = {}
         for index in itertools.count():
-            if stopping.wait(self._interval_s) or time.monotonic() > end_s:
+            if stopping.is_set() or time.monotonic() > end_s:
                 return
             now_ns = time.monotonic_ns()
             samples = []
@@ -94,8 +107,10 @@ class Clients:
                 sent[number] = time.monotonic()
             if lot.random() < 0.02:
                 client.pin()
-            while (selection := client.receive(0.0)) is not None:
-                began_s = sent.pop(selection.frame_id, None)
+            next_s = time.monotonic() + self._interval_s
+            while (left_s := next_s - time.monotonic()) > 0 and not stopping.is_set():
+                selection = client.receive(min(left_s, 0.5))
+                began_s = sent.pop(selection.frame_id, None) if selection is not None else None
                 if began_s is not None:
                     self._step(time.monotonic() - began_s)
             if sent and time.monotonic() - min(sent.values()) > HANG_S:

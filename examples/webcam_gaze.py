@@ -32,6 +32,7 @@ try:
     from sam_edge.gaze.calibration import FullScreen, calibrate_on_screen
     from sam_edge.gaze.samples import GazeSample
     from sam_edge.gaze.webcam.source import WebcamSource
+    from sam_edge.media.camera import read_camera
     from sam_edge.media.frames import open_frames
     from sam_edge.media.images import write_png
     from sam_edge.media.outputs import Output, prepare_outputs
@@ -89,13 +90,8 @@ def frames(scene: str, *, in_time: bool) -> Iterator[tuple[np.ndarray, int]]:
                     time.sleep(max(0.0, (begin_ns + frame.time_ns - time.monotonic_ns()) / 1e9))
                 yield frame.image, frame.time_ns
         return
-    capture = cv2.VideoCapture(int(scene))
-    while True:
-        there, image = capture.read()
-        if not there:
-            break
-        yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB), time.monotonic_ns() - begin_ns
-    capture.release()
+    for shot in read_camera(int(scene)):
+        yield shot.image, shot.time_ns - begin_ns
 
 
 def drawn(image: np.ndarray, selection: Selection, recent: deque[GazeSample], now_ns: int) -> np.ndarray:

@@ -29,6 +29,7 @@ try:
     from sam_edge.errors import SamEdgeError, SessionError
     from sam_edge.gaze.adapters.mouse import MouseSource
     from sam_edge.gaze.samples import GazeSample
+    from sam_edge.media.camera import read_camera
     from sam_edge.media.frames import open_frames
     from sam_edge.media.images import write_png
     from sam_edge.media.outputs import Output, prepare_outputs
@@ -52,13 +53,8 @@ def frames(source: str) -> Iterator[np.ndarray]:
                 time.sleep(max(0.0, begin + frame.time_ns / 1e9 - time.monotonic()))
                 yield frame.image
         return
-    capture = cv2.VideoCapture(int(source))
-    while True:
-        there, image = capture.read()
-        if not there:
-            break
-        yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    capture.release()
+    for shot in read_camera(int(source)):
+        yield shot.image
 
 
 def drawn(image: np.ndarray, selection: Selection, recent: deque[GazeSample], now_ns: int) -> np.ndarray:

@@ -21,8 +21,10 @@ STRIDE = 16
 """Input pixels an embedding place."""
 MASK_STRIDE = 4
 """Input pixels a low-resolution logit."""
-LARGEST_PX = 32_767
-"""Farthest place and largest extent of a view, pixels: what OpenCV's maps reach."""
+LARGEST_PX = 1 << 24
+"""Farthest place and largest extent of a view, pixels: whole numbers up to it are exact in 32-bit floating point."""
+_LARGEST_WARP_PX = 32_766
+"""Largest side that OpenCV's `warpAffine` makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class View:
         """Snap to whole pixels, and refuse what is not a rectangle.
 
         Raises:
-            InputError: a value is not finite or beyond 32,767, or an extent is not positive.
+            InputError: a value is not finite or beyond 16,777,216, or an extent is not positive.
         """
         values = (self.x0, self.y0, self.width, self.height)
         # Asked this way round, NaN is refused as well.
@@ -132,6 +134,9 @@ class Placement:
         shown = clip_view(self.view, frame_size)
         if shown == self.view:
             part = self._whole_paste(low, step)
+        elif max(shown.width, shown.height) > _LARGEST_WARP_PX:
+            left, top = shown.x0 - self.view.x0, shown.y0 - self.view.y0
+            part = self._whole_paste(low, step)[top : top + shown.height, left : left + shown.width]
         else:
             matrix = np.array([[step[0], 0, step[0] / 2 - 0.5], [0, step[1], step[1] / 2 - 0.5]])
             matrix[:, 2] += step * (shown.x0 - self.view.x0, shown.y0 - self.view.y0)

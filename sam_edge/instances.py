@@ -1,4 +1,4 @@
-"""Masks for the boxes of any detector, in a few calls of the decoder."""
+"""Masks for the boxes of any detector, in a few calls of the decoder and in bounded memory."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from numpy.typing import ArrayLike, NDArray
 from sam_edge.errors import InputError, MissingExtraError
 from sam_edge.everything.generated_mask import GeneratedMask
 from sam_edge.masks.boxes import as_boxes
+from sam_edge.masks.mask_stack import MaskStack
 from sam_edge.segmenter import Embedding, Segmenter, check_frame
 
 BOXES_PER_CALL = 32
-"""Boxes that are decoded in one call; bounds the memory."""
+"""Boxes that are decoded in one call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instances:
     """One mask for each box."""
 
-    masks: NDArray[np.bool_]
-    """(N, H, W) in frame pixels; empty for a box that does not lie on the frame."""
+    masks: MaskStack
+    """N masks (H, W) in frame pixels; empty for a box that does not lie on the frame. `np.asarray(masks)` makes them
+    bool (N, H, W) at once."""
     scores: NDArray[np.float32]
     """(N,): IoU with the truth as the model predicts it; 0 for a box that does not lie on the frame."""
 
@@ -60,7 +62,7 @@ def segment_boxes(
     corners = as_boxes("boxes", boxes)
     shown = np.clip(corners, 0, [width, height, width, height])
     there = np.flatnonzero((shown[:, 2] > shown[:, 0]) & (shown[:, 3] > shown[:, 1]))
-    masks = np.zeros((len(corners), height, width), np.bool_)
+    masks = MaskStack((height, width), len(corners))
     scores = np.zeros(len(corners), np.float32)
     if embedding is not None and embedding.frame_size != (height, width):
         raise InputError(
@@ -70,8 +72,11 @@ def segment_boxes(
         encoded = embedding if embedding is not None else model.encode(image, size=size)
         for begin in range(0, len(there), BOXES_PER_CALL):
             part = there[begin : begin + BOXES_PER_CALL]
-            decoded = model.decode(encoded, boxes=shown[part], multimask=False)
-            masks[part], scores[part] = decoded.masks[:, 0], decoded.scores[:, 0]
+            logits, predicted = model.decode_logits(encoded, boxes=shown[part])
+            for index, low, score in zip(part, logits[:, 0], predicted[:, 0], strict=True):
+                # One at a time: a frame of 12 megapixels takes 48 MB while it is scaled.
+                masks.put(int(index), encoded.placement.paste(low, encoded.frame_size) > 0)
+                scores[index] = score
     return Instances(masks, scores)
 
 
@@ -97,7 +102,7 @@ def add_masks(
             f"detections: {type(detections).__name__} has no boxes; accepted: supervision.Detections"
         )
     result = copy.copy(detections)
-    result.mask = segment_boxes(model, image, detections.xyxy, size=size).masks
+    result.mask = np.asarray(segment_boxes(model, image, detections.xyxy, size=size).masks)
     return result
 
 

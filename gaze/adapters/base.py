@@ -15,7 +15,6 @@ from sam_edge.gaze.source import SourceStats
 POLL_S = 0.05
 """Longest wait for the network between two checks whether the source was closed, seconds."""
 _FIRST_BACKOFF_S = 0.1
-_LONGEST_BACKOFF_S = 0.5
 _JOIN_S = 0.9
 _PAST_LIMIT_NS = 30_000_000_000
 _FUTURE_LIMIT_NS = 5_000_000_000
@@ -36,6 +35,8 @@ class LiveSource(BufferedSource):
     `finished` is true.
     """
 
+    _longest_backoff_s = 0.5
+    """Longest pause between two tries to connect, seconds."""
     _connect_floor_s = 0.0
     """Shortest time-out of connecting, seconds, for protocols with slow discovery."""
 
@@ -205,7 +206,7 @@ class LiveSource(BufferedSource):
                 if self._connections > before:
                     backoff_s = _FIRST_BACKOFF_S
                 self._stopping.wait(backoff_s)
-                backoff_s = min(_LONGEST_BACKOFF_S, backoff_s * 2)
+                backoff_s = min(self._longest_backoff_s, backoff_s * 2)
         finally:
             # Reached on every way out, so that a reader never waits for a thread that has ended.
             self._buffer.end()

@@ -32,6 +32,8 @@ class LslSource(LiveSource):
     """Gaze of a Lab Streaming Layer stream."""
 
     _connect_floor_s = 2.0
+    # Looking for the stream takes half a second itself.
+    _longest_backoff_s = 0.1
 
     def __init__(
         self,

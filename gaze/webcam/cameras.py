@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from sam_edge.errors import MediaError, TrackerError
 from sam_edge.gaze.clocks import host_now_ns
+from sam_edge.media.camera import CameraFrame, read_camera
 from sam_edge.media.frames import open_frames
 
-_SIZES = ((720, 1280), (480, 640))
-
-
-@dataclass(frozen=True, slots=True)
-class CameraFrame:
-    """One image of the person."""
-
-    image: NDArray[np.uint8]
-    """RGB (H, W, 3)."""
-    time_ns: int
-    """Host time, monotonic nanoseconds: when it came from the camera, or is due in the video."""
+__all__ = ["CameraFrame", "camera_frames", "video_frames"]
 
 
 def camera_frames(
@@ -35,26 +21,12 @@ def camera_frames(
 
     `size` is (height, width); without it, 1280x720 where the camera has it: irises are small. Raises `TrackerError`.
     """
-    capture = cv2.VideoCapture(camera)
     try:
-        height, width = size or _SIZES[0]
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        came = False
-        while not stopping.is_set():
-            there, image = capture.read()
-            now_ns = host_now_ns()
-            if not there:
-                problem = "it stopped sending images" if came else "there is none, or another program uses it"
-                raise TrackerError(
-                    f"camera {camera}: {problem}; check with another camera number, as in webcam:1, and that programs "
-                    "may use the camera"
-                )
-            came = True
-            yield CameraFrame(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), now_ns)
-    finally:
-        capture.release()
+        yield from read_camera(camera, stopping, size=size)
+    except MediaError as error:
+        raise TrackerError(
+            str(error).replace("another camera number", "another camera number, as in webcam:1")
+        ) from error
 
 
 def video_frames(

@@ -37,7 +37,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="append",
         default=[],
         metavar="URL",
-        help="another site whose pages may connect, for example https://example.org; repeatable",
+        help="another site whose pages may connect, for example https://example.org, or the address of a reverse "
+        "proxy in front of this server; repeatable",
     )
     parser.add_argument(
         "--cert",

@@ -5,6 +5,7 @@
 
 from sam_edge.masks.boxes import box_areas, box_iou, mask_to_box, masks_to_boxes, nms, suppress_overlaps
 from sam_edge.masks.clean import fill_holes, remove_islands
+from sam_edge.masks.mask_stack import MaskStack
 from sam_edge.masks.overlap import iou, mask_iou
 from sam_edge.masks.polygons import mask_to_polygons, polygons_to_mask
 from sam_edge.masks.result import NEAR_BEST, Masks, best_first
@@ -12,6 +13,7 @@ from sam_edge.masks.rle import Rle
 
 __all__ = [
     "NEAR_BEST",
+    "MaskStack",
     "Masks",
     "Rle",
     "best_first",

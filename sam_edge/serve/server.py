@@ -68,7 +68,8 @@ class Server(Closing):
             host: address to listen at.
             port: port to listen at; 0 lets the system choose (see the property `port`).
             token: token that clients must send; required at any address but loopback.
-            allowed_origins: other sites whose pages may connect, for example `https://example.org`.
+            allowed_origins: other sites whose pages may connect, for example `https://example.org`; behind a reverse
+                proxy, the address that browsers see.
             limits: sizes, rates and numbers that the server accepts; None is the defaults.
             size: the encoder's input (height, width) for clients that ask for none; None is by the frame.
             cert: TLS certificate, a PEM file; None serves without TLS.
@@ -80,7 +81,7 @@ class Server(Closing):
         check_certificate(cert, key)
         if not 0 <= port <= 65535:
             raise InputError(f"port: {port} is not accepted; give 0 to 65535")
-        self.access = AccessPolicy(host, token, allowed_origins)
+        self.access = AccessPolicy(host, token, allowed_origins, allow_option="--allow-origin")
         self.metrics = Metrics()
         self._engines = engines
         self._limits = limits or Limits()

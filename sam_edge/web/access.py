@@ -24,7 +24,10 @@ class AccessPolicy:
     token: str = ""
     """Token that requests must carry; empty accepts requests without one."""
     allowed_origins: tuple[str, ...] = ()
-    """Sites, such as `https://example.org`, whose pages may connect in addition to the server's own page."""
+    """Sites, such as `https://example.org`, whose pages may connect in addition to the server's own page. Their host
+    names are accepted as the server's own, as behind a reverse proxy."""
+    allow_option: str = ""
+    """Command line option that adds to `allowed_origins`, for messages; empty where there is none."""
 
     def __post_init__(self) -> None:
         """Check the rules.
@@ -60,17 +63,40 @@ class AccessPolicy:
         return not self.token or (scheme.lower() == "bearer" and self.accepts_token(token.strip()))
 
     def accepts_headers(self, host: str, origin: str | None) -> bool:
-        """Return whether a request's `Host` and `Origin` headers are accepted.
+        """Return whether a request's `Host` and `Origin` headers are accepted."""
+        return self.find_refusal(host, origin) is None
 
-        Without a token, only local names are accepted as `Host`. Otherwise a foreign name that resolves to this machine
-        (DNS rebinding) would give that site's pages access. Only browsers send `Origin`.
+    def find_refusal(self, host: str, origin: str | None) -> str | None:
+        """Return why a request's `Host` or `Origin` header is not accepted, and what to do; None if they are.
+
+        Without a token, only local names and those of allowed origins are accepted as `Host`. Otherwise a foreign name
+        that resolves to this machine (DNS rebinding) would give that site's pages access. Only browsers send `Origin`.
         """
         name = _host_name(host)
-        if name is None or (not self.token and name not in LOCAL_NAMES and not is_loopback(name)):
-            return False
-        if origin is None or origin in self.allowed_origins:
-            return True
-        return urlsplit(origin).netloc.lower() == host.lower() and origin.startswith(("http://", "https://"))
+        if name is None:
+            return f"Host {_shorten(host)} is not a host name"
+        local = name in LOCAL_NAMES or is_loopback(name)
+        if not self.token and not local and name not in self._allowed_names():
+            return f"Host {_shorten(host)} is foreign; accepted: {self._accepted()}" + self._remedy(
+                f"https://{host}"
+            )
+        if origin is None or origin in self.allowed_origins or _is_own_origin(origin, host):
+            return None
+        return f"Origin {_shorten(origin)} is foreign; accepted: {self._accepted()}" + self._remedy(origin)
+
+    def _allowed_names(self) -> set[str | None]:
+        return {urlsplit(origin).hostname for origin in self.allowed_origins}
+
+    def _accepted(self) -> str:
+        return ", ".join(["the server's own address", *self.allowed_origins])
+
+    def _remedy(self, origin: str) -> str:
+        if not self.allow_option:
+            return ""
+        return (
+            f". If this is your reverse proxy or your site, start the server with {self.allow_option} "
+            f"{_shorten(origin)} (docs/serving.md, Behind a reverse proxy)"
+        )
 
     def allows_origin(self, origin: str | None) -> bool:
         """Return whether pages of this foreign origin may read responses."""
@@ -93,6 +119,20 @@ def header(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> str | None:
     if len(values) > 1:
         return ""
     return values[0].decode("latin-1") if values else None
+
+
+def _is_own_origin(origin: str, host: str) -> bool:
+    """Return whether a page of the same host sent the request."""
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower() and origin.startswith(("http://", "https://"))
+    except ValueError:
+        return False
+
+
+def _shorten(text: str) -> str:
+    """Return what a client sent, printable and short enough for a message."""
+    shown = "".join(letter for letter in text[:100] if letter.isprintable())
+    return f"{shown}..." if len(text) > 100 else shown or "(none)"
 
 
 def _host_name(host: str) -> str | None:

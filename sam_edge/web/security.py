@@ -25,7 +25,7 @@ ISOLATION_HEADERS = (
 """The first two allow pages to use threads (SharedArrayBuffer)."""
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' blob:; worker-src 'self' blob:; style-src 'self'; "
-    "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' ws://{host} wss://{host}; "
+    "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' {sockets}; "
     "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """Pages load nothing from other sites. The WebSocket's address is listed because older browsers do not count it as
@@ -48,14 +48,15 @@ class SecurityMiddleware:
             return
         host = header(scope["headers"], b"host") or ""
         origin = header(scope["headers"], b"origin")
-        if not self._access.accepts_headers(host, origin):
+        refusal = self._access.find_refusal(host, origin)
+        if refusal is not None:
             self._metrics.add("sam_edge_refused_total", reason="origin")
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 1008})
+            if scope["type"] == "http":
+                await send_error(send, 403, "origin", refusal)
+            elif "websocket.http.response" in scope.get("extensions", {}):
+                await send_error(send, 403, "origin", refusal, kind="websocket.http.response")
             else:
-                await send_error(
-                    send, 403, "origin", "foreign Origin or Host; accepted: the server's own address"
-                )
+                await send({"type": "websocket.close", "code": 1008})
             return
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
@@ -74,7 +75,10 @@ class SecurityMiddleware:
         await self._app(scope, receive, send_with_headers)
 
     def _headers(self, host: str, foreign_origin: str | None) -> list[tuple[bytes, bytes]]:
-        policy = CONTENT_SECURITY_POLICY.format(host=host).encode("latin-1")
+        # Behind a proxy the page has the address of an allowed origin.
+        names = [host, *(origin.partition("://")[2] for origin in self._access.allowed_origins)]
+        sockets = " ".join(f"ws://{name} wss://{name}" for name in dict.fromkeys(names))
+        policy = CONTENT_SECURITY_POLICY.format(sockets=sockets).encode("latin-1")
         own = [*ISOLATION_HEADERS, (b"content-security-policy", policy)]
         if foreign_origin is None:
             return [*own, (b"cross-origin-resource-policy", b"same-origin")]
@@ -89,9 +93,11 @@ class SecurityMiddleware:
         ]
 
 
-async def send_error(send: Send, status: int, code: str, message: str) -> None:
-    """Respond with an error."""
+async def send_error(
+    send: Send, status: int, code: str, message: str, *, kind: str = "http.response"
+) -> None:
+    """Respond with an error; `kind` is `websocket.http.response` before a WebSocket is accepted."""
     body = json.dumps({"error": {"code": code, "message": message}}).encode("utf-8")
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": f"{kind}.start", "status": status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": body})

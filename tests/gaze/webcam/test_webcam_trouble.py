@@ -19,6 +19,7 @@ from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.webcam.cameras import CameraFrame, camera_frames
 from sam_edge.gaze.webcam.line_of_sight import Screen
 from sam_edge.gaze.webcam.source import WebcamGazeEstimator, WebcamSource
+from sam_edge.media import camera
 
 Picture = NDArray[np.uint8]
 FRAME_NS = 33_333_333
@@ -26,19 +27,30 @@ LEARNING = 41
 
 
 class FakeCapture:
-    """A camera that gives some pictures and is then unplugged."""
+    """A camera that gives some pictures and is then unplugged; None is a read that fails."""
 
-    pictures: ClassVar[list[Picture]] = []
+    pictures: ClassVar[list[Picture | None]] = []
+    settings: ClassVar[list[tuple[int, float]]] = []
+    exists = True
 
     def __init__(self, _number: int) -> None:
         self.left = list(FakeCapture.pictures)
         self.released = False
 
     def set(self, _name: int, _value: float) -> bool:
+        FakeCapture.settings.append((_name, _value))
         return False
 
+    def get(self, _name: int) -> float:
+        """What many cameras state for everything, and 1000 frames a second is another such number."""
+        return 0.0
+
+    def isOpened(self) -> bool:
+        return FakeCapture.exists
+
     def read(self) -> tuple[bool, Picture | None]:
-        return (True, self.left.pop(0)) if self.left else (False, None)
+        picture = self.left.pop(0) if self.left else None
+        return picture is not None, picture
 
     def release(self) -> None:
         self.released = True
@@ -77,6 +89,55 @@ def test_an_unplugged_camera_is_told_after_what_it_gave(
         taken(camera_frames(4, threading.Event()), seen)
     assert len(seen) == 3
     assert [one.time_ns for one in seen] == sorted(one.time_ns for one in seen)
+
+
+@pytest.mark.parametrize(
+    "plan", [[False] * 3 + [True] * 5, [True] * 3 + [False] + [True] * 5, [True, False] * 8]
+)
+def test_reads_that_fail_are_repeated(
+    monkeypatch: pytest.MonkeyPatch, head: Picture, plan: list[bool]
+) -> None:
+    FakeCapture.pictures = [head if there else None for there in plan]
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr(camera, "LOST_S", 0.2)
+    seen: list[CameraFrame] = []
+    with pytest.raises(TrackerError, match="stopped sending images"):
+        taken(camera_frames(0, threading.Event()), seen)
+    assert len(seen) == sum(plan)
+
+
+def test_motion_jpeg_is_asked_for_before_the_size(monkeypatch: pytest.MonkeyPatch, head: Picture) -> None:
+    FakeCapture.pictures, FakeCapture.settings = [head], []
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    next(camera_frames(0, threading.Event(), size=(480, 640)))
+    names = [name for name, _ in FakeCapture.settings]
+    assert FakeCapture.settings[0] == (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+    assert names.index(cv2.CAP_PROP_FOURCC) < names.index(cv2.CAP_PROP_FRAME_WIDTH)
+
+
+def test_a_camera_that_sends_nothing_is_opened_once_more_without_compression(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    FakeCapture.pictures, FakeCapture.settings = [], []
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr(camera, "FIRST_FRAME_S", 0.1)
+    with pytest.raises(TrackerError, match=r"camera 2: there is none.*as in webcam:1"):
+        list(camera_frames(2, threading.Event()))
+    names = [name for name, _ in FakeCapture.settings]
+    assert (names.count(cv2.CAP_PROP_FOURCC), names.count(cv2.CAP_PROP_FRAME_WIDTH)) == (1, 2)
+
+
+def test_a_camera_that_is_not_there_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(FakeCapture, "exists", False)
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    with pytest.raises(TrackerError, match="there is none"):
+        list(camera_frames(2, threading.Event()))
+    monkeypatch.undo()
+    with pytest.raises(TrackerError, match="camera 97"):
+        list(camera_frames(97, threading.Event()))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_unplugged_camera_ends_the_source_with_an_error(
