@@ -39,8 +39,9 @@ FAKES: dict[str, Callable[[], Any]] = {
 }
 LISTENERS = ("ray-udp", "ray-ws")
 SILENCE_TIMEOUT_S, LONG_TIMEOUT_S = 0.5, 4.0
-"""A source connects anew where its tracker falls silent for this long, seconds. The first one is for the source that
-notices a lost tracker by its silence alone."""
+"""A source connects anew where its tracker falls silent for this long, seconds. The first one is for the sources that
+notice a lost tracker by its silence alone."""
+NOTICE_SILENCE = ("tobii-pro", "pupil-core", "ray-udp")
 HANG_S = 20.0
 """A source that does not come back within this many seconds hangs."""
 OFF_LIMIT_NS = 150_000_000
@@ -76,15 +77,14 @@ class SourceSoak:
             ("cut", self._fake.drop),
             ("kill", self._kill),
         )
-        self.heard_s = time.monotonic()
-        """When the last sample was read, monotonic seconds."""
+        self._problem = ""
 
     def run(self, stopping: threading.Event) -> None:
         """Drive the source until `stopping` is set."""
         with ExitStack() as stack:
             stack.callback(self._fake.stop)
             options = self._fake.options | {
-                "timeout": SILENCE_TIMEOUT_S if self.name == "tobii-pro" else LONG_TIMEOUT_S
+                "timeout": SILENCE_TIMEOUT_S if self.name in NOTICE_SILENCE else LONG_TIMEOUT_S
             }
             source = stack.enter_context(self._open(options))
             if self.name in LISTENERS:
@@ -128,18 +128,19 @@ class SourceSoak:
                 self._figures.recoveries.append((self.name, fault, time.monotonic() - began_s))
                 return
             if time.monotonic() - began_s > HANG_S:
-                self._figures.faults.append(f"{self.name}: not back {HANG_S:g} s after {fault}")
+                self._figures.faults.append(
+                    f"{self.name}: not back {HANG_S:g} s after {fault}; {self._problem}"[:400]
+                )
                 return
             stopping.wait(self._interval_s)
 
     def _read(self, source: GazeSource) -> list[Any]:
         try:
             samples = source.read()
-        except TrackerError:
+        except TrackerError as error:
+            self._problem = str(error)
             self._figures.count("silences reported")
             return []
-        if samples:
-            self.heard_s = time.monotonic()
         return samples
 
     def _lose(self) -> None:
