@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import websockets.sync.client
 from numpy.typing import NDArray
 from websockets.exceptions import InvalidStatus
+from websockets.sync import client as websocket
+from websockets.typing import Origin
 
 from sam_edge.client import connect
 from sam_edge.gaze.samples import GazeSample
@@ -120,7 +121,7 @@ def test_page_pictures_and_stream_pass_a_proxy(
         assert json.loads(answer)["frame"] == [320, 240]
         # A browser's WebSocket, with its Origin; and one of a program, which sends none.
         address = f"ws://127.0.0.1:{proxy.port}/api/stream"
-        with websockets.sync.client.connect(address, origin=SITE, proxy=None):  # type: ignore[arg-type]
+        with websocket.connect(address, origin=Origin(SITE), proxy=None):
             pass
         with connect(address) as client:
             client.send_gaze([GazeSample(900_000_000, 160.0, 120.0)])
@@ -141,10 +142,10 @@ def test_what_is_not_allowed_is_refused_with_the_option_that_allows_it(
         assert "Host box.example.org is foreign" in message
         assert "--allow-origin https://box.example.org" in message
         with pytest.raises(InvalidStatus) as refused:
-            websockets.sync.client.connect(
+            websocket.connect(
                 f"ws://127.0.0.1:{proxy.port}/api/stream",
-                origin=SITE,
-                proxy=None,  # type: ignore[arg-type]
+                origin=Origin(SITE),
+                proxy=None,
             )
         assert refused.value.response.status_code == 403
         assert b"--allow-origin" in (refused.value.response.body or b"")
