@@ -851,3 +851,57 @@ def test_nothing_in_the_page_comes_from_elsewhere() -> None:
     for path in [*PAGE.glob("*.js"), *PAGE.glob("*.html"), *PAGE.glob("*.css")]:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"(?:src|href|from|import|url)\W{1,4}(?:https?:)?//", text), path.name
+
+
+REFUSE_MEMORY = """
+const RealMemory = WebAssembly.Memory;
+let refusals = %d;
+WebAssembly.Memory = function (wanted) {
+  if (wanted.shared && refusals-- > 0) throw new RangeError("Out of memory");
+  return new RealMemory(wanted);
+};
+"""
+"""What a phone does that is short of memory: the allocation of shared memory fails a number of times."""
+
+
+def refuse_memory(page: Any, times: int) -> None:
+    """Let the decoder's worker get no shared memory so many times."""
+    source = (PAGE / "decoder-worker.js").read_text(encoding="utf-8")
+    body = source.replace("\n\nconst VENDOR", "\n\n" + REFUSE_MEMORY % times + "\nconst VENDOR", 1)
+    assert body != source
+    page.route(
+        "**/decoder-worker.js",
+        lambda route: route.fulfill(
+            body=body,
+            content_type="text/javascript",
+            headers={
+                "Cross-Origin-Embedder-Policy": "require-corp",
+                "Cross-Origin-Resource-Policy": "same-origin",
+            },
+        ),
+    )
+
+
+@pytest.mark.browser(onnxruntime_web=True)
+def test_a_browser_without_memory_gets_its_masks_from_the_server(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    refuse_memory(page, 1000)
+    start_camera(page)
+    page.locator("input[value=browser]").check()
+    point_at(page, SWINGING)
+    page.wait_for_selector("#mode-hint:has-text('masks come from the server')")
+    assert page.locator("input[value=server]").is_checked()
+    page.wait_for_selector("#connection-text:has-text('onnxruntime')")
+    wait_for(lambda: outlines_a_ball(page), "a mask of the server")
+
+
+@pytest.mark.browser(onnxruntime_web=True)
+def test_memory_that_is_refused_once_is_asked_for_again(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    refuse_memory(page, 1)
+    start_camera(page)
+    page.locator("input[value=browser]").check()
+    page.wait_for_selector("#connection-text:has-text('WebAssembly')")
+    point_at(page, SWINGING)
+    wait_for(lambda: outlines_a_ball(page), "a mask of the browser's own")
+    assert page.locator("input[value=browser]").is_checked()

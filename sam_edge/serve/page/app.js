@@ -315,15 +315,26 @@ async function startBrowserSession() {
     browserSession = new BrowserSession(decoder, options);
     browserSession.addEventListener("selection", ({ detail }) => showBrowserSelection(detail));
     browserSession.addEventListener("problem", ({ detail }) => showProblem(detail.message));
+    browserSession.addEventListener("failed", ({ detail }) => useServerInstead(detail.message));
     const backend = decoder.provider === "webgpu" ? "WebGPU" : `WebAssembly, ${decoder.threads} threads`;
     showConnection("open", `decoder in this browser: ${backend}`);
     $("mode-hint").textContent = `The server encodes images; this browser decodes masks on ${backend}.`;
     announcer.say("The decoder runs in this browser.");
     browserSession.run();
   } catch (error) {
-    showConnection("refused", `The decoder cannot run in this browser: ${error.message}`);
-    announcer.say("The decoder cannot run in this browser.");
+    await useServerInstead(error.message);
   }
+}
+
+// Masks come from the server where this browser has no memory for the decoder, or cannot run it.
+async function useServerInstead(reason) {
+  if (mode !== "browser") return;
+  document.querySelector('input[value="server"]').checked = true;
+  await changeMode("server");
+  const words = "The decoder cannot run in this browser: masks come from the server.";
+  $("mode-hint").textContent = `${words} (${reason})`;
+  showProblem(words);
+  announcer.say(words);
 }
 
 /* Gaze */

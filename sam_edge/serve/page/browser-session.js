@@ -1,6 +1,7 @@
 // A session in the browser: the server encodes images one after the other, masks are decoded in the page, and move with
 // the video until the next image is encoded.
 
+import { DecoderError } from "./decoder.js";
 import { MaskTracker } from "./mask-tracker.js";
 
 const MOVED_SHARE = 0.006;
@@ -10,10 +11,12 @@ const MIN_SIMILARITY = 0.4;
 const MAX_MISSES = 5;
 const POLL_MS = 15;
 const RETRY_MS = 1500;
+const MOST_DECODER_FAILURES = 2;
 
 /**
  * Emits "selection" with `{width, height, objects, stages, state, origin, ageMs}` after every decode at the gaze point
- * and for every shown frame, and "problem" with `{message}`. Pinned objects are decoded again in every encoded image,
+ * and for every shown frame, "problem" with `{message}`, and "failed" with `{message}` when the decoder does not run in
+ * this browser; the session has ended then. Pinned objects are decoded again in every encoded image,
  * from the position to which motion has moved them.
  */
 export class BrowserSession extends EventTarget {
@@ -48,6 +51,7 @@ export class BrowserSession extends EventTarget {
   /** Encode and decode until `close`. */
   async run() {
     let decodedPoint = null;
+    let failures = 0;
     while (this.#running) {
       try {
         if (await this.#encode()) {
@@ -55,9 +59,16 @@ export class BrowserSession extends EventTarget {
           decodedPoint = null;
         }
         decodedPoint = await this.#decodeGazeTarget(decodedPoint);
+        failures = 0;
       } catch (error) {
         if (!this.#running) return;
-        this.#emit("problem", { message: String(error.message ?? error) });
+        const message = String(error.message ?? error);
+        failures += error instanceof DecoderError ? 1 : 0;
+        if (failures >= MOST_DECODER_FAILURES) {
+          this.#emit("failed", { message });
+          return;
+        }
+        this.#emit("problem", { message });
         await pause(RETRY_MS);
       }
     }

@@ -6,6 +6,7 @@ const VENDOR = new URL("../vendor/", import.meta.url);
 const FILES = { wasm: "ort.wasm.min.mjs", webgpu: "ort.webgpu.min.mjs" };
 const SCORE_MARGIN = 0.1;
 const MASKS = 4;
+const MOST_STARTS = 3;
 const PADDING_LABEL = -1;
 const BOX_LABELS = [2, 3];
 
@@ -13,6 +14,7 @@ let ort = null;
 let model = null;
 let external = [];
 let provider = "wasm";
+let starts = 0;
 const sessions = new Map();
 const embeddings = new Map();
 
@@ -24,13 +26,19 @@ async function fetchBytes(url, token) {
 
 async function open({ graph, weights, token, threads, provider: chosen }) {
   provider = chosen;
-  ort = await import(new URL(FILES[provider], VENDOR));
-  ort.env.wasm.wasmPaths = VENDOR.href;
-  ort.env.wasm.numThreads = self.crossOriginIsolated ? threads : 1;
-  ort.env.logLevel = "error";
+  await loadRuntime(self.crossOriginIsolated ? threads : 1);
   [model, ...external] = await Promise.all([graph, ...weights.map(({ url }) => url)].map((url) => fetchBytes(url, token)));
   external = external.map((data, index) => ({ path: weights[index].path, data }));
   return { threads: ort.env.wasm.numThreads, provider };
+}
+
+// onnxruntime-web remembers that it failed to start, for as long as its module lives: a new start is a new module.
+async function loadRuntime(threads) {
+  starts += 1;
+  ort = await import(new URL(starts > 1 ? `${FILES[provider]}?start=${starts}` : FILES[provider], VENDOR));
+  ort.env.wasm.wasmPaths = VENDOR.href;
+  ort.env.wasm.numThreads = threads;
+  ort.env.logLevel = "error";
 }
 
 // One session per input size: with fixed shapes, positions and dequantized weights are folded into constants.
@@ -45,16 +53,29 @@ function sessionFor(rows, columns) {
       freeDimensionOverrides,
       extra: { session: { disable_quant_qdq: "1" } },
     };
-    sessions.set(key, ort.InferenceSession.create(model, options));
+    const session = createSession(options);
+    sessions.set(key, session);
+    // A session that failed must not be kept: there may be memory the next time.
+    session.catch(() => sessions.delete(key));
   }
   return sessions.get(key);
+}
+
+// Where there is no memory for the first session, try once more: phones have some again a moment later.
+async function createSession(options) {
+  try {
+    return await ort.InferenceSession.create(model, options);
+  } catch (error) {
+    if (sessions.size > 1 || starts >= MOST_STARTS) throw error;
+    await loadRuntime(ort.env.wasm.numThreads);
+    return ort.InferenceSession.create(model, options);
+  }
 }
 
 async function embed({ key, data, metadata }) {
   const [, , rows, columns] = metadata.shape;
   const values = metadata.dtype === "float16" ? toFloat32(new Uint16Array(data)) : new Float32Array(data);
-  const tensor = new ort.Tensor("float32", values, metadata.shape);
-  embeddings.set(key, { tensor, transform: new ViewTransform(metadata), rows, columns });
+  embeddings.set(key, { values, shape: metadata.shape, transform: new ViewTransform(metadata), rows, columns });
   while (embeddings.size > 2) embeddings.delete(embeddings.keys().next().value);
   await sessionFor(rows, columns);
   return {};
@@ -73,8 +94,8 @@ function toFloat32(halves) {
 }
 
 async function decode({ key, points = [], labels = null, box = null, reference = null }) {
-  const { tensor, transform, rows, columns } = embeddings.get(key) ?? {};
-  if (!tensor) throw new Error("the embedding is no longer loaded");
+  const { values, shape, transform, rows, columns } = embeddings.get(key) ?? {};
+  if (!values) throw new Error("the embedding is no longer loaded");
   const corners = box ? [[box[0], box[1]], [box[2], box[3]]] : [];
   const coordinates = [...points, ...corners].map((point) => transform.toInput(point));
   const allLabels = [...(labels ?? points.map(() => 1)), ...(box ? BOX_LABELS : [])];
@@ -85,7 +106,7 @@ async function decode({ key, points = [], labels = null, box = null, reference =
   const session = await sessionFor(rows, columns);
   const startMs = performance.now();
   const { logits, scores } = await session.run({
-    embedding: tensor,
+    embedding: new ort.Tensor("float32", values, shape),
     points: new ort.Tensor("float32", Float32Array.from(coordinates.flat()), [1, coordinates.length, 2]),
     labels: new ort.Tensor("int32", Int32Array.from(allLabels), [1, allLabels.length]),
   });

@@ -5,6 +5,9 @@ import { WorkerRpc } from "./worker-rpc.js";
 
 const MOST_THREADS = 4;
 
+/** The decoder does not run in this browser, for example because it gets no memory. */
+export class DecoderError extends Error {}
+
 /** Decodes in a worker. `provider` and `threads` say on which backend. */
 export class Decoder {
   #worker = new WorkerRpc("./decoder-worker.js", "the decoder");
@@ -59,7 +62,7 @@ export class Decoder {
   async embed(data, metadata) {
     this.#key += 1;
     const key = this.#key;
-    await this.#worker.call("embed", { key, data, metadata }, [data]);
+    await this.#call("embed", { key, data, metadata }, [data]);
     return { key, transform: new ViewTransform(metadata) };
   }
 
@@ -68,11 +71,19 @@ export class Decoder {
    * most similar size is chosen; `similarity` (0 to 1) says how similar it is.
    */
   decode(embedding, { points = [], labels = null, box = null, reference = null }) {
-    return this.#worker.call("decode", { key: embedding.key, points, labels, box, reference });
+    return this.#call("decode", { key: embedding.key, points, labels, box, reference });
   }
 
   close() {
     this.#worker.close();
+  }
+
+  async #call(verb, options, transfer = []) {
+    try {
+      return await this.#worker.call(verb, options, transfer);
+    } catch (error) {
+      throw new DecoderError(error.message);
+    }
   }
 }
 
