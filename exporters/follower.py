@@ -157,7 +157,10 @@ def example_feeds(session: onnxruntime.InferenceSession) -> Iterator[dict[str, N
                 continue
             x0, y0, x1, y1 = (float(side) for side in box)
             view = square_round((x0, y0, x1, y1))
-            logits = ((2 * sample_map(mask.astype(np.float32), view, 0.0) - 1) * CLIP).astype(np.float32)
+            size = (mask.shape[0], mask.shape[1])
+            logits = ((2 * sample_map(mask.astype(np.float32), view, size, 0.0) - 1) * CLIP).astype(
+                np.float32
+            )
             shifted = np.asarray(
                 cv2.warpAffine(logits, np.array([[1.0, 0, 3], [0, 1.0, 2]]), logits.shape[::-1])
             )

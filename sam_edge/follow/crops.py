@@ -39,21 +39,22 @@ def render_crop(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     return Placement(view, (SIDE, SIDE)).render(image)
 
 
-def sample_map(values: Cells, view: View, outside: float) -> Cells:
-    """Scale a map of the frame (H, W) to a view's cells, by area where it shrinks.
+def sample_map(values: Cells, view: View, frame_size: tuple[int, int], outside: float) -> Cells:
+    """Scale a map over the frame to a view's cells, by area where it shrinks.
 
     Args:
-        values: probabilities or logits on the frame.
+        values: probabilities or logits (rows, columns), on the frame or on a grid that covers it.
         view: the view.
+        frame_size: height and width of the frame, pixels.
         outside: the value of cells that lie outside the frame.
     """
     step = view.width / CELLS
-    factor = min(1.0, 2.0 / step)
+    factor = min(1.0, 2.0 * frame_size[1] / (step * values.shape[1]))
     small = values
     if factor < 1.0:
         size = (max(1, round(values.shape[1] * factor)), max(1, round(values.shape[0] * factor)))
         small = np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32)
-    across, down = small.shape[1] / values.shape[1], small.shape[0] / values.shape[0]
+    across, down = small.shape[1] / frame_size[1], small.shape[0] / frame_size[0]
     matrix = np.array(
         [
             [step * across, 0, (0.5 * step + view.x0) * across - 0.5],

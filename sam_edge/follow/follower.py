@@ -66,7 +66,7 @@ def begin(
     if box is None:
         return None
     view = square_round(box)
-    logits = (2 * sample_map(mask, view, 0.0) - 1) * np.float32(CLIP)
+    logits = (2 * sample_map(mask, view, size, 0.0) - 1) * np.float32(CLIP)
     crop = render_crop(image, view)
     (output,) = network.run([FollowerInput(crop, logits, None, None)])
     memory = Memory(output.keys, probability(logits))

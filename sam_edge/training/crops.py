@@ -46,7 +46,7 @@ def crop_clip(clip: Clip, rng: np.random.Generator) -> CropSequence | None:
         before, view = view, uncertain_view(mask, rng, view)
         motion.advance(frame, index)
         images[index] = render_crop(frame, view)
-        truth[index] = np.clip(np.rint(sample_map(mask.astype(np.float32), view, 0.0)), 0, 255)
+        truth[index] = np.clip(np.rint(sample_map(mask.astype(np.float32), view, size, 0.0)), 0, 255)
         step = motion.between(index - 1, index)
         if before is not None and step is not None:
             places[index] = places_before(step.back, size, view, before)

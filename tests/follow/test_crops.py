@@ -58,7 +58,7 @@ def test_a_view_may_reach_over_the_frame() -> None:
 def test_a_mask_comes_back_from_its_view(box: tuple[float, float, float, float]) -> None:
     mask = disc((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, (box[3] - box[1]) / 2)
     view = square_round(box)
-    cells = sample_map(mask, view, 0.0)
+    cells = sample_map(mask, view, SIZE, 0.0)
     assert cells.shape == (CELLS, CELLS)
     back = paste_cells((2 * cells - 1) * np.float32(CLIP), view, SIZE, SIZE) > 0
     assert iou(back, mask > 0.5) > 0.97
@@ -66,7 +66,7 @@ def test_a_mask_comes_back_from_its_view(box: tuple[float, float, float, float])
 
 def test_a_map_on_a_grid_is_sampled_as_one_on_the_frame() -> None:
     mask, view = disc(150, 120, 50), square_round((100, 70, 200, 170))
-    on_grid = paste_cells(sample_map(mask, view, 0.0) * 2 - 1, view, SIZE, GRID)
+    on_grid = paste_cells(sample_map(mask, view, SIZE, 0.0) * 2 - 1, view, SIZE, GRID)
     assert iou(on_grid > 0, mask[1::2, 1::2] > 0.5) > 0.93
 
 
@@ -78,7 +78,7 @@ def test_what_lies_outside_a_view_is_not_on_the_object() -> None:
 
 def test_a_mask_moves_with_the_image() -> None:
     before, now = square_round((100, 70, 200, 170)), square_round((117, 60, 217, 160))
-    logits = (2 * sample_map(disc(150, 120, 40), before, 0.0) - 1) * np.float32(CLIP)
+    logits = (2 * sample_map(disc(150, 120, 40), before, SIZE, 0.0) - 1) * np.float32(CLIP)
     # The object moved by (16, -8) frame pixels: back on the grid, which is half as fine, that is (-8, 4).
     back = np.broadcast_to(np.array([-8, 4], np.float32), (*GRID, 2)).copy()
     carried = carry_cells(logits, places_before(back, SIZE, now, before))

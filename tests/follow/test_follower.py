@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -115,3 +116,8 @@ def test_logits_beyond_the_clip_stay_within_it_on_the_grid(image: NDArray[np.uin
     item = start(Recorder(), image, square(100, 80))
     strong = Followed(item.view, np.full((CELLS, CELLS), 99, np.float32), 1.0, item.before, item.trusted)
     assert strong.grid_logits(SIZE, GRID).max() == CLIP
+
+
+def test_a_mask_on_a_grid_over_the_frame_begins_where_it_is(image: NDArray[np.uint8]) -> None:
+    coarse = np.asarray(cv2.resize(square(100, 80), GRID[::-1], interpolation=cv2.INTER_AREA), np.float32)
+    assert overlap(start(Recorder(), image, coarse), square(100, 80)) > 0.95

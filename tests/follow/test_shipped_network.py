@@ -49,7 +49,8 @@ def ask(
     box = mask_to_box(mask)
     assert box is not None
     view = square_round(box)
-    true = (2 * sample_map(mask.astype(np.float32), view, 0.0) - 1) * np.float32(CLIP)
+    size = (mask.shape[0], mask.shape[1])
+    true = (2 * sample_map(mask.astype(np.float32), view, size, 0.0) - 1) * np.float32(CLIP)
     crop = render_crop(labelled.image, view)
     (first,) = network.run([FollowerInput(crop, true, None, None)])
     memory = Memory(first.keys, probability(true))
