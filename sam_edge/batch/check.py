@@ -11,7 +11,7 @@ from sam_edge.batch.unit import Recording
 from sam_edge.errors import InputError, MediaError, SamEdgeError
 from sam_edge.gaze import recordings
 from sam_edge.gaze_video import find_scene_video, holds_frames, recognise_gaze
-from sam_edge.media.folder_frames import list_images
+from sam_edge.media.folder_frames import FOLDER_FPS, list_images
 
 
 def check_recording(recording: Recording, *, needs_video: bool) -> Recording:
@@ -44,7 +44,8 @@ def _measure(recording: Recording) -> Recording:
     """Return the recording with the length of its video. Raises `InputError` and `MediaError`."""
     path = local_path(recording.uri)
     if holds_frames(path):
-        return replace(recording, frames=len(list_images(path)))
+        count = len(list_images(path))
+        return replace(recording, frames=count, duration_s=count / FOLDER_FPS)
     video = find_scene_video(path) if path.is_dir() else path
     try:
         with av.open(str(video)) as container:
@@ -56,7 +57,8 @@ def _measure(recording: Recording) -> Recording:
             if frames is None and duration_s is not None and stream.average_rate:
                 frames = round(duration_s * float(stream.average_rate))
     except (av.FFmpegError, ValueError) as error:
-        raise MediaError(f"{video.name}: cannot be opened as a video ({_one_line(error)})") from error
+        reason = getattr(error, "strerror", None) or _one_line(error)
+        raise MediaError(f"{video.name}: cannot be opened as a video ({reason})") from error
     return replace(recording, duration_s=duration_s, frames=frames)
 
 

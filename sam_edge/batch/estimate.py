@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sam_edge._track import track
 from sam_edge.batch.files import local_path
+from sam_edge.batch.results import gaze_beside_frames
 from sam_edge.batch.settings import Settings
 from sam_edge.batch.states import RecordingState
 from sam_edge.batch.store import Store
@@ -18,6 +19,8 @@ from sam_edge.batch.unit import Recording
 PROBE_S = 5.0
 """Time that a measurement takes at most, seconds, without opening the model."""
 WARM_UP_FRAMES = 3
+LEAST_FRAMES = 5
+"""Frames that are measured at least, however long they take."""
 DEFAULT_RATE = 30.0
 """Frames a second of a recording whose frames are not known."""
 
@@ -48,7 +51,9 @@ def measure_speed(recording: Recording, settings: Settings, store: Store) -> Spe
     """
     with tempfile.TemporaryDirectory(dir=settings.scratch) as folder:
         source = store.fetch(recording.uri, Path(folder, "input"))
-        gaze = None if recording.gaze is None else store.fetch(recording.gaze, Path(folder, "gaze"))
+        gaze = gaze_beside_frames(source)
+        if recording.gaze is not None:
+            gaze = store.fetch(recording.gaze, Path(folder, "gaze"))
         frames, began_s = 0, 0.0
         with (
             settings.open_model() as model,
@@ -60,7 +65,7 @@ def measure_speed(recording: Recording, settings: Settings, store: Store) -> Spe
                 if frame.index == WARM_UP_FRAMES:
                     began_s = time.monotonic()
                 frames = frame.index - WARM_UP_FRAMES
-                if frames > 0 and time.monotonic() - began_s > PROBE_S:
+                if frames >= LEAST_FRAMES and time.monotonic() - began_s > PROBE_S:
                     break
         took_s = time.monotonic() - began_s
     if frames <= 0:

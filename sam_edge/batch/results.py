@@ -25,7 +25,7 @@ from sam_edge.gaze.fit import fit_gaze
 from sam_edge.gaze.recordings import GazeRecording
 from sam_edge.gaze.recordings.files import seconds_from_ns
 from sam_edge.gaze.samples import SCENE_PX_PER_DEG
-from sam_edge.gaze_video import open_gaze_video, read_gaze
+from sam_edge.gaze_video import holds_frames, open_gaze_video, read_gaze
 from sam_edge.masks import Rle
 from sam_edge.segmenter import Segmenter
 from sam_edge.timeline import TimelineTables
@@ -54,6 +54,7 @@ def make_results(
         SamEdgeError: as `sam_edge.track` and `sam_edge.aoi` do.
     """
     px_per_deg = settings.px_per_deg if settings.px_per_deg is not None else recording.px_per_deg
+    gaze = gaze_beside_frames(source) if gaze is None else gaze
     figures = Figures()
     if settings.needs_video:
         figures = _follow(source, gaze, px_per_deg, settings, folder)
@@ -70,6 +71,11 @@ def make_results(
                 valid_gaze=valid / len(read.samples),
             )
     return figures
+
+
+def gaze_beside_frames(source: Path) -> Path | None:
+    """Return a folder of frames as the place of its gaze, too: `track` takes such a folder as a video alone."""
+    return source if source.is_dir() and holds_frames(source) else None
 
 
 class MaskFile:
