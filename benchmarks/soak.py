@@ -251,24 +251,26 @@ def main() -> int:
                 part.poll()
             if time.monotonic() - told_s >= 60.0:
                 told_s += 60.0
-                print(
-                    f"minute {(told_s - began_s) / 60:.0f}",
-                    *(part.line() for part in parts),
-                    sep="\n",
-                    flush=True,
-                )
-    judgements = [line for part in parts for line in judge(part.figures)]
-    print_table(judgements)
-    if args.json:
-        content = {
-            "minutes": args.minutes,
-            "fps": args.fps,
-            "cpu": cpu_name(),
-            "judgements": [asdict(line) for line in judgements],
-            "parts": [asdict(part.figures) for part in parts],
-        }
-        args.json.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    return 0 if all(line.met for line in judgements) else 1
+                minute = round((told_s - began_s) / 60)
+                print(f"minute {minute}", *(part.line() for part in parts), sep="\n", flush=True)
+                write_figures(args.json, minute, load, parts)
+    print_table([line for part in parts for line in judge(part.figures)])
+    write_figures(args.json, args.minutes, load, parts)
+    return 0 if all(line.met for part in parts for line in judge(part.figures)) else 1
+
+
+def write_figures(path: Path | None, minutes: float, load: Load, parts: list[Part]) -> None:
+    """Write what was measured so far; a run that is cut short has its figures, too."""
+    if path is None:
+        return
+    content = {
+        "minutes": minutes,
+        "load": asdict(load),
+        "cpu": cpu_name(),
+        "judgements": [asdict(line) for part in parts for line in judge(part.figures)],
+        "parts": [asdict(part.figures) for part in parts],
+    }
+    path.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def print_table(judgements: list[Judgement]) -> None:

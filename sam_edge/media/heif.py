@@ -65,7 +65,7 @@ def _decode_items(data: bytes, described: HeifImage | None) -> dict[int, Decoded
     if described is not None:
         wanted = {*described.colour.tiles, *(described.alpha.tiles if described.alpha else ())}
     frames: dict[int, DecodedFrame] = {}
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), metadata_errors="replace") as container:
         streams = list(container.streams.video)
         chosen = [stream for stream in streams if wanted is None or stream.id in wanted] or streams[:1]
         for packet in container.demux(chosen[:MAX_TILES]):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sam_edge.media.exif import orientation_of, read_tiff_directories, turn_upright, without_orientation
 from sam_edge.media.heif import HeifError, decode_heif
+from sam_edge.media.image_size import find_size_fault
 from sam_edge.media.image_type import (
     ACCEPTED,
     HEAD_BYTES,
@@ -60,10 +61,9 @@ def decode_image(data: bytes, *, value_range: ValueRange | None = None) -> Decod
     kind = identify_image(data)
     if kind is None:
         raise ImageError(f"not an image, or damaged; accepted: {ACCEPTED}")
-    if kind is ImageType.JPEG:
-        fault = find_jpeg_fault(data)
-        if fault is not None:
-            raise ImageError(f"the image {fault}; copy the file again")
+    fault = find_size_fault(data, kind) or (find_jpeg_fault(data) if kind is ImageType.JPEG else None)
+    if fault is not None:
+        raise ImageError(f"the image {fault}; copy the file again")
     stored, notes = _decode(data, kind)
     converted = scale_to_8_bits(stored, bits=_stated_bits(data, kind), value_range=value_range)
     image = converted.image
@@ -86,7 +86,7 @@ def is_still_image(path: Path) -> bool:
     if kind not in (ImageType.GIF, ImageType.AVIF):
         return True
     try:
-        with av.open(str(path.resolve())) as container:
+        with av.open(str(path.resolve()), metadata_errors="replace") as container:
             stream = container.streams.video[0]
             packets = (packet for packet in container.demux(stream) if packet.size)
             return next(packets, None) is None or next(packets, None) is None
@@ -140,7 +140,7 @@ def _reorder(image: NDArray[Any]) -> NDArray[Any]:
 def _decode_gif(data: bytes) -> tuple[NDArray[np.uint8], list[str]]:
     """Decode the first frame of a GIF; OpenCV reads GIF since 4.11 only."""
     try:
-        with av.open(io.BytesIO(data), format="gif") as container:
+        with av.open(io.BytesIO(data), format="gif", metadata_errors="replace") as container:
             frames = container.decode(video=0)
             image = np.asarray(next(frames).to_ndarray(format="rgba"), np.uint8)
             animated = next(frames, None) is not None

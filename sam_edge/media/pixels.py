@@ -100,7 +100,9 @@ def to_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _usual_range(values: Values) -> tuple[float, float]:
     """Return the least and the largest value, without the outermost 0.05 %: one hot pixel must not darken the rest."""
-    some = values.reshape(-1)[:: max(1, values.size // _SAMPLED)].astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        # A signalling NaN warns where it is converted.
+        some = values.reshape(-1)[:: max(1, values.size // _SAMPLED)].astype(np.float64)
     some = some[np.isfinite(some)]
     if some.size == 0:
         return math.nan, math.nan
@@ -114,8 +116,9 @@ def _scale(values: Values, black: float, white: float) -> NDArray[np.uint8]:
     factor = 255.0 / (white - black) if white > black else 0.0
     rows = max(1, _VALUES_AT_ONCE // max(1, int(np.prod(values.shape[1:]))))
     for begin in range(0, len(values), rows):
-        part = values[begin : begin + rows].astype(np.float64)
-        part = np.nan_to_num((part - black) * factor, nan=0.0, posinf=255.0, neginf=0.0)
+        with np.errstate(invalid="ignore", over="ignore"):
+            part = (values[begin : begin + rows].astype(np.float64) - black) * factor
+        part = np.nan_to_num(part, nan=0.0, posinf=255.0, neginf=0.0)
         scaled[begin : begin + rows] = np.clip(np.floor(part + 0.5), 0, 255).astype(np.uint8)
     return scaled
 

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from sam_edge.errors import MediaError, SamEdgeWarning
-from sam_edge.media.video_index import VideoIndex, open_stream, packet_ticks
+from sam_edge.media.video_index import VideoIndex, open_stream, packet_ticks, read_packets
 
 MAX_DAMAGED_FRAMES, MAX_DAMAGED_SHARE = 3, 0.05
 """A video is refused where more frames than both, as a number and as a share, cannot be decoded."""
@@ -73,7 +73,7 @@ def _decode_packets(
 ) -> Iterator[DecodedFrame]:
     """Decode packet after packet; collect in `damaged` the times of those that cannot be decoded."""
     allowed = max(MAX_DAMAGED_FRAMES, MAX_DAMAGED_SHARE * index.count)
-    for packet in container.demux(stream):
+    for packet in read_packets(container, stream, index.path):
         try:
             yield from packet.decode()
         except av.error.InvalidDataError as error:  # noqa: PERF203 - one packet's damage must not end the others

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -28,6 +29,9 @@ _NO_TIMESTAMPS = 0x80
 """FFmpeg's AVFMT_NOTIMESTAMPS: a container format that holds no times, such as raw H.264."""
 _NO_INDEX = "the file is cut off: its index (moov) is missing or damaged; copy or make the video again"
 _NO_VIDEO = "not a video that FFmpeg can open, or damaged; accepted: mp4, mkv, webm, avi, ..."
+_UNKNOWN_CODEC = (
+    "the video is coded in a way that FFmpeg does not know, or damaged; convert it to MP4 with H.264"
+)
 _LOCAL_FILES = {"protocol_whitelist": "file"}
 """A video may not make FFmpeg open an address."""
 
@@ -60,7 +64,7 @@ def index_video(path: Path) -> VideoIndex:
         # Only numbers are kept: the packets together are the whole file.
         shown = [
             (packet_ticks(packet), packet.duration or 0)
-            for packet in container.demux(stream)
+            for packet in read_packets(container, stream, path)
             if packet.size > 0 and not packet.is_discard
         ]
         if not shown:
@@ -86,7 +90,7 @@ def _check_whole(path: Path, times: FrameTimes, stream: VideoStream) -> None:
 def open_stream(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and its first video stream. FFmpeg's errors in the block become `MediaError`s."""
     try:
-        with av.open(str(path.resolve()), options=_LOCAL_FILES) as container:
+        with av.open(str(path.resolve()), options=_LOCAL_FILES, metadata_errors="replace") as container:
             # Music files hold an image of their cover as a video stream.
             streams = [
                 item
@@ -95,6 +99,9 @@ def open_stream(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             ]
             if not streams:
                 raise MediaError(f"{path}: {_NO_INDEX if is_mp4(path) else _NO_VIDEO}")
+            # PyAV's types leave out that a stream of an unknown codec has no context.
+            if cast(object, streams[0].codec_context) is None:
+                raise MediaError(f"{path}: {_UNKNOWN_CODEC}")
             streams[0].thread_type = "AUTO"
             streams[0].codec_context.thread_count = codec_threads()
             yield container, streams[0]
@@ -109,6 +116,21 @@ def _fault_of(path: Path, error: av.FFmpegError) -> str:
     if is_mp4(path):
         return _NO_INDEX
     return _NO_VIDEO
+
+
+def read_packets(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[Packet[VideoStream]]:
+    """Yield the packets of a stream. Raises `MediaError` where a stream appears that the beginning did not state."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except IndexError as error:
+            raise MediaError(
+                f"{path}: a stream begins in the middle of the file, or the file is damaged; convert it to MP4"
+            ) from error
+        if packet is None:
+            return
+        yield packet
 
 
 def packet_ticks(packet: Packet[VideoStream]) -> int | None:

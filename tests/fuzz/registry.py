@@ -7,7 +7,7 @@ from functools import cache
 
 from tests.fuzz.target import FuzzTarget
 
-MODULES = ("gaze_files", "annotation_files", "packets", "weight_files")
+MODULES = ("gaze_files", "annotation_files", "packets", "weight_files", "image_files", "video_files")
 """Modules of this package that each have a function `targets()`."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 
 from sam_edge.errors import MediaError, SamEdgeWarning
 from sam_edge.media.frames import open_frames
-from sam_edge.media.image_decoder import decode_image, is_still_image
+from sam_edge.media.image_decoder import ImageError, decode_image, is_still_image
+from sam_edge.media.image_size import read_stated_size
+from sam_edge.media.image_type import identify_image
 from sam_edge.media.images import read_image
 
 PIL = pytest.importorskip("PIL.Image", reason="writes the test files: pip install pillow")
@@ -258,6 +261,22 @@ def test_the_preview_of_a_raw_photograph_is_not_taken_for_it(tmp_path: Path) -> 
     path.write_bytes(saved(scene(), "TIFF", tiffinfo={0xC612: b"\1\4\0\0"}))
     with pytest.raises(MediaError, match="camera raw"):
         read_image(path)
+
+
+@pytest.mark.parametrize("ending", ["PNG", "BMP", "GIF", "TIFF", "JPEG", "WEBP", "JPEG2000"])
+def test_the_stated_size_is_found_in_every_header(ending: str) -> None:
+    data = saved(scene(), ending)
+    kind = identify_image(data)
+    assert kind is not None
+    assert read_stated_size(data, kind) == (40, 64)
+
+
+def test_a_header_cannot_take_all_memory() -> None:
+    data = bytearray(saved(scene(), "PNG"))
+    data[16:24] = struct.pack(">II", 100_000, 60_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    with pytest.raises(ImageError, match="states 100000x60000 pixels in"):
+        decode_image(bytes(data))
 
 
 def test_opencv_writes_nothing_to_the_terminal(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
