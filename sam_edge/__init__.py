@@ -14,7 +14,13 @@ An image and points in, masks out:
     masks = model.segment(image, points=[[320, 200]], labels=[1])
     masks.best
 
-For live video, see `GazeSession`.
+Live, from the address of a headset:
+
+    with sam_edge.live("neon://neon.local") as run:
+        for step in run:
+            print(step.selection.state.value, step.selection.object_id)
+
+For a camera loop of your own, see `GazeSession`.
 """
 
 import importlib
@@ -39,6 +45,7 @@ from sam_edge.version import __version__
 
 if TYPE_CHECKING:
     from sam_edge._aoi import AoiResult, aoi
+    from sam_edge._live import LiveRun, LiveStep, live
     from sam_edge._track import StreamedFrame, TrackedFrame, TrackReport, TrackResult, TrackStream, track
     from sam_edge.gaze import GazeRecording, GazeSample, read_recording
     from sam_edge.geometry import View
@@ -61,6 +68,8 @@ __all__ = [
     "GazeSample",
     "GazeSession",
     "InputError",
+    "LiveRun",
+    "LiveStep",
     "Masks",
     "MediaError",
     "MissingExtraError",
@@ -81,6 +90,7 @@ __all__ = [
     "View",
     "__version__",
     "aoi",
+    "live",
     "load",
     "read_recording",
     "track",
@@ -92,6 +102,8 @@ _LAZY = {
     "GazeRecording": "sam_edge.gaze:GazeRecording",
     "GazeSample": "sam_edge.gaze.samples:GazeSample",
     "GazeSession": "sam_edge.stream.session:GazeSession",
+    "LiveRun": "sam_edge._live:LiveRun",
+    "LiveStep": "sam_edge._live:LiveStep",
     "Masks": "sam_edge.masks:Masks",
     "PinnedObject": "sam_edge.stream.selection:PinnedObject",
     "SamPredictor": "sam_edge.predictor:SamPredictor",
@@ -105,6 +117,7 @@ _LAZY = {
     "TrackedFrame": "sam_edge._track:TrackedFrame",
     "View": "sam_edge.geometry:View",
     "aoi": "sam_edge._aoi:aoi",
+    "live": "sam_edge._live:live",
     "load": "sam_edge.segmenter:load",
     "read_recording": "sam_edge.gaze:read_recording",
     "track": "sam_edge._track:track",

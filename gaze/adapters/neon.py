@@ -7,11 +7,11 @@ of the distorted scene image, origin top-left: Neon 1600x1200, Invisible 1088x10
 from __future__ import annotations
 
 import math
-import re
 import struct
 
-from sam_edge.errors import GazeDataError, TrackerError
-from sam_edge.gaze.adapters.base import ConnectionLost, LiveSource
+from sam_edge.errors import GazeDataError
+from sam_edge.gaze.adapters.base import LiveSource
+from sam_edge.gaze.adapters.companion_status import read_status
 from sam_edge.gaze.adapters.net import http_get_json
 from sam_edge.gaze.adapters.rtsp import RtpDatum, RtspStream, SdpMedia
 from sam_edge.gaze.adapters.time_echo import TimeEcho
@@ -28,7 +28,6 @@ _DUAL_LENGTH = 17
 _EYES_AT = {25: 9, 105: 89}
 """Offset of left x, y, right x, y in payloads that hold them after the combined point, bytes."""
 _WORN = 255
-_GENERATIONS = {"1": "invisible", "2": "neon"}
 
 
 def parse_gaze(payload: bytes) -> tuple[float, float, bool, bool | None, bool | None]:
@@ -109,14 +108,15 @@ class CompanionSource(LiveSource):
         status = http_get_json(
             self._host, self._port, "/api/status", stopping=self._stopping, timeout_s=self._timeout_s
         )
-        rtsp_port, parameters, echo_port = self._read_status(status)
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        echo = self._time_echo(echo_port) if echo_port else None
+        sensor = read_status(
+            status, sensor="gaze", host=self._host, name=self.name, generation=self._generation
+        )
+        echo = self._time_echo(sensor.echo_port) if sensor.echo_port else None
         try:
             if echo is not None:
                 echo.burst()
             stream = RtspStream(
-                f"rtsp://{host}:{rtsp_port}/?{parameters}",
+                sensor.url,
                 choose=_is_gaze,
                 stopping=self._stopping,
                 timeout_s=self._timeout_s,
@@ -181,55 +181,9 @@ class CompanionSource(LiveSource):
         )
         self._deliver(sample, arrival_ns=datum.arrival_ns, epoch=mapped.epoch)
 
-    def _read_status(self, status: object) -> tuple[int, str, int | None]:
-        """Return RTSP port, stream parameters and Time Echo port."""
-        parts = status.get("result") if isinstance(status, dict) else None
-        if not isinstance(parts, list):
-            raise TrackerError(f"{self.name} does not answer like a Companion app; update the app")
-        sensor: dict[str, object] | None = None
-        echo_port: int | None = None
-        for part in parts:
-            data = part.get("data") if isinstance(part, dict) else None
-            if not isinstance(data, dict):
-                continue
-            if part.get("model") == "Phone":
-                echo_port = _port(data.get("time_echo_port"))
-            elif part.get("model") == "Hardware":
-                self._check_generation(str(data.get("version")))
-            elif (
-                part.get("model") == "Sensor"
-                and data.get("sensor") == "gaze"
-                and data.get("conn_type") == "DIRECT"
-            ):
-                sensor = data
-        if sensor is None or sensor.get("connected") is not True:
-            raise ConnectionLost("the Companion app has no glasses connected; plug them in")
-        port = _port(sensor.get("port"))
-        parameters = str(sensor.get("params", ""))
-        if (
-            sensor.get("protocol", "rtsp") != "rtsp"
-            or port is None
-            or not re.fullmatch(r"[\w=&.,%-]*", parameters)
-        ):
-            raise TrackerError(
-                f"{self.name} describes its gaze stream in an unknown way; update the Companion app"
-            )
-        return port, parameters, echo_port
-
-    def _check_generation(self, version: str) -> None:
-        generation = _GENERATIONS.get(version, self._generation)
-        if generation != self._generation:
-            raise TrackerError(
-                f"{self.name} is of the generation {generation!r}; open it as {generation}://{self._host}"
-            )
-
 
 def _is_gaze(media: SdpMedia) -> bool:
     return media.encoding.startswith("com.pupillabs.gaze")
-
-
-def _port(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536 else None
 
 
 def from_address(address: SourceAddress) -> CompanionSource:

@@ -167,7 +167,7 @@ class PupilCoreSource(LiveSource):
     def _serve(self) -> None:
         context = self._zmq.Context()
         try:
-            with _PupilRemote(
+            with PupilRemote(
                 self._zmq, context, f"tcp://{self._host}:{self._port}", self._wait_for
             ) as remote:
                 port = remote.request("SUB_PORT")
@@ -192,7 +192,7 @@ class PupilCoreSource(LiveSource):
         finally:
             context.destroy(linger=0)
 
-    def _follow(self, bus: Any, remote: _PupilRemote) -> None:
+    def _follow(self, bus: Any, remote: PupilRemote) -> None:
         bus.subscribe("gaze.")
         if self._size is None:
             bus.subscribe("frame.world")
@@ -224,7 +224,7 @@ class PupilCoreSource(LiveSource):
             if self._stopping.is_set() or time.monotonic() > deadline:
                 raise ConnectionLost(problem)
 
-    def _sync(self, remote: _PupilRemote) -> None:
+    def _sync(self, remote: PupilRemote) -> None:
         before_ns = host_now_ns()
         answer = remote.request("t")
         after_ns = host_now_ns()
@@ -235,7 +235,7 @@ class PupilCoreSource(LiveSource):
         half_ns = (after_ns - before_ns) // 2
         self._clock.observe(device_ns, before_ns + half_ns, half_ns)
 
-    def _take(self, bus: Any, frames: list[bytes], arrival_ns: int, remote: _PupilRemote) -> None:
+    def _take(self, bus: Any, frames: list[bytes], arrival_ns: int, remote: PupilRemote) -> None:
         try:
             topic = frames[0].decode("utf-8")
             if len(frames) < 2 or len(frames[1]) > _MESSAGE_LIMIT:
@@ -289,7 +289,7 @@ class PupilCoreSource(LiveSource):
         return any(abs(datum.device_ns - other_ns) < _PAIR_WINDOW_NS for other_ns in self._binocular_ns)
 
     def _hand_over(
-        self, datum: CoreDatum, arrival_ns: int, size: tuple[int, int], remote: _PupilRemote | None
+        self, datum: CoreDatum, arrival_ns: int, size: tuple[int, int], remote: PupilRemote | None
     ) -> None:
         mapped = self._clock.map(datum.device_ns)
         if abs(mapped.host_ns - arrival_ns) > 2_000_000_000 and remote is not None:
@@ -313,7 +313,7 @@ class PupilCoreSource(LiveSource):
         self._deliver(sample, arrival_ns=arrival_ns, epoch=mapped.epoch)
 
 
-class _PupilRemote(Closing):
+class PupilRemote(Closing):
     """A connection to Pupil Remote: requests, each with its reply."""
 
     def __init__(self, zmq: Any, context: Any, address: str, wait_for: Callable[[Any, str], None]) -> None:
@@ -333,6 +333,13 @@ class _PupilRemote(Closing):
         """Send a command and return the reply."""
         self._socket.send_string(command, self._zmq.NOBLOCK)
         self._wait_for(self._socket, f"Pupil Remote does not answer {command!r}")
+        return str(self._socket.recv().decode("utf-8", "replace"))
+
+    def notify(self, msgpack: Any, notification: dict[str, object]) -> str:
+        """Send a notification to all of Pupil Capture's plugins and return the reply."""
+        topic = f"notify.{notification['subject']}"
+        self._socket.send_multipart([topic.encode(), msgpack.packb(notification)], self._zmq.NOBLOCK)
+        self._wait_for(self._socket, f"Pupil Remote does not answer the notification {topic!r}")
         return str(self._socket.recv().decode("utf-8", "replace"))
 
 

@@ -33,6 +33,8 @@ class RtpPacket:
     """Format number, as in the session description."""
     payload: bytes
     """Content without header and padding."""
+    marker: bool = False
+    """The header's marker bit: in video, the last packet of a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def parse_rtp(data: bytes) -> RtpPacket:
         end -= padding
     if start > end:
         raise GazeDataError("an RTP packet is shorter than its header states")
-    return RtpPacket(sequence, timestamp, source, second & 0x7F, data[start:end])
+    return RtpPacket(sequence, timestamp, source, second & 0x7F, data[start:end], bool(second & 0x80))
 
 
 def parse_sender_reports(data: bytes) -> list[SenderReport]:

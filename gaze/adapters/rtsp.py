@@ -16,6 +16,7 @@ from sam_edge.errors import GazeDataError, TrackerError
 from sam_edge.gaze.adapters.base import POLL_S, ConnectionLost
 from sam_edge.gaze.adapters.net import HasFileno, TcpStream, header_fields, readable
 from sam_edge.gaze.adapters.rtp import (
+    RtpPacket,
     RtpTimeline,
     SenderReport,
     SequenceTracker,
@@ -45,6 +46,8 @@ class SdpMedia:
     """Ticks of its RTP timestamps in a second."""
     control: str
     """URL of its SETUP request, absolute or relative."""
+    format_parameters: str = ""
+    """Content of its `fmtp` attribute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,12 @@ class RtpDatum:
     """The sender's wall clock at the sampling instant: `host_ns` holds nanoseconds since 1970."""
     arrival_ns: int
     """Host time of its arrival, monotonic nanoseconds."""
+    marker: bool = False
+    """The packet's marker bit: in video, the last packet of a picture."""
+    missing: int = 0
+    """Packets that are missing before this one; -1: this one is late."""
+    timestamp: int = 0
+    """Sampling instant in ticks of the media's clock, modulo 2**32."""
 
 
 def parse_sdp(text: str) -> list[SdpMedia]:
@@ -73,7 +82,10 @@ def parse_sdp(text: str) -> list[SdpMedia]:
         if matched is None or int(matched[2]) == 0:
             continue
         control = next((a[len("control:") :].strip() for a in attributes if a.startswith("control:")), "")
-        media.append(SdpMedia(words[0], int(words[3]), matched[1].lower(), int(matched[2]), control))
+        parameters = next((a for a in attributes if a.startswith(f"fmtp:{words[3]} ")), "").partition(" ")[2]
+        media.append(
+            SdpMedia(words[0], int(words[3]), matched[1].lower(), int(matched[2]), control, parameters)
+        )
     return media
 
 
@@ -89,6 +101,7 @@ class RtspStream(Closing):
         timeout_s: float,
         count: Callable[[StatName, int], None],
         first_epoch: int = 0,
+        wanted: str = "gaze stream; switch gaze on in the tracker",
     ) -> None:
         """Connect, set up the first media that `choose` accepts, and play.
 
@@ -99,6 +112,7 @@ class RtspStream(Closing):
             timeout_s: longest wait for an answer, and for the first sender report.
             count: receives counts for the source's stats.
             first_epoch: epoch of the first data; after a reconnect, the `epoch` of the previous stream.
+            wanted: what is missing where no media is accepted, and what to do; ends a message.
 
         Raises:
             ConnectionLost: the server cannot be reached or closed the connection.
@@ -113,6 +127,7 @@ class RtspStream(Closing):
         self._stopping = stopping
         self._timeout_s = timeout_s
         self._count = count
+        self._wanted = wanted
         self._sequence = 0
         self._session = ""
         self._session_s = 60.0
@@ -135,6 +150,11 @@ class RtspStream(Closing):
             raise
         self._playing_since = time.monotonic()
         self._requested_at = time.monotonic()
+
+    @property
+    def media(self) -> SdpMedia:
+        """The media that plays."""
+        return self._media
 
     def poll(self, others: Sequence[HasFileno] = ()) -> tuple[list[RtpDatum], list[HasFileno]]:
         """Wait briefly; return the data that arrived, and the `others` that have data to read.
@@ -177,9 +197,7 @@ class RtspStream(Closing):
         media = next((each for each in offered if choose(each)), None)
         if media is None:
             names = ", ".join(f"{each.kind} {each.encoding}" for each in offered) or "nothing"
-            raise TrackerError(
-                f"{self._url} offers {names}, but no gaze stream; switch gaze on in the tracker"
-            )
+            raise TrackerError(f"{self._url} offers {names}, but no {self._wanted}")
         base = headers.get("content-base") or headers.get("content-location") or self._url
         control = self._resolve(base, media.control)
         rtp_port = self._rtp.getsockname()[1]
@@ -327,14 +345,15 @@ class RtspStream(Closing):
                 self._count("malformed", 1)
                 continue
             sender = self._sender(packet.source)
-            self._count("lost", sender.numbering.add(packet.sequence))
+            missing = sender.numbering.add(packet.sequence)
+            self._count("lost", missing)
             if sender.timeline.ready:
-                ready.append(sender.datum(packet.payload, packet.timestamp, arrival_ns))
+                ready.append(sender.datum(packet, arrival_ns, missing))
                 continue
             if len(sender.held) == _HELD_LIMIT:
                 sender.held.popleft()
                 self._count("dropped", 1)
-            sender.held.append((packet.payload, packet.timestamp, arrival_ns))
+            sender.held.append((packet, arrival_ns, missing))
         return ready
 
     def _flush(self) -> list[RtpDatum]:
@@ -351,10 +370,10 @@ class _Sender:
     def __init__(self, clock_rate_hz: int, first_epoch: int) -> None:
         self.timeline = RtpTimeline(clock_rate_hz)
         self.numbering = SequenceTracker()
-        self.held: deque[tuple[bytes, int, int]] = deque()
+        self.held: deque[tuple[RtpPacket, int, int]] = deque()
         self._first_epoch = first_epoch
 
-    def datum(self, payload: bytes, timestamp: int, arrival_ns: int) -> RtpDatum:
-        wall = self.timeline.wall(timestamp)
-        epoch = self._first_epoch + wall.epoch
-        return RtpDatum(payload, MappedTime(wall.host_ns, wall.uncertainty_ns, epoch), arrival_ns)
+    def datum(self, packet: RtpPacket, arrival_ns: int, missing: int) -> RtpDatum:
+        wall = self.timeline.wall(packet.timestamp)
+        mapped = MappedTime(wall.host_ns, wall.uncertainty_ns, self._first_epoch + wall.epoch)
+        return RtpDatum(packet.payload, mapped, arrival_ns, packet.marker, missing, packet.timestamp)

@@ -13,7 +13,9 @@ from __future__ import annotations
 import json
 import math
 import re
+import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -26,6 +28,7 @@ from sam_edge.gaze.adapters.fields import json_object, nanoseconds, numbers, uni
 from sam_edge.gaze.adapters.optional import require
 from sam_edge.gaze.adapters.rtsp import RtpDatum, RtspStream, SdpMedia
 from sam_edge.gaze.address import SourceAddress
+from sam_edge.gaze.buffer import StatName
 from sam_edge.gaze.clocks import ArrivalClock, ClockMap, MappedTime, host_now_ns
 from sam_edge.gaze.samples import GazeRay, GazeSample
 
@@ -171,7 +174,7 @@ class TobiiGlassesSource(LiveSource):
             self._websockets = require("websockets", library="websockets", purpose=purpose)
 
     def _serve(self) -> None:
-        api = GlassesApi(self, self._websockets) if self._websockets is not None else None
+        api = self._open_api() if self._websockets is not None else None
         try:
             if self._via == "rtsp":
                 self._serve_rtsp(api)
@@ -181,10 +184,20 @@ class TobiiGlassesSource(LiveSource):
             if api is not None:
                 api.close()
 
+    def _open_api(self) -> GlassesApi:
+        return GlassesApi(
+            self._websockets,
+            address=f"{self._host}:{self._port}",
+            name=self.name,
+            timeout_s=self._timeout_s,
+            stopping=self._stopping,
+            count=self._count,
+        )
+
     def _serve_rtsp(self, api: GlassesApi | None) -> None:
         if api is not None:
             for _ in range(_BURST):
-                self._sync(api)
+                api.sync(self._system_clock)
         stream = RtspStream(
             f"rtsp://{self._host}:{self._rtsp_port}/live/all?gaze-overlay=False",
             choose=_is_gaze,
@@ -200,13 +213,13 @@ class TobiiGlassesSource(LiveSource):
                 data, _ = stream.poll()
                 if api is not None and stream.epoch != self._wall_epoch:
                     for _ in range(_BURST):
-                        self._sync(api)
+                        api.sync(self._system_clock)
                 self._wall_epoch = stream.epoch
                 for datum in data:
                     self._take_datum(datum, synced=api is not None)
                 if api is not None and time.monotonic() >= sync_at:
                     sync_at = time.monotonic() + _SYNC_INTERVAL_S
-                    if self._sync(api):
+                    if api.sync(self._system_clock):
                         stream.forget_wall_clock()
                 self._check_silence("no gaze packet came; are the glasses worn and calibrated?")
         finally:
@@ -227,17 +240,6 @@ class TobiiGlassesSource(LiveSource):
             if message is not None and message.get("signal") == signal:
                 self._take_signal(message.get("body"), host_now_ns())
             self._check_silence("no gaze signal came; are the glasses worn and calibrated?")
-
-    def _sync(self, api: GlassesApi) -> bool:
-        before_ns = host_now_ns()
-        answer = api.request("system.time", "GET", None)
-        after_ns = host_now_ns()
-        wall_ns, resolution_ns = parse_time(answer)
-        half_ns = (after_ns - before_ns) // 2
-        # The time is truncated to its resolution: the true time is half a step later, within half a step.
-        return self._system_clock.observe(
-            wall_ns + resolution_ns // 2, before_ns + half_ns, half_ns + resolution_ns // 2
-        )
 
     def _take_datum(self, datum: RtpDatum, *, synced: bool) -> None:
         try:
@@ -285,22 +287,40 @@ class TobiiGlassesSource(LiveSource):
 class GlassesApi(Closing):
     """Requests and signals of the glasses' WebSocket API."""
 
-    def __init__(self, source: TobiiGlassesSource, websockets: Any) -> None:
+    def __init__(
+        self,
+        websockets: Any,
+        *,
+        address: str,
+        name: str,
+        timeout_s: float,
+        stopping: threading.Event,
+        count: Callable[[StatName, int], None],
+    ) -> None:
         """Connect.
+
+        Args:
+            websockets: the library.
+            address: `HOST:PORT` of the recording unit.
+            name: the source, for messages.
+            timeout_s: longest wait for an answer.
+            stopping: set to end every wait.
+            count: receives counts for the source's stats.
 
         Raises:
             ConnectionLost: no Glasses 3 answers.
         """
-        self._source = source
+        self._name, self._timeout_s = name, timeout_s
+        self._stopping, self._count = stopping, count
         self._closed_error = websockets.exceptions.ConnectionClosed
         self._number = 0
         self._stack = ExitStack()
         try:
             self._socket = self._stack.enter_context(
                 websockets.sync.client.connect(
-                    f"ws://{source._host}:{source._port}/websocket",
+                    f"ws://{address}/websocket",
                     subprotocols=["g3api"],
-                    open_timeout=min(2.0, source._timeout_s),
+                    open_timeout=min(2.0, timeout_s),
                     close_timeout=0.2,
                     max_size=_MESSAGE_LIMIT,
                     max_queue=1024,
@@ -333,7 +353,7 @@ class GlassesApi(Closing):
         try:
             return json_object(data, limit=_MESSAGE_LIMIT, what="a message")
         except GazeDataError:
-            self._source._count("malformed")
+            self._count("malformed", 1)
             return None
 
     def request(self, path: str, method: str, body: object) -> object:
@@ -344,15 +364,25 @@ class GlassesApi(Closing):
             TrackerError: the glasses refuse.
         """
         number = self.send(path, method, body)
-        deadline = time.monotonic() + self._source._timeout_s
-        while time.monotonic() < deadline and not self._source._stopping.is_set():
+        deadline = time.monotonic() + self._timeout_s
+        while time.monotonic() < deadline and not self._stopping.is_set():
             message = self.receive(POLL_S)
             if message is None or message.get("id") != number:
                 continue
             if "error" in message:
-                raise TrackerError(f"{self._source.name} refuses {path}: {str(message.get('message'))[:80]}")
+                raise TrackerError(f"{self._name} refuses {path}: {str(message.get('message'))[:80]}")
             return message.get("body")
         raise ConnectionLost(f"the WebSocket API does not answer {path}")
+
+    def sync(self, clock: ClockMap) -> bool:
+        """Request the glasses' time for a mapping; return whether their clock jumped."""
+        before_ns = host_now_ns()
+        answer = self.request("system.time", "GET", None)
+        after_ns = host_now_ns()
+        wall_ns, resolution_ns = parse_time(answer)
+        half_ns = (after_ns - before_ns) // 2
+        # The time is truncated to its resolution: the true time is half a step later, within half a step.
+        return clock.observe(wall_ns + resolution_ns // 2, before_ns + half_ns, half_ns + resolution_ns // 2)
 
     def close(self) -> None:
         """Close the connection."""

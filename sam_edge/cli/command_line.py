@@ -23,6 +23,7 @@ from sam_edge.cli import (
     everything,
     export,
     gaze,
+    live,
     profile,
     replay,
     segment,
@@ -54,6 +55,7 @@ def make_parser() -> argparse.ArgumentParser:
     for module in (
         demo,
         track,
+        live,
         aoi,
         batch,
         replay,

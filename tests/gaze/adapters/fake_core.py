@@ -22,6 +22,7 @@ class FakeCore:
         self.remote_port = 0
         self.sent = 0
         self.questions = 0
+        self.notified: list[object] = []
         self.subscribed: set[bytes] = set()
         self.mute_remote = False
         self._outbox: SimpleQueue[list[bytes]] = SimpleQueue()
@@ -70,7 +71,10 @@ class FakeCore:
                 event = self._bus.recv()
                 (self.subscribed.add if event[:1] == b"\x01" else self.subscribed.discard)(event[1:])
             if self._remote in ready:
-                self._answer(self._remote.recv().decode())
+                question, *content = self._remote.recv_multipart()
+                if content:
+                    self.notified.append(msgpack.unpackb(content[0]))
+                self._answer(question.decode())
             with contextlib.suppress(Empty):
                 while True:
                     self._bus.send_multipart(self._outbox.get_nowait())

@@ -1,0 +1,72 @@
+"""From one address to a scene camera and the gaze on it."""
+
+from __future__ import annotations
+
+from sam_edge import gaze as gaze_sources
+from sam_edge.errors import InputError
+from sam_edge.gaze.adapters.replay import ReplaySource
+from sam_edge.gaze.source import GazeSource
+from sam_edge.scene.camera import SceneCamera
+from sam_edge.scene.local_camera import FileCamera, on_host_clock
+from sam_edge.scene.registry import describe
+
+WITH_EYES = ("neon", "invisible", "tobii-g3", "pupil-core")
+"""Schemes whose address gives the scene camera and the gaze on it."""
+ON_A_SCREEN = ("webcam", "tobii-pro", "gazepoint")
+"""Schemes of gaze on a screen, not in a scene camera's frames."""
+
+
+def scheme_of(url: str) -> str:
+    """Return the scheme of an address, lower case."""
+    return url.partition(":")[0].lower()
+
+
+def check_eye(url: str, eye: str | None) -> None:
+    """Check that an address and the address of the gaze go together, before anything is opened.
+
+    Raises:
+        InputError: the address is no scene camera's, it has no gaze and no eye is given, or the eye's positions are
+            those of a screen.
+    """
+    describe(url)
+    scheme = scheme_of(url)
+    if eye is None:
+        if scheme not in (*WITH_EYES, "file"):
+            raise InputError(
+                f"eye: {url} is a camera without gaze; give the address of the gaze as well, for example mouse: or "
+                "pupil-core://127.0.0.1"
+            )
+        return
+    if scheme_of(eye) in ON_A_SCREEN:
+        raise InputError(
+            f"eye: {eye} gives gaze on a screen, and the frames are those of {url}; accepted are mouse: and "
+            "trackers with a scene camera. For a webcam as the eye tracker see docs/for_webcam_demos.md"
+        )
+
+
+def describe_camera(url: str, *, timeout_s: float) -> SceneCamera:
+    """Return the scene camera of an address, not yet connected. Raises `InputError`."""
+    return describe(url) if scheme_of(url) == "file" else describe(url, timeout=timeout_s)
+
+
+def open_eye(url: str, eye: str | None, camera: SceneCamera, *, timeout_s: float) -> GazeSource:
+    """Open the gaze that belongs to an open camera. Raises as `sam_edge.gaze.open`."""
+    if eye is not None:
+        return (
+            gaze_sources.open(eye) if scheme_of(eye) == "mouse" else gaze_sources.open(eye, timeout=timeout_s)
+        )
+    if isinstance(camera, FileCamera):
+        samples = [sample for sample in camera.gaze if sample.time_ns >= 0]
+        source = ReplaySource(on_host_clock(samples, camera.begin_ns), name=f"the gaze of {url}")
+        source.open()
+        return source
+    size = {"size": _size_of(camera)} if scheme_of(url) == "pupil-core" else {}
+    return gaze_sources.open(url.partition("?")[0], timeout=timeout_s, **size)
+
+
+def _size_of(camera: SceneCamera) -> tuple[int, int]:
+    """Return (height, width) of the camera's frames: Pupil Core's gaze is a fraction of it."""
+    frame = camera.read(5.0)
+    if frame is None:
+        raise InputError(f"{camera.name} sent no frame within 5 s; check its world camera")
+    return frame.image.shape[0], frame.image.shape[1]
