@@ -13,7 +13,6 @@ import pytest
 
 pytest.importorskip("starlette", reason="needs the server: pip install 'sam-edge[serve]'")
 pytest.importorskip("uvicorn", reason="needs the server: pip install 'sam-edge[serve]'")
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'sam-edge[test]'")
 
 import sam_edge
 from sam_edge import GazeSession
@@ -21,6 +20,8 @@ from sam_edge._live.page_server import LivePageServer
 from sam_edge._live.run import LiveStep
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.scene import LiveFrame
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'sam-edge[test]'")
 
 pytestmark = pytest.mark.browser
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
