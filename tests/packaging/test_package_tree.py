@@ -96,7 +96,7 @@ ORDER = (
     ("instances", "text_matching", "identity"),
     ("stream",),
     ("gaze_video", "timeline"),
-    ("_track",),
+    ("_track", "scene"),
     ("_aoi",),
     ("batch",),
     ("exporters",),
@@ -104,7 +104,7 @@ ORDER = (
     ("profile",),
     ("wire",),
     ("client", "web"),
-    ("serve", "annotate"),
+    ("serve", "annotate", "_live"),
     ("cli",),
 )
 """The rooms of the tree: packages and modules that lie in `sam_edge` itself, first ones first. A room imports those
