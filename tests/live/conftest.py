@@ -1,9 +1,8 @@
-"""The fake trackers and cameras of other tests."""
+"""Makes the fake trackers of the gaze adapters' tests importable."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scene"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "gaze" / "adapters"))

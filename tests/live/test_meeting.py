@@ -44,8 +44,13 @@ def times_ms(samples: Sequence[GazeSample]) -> list[int]:
     return [sample.time_ns // MS for sample in samples]
 
 
+def refuse(problem: TrackerError) -> None:
+    """There must be no problem."""
+    raise AssertionError(problem)
+
+
 def meet(source: Scripted, wait_ms: float = 50.0) -> GazeMeeting:
-    return GazeMeeting(source, wait_ms=wait_ms, on_problem=pytest.fail)
+    return GazeMeeting(source, wait_ms=wait_ms, on_problem=refuse)
 
 
 def test_gaze_that_is_newer_than_the_frame_waits_for_its_frame() -> None:
@@ -78,7 +83,7 @@ def test_a_silent_tracker_is_said_and_read_on() -> None:
 def test_a_tracker_that_ended_with_an_error_raises_it() -> None:
     source = Scripted(TrackerError("the clock's unit is wrong"))
     source.close()
-    meeting = GazeMeeting(source, wait_ms=100, on_problem=pytest.fail)
+    meeting = GazeMeeting(source, wait_ms=100, on_problem=refuse)
     with pytest.raises(TrackerError, match="unit"):
         meeting.until(20 * MS)
 
@@ -96,5 +101,5 @@ def test_a_recording_that_is_over_is_not_waited_for() -> None:
     source = ReplaySource([GazeSample(5 * MS, 1.0, 2.0)], speed=0)
     source.open()
     source.advance_to(5 * MS)
-    meeting = GazeMeeting(source, wait_ms=60_000, on_problem=pytest.fail)
+    meeting = GazeMeeting(source, wait_ms=60_000, on_problem=refuse)
     assert times_ms(meeting.until(50 * MS)) == [5]
