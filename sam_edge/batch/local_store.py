@@ -32,7 +32,7 @@ class LocalStore:
     def write(self, path: str, content: bytes) -> None:
         """Write a file, or replace it."""
         with self._naming(path), self._part(path) as part:
-            _write_through(part, content)
+            part.write_bytes(content)
             part.replace(self._place(path))
 
     def create_if_absent(self, path: str, content: bytes) -> bool:

@@ -61,11 +61,11 @@ def to_html(states: Sequence[RecordingState]) -> str:
 def _summary(states: Sequence[RecordingState], counts: Counter[Progress]) -> str:
     finished = [state.done for state in states if state.done is not None]
     frames = sum(done.figures.frames for done in finished)
-    hours = sum(done.figures.duration_s or 0.0 for done in finished) / 3600
+    length = describe_time(sum(done.figures.duration_s or 0.0 for done in finished))
     time = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     return (
         f"<h1>{counts['done']} of {len(states)} recordings done</h1>"
-        f'<p class="soft">{frames:,} frames, {hours:.1f} hours of recordings. Written {time}.</p>'
+        f'<p class="soft">{frames:,} frames, {length} of recordings. Written {time}.</p>'
         f'<meter min="0" max="{max(1, len(states))}" value="{counts["done"]}" '
         f'aria-label="share of the recordings that are done"></meter>'
     )

@@ -78,10 +78,11 @@ def test_upload_copies_between_file_systems(
 def test_a_full_disk_leaves_the_old_content(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.write("a", b"old")
 
-    def fail(handle: int) -> None:
+    def fail(*args: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(StorageError, match="a: No space left on device"):
         store.write("a", b"new")
     with pytest.raises(StorageError, match="b: No space left on device"):
