@@ -130,7 +130,8 @@ class SampleBuffer:
                 self._changed.wait_for(lambda: bool(self._waiting) or self._ended, timeout_s)
             if not self._waiting:
                 if self._error is not None:
-                    raise self._error
+                    # Raised again and again: with its old traceback it would hold the frames of every time.
+                    raise self._error.with_traceback(None)
                 return []
             samples = [sample for _, sample in self._waiting]
             self._mark_read(*self._waiting[-1])

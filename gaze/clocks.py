@@ -53,16 +53,16 @@ class RateGuard:
     """Detects a device clock in another unit than its protocol states, by the rate at which it runs.
 
     A wrong unit makes the clock run a thousand times too fast or too slow, which no oscillator does. Where packets wait
-    for a busy machine, or are worked off afterwards, their clock seems to run a few times too slow or too fast for a
-    while: such rates must last.
+    for a busy machine, or are worked off afterwards, their clock seems to run too slow or too fast for a while: such
+    rates must last.
     """
 
     def __init__(
-        self, *, step_ns: int = 100_000_000, steps: int = 7, lasting_ns: int = 5_000_000_000
+        self, *, step_ns: int = 100_000_000, steps: int = 7, lasting_ns: int = 10_000_000_000
     ) -> None:
         """Compare over steps of at least `step_ns` of host time and judge by the median of the last `steps`.
 
-        A rate within 0.1 and 10 counts when it is outside 0.5 and 2 for `lasting_ns`.
+        A rate between 0.002 and 500 counts when it has been outside 0.5 and 2 for `lasting_ns`.
         """
         self._step_ns = step_ns
         self._ratios: deque[float] = deque(maxlen=steps)
@@ -92,7 +92,7 @@ class RateGuard:
             return
         if self._outside_since_ns is None:
             self._outside_since_ns = host_ns
-        if not 0.1 <= rate <= 10.0 or host_ns - self._outside_since_ns >= self._lasting_ns:
+        if not 0.002 < rate < 500.0 or host_ns - self._outside_since_ns >= self._lasting_ns:
             raise TrackerError(
                 f"the tracker's clock runs at {rate:.4g} times the host's rate (accepted: 0.5 to 2): "
                 "its unit is not the one its protocol states, or it has stopped. Check the tracker's time setting"

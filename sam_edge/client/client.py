@@ -339,7 +339,7 @@ class Client(Closing):
 
     def _check(self) -> None:
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)
         if self._closed:
             raise SessionError("client: it is closed; connect again")
 

@@ -149,3 +149,12 @@ def test_nothing_is_lost_uncounted(actions: list[int | None], capacity: int) -> 
     assert times == sorted(times)
     assert report.received == len(delivered)
     assert report.received + report.dropped + report.duplicates + report.dropped_late == pushes
+
+
+def test_an_error_that_is_raised_a_thousand_times_holds_no_frames() -> None:
+    buffer = SampleBuffer(10)
+    buffer.fail(TrackerError("gone"))
+    for _ in range(1000):
+        with pytest.raises(TrackerError, match="gone") as caught:
+            buffer.take()
+    assert len(caught.traceback) < 10
