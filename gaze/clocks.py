@@ -53,22 +53,23 @@ class RateGuard:
     """Detects a device clock in another unit than its protocol states, by the rate at which it runs.
 
     A wrong unit makes the clock run a thousand times too fast or too slow, which no oscillator does. Where packets wait
-    for a busy machine, or are worked off afterwards, their clock seems to run too slow or too fast for a while: such
-    rates must last.
+    for a busy machine, or are worked off afterwards, a clock that ran right seems to run wrong for a while: after a
+    right beginning, a wrong rate must last.
     """
 
     def __init__(
-        self, *, step_ns: int = 100_000_000, steps: int = 7, lasting_ns: int = 10_000_000_000
+        self, *, step_ns: int = 100_000_000, steps: int = 7, lasting_ns: int = 30_000_000_000
     ) -> None:
         """Compare over steps of at least `step_ns` of host time and judge by the median of the last `steps`.
 
-        A rate between 0.002 and 500 counts when it has been outside 0.5 and 2 for `lasting_ns`.
+        Where the rate was right for more than half of the time, it must be wrong for `lasting_ns`.
         """
         self._step_ns = step_ns
+        self._lasting_ns = lasting_ns
         self._ratios: deque[float] = deque(maxlen=steps)
         self._last: tuple[int, int] | None = None
-        self._lasting_ns = lasting_ns
-        self._outside_since_ns: int | None = None
+        self._right_ns = self._total_ns = 0
+        self._wrong_since_ns: int | None = None
 
     def add(self, device_ns: int, host_ns: int) -> None:
         """Add one pair of times.
@@ -82,17 +83,21 @@ class RateGuard:
         elapsed_ns = host_ns - self._last[1]
         if elapsed_ns < self._step_ns:
             return
-        self._ratios.append((device_ns - self._last[0]) / elapsed_ns)
+        ratio = (device_ns - self._last[0]) / elapsed_ns
+        self._ratios.append(ratio)
         self._last = (device_ns, host_ns)
+        self._total_ns += elapsed_ns
+        self._right_ns += elapsed_ns if 0.5 <= ratio <= 2.0 else 0
         if len(self._ratios) < (self._ratios.maxlen or 1):
             return
         rate = float(np.median(self._ratios))
         if 0.5 <= rate <= 2.0:
-            self._outside_since_ns = None
+            self._wrong_since_ns = None
             return
-        if self._outside_since_ns is None:
-            self._outside_since_ns = host_ns
-        if not 0.002 < rate < 500.0 or host_ns - self._outside_since_ns >= self._lasting_ns:
+        if self._wrong_since_ns is None:
+            self._wrong_since_ns = host_ns
+        began_right = 2 * self._right_ns > self._total_ns
+        if not began_right or host_ns - self._wrong_since_ns >= self._lasting_ns:
             raise TrackerError(
                 f"the tracker's clock runs at {rate:.4g} times the host's rate (accepted: 0.5 to 2): "
                 "its unit is not the one its protocol states, or it has stopped. Check the tracker's time setting"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import cv2
 
@@ -12,6 +13,9 @@ _SILENT = 0
 """OpenCV's LOG_LEVEL_SILENT."""
 _lock = threading.Lock()
 _depth, _usual = 0, 0
+_names: Any = cv2
+# OpenCV 4 has the two functions at the top, OpenCV 5 in a module.
+_log: Any = _names if hasattr(_names, "setLogLevel") else _names.utils.logging
 
 
 @contextmanager
@@ -23,8 +27,8 @@ def opencv_silenced() -> Iterator[None]:
     global _depth, _usual
     with _lock:
         if _depth == 0:
-            _usual = cv2.utils.logging.getLogLevel()
-            cv2.utils.logging.setLogLevel(_SILENT)
+            _usual = _log.getLogLevel()
+            _log.setLogLevel(_SILENT)
         _depth += 1
     try:
         yield
@@ -32,4 +36,4 @@ def opencv_silenced() -> Iterator[None]:
         with _lock:
             _depth -= 1
             if _depth == 0:
-                cv2.utils.logging.setLogLevel(_usual)
+                _log.setLogLevel(_usual)

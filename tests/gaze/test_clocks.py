@@ -98,21 +98,21 @@ def test_a_wrong_unit_is_found_by_its_rate(rate: float) -> None:
     guard = RateGuard()
 
     def run() -> None:
-        for step in range(300):
+        for step in range(50):
             guard.add(round(step * 50 * MS * rate), step * 50 * MS)
 
     with pytest.raises(TrackerError, match="times the host's rate"):
         run()
 
 
-@pytest.mark.parametrize("rate", [0.01, 0.4, 2.5])
+@pytest.mark.parametrize("rate", [1e-4, 0.01, 0.4, 2.5])
 def test_packets_that_wait_for_a_busy_machine_are_no_wrong_unit(rate: float) -> None:
     """For three seconds packets are read more slowly than they come, or worked off faster."""
     guard = RateGuard()
     device_ns = 0
     for step in range(200):
         guard.add(device_ns, step * 50 * MS)
-        device_ns += round(50 * MS * (rate if 40 <= step < 100 else 1.0))
+        device_ns += round(50 * MS * (rate if 80 <= step < 140 else 1.0))
 
 
 def test_one_jump_is_no_wrong_unit() -> None:
