@@ -36,7 +36,7 @@ def track(
     fixations: str | Path | None = ...,
     fixations_from: FixationOrigin | None = ...,
     margin_deg: float = ...,
-    follow: bool = ...,
+    follow: bool | None = ...,
     progress: bool = ...,
     stream: Literal[False] = ...,
 ) -> TrackResult: ...
@@ -63,7 +63,7 @@ def track(
     fixations: str | Path | None = ...,
     fixations_from: FixationOrigin | None = ...,
     margin_deg: float = ...,
-    follow: bool = ...,
+    follow: bool | None = ...,
     progress: bool = ...,
     stream: Literal[True],
 ) -> TrackStream: ...
@@ -89,7 +89,7 @@ def track(
     fixations: str | Path | None = None,
     fixations_from: FixationOrigin | None = None,
     margin_deg: float = 0.0,
-    follow: bool = False,
+    follow: bool | None = None,
     progress: bool = False,
     stream: bool = False,
 ) -> TrackResult | TrackStream:
@@ -125,7 +125,8 @@ def track(
         fixations_from: `tracker`: the fixations that the recording holds; `detector`: those that sam-edge finds.
             None: the tracker's where there are any.
         margin_deg: gaze this near to the mask counts as on the object, degrees.
-        follow: the bundle's follower network corrects the mask on every frame; in the live mode only.
+        follow: whether the bundle's follower network corrects the mask on every frame of the live mode; None: where it
+            is fast enough on this machine.
         progress: show a progress bar on stderr.
         stream: return an iterator that yields each frame as it is made, instead of the result of all.
 

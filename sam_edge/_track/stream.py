@@ -48,8 +48,8 @@ class TrackOptions:
     fixations_from: FixationOrigin
     margin_deg: float
     """Gaze this near to the mask counts as on it, degrees."""
-    follow: bool
-    """Whether the follower network corrects the mask on every frame of the live mode."""
+    follow: bool | None
+    """Whether the follower network corrects the mask on every frame of the live mode; None: where it is fast enough."""
 
 
 class TrackStream(Closing, Iterator[StreamedFrame]):

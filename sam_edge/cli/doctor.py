@@ -9,12 +9,16 @@ import os
 import platform
 from pathlib import Path
 
+import numpy as np
+
 from sam_edge.bundle import open_bundle
 from sam_edge.cores import allowed_cores, available_cores, read_cpu_quota
 from sam_edge.errors import SamEdgeError
 from sam_edge.media.environment import cpu_name
 from sam_edge.runtimes import choose_engine, engines
-from sam_edge.segmenter import DEFAULT_BUNDLE
+from sam_edge.segmenter import DEFAULT_BUNDLE, load
+from sam_edge.stream.follow_choice import measure_follower
+from sam_edge.stream.tuning import DEFAULT_TUNING
 from sam_edge.version import __version__
 
 EXTRAS = {
@@ -34,6 +38,8 @@ EXTRAS = {
     "serve": (("starlette", "starlette"), ("uvicorn", "uvicorn"), ("websockets", "websockets")),
 }
 """Modules of each extra, with the package that installs them."""
+MEASURED_FRAME = (480, 854, 3)
+"""The follower is measured on a frame of this shape."""
 FEATURES = (
     "avx2",
     "avx512f",
@@ -60,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"CPU      {cpu_name()}; {', '.join(cpu_features()) or 'features unknown'}")
     print(f"cores    {describe_cores()}")
     model_works = print_model()
+    if model_works:
+        print(f"follower {describe_follower()}")
     print("\nengines")
     for info in engines().values():
         state = f"yes {version_of(info.library)}" if info.installed else f"no: {pip_command(info.extra)}"
@@ -86,6 +94,23 @@ def print_model() -> bool:
     size_mb = sum(entry.bytes for entry in manifest.files) / 1e6
     print(f"model    {manifest.name}, {size_mb:.1f} MB, whole; runtime=auto takes {chosen}")
     return True
+
+
+def describe_follower() -> str:
+    """Return what following one object by the network costs here, and whether the live mode does so by itself."""
+    try:
+        with load() as model:
+            cost_ms = measure_follower(model, np.zeros(MEASURED_FRAME, np.uint8))
+            threads = model.runtime.threads
+    except SamEdgeError as error:
+        return str(error)
+    if cost_ms is None:
+        return "the engine has none"
+    limit_ms = DEFAULT_TUNING.max_follow_ms
+    use = "used" if cost_ms <= limit_ms else "not used"
+    return (
+        f"{cost_ms:.1f} ms a frame, {threads} threads: {use} by the live mode, whose limit is {limit_ms:g} ms"
+    )
 
 
 def describe_cores() -> str:

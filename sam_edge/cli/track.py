@@ -57,8 +57,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--follow",
-        action="store_true",
-        help="with --realtime: the follower network corrects the mask on every frame",
+        action=argparse.BooleanOptionalAction,
+        help="with --realtime: the follower network corrects the mask on every frame (default: if fast enough)",
     )
     parser.add_argument(
         "--record",

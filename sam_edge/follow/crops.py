@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.geometry import Placement, View
+from sam_edge.geometry import View, crop_padded
 
 SIDE = 168
 """The network's input is this wide and high: three windows of seven places at stride 8, without padding."""
@@ -35,8 +35,15 @@ def square_round(box: tuple[float, float, float, float]) -> View:
 
 
 def render_crop(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
-    """Scale a view of an RGB frame (H, W, 3) to the network's input: uint8 (SIDE, SIDE, 3)."""
-    return Placement(view, (SIDE, SIDE)).render(image)
+    """Scale a view of an RGB frame (H, W, 3) to the network's input: uint8 (SIDE, SIDE, 3).
+
+    By halves, then bilinear: a fraction of the time that the exact area of each pixel takes.
+    """
+    part = crop_padded(image, view)
+    while part.shape[0] >= 2 * SIDE:
+        half = (part.shape[1] // 2, part.shape[0] // 2)
+        part = np.asarray(cv2.resize(part, half, interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def sample_map(values: Cells, view: View, frame_size: tuple[int, int], outside: float) -> Cells:

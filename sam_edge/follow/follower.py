@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sam_edge.follow.crops import (
     CLIP,
+    MIN_SIDE_PX,
     Cells,
     carry_cells,
     paste_cells,
@@ -21,6 +22,9 @@ from sam_edge.follow.crops import (
 )
 from sam_edge.follow.network import FollowerInput, FollowerNetwork, Memory
 from sam_edge.geometry import View
+
+LOOSE = 2.0
+"""A view wider than this times the object shows it too small to be trusted on; new ones are 1.4 times as wide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,32 @@ def begin(
     (output,) = network.run([FollowerInput(crop, logits, None, None)])
     memory = Memory(output.keys, probability(logits))
     return Followed(view, logits, confidence, memory, memory)
+
+
+def trust_again(item: Followed, frame_size: tuple[int, int], mask: NDArray[np.float32]) -> Followed | None:
+    """Trust a new mask of a frame on which the object was followed: its crop was looked at, the network is not run.
+
+    Args:
+        item: the object on that frame.
+        frame_size: height and width of the frame, pixels.
+        mask: on the frame or on a grid over it, 0 to 1.
+
+    Returns:
+        The object; None when the mask is empty, or reaches out of what was looked at.
+    """
+    box = box_on_frame(mask, 0.5, frame_size)
+    if box is None or not surrounds(item.view, box):
+        return None
+    logits = (2 * sample_map(mask, item.view, frame_size, 0.0) - 1) * np.float32(CLIP)
+    memory = Memory(item.before.keys, probability(logits))
+    return replace(item, logits=logits, before=memory, trusted=memory)
+
+
+def surrounds(view: View, box: tuple[float, float, float, float]) -> bool:
+    """Return whether a box x0, y0, x1, y1 lies in a view, and is not much smaller than objects in views are."""
+    x0, y0, x1, y1 = box
+    inside = view.x0 <= x0 and view.y0 <= y0 and x1 <= view.x0 + view.width and y1 <= view.y0 + view.height
+    return inside and view.width <= LOOSE * max(x1 - x0, y1 - y0, MIN_SIDE_PX)
 
 
 def follow(

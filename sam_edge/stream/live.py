@@ -139,7 +139,9 @@ class LiveSchedule:
         assessment, track = self._assessment, self._follower.track
         # While an object is only hovered over, finding the target comes first.
         likely = assessment is not None and (assessment.stable or assessment.state is State.FOCUSED)
-        if track is None or self._closeups.busy or (self._whole_frames.busy and not likely):
+        # A network follows meanwhile, so that encodings can go one after the other, and a core is left to the steps.
+        urgent = likely and not self._follower.has_network
+        if track is None or self._closeups.busy or (self._whole_frames.busy and not urgent):
             return None
         if self._follower.is_sure(frame.time_ns):
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 
-from sam_edge.follow.follower import Followed, begin, follow, probability
+from sam_edge.follow.follower import Followed, begin, follow, probability, trust_again
 from sam_edge.follow.network import FollowerNetwork
 from sam_edge.stream.closeup import Track
 from sam_edge.stream.motion import FrameMotion, grid_of
@@ -29,7 +29,7 @@ class NetworkFollower:
         self._network = network
         self._motion = motion
         self._tuning = tuning
-        self._frames: deque[SessionFrame] = deque(maxlen=tuning.follow_frames)
+        self._frames: deque[tuple[SessionFrame, Followed | None]] = deque(maxlen=tuning.follow_frames)
         self._new: Track | None = None
         self._trusted: tuple[int, int] | None = None
         self._followed: Followed | None = None
@@ -47,27 +47,29 @@ class NetworkFollower:
             The track with the network's mask, made on this frame. As it is when SAM made its mask on this frame, when
             the network has no trusted mask of this object, or when it is not sure of its own.
         """
-        self._frames.append(frame)
-        self._begin()
-        if track is None or self._trusted != (track.object_id, track.decoded_ns) or not self._advance(frame):
-            return track
-        followed = self._followed
-        if followed is None or followed.confidence < self._tuning.min_follow_confidence:
+        self._begin(frame)
+        known = track is not None and self._trusted == (track.object_id, track.decoded_ns)
+        followed = self._followed if known and self._advance(frame) else None
+        self._frames.append((frame, followed))
+        if track is None or followed is None or followed.confidence < self._tuning.min_follow_confidence:
             return track
         grid = followed.grid_logits(frame.size, grid_of(frame.size))
         if not (grid > 0).any():
             return track
         return replace(track, grid_logits=grid, score=followed.confidence, followed=followed)
 
-    def _begin(self) -> None:
+    def _begin(self, newest: SessionFrame) -> None:
         """Begin with the newest trusted mask, if its frame is still kept."""
         track, self._new = self._new, None
         if track is None:
             return
-        frame = next((frame for frame in self._frames if frame.time_ns == track.time_ns), None)
-        if frame is None:
+        kept = ((frame, item) for frame, item in self._frames if frame.time_ns == track.time_ns)
+        frame, item = next(kept, (newest, None))
+        if frame.time_ns != track.time_ns:
             return
-        self._followed = begin(self._network, frame.image, probability(track.grid_logits), track.score)
+        mask = probability(track.grid_logits)
+        again = None if item is None else trust_again(item, frame.size, mask)
+        self._followed = again or begin(self._network, frame.image, mask, track.score)
         self._trusted, self._time_ns = (track.object_id, track.decoded_ns), track.time_ns
 
     def _advance(self, frame: SessionFrame) -> bool:

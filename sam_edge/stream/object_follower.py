@@ -107,6 +107,10 @@ class ObjectFollower:
         older = list(self._history.items())[-self._tuning.track_frames :]
         self._history = {**dict(older), time_ns: self._track or track}
 
+    def use_network(self, network: FollowerNetwork) -> None:
+        """Let a network correct the track from now on; before the first step."""
+        self._network = NetworkFollower(network, self._motion, self._tuning)
+
     @property
     def has_network(self) -> bool:
         """Whether a network corrects the track, so that no step has to wait for a close-up."""

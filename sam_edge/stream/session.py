@@ -12,12 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.bundle import FOLLOWER
 from sam_edge.closing import Closing
 from sam_edge.config import MODES, Config, Mode, read_config
 from sam_edge.errors import InputError, SessionError
-from sam_edge.follow.follower import begin
-from sam_edge.follow.network import RuntimeFollower
 from sam_edge.gaze.live_check import LiveGazeCheck
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import GazeSource
@@ -26,6 +23,7 @@ from sam_edge.segmenter import Embedding, Segmenter, check_frame
 from sam_edge.stream.attention import GazeAttention
 from sam_edge.stream.closeup import SIDE
 from sam_edge.stream.dwell_tracker import DwellTracker
+from sam_edge.stream.follow_choice import measure_follower, open_network
 from sam_edge.stream.intent_judge import IntentJudge
 from sam_edge.stream.live import LiveSchedule
 from sam_edge.stream.motion import FRAMES_KEPT, FrameMotion
@@ -119,7 +117,7 @@ class GazeSession(Closing):
         self._dwells = DwellTracker(px_per_deg, tuning)
         self._identity = ObjectIdentity(enabled=identity)
         motion = FrameMotion(tuning.cut_correlation)
-        follower = ObjectFollower(
+        self._follower = follower = ObjectFollower(
             self._closeup_model,
             motion,
             network=open_network(self._closeup_model) if tuning.follow else None,
@@ -163,6 +161,11 @@ class GazeSession(Closing):
     def mode(self) -> Mode:
         """The schedule: `sequential` or `live`."""
         return self._mode
+
+    @property
+    def follows(self) -> bool:
+        """Whether the follower network corrects the target's mask on every frame."""
+        return self._follower.has_network
 
     @property
     def encode_every(self) -> int:
@@ -216,7 +219,10 @@ class GazeSession(Closing):
         return selection
 
     def warm_up(self, image: NDArray[np.uint8]) -> None:
-        """Encode and decode once on a frame like those to come, so that the first step does not open the engine."""
+        """Encode and decode once on a frame like those to come, so that the first step does not open the engine.
+
+        In the live mode this decides, too, whether the follower network is fast enough here (`tuning.follow`).
+        """
         check_frame(image)
         embedding = self._encode(SessionFrame(image, 0))
         height, width = image.shape[:2]
@@ -228,10 +234,10 @@ class GazeSession(Closing):
         self._closeup_model.decode_logits(closeup, points=[[center] * points])
         for prompts in range(1, self._tuning.candidates_live + 1):
             self._model.decode_logits(embedding, points=[[center]] * prompts, boxes=[box] * prompts)
-        if self._tuning.follow:
-            mask = np.zeros((height, width), np.float32)
-            mask[height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] = 1
-            begin(open_network(self._closeup_model), image, mask)
+        if self._mode == "live" and self._tuning.follow is not False:
+            cost_ms = measure_follower(self._closeup_model, image)
+            if self._tuning.follow is None and cost_ms is not None and cost_ms <= self._tuning.max_follow_ms:
+                self._follower.use_network(open_network(self._closeup_model))
 
     def pin(self, at_ns: int | None = None) -> int | None:
         """Pin an object until `unpin`: the current target, or the object that gaze rested on closest to a time.
@@ -367,20 +373,6 @@ class GazeSession(Closing):
         if size is None and self._mode == "live":
             size = small_size(frame.size, self._tuning)
         return self._model.encode(frame.image, size=size, time_ns=frame.time_ns)
-
-
-def open_network(model: Segmenter) -> RuntimeFollower:
-    """Return the follower network of a model.
-
-    Raises:
-        InputError: its bundle has none.
-    """
-    if model.bundle is not None and not model.bundle.manifest.has(FOLLOWER):
-        raise InputError(
-            f"tuning.follow: the bundle {model.bundle.manifest.name} has no follower; add one with "
-            "python -m sam_edge.exporters.follower, or leave follow off"
-        )
-    return RuntimeFollower(model.runtime)
 
 
 def check_options(px_per_deg: float, mode: str, encode_every: int) -> None:

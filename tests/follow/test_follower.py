@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sam_edge.bundle import open_bundle
 from sam_edge.follow.crops import CELLS, CLIP, SIDE
-from sam_edge.follow.follower import Followed, begin, follow
+from sam_edge.follow.follower import Followed, begin, follow, trust_again
 from sam_edge.follow.network import FollowerInput, FollowerOutput, RuntimeFollower
 from sam_edge.runtimes import open_runtime
 from sam_edge.runtimes.fake import Fake
@@ -119,5 +119,16 @@ def test_logits_beyond_the_clip_stay_within_it_on_the_grid(image: NDArray[np.uin
 
 
 def test_a_mask_on_a_grid_over_the_frame_begins_where_it_is(image: NDArray[np.uint8]) -> None:
+    network = Recorder()
     coarse = np.asarray(cv2.resize(square(100, 80), GRID[::-1], interpolation=cv2.INTER_AREA), np.float32)
-    assert overlap(start(Recorder(), image, coarse), square(100, 80)) > 0.95
+    item = start(network, image, coarse)
+    assert overlap(item, square(100, 80)) > 0.95
+    again = trust_again(item, SIZE, coarse)
+    assert overlap(again, square(100, 80)) > 0.95
+    assert len(network.batches) == 1
+
+
+def test_a_mask_that_reaches_out_of_what_was_looked_at_is_not_trusted_there(image: NDArray[np.uint8]) -> None:
+    item = start(Recorder(), image, square(100, 80))
+    assert trust_again(item, SIZE, square(160, 80)) is None
+    assert trust_again(item, SIZE, np.zeros(GRID, np.float32)) is None

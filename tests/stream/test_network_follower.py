@@ -27,8 +27,10 @@ class Network:
     def __init__(self) -> None:
         self.confidence = 0.9
         self.corrected = 0
+        self.runs = 0
 
     def run(self, inputs: list[FollowerInput]) -> list[FollowerOutput]:
+        self.runs += 1
         self.corrected += sum(item.trusted is not None for item in inputs)
         keys = np.zeros((2, 441, 28), np.float32)
         return [FollowerOutput(item.carried, self.confidence, keys) for item in inputs]
@@ -93,6 +95,27 @@ def test_a_mask_of_an_earlier_frame_is_brought_to_this_one(bench: Bench) -> None
     bench.follower.trust(track_of(1, 43))
     track = bench.step(track_of(3, 10, decoded=1))
     assert left_edge(track) == pytest.approx(49, abs=1)
+
+
+def test_a_new_mask_of_a_followed_frame_costs_no_further_run(bench: Bench) -> None:
+    bench.follower.trust(track_of(0))
+    for index in range(3):
+        bench.step(track_of(index, decoded=0))
+    runs = bench.network.runs
+    bench.follower.trust(track_of(1, 43))
+    track = bench.step(track_of(3, 10, decoded=1))
+    assert left_edge(track) == pytest.approx(49, abs=1)
+    assert bench.network.runs == runs + 1
+
+
+def test_a_new_mask_outside_of_what_was_looked_at_is_looked_at(bench: Bench) -> None:
+    bench.follower.trust(track_of(0))
+    for index in range(3):
+        bench.step(track_of(index, decoded=0))
+    runs = bench.network.runs
+    bench.follower.trust(track_of(1, 100))
+    assert left_edge(bench.step(track_of(3, 10, decoded=1))) == pytest.approx(106, abs=1)
+    assert bench.network.runs == runs + 2
 
 
 def test_a_carried_mask_is_not_trusted(bench: Bench) -> None:

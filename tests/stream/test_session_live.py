@@ -387,7 +387,30 @@ class TestNetwork:
 
     def test_warming_up_opens_the_network(self, following: Camera, texture: Texture) -> None:
         following.session.warm_up(texture())
-        assert following.runtime.world.followed == 1
+        assert following.runtime.world.followed > 0
+
+    @pytest.mark.parametrize(
+        ("follow", "max_follow_ms", "follows"),
+        [(None, 1e9, True), (None, 0.0, False), (False, 1e9, False), (True, 0.0, True)],
+    )
+    def test_by_itself_it_follows_where_the_network_is_fast_enough(
+        self, texture: Texture, follow: bool | None, max_follow_ms: float, follows: bool
+    ) -> None:
+        tuning = replace(DEFAULT_TUNING, follow=follow, max_follow_ms=max_follow_ms)
+        with GazeSession(Segmenter(Fake()), px_per_deg=8, mode="live", tuning=tuning) as session:
+            assert session.follows is (follow is True)
+            session.warm_up(texture())
+            assert session.follows is follows
+
+    def test_by_itself_it_does_not_follow_without_a_network_or_a_clock(self, texture: Texture) -> None:
+        bundle = open_bundle(DEFAULT_BUNDLE)
+        others = tuple(graph for graph in bundle.manifest.graphs if graph.role != FOLLOWER)
+        without = replace(bundle, manifest=replace(bundle.manifest, graphs=others))
+        tuning = replace(DEFAULT_TUNING, max_follow_ms=1e9)
+        for model, mode in ((Segmenter(Fake(), without), "live"), (Segmenter(Fake()), "sequential")):
+            with GazeSession(model, px_per_deg=8, mode=mode, tuning=tuning) as session:  # type: ignore[arg-type]
+                session.warm_up(texture())
+                assert not session.follows
 
     def test_a_bundle_without_a_network_is_refused(self) -> None:
         bundle = open_bundle(DEFAULT_BUNDLE)
