@@ -69,7 +69,7 @@ class LocalStore:
             try:
                 local.replace(part)
             except OSError:
-                (shutil.copytree if local.is_dir() else shutil.copyfile)(local, part)
+                _copy(local, part)
             part.replace(self._place(path))
 
     def fetch(self, uri: str, folder: Path) -> Path:
@@ -142,6 +142,16 @@ class LocalStore:
             raise
         except OSError as error:
             raise StorageError(f"{self._place(path)}: {error.strerror or error}") from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, or a folder with everything in it; the first error ends it."""
+    if not source.is_dir():
+        shutil.copyfile(source, target)
+        return
+    target.mkdir()
+    for path in sorted(source.iterdir()):
+        _copy(path, target / path.name)
 
 
 def _write_through(path: Path, content: bytes) -> None:

@@ -93,11 +93,12 @@ def check_place(store: Store, settings: Settings, *, force: bool) -> RunFile | N
         StorageError: it cannot be reached.
     """
     now, there = RunFile.of(settings), read_run_file(store)
-    if there is None:
-        if not _is_empty(store):
+    if there is None and not _is_empty(store):
+        # Another shard may have begun in between.
+        there = read_run_file(store)
+        if there is None:
             raise InputError(f"out: {store.url} holds files, and no {FILE_NAME}; give a new or empty place")
-        return None
-    if there.fingerprint != now.fingerprint and not force:
+    if there is not None and there.fingerprint != now.fingerprint and not force:
         raise InputError(
             f"out: {store.url} holds results that were made with other settings ({'; '.join(there.differences(now))}); "
             "give the same settings, another place, or --force to make all results again"
@@ -124,8 +125,8 @@ def _is_empty(store: Store) -> bool:
         raise InputError(f"out: {folder} is a file; give a folder")
     if not folder.exists():
         return True
-    with os.scandir(folder) as entries:
-        return next(entries, None) is None
+    # A hidden file may be what another shard is writing.
+    return all(name.startswith(".") for name in os.listdir(folder))
 
 
 def _short(value: object) -> str:

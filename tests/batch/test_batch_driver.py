@@ -188,6 +188,19 @@ class TestPlace:
 
 
 class TestShards:
+    def test_may_begin_at_the_same_time(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        Path(run.store.url).mkdir()
+        Path(run.store.url, ".run.1-abc.part.json").write_bytes(b"{")
+        assert run(RunOptions(shard=Shard(1, 2))).done == 2
+        # The other one looks for run.json a moment before it is there.
+        read, looks = LocalStore.read, iter([False])
+
+        def look_early(self: LocalStore, path: str) -> bytes | None:
+            return read(self, path) if path != "run.json" or next(looks, True) else None
+
+        monkeypatch.setattr(LocalStore, "read", look_early)
+        assert run(RunOptions(shard=Shard(2, 2))).done == 1
+
     def test_share_the_work_without_overlap(self, run: Run) -> None:
         processed = []
         for number in (1, 2):
