@@ -37,6 +37,8 @@ class Anchor:
     """Segments that were averaged in the place."""
     history_log_likelihood: float = 0.0
     """Log-likelihood of the best history before this dwell, with a change of target at it."""
+    after_stable: bool = False
+    """Whether the target was stable before this dwell."""
     best_log_prior: float = -math.inf
     """Prior of the likeliest candidate ever found at this place, also of one that is followed no longer."""
 

@@ -18,6 +18,7 @@ import numpy as np
 from sam_edge.segmenter import Embedding, Segmenter
 from sam_edge.stream.anchor import Anchor, EncodedScene, time_distance_ns
 from sam_edge.stream.candidate import Grid, ObjectCandidate, grid_iou, is_on, is_part
+from sam_edge.stream.compound import find_left_behind
 from sam_edge.stream.dwell import NS_PER_MS
 from sam_edge.stream.dwell_tracker import DwellSegment
 from sam_edge.stream.evidence import weigh
@@ -75,7 +76,7 @@ class GazeAttention:
             self.target.grid_logits = followed
         self._follow(scene.embedding)
         if segment is not None:
-            self._interpret(scene.embedding, segment)
+            self._interpret(scene, segment)
         self._weigh(scene, on_scene=on_scene)
         return self.choose()
 
@@ -224,6 +225,7 @@ class GazeAttention:
         )
         if self.target is not None:
             anchor.history_log_likelihood = best_posterior + math.log(self._change_probability)
+            anchor.after_stable = self.confirmed and self.stable
         self.anchors.append(anchor)
 
     def _path_of(self, segment: DwellSegment) -> list[tuple[float, float, int]]:
@@ -251,14 +253,15 @@ class GazeAttention:
                 kept.append(item)
         self.candidates = kept
 
-    def _interpret(self, embedding: Embedding, segment: DwellSegment) -> None:
+    def _interpret(self, scene: EncodedScene, segment: DwellSegment) -> None:
         """Decode a segment, add support to the candidates that it reproduces, and take in new ones."""
+        embedding = scene.embedding
         size = embedding.frame_size
         if not (0 <= segment.x_px <= size[1] and 0 <= segment.y_px <= size[0]):
             return
         uncertain = self._reader.is_uncertain(segment)
         number = self.anchors[-1].segments - 1 if self.anchors else 0
-        read = self._reader.read_segment(embedding, segment, number)
+        read = self._reader.read_segment(embedding, segment, number, scene.motion)
         hypotheses = [item for _, items in read for item in items]
         anchors = [] if uncertain else self._target_anchors()[-self._tuning.anchors_prompted :]
         if len(anchors) > 1:
@@ -268,12 +271,20 @@ class GazeAttention:
         for hypothesis in hypotheses:
             if hypothesis.probability > self._tuning.min_probability:
                 self._take_in(hypothesis.as_candidate())
-        for candidate in self.candidates:
+        behind = self._left_behind(scene)
+        for index, candidate in enumerate(self.candidates):
             if uncertain:
                 on_it = [items for (x, y), items in read if is_on(candidate.grid_logits, x, y, size)]
                 add_mean_support(candidate, on_it, self._tuning)
             else:
-                add_support(candidate, read[0][1], self._tuning)
+                weight = self._tuning.compound_odds if index in behind else 1.0
+                add_support(candidate, read[0][1], self._tuning, weight=weight)
+
+    def _left_behind(self, scene: EncodedScene) -> set[int]:
+        """Return the indices of the candidates that hold another one, and something that it leaves behind."""
+        if self._tuning.compound_odds >= 1.0:
+            return set()
+        return find_left_behind([item.grid_logits for item in self.candidates], scene.motion, self._tuning)
 
     def _take_in(self, candidate: ObjectCandidate) -> None:
         if candidate.area >= self._tuning.min_area_cells and not self._is_known(candidate, self.candidates):

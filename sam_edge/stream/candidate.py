@@ -41,6 +41,10 @@ class ObjectCandidate:
     """By dwell: how much likelier gaze would rest there if this is the target than anywhere on the frame."""
     pursuit: dict[int, float] = field(default_factory=dict)
     """By dwell: log-likelihood that gaze, which moved as it did, followed this, relative to the best candidate."""
+    followed: bool = False
+    """Whether its score is that of a mask found again from its box, rather than from one place."""
+    clear: frozenset[int] = frozenset()
+    """Dwells on it during which the model was sure of it."""
     log_prior: float = 0.0
     """Log of how well single segments reproduce it, weighted."""
     log_posterior: float = 0.0

@@ -34,6 +34,7 @@ def weigh(
     for candidate in candidates:
         candidate.background = not candidate.confirmed and is_background(candidate.grid_logits, tuning)
         update_fits(candidate, anchors, current, frame_size, noise_px, tuning)
+        update_clear(candidate, current, tuning)
         support = candidate.support + tuning.initial_support
         trials = candidate.trials + tuning.initial_trials
         candidate.log_prior = tuning.support_weight * math.log(support / trials + 0.01)
@@ -77,6 +78,14 @@ def update_fits(
     candidate.pursuit = {dwell: value for dwell, value in candidate.pursuit.items() if dwell in kept}
 
 
+def update_clear(candidate: ObjectCandidate, current: Anchor | None, tuning: SelectionTuning) -> None:
+    """Note whether the model is sure of a candidate that the current dwell lies on."""
+    candidate.clear &= candidate.fits.keys()
+    sure = candidate.followed and candidate.score >= tuning.clear_score and not candidate.background
+    if current is not None and sure and candidate.fits[current.dwell_id] >= 1.0:
+        candidate.clear |= {current.dwell_id}
+
+
 def glance_probability(anchor: Anchor, tuning: SelectionTuning) -> float:
     """Return the probability that a dwell of the anchor's length is a glance, times that of its place."""
     excess_ms = max(0.0, anchor.dwell_ms - tuning.glance_ms)
@@ -98,6 +107,8 @@ def find_best_history(
         anchor = anchors[index]
         fit = candidate.fits[anchor.dwell_id]
         before = anchor.history_log_likelihood if index > 0 else 0.0
+        if index > 0 and anchor.after_stable and anchor.dwell_id in candidate.clear:
+            before += math.log(tuning.change_clear / tuning.change_stable)
         pursuit = candidate.pursuit.get(anchor.dwell_id, 0.0)
         if candidate.background:
             fit = min(fit, tuning.background_fit)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,22 +84,42 @@ def _weigh_masks(
     ]
 
 
+def doubt_compounds(
+    hypotheses: Sequence[MaskHypothesis], compounds: Collection[int], tuning: SelectionTuning
+) -> list[MaskHypothesis]:
+    """Return the hypotheses of one prompt with those made less likely whose indices are those of compounds."""
+    odds = [
+        item.probability * (tuning.compound_odds if index in compounds else 1.0)
+        for index, item in enumerate(hypotheses)
+    ]
+    total = sum(odds)
+    return [replace(item, probability=value / total) for item, value in zip(hypotheses, odds, strict=True)]
+
+
 def is_scene(mask: NDArray[np.bool_], tuning: SelectionTuning) -> bool:
     """Return whether a mask covers nearly the whole frame: every dwell would lie on it, and gaze could not leave it."""
     return bool(np.count_nonzero(mask) > tuning.max_object_area_share * mask.size)
 
 
 def add_support(
-    candidate: ObjectCandidate, hypotheses: Sequence[MaskHypothesis], tuning: SelectionTuning
+    candidate: ObjectCandidate,
+    hypotheses: Sequence[MaskHypothesis],
+    tuning: SelectionTuning,
+    *,
+    weight: float = 1.0,
 ) -> None:
-    """Add to a candidate's support how well the hypotheses of a single segment reproduce it."""
-    add_mean_support(candidate, [hypotheses], tuning)
+    """Add to a candidate's support how well the hypotheses of a single segment reproduce it, times a weight."""
+    add_mean_support(candidate, [hypotheses], tuning, weight=weight)
 
 
 def add_mean_support(
-    candidate: ObjectCandidate, prompts: Sequence[Sequence[MaskHypothesis]], tuning: SelectionTuning
+    candidate: ObjectCandidate,
+    prompts: Sequence[Sequence[MaskHypothesis]],
+    tuning: SelectionTuning,
+    *,
+    weight: float = 1.0,
 ) -> None:
-    """Add to a candidate's support how well the hypotheses of several prompts reproduce it on average.
+    """Add to a candidate's support how well the hypotheses of several prompts reproduce it on average, times a weight.
 
     Nothing is added where there is no prompt that has hypotheses.
     """
@@ -107,13 +127,17 @@ def add_mean_support(
     if not prompts:
         return
     mask = candidate.mask
-    candidate.support += sum(
-        max(
-            hypothesis.probability * grid_iou(hypothesis.grid_logits > 0, mask) ** 2
-            for hypothesis in hypotheses
+    candidate.support += (
+        weight
+        * sum(
+            max(
+                hypothesis.probability * grid_iou(hypothesis.grid_logits > 0, mask) ** 2
+                for hypothesis in hypotheses
+            )
+            for hypotheses in prompts
         )
-        for hypotheses in prompts
-    ) / len(prompts)
+        / len(prompts)
+    )
     candidate.trials += 1.0
     if candidate.trials > tuning.max_trials:
         candidate.support *= tuning.max_trials / candidate.trials

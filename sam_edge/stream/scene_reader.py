@@ -18,8 +18,10 @@ from sam_edge.stream.candidate import (
     on_one_piece,
     to_grid,
 )
+from sam_edge.stream.compound import find_compounds
 from sam_edge.stream.dwell_tracker import DwellSegment
-from sam_edge.stream.hypothesis import MaskHypothesis, decode_hypotheses
+from sam_edge.stream.hypothesis import MaskHypothesis, decode_hypotheses, doubt_compounds
+from sam_edge.stream.motion import Motion
 from sam_edge.stream.tuning import SelectionTuning
 from sam_edge.stream.uncertainty import is_uncertain, plausible_places
 
@@ -55,7 +57,7 @@ class SceneReader:
             was = candidate.mask
             chosen = int(np.argmax([grid_iou(grid_logits > 0, was) for grid_logits in grids] + values))
             candidate.grid_logits, candidate.lowres_logits = grids[chosen], maps[chosen]
-            candidate.score = float(values[chosen])
+            candidate.score, candidate.followed = float(values[chosen]), True
 
     def drop_pieces(
         self, candidate: ObjectCandidate, anchors: Sequence[Anchor], size: tuple[int, int]
@@ -69,7 +71,7 @@ class SceneReader:
         candidate.grid_logits = keep_pieces(candidate.grid_logits, on_it, size)
 
     def read_segment(
-        self, embedding: Embedding, segment: DwellSegment, number: int
+        self, embedding: Embedding, segment: DwellSegment, number: int, motion: Motion | None = None
     ) -> list[tuple[Place, list[MaskHypothesis]]]:
         """Decode a segment's place, or the places that its error makes as plausible, each on its own, in one batch.
 
@@ -77,6 +79,7 @@ class SceneReader:
             embedding: the scene.
             segment: the segment.
             number: of the segment within its dwell, from 0; each has other plausible places.
+            motion: from the scene before; None where it is not known.
         """
         places = [(segment.x_px, segment.y_px)]
         covariance, count = segment.covariance_px2, self._tuning.uncertain_prompts
@@ -86,6 +89,8 @@ class SceneReader:
             plausible = np.clip(plausible, 0, (width, height))
             places = [(float(x_px), float(y_px)) for x_px, y_px in plausible]
         found = decode_hypotheses(self._model, embedding, [[place] for place in places], self._tuning)
+        if len(places) == 1:
+            found = [self._doubt_compounds(embedding, found[0], motion)]
         return list(zip(places, found, strict=True))
 
     def read_jointly(self, embedding: Embedding, places: list[Place]) -> list[MaskHypothesis]:
@@ -98,6 +103,15 @@ class SceneReader:
             if np.count_nonzero(item.grid_logits > 0) <= max_area * item.grid_logits.size
             and on_one_piece(item.grid_logits, places, embedding.frame_size)
         ]
+
+    def _doubt_compounds(
+        self, embedding: Embedding, hypotheses: list[MaskHypothesis], motion: Motion | None
+    ) -> list[MaskHypothesis]:
+        if self._tuning.compound_odds >= 1.0:
+            return hypotheses
+        grids = [item.grid_logits for item in hypotheses]
+        compounds = find_compounds(self._model, embedding, grids, motion, self._tuning)
+        return doubt_compounds(hypotheses, compounds, self._tuning) if compounds else hypotheses
 
     def _point_on(
         self, candidate: ObjectCandidate, anchors: Sequence[Anchor], size: tuple[int, int]

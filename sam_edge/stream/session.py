@@ -228,7 +228,9 @@ class GazeSession(Closing):
         height, width = image.shape[:2]
         center = [width / 2, height / 2]
         box = (0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height)
-        self._model.decode_logits(embedding, points=[[center]])
+        # One place, and up to three rests of its masks.
+        for prompts in range(1, 4):
+            self._model.decode_logits(embedding, points=[[center]] * prompts)
         closeup = self._closeup_model.encode(image, size=(SIDE, SIDE))
         points = self._tuning.positive_points + self._tuning.negative_points
         self._closeup_model.decode_logits(closeup, points=[[center] * points])

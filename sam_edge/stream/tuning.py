@@ -57,11 +57,15 @@ class SelectionTuning:
     """Time constant by which the probability of a glance falls after `glance_ms`."""
     change_stable: float = 0.05
     """Probability that a dwell turns to another object while the target is stable."""
+    change_clear: float = 0.15
+    """The same where the dwell is on something that the model is sure of: glances mostly end on the surroundings."""
+    clear_score: float = 0.95
+    """The model is sure of a candidate that it found again with this predicted IoU."""
     change_scanning: float = 0.5
     """Probability that a dwell turns to another object before that."""
     stable_dwells: int = 2
     """The target is stable after this number of dwells on it."""
-    stable_dwell_ms: float = 600.0
+    stable_dwell_ms: float = 500.0
     """The target is stable after one dwell of this length."""
     max_fit: float = 8.0
     """Cap of one dwell's likelihood ratio. Without it a speck under the gaze would beat the object that it is on."""
@@ -127,6 +131,28 @@ class SelectionTuning:
     """Probability that a dwell turns to another object while such a background is the target."""
     cut_correlation: float = 0.45
     """After a cut the new frame correlates less than this with the one before, carried to it; -1 looks for no cuts."""
+
+    # Compounds: masks that take in a second object next to the one that gaze rests on.
+    compound_odds: float = 0.1
+    """How likely a compound is the object that is meant, relative to a mask that is none; 1 looks for none."""
+    compound_share: float = 0.4
+    """The smaller mask makes up this much of a compound: a wheel and a car are none."""
+    compound_overlap: float = 0.85
+    """The smaller mask lies in the compound with this share of itself, and off the rest's own mask with as much."""
+    min_rest_share: float = 0.08
+    """The rest makes up this much of the compound."""
+    still_cells: float = 0.1
+    """What moves less than this against the surroundings is still, cells of the motion grid a scene."""
+    left_behind: float = 0.25
+    """A rest stays with the surroundings when it moves less than this share of what the smaller mask moves."""
+    moving_cells: float = 0.5
+    """What moves at least this much against the surroundings moves for certain, cells of the motion grid a scene."""
+    surely_left_behind: float = 0.1
+    """A rest is still for certain when it moves less than this share of what the smaller mask moves."""
+    min_rest_iou: float = 0.55
+    """SAM's mask of the rest, prompted there, overlaps it by this much."""
+    min_rest_score: float = 0.75
+    """And has this predicted IoU."""
 
     # The live schedule: what runs when.
     small_side_px: int = 224
@@ -203,5 +229,8 @@ FORMER_TUNING = replace(
     background_odds=1.0,
     background_borders=5,
     cut_correlation=-1.0,
+    compound_odds=1.0,
+    stable_dwell_ms=600.0,
+    change_clear=0.05,
 )
 """The tuning of sessions whose recording does not say it: what was added since is switched off."""
