@@ -118,12 +118,22 @@ class GazeAttention:
     @property
     def dwells_on_target(self) -> int:
         """Number of dwells on the target since it is the target."""
-        target = self.target
-        if target is None:
-            return 0
-        return sum(
-            anchor.dwell_id >= target.since_dwell and target.fits.get(anchor.dwell_id, 0) >= 1
+        return 0 if self.target is None else len(self._dwells_on(self.target))
+
+    def _dwells_on(self, target: ObjectCandidate) -> list[Anchor]:
+        return [
+            anchor
             for anchor in self.anchors
+            if anchor.dwell_id >= target.since_dwell and target.fits.get(anchor.dwell_id, 0) >= 1
+        ]
+
+    def _lies_on_object(self, anchor: Anchor, target: ObjectCandidate) -> bool:
+        """Return whether a dwell on a background lies on an object before it, so that it confirms no background."""
+        return target.background and any(
+            not item.background
+            and item.score >= self._tuning.object_score
+            and item.fits.get(anchor.dwell_id, 0.0) > target.fits[anchor.dwell_id]
+            for item in self.candidates
         )
 
     @property
@@ -176,13 +186,14 @@ class GazeAttention:
             top = held
         self._assign_number(top, held)
         self.target = top
-        if self.dwells_on_target >= self._tuning.stable_dwells:
+        confirming = [anchor for anchor in self._dwells_on(top) if not self._lies_on_object(anchor, top)]
+        if len(confirming) >= self._tuning.stable_dwells:
             top.confirmed, top.background = True, False
         return top
 
     def _hysteresis(self, held: ObjectCandidate, rival: ObjectCandidate) -> float:
         """Return by how much a rival must be likelier than the target to become it."""
-        if not self.confirmed:
+        if not self.confirmed or held.leaves_behind:
             return 0.0
         if self.anchors and self._reader.is_uncertain(self.anchors[-1]) and is_part(rival, held):
             return self._tuning.part_hysteresis
@@ -273,11 +284,12 @@ class GazeAttention:
                 self._take_in(hypothesis.as_candidate())
         behind = self._left_behind(scene)
         for index, candidate in enumerate(self.candidates):
+            candidate.leaves_behind = index in behind
             if uncertain:
                 on_it = [items for (x, y), items in read if is_on(candidate.grid_logits, x, y, size)]
                 add_mean_support(candidate, on_it, self._tuning)
             else:
-                weight = self._tuning.compound_odds if index in behind else 1.0
+                weight = self._tuning.compound_odds if candidate.leaves_behind else 1.0
                 add_support(candidate, read[0][1], self._tuning, weight=weight)
 
     def _left_behind(self, scene: EncodedScene) -> set[int]:

@@ -55,6 +55,8 @@ class ObjectCandidate:
     """Its number, from the first time it was the target."""
     confirmed: bool = False
     """Whether two dwells have come to rest on it while it was the target."""
+    leaves_behind: bool = False
+    """Whether a part of it moved, on the newest scene that gaze rested on, and left the rest behind."""
     background: bool = False
     """Whether it looks like background on the newest scene, and no second dwell has confirmed it."""
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.segmenter import Embedding, Segmenter
-from sam_edge.stream.candidate import Grid, deepest_point, grid_iou, to_grid
+from sam_edge.stream.candidate import Grid, deepest_point, grid_iou, is_background, to_grid
 from sam_edge.stream.motion import Motion
 from sam_edge.stream.tuning import SelectionTuning
 
@@ -58,24 +58,24 @@ def find_compounds(
     """
     if motion is None:
         return set()
-    rests = [
-        rest
-        for rest in find_rests(grids, tuning)
-        if (moves := motions_of(rest, grids[rest.larger] > 0, motion)) is not None
-        and moves[1] < max(tuning.still_cells, tuning.left_behind * moves[0])
-    ]
+    rests = []
+    for rest in find_rests(grids, tuning):
+        moves = motions_of(rest, grids[rest.larger] > 0, motion)
+        if moves is not None and moves[1] < max(tuning.still_cells, tuning.left_behind * moves[0]):
+            moving = moves[0] >= tuning.moving_cells
+            rests.append((rest, tuning.min_moving_rest_iou if moving else tuning.min_rest_iou))
     if not rests:
         return set()
     places = [
         deepest_point(np.where(rest.mask, 1.0, -1.0).astype(np.float32), embedding.frame_size)
-        for rest in rests
+        for rest, _ in rests
     ]
     logits, scores = model.decode_logits(embedding, points=[[place] for place in places])
     return {
         rest.larger
-        for rest, maps, values in zip(rests, logits, scores, strict=True)
+        for (rest, min_iou), maps, values in zip(rests, logits, scores, strict=True)
         if any(
-            is_object(to_grid(lowres_logits, embedding) > 0, float(score), rest, tuning)
+            is_object(to_grid(lowres_logits, embedding) > 0, float(score), rest, min_iou, tuning)
             for lowres_logits, score in zip(maps[1:], values[1:], strict=True)
         )
     }
@@ -87,6 +87,9 @@ def find_rests(grids: Sequence[Grid], tuning: SelectionTuning) -> list[Rest]:
     rests = []
     for larger, whole in enumerate(masks):
         area = np.count_nonzero(whole)
+        if is_background(grids[larger], tuning):
+            # It has its own odds.
+            continue
         for inner in masks:
             inner_area = np.count_nonzero(inner)
             if not tuning.compound_share * area <= inner_area < 0.9 * area:
@@ -110,6 +113,7 @@ def find_left_behind(grids: Sequence[Grid], motion: Motion | None, tuning: Selec
         rest.larger
         for rest in find_rests(grids, tuning)
         if (moves := motions_of(rest, grids[rest.larger] > 0, motion)) is not None
+        and np.count_nonzero(rest.mask) >= tuning.min_left_share * np.count_nonzero(grids[rest.larger] > 0)
         and moves[0] >= tuning.moving_cells
         and moves[1] < tuning.surely_left_behind * moves[0]
     }
@@ -128,13 +132,13 @@ def motions_of(rest: Rest, whole: Mask, motion: Motion) -> tuple[float, float] |
     return float(np.linalg.norm(inner - around)), float(np.linalg.norm(outer - around))
 
 
-def is_object(found: Mask, score: float, rest: Rest, tuning: SelectionTuning) -> bool:
+def is_object(found: Mask, score: float, rest: Rest, min_iou: float, tuning: SelectionTuning) -> bool:
     """Return whether a mask that SAM found at a rest shows that this is an object of its own."""
     shared = np.count_nonzero(found & rest.smaller)
     return (
         score >= tuning.min_rest_score
         and shared < (1 - tuning.compound_overlap) * np.count_nonzero(rest.smaller)
-        and grid_iou(found, rest.mask) >= tuning.min_rest_iou
+        and grid_iou(found, rest.mask) >= min_iou
     )
 
 

@@ -127,6 +127,8 @@ class SelectionTuning:
     """How likely such a mask is the object that is meant, relative to one that does not look like background."""
     background_fit: float = 0.5
     """Cap of a dwell's likelihood ratio for such a background: whatever lies on it explains a dwell there better."""
+    object_score: float = 0.85
+    """A dwell on an object of at least this predicted IoU does not confirm the background behind it."""
     change_unconfirmed: float = 1.0
     """Probability that a dwell turns to another object while such a background is the target."""
     cut_correlation: float = 0.45
@@ -149,8 +151,12 @@ class SelectionTuning:
     """What moves at least this much against the surroundings moves for certain, cells of the motion grid a scene."""
     surely_left_behind: float = 0.1
     """A rest is still for certain when it moves less than this share of what the smaller mask moves."""
-    min_rest_iou: float = 0.55
+    min_left_share: float = 0.18
+    """And makes up this much of the mask that holds both."""
+    min_rest_iou: float = 0.7
     """SAM's mask of the rest, prompted there, overlaps it by this much."""
+    min_moving_rest_iou: float = 0.55
+    """The same where the smaller mask moves for certain, so that motion tells them apart, too."""
     min_rest_score: float = 0.75
     """And has this predicted IoU."""
 
@@ -229,6 +235,7 @@ FORMER_TUNING = replace(
     background_odds=1.0,
     background_borders=5,
     cut_correlation=-1.0,
+    object_score=2.0,
     compound_odds=1.0,
     stable_dwell_ms=600.0,
     change_clear=0.05,
