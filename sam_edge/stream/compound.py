@@ -97,7 +97,8 @@ def find_rests(grids: Sequence[Grid], tuning: SelectionTuning) -> list[Rest]:
             if np.count_nonzero(inner & whole) < tuning.compound_overlap * inner_area:
                 continue
             rest = largest_piece(whole & (cv2.dilate(inner.astype(np.uint8), RIM) == 0))
-            if rest is not None and np.count_nonzero(rest) >= tuning.min_rest_share * area:
+            min_area = max(tuning.min_rest_share * area, tuning.min_rest_piece * (area - inner_area))
+            if rest is not None and np.count_nonzero(rest) >= min_area:
                 rests.append(Rest(larger, inner, rest))
     return rests
 
@@ -135,7 +136,7 @@ def motions_of(rest: Rest, whole: Mask, motion: Motion) -> tuple[float, float] |
 def is_object(found: Mask, score: float, rest: Rest, min_iou: float, tuning: SelectionTuning) -> bool:
     """Return whether a mask that SAM found at a rest shows that this is an object of its own."""
     shared = np.count_nonzero(found & rest.smaller)
-    return (
+    return bool(
         score >= tuning.min_rest_score
         and shared < (1 - tuning.compound_overlap) * np.count_nonzero(rest.smaller)
         and grid_iou(found, rest.mask) >= min_iou

@@ -143,6 +143,8 @@ class SelectionTuning:
     """The smaller mask lies in the compound with this share of itself, and off the rest's own mask with as much."""
     min_rest_share: float = 0.08
     """The rest makes up this much of the compound."""
+    min_rest_piece: float = 0.6
+    """The rest's largest piece makes up this much of it: a neighbour is in one piece."""
     still_cells: float = 0.1
     """What moves less than this against the surroundings is still, cells of the motion grid a scene."""
     left_behind: float = 0.25
