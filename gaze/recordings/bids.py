@@ -1,15 +1,15 @@
 """BIDS eye-tracking, read: `..._recording-eye1_physio.tsv.gz` (no header line) and its JSON.
 
 Columns are `timestamp`, `x_coordinate`, `y_coordinate` and others that the JSON names; `n/a` is a missing value. The
-first sample's time is `StartTime` seconds. Source: Brain Imaging Data Structure, "Physiological recordings:
-eye-tracking" (PhysioType `eyetrack`).
+first sample's time is `StartTime` seconds. `bids_events.py` reads the fixations. Source: Brain Imaging Data Structure,
+"Physiological recordings: eye-tracking" (PhysioType `eyetrack`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.bids_columns import EXTRAS
+from sam_edge.gaze.recordings.bids_events import read_bids_fixations
 from sam_edge.gaze.recordings.files import Table, json_object, lines, open_binary
 from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
 from sam_edge.gaze.samples import GazeRay, GazeSample
@@ -27,6 +28,20 @@ MIN_CONFIDENCE = 0.0
 _DATA, _META = "_physio.tsv.gz", "_physio.json"
 _NS = {"s": 1e9, "ms": 1e6, "us": 1e3, "µs": 1e3, "μs": 1e3, "ns": 1.0}
 _PIXELS = ("pixel", "pixels", "px")
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """How values of the column `timestamp` become times of samples."""
+
+    first: float
+    start_ns: int
+    ns_per_unit: int
+
+    def time_ns(self, value: float, unit: str) -> int:
+        """Return the time of a value; of the samples' unit if `unit` is not known."""
+        scale = int(_NS.get(unit, self.ns_per_unit))
+        return self.start_ns + round(value * scale - self.first * self.ns_per_unit)
 
 
 def recognise(path: Path) -> bool:
@@ -56,7 +71,7 @@ def read(path: Path) -> GazeRecording:
     if not rows:
         raise GazeDataError(f"{data}: holds no gaze samples")
     notes: list[str] = []
-    times_ns = _times_ns(meta, facts, [row[0] for row in rows], notes)
+    clock, times_ns = _times_ns(meta, facts, [row[0] for row in rows], notes)
     samples = (replace(sample, time_ns=time_ns) for (_, sample), time_ns in zip(rows, times_ns, strict=True))
     if facts.get("SampleCoordinateSystem") is not None:
         notes.append(f"positions are {facts['SampleCoordinateSystem']}")
@@ -66,6 +81,7 @@ def read(path: Path) -> GazeRecording:
         format=FORMAT,
         frame_size=_frame_size(facts.get("SceneResolution")),
         px_per_deg=_positive(facts.get("PixelsPerDegree")),
+        fixations=read_bids_fixations(data, clock.time_ns, notes),
         notes=notes,
     )
 
@@ -133,7 +149,9 @@ def _number(table: Table, row: list[str], column: int) -> float:
     return math.nan if row[column] == "n/a" else table.number(row[column], column)
 
 
-def _times_ns(meta: Path, facts: dict[str, Any], texts: list[str], notes: list[str]) -> list[int]:
+def _times_ns(
+    meta: Path, facts: dict[str, Any], texts: list[str], notes: list[str]
+) -> tuple[_Clock, list[int]]:
     start = facts.get("StartTime", 0)
     if isinstance(start, bool) or not isinstance(start, (int, float)) or not abs(start) < 1e10:
         raise GazeDataError(f"{meta}: StartTime is {start!r}; accepted: a number of seconds")
@@ -153,7 +171,9 @@ def _times_ns(meta: Path, facts: dict[str, Any], texts: list[str], notes: list[s
     start_ns, scale = round(start * 1e9), int(_NS[unit])
     if isinstance(values[0], int) and abs(values[0] * scale - start_ns) < 1000:
         start_ns = values[0] * scale
-    return [start_ns + round((value - values[0]) * scale) for value in values]
+    return _Clock(values[0], start_ns, scale), [
+        start_ns + round((value - values[0]) * scale) for value in values
+    ]
 
 
 def _guess_unit(meta: Path, facts: dict[str, Any], values: np.ndarray) -> str:

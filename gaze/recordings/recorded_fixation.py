@@ -8,6 +8,23 @@ from dataclasses import dataclass, replace
 
 FOREIGN_FIXATIONS = "fixations.csv is not the tracker's own: it lacks its columns, and is not read"
 """Note on a file of another program in the folder of a recording."""
+_FROM_PRO_LAB = (
+    "the glasses record none; Tobii Pro Lab finds them, and its export has them in 'Eye movement type'"
+)
+WHY_NO_FIXATIONS = {
+    "tobii-glasses2": _FROM_PRO_LAB,
+    "tobii-glasses3": _FROM_PRO_LAB,
+    "tobii-pro-lab": "it needs 'Eye movement type' and 'Eye movement type index' in the export",
+    "smi-text": "it needs 'L Event Info' or 'R Event Info', as BeGaze exports them with the samples",
+    "aria-mps": "the Machine Perception Services find none",
+    "bids": "it needs a _physioevents.tsv.gz with its JSON, and rows whose trial_type is 'fixation'",
+    "neon-csv": "it needs the fixations.csv of Pupil Cloud or Neon Player",
+    "neon-native": "the phone found none; Pupil Cloud and Neon Player export a fixations.csv",
+    "pupil-core": "it needs the fixations.csv that Pupil Player exports with its fixation detector",
+    "eyelink-asc": "it needs EFIX lines; convert the EDF again with events",
+    "csv": "a CSV of samples has none",
+}
+"""By format: why a recording may hold no fixations of its tracker, and where they come from."""
 
 
 @dataclass(frozen=True, slots=True)

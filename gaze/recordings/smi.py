@@ -1,7 +1,9 @@
 """SMI: the sample text of iView X's IDF Converter (`##` header, tab-separated, time in microseconds).
 
 Positions are `L POR X [px]`, `R POR X [px]` in stimulus pixels; (0, 0) is SMI's mark of a lost eye. Time 0 is the
-first line, which names the first stimulus where one was shown. Source: SMI iView X manual, "IDF Converter".
+first line, which names the first stimulus where one was shown. BeGaze's export of samples is alike, and may have what
+its detector found in `L Event Info` and `R Event Info`: `Fixation` or `Visual Intake`. Source: SMI iView X manual,
+"IDF Converter".
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.files import Table, lines, open_binary, read_head
+from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation, number_fixations
 from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
 from sam_edge.gaze.recordings.two_eyes import mean_of_eyes
 from sam_edge.gaze.samples import GazeSample
@@ -21,12 +24,16 @@ FORMAT = "smi-text"
 SUMMARY = "SMI: sample text of iView X's IDF Converter"
 MIN_CONFIDENCE = 0.0
 _EYES = {"left": "L", "right": "R"}
+_FIXATIONS = ("fixation", "visual intake")
+"""What BeGaze calls a fixation; the second one where the picture moves."""
 
 
 def recognise(path: Path) -> bool:
     """Return True for the text of the IDF Converter."""
     first = read_head(path)
-    return first.startswith(b"## [iView]") or (b"\nTime\tType\tTrial\t" in first and b" POR X [px]" in first)
+    return first.startswith((b"## [iView]", b"## [BeGaze]")) or (
+        b"\nTime\tType\tTrial\t" in first and b" POR X [px]" in first
+    )
 
 
 def read(path: Path) -> GazeRecording:
@@ -41,7 +48,9 @@ def read(path: Path) -> GazeRecording:
                 break
             name, _, value = first[2:].strip().partition(":")
             facts[name.strip()] = value.strip()
-        samples = list(_samples(Table(path, chain([first], text), delimiter="\t", first_line=skipped)))
+        spans = _EventSpans()
+        table = Table(path, chain([first], text), delimiter="\t", first_line=skipped)
+        samples = list(_samples(table, spans))
     size = _pair(facts.get("Calibration Area", ""))
     frame_size = (round(size[1]), round(size[0])) if size else None
     return make_recording(
@@ -50,11 +59,45 @@ def read(path: Path) -> GazeRecording:
         format=FORMAT,
         frame_size=frame_size,
         px_per_deg=_px_per_deg(facts, frame_size),
-        notes=["positions are stimulus pixels"],
+        notes=["positions are stimulus pixels", *spans.notes],
+        fixations=spans.fixations,
     )
 
 
-def _samples(table: Table) -> Iterator[GazeSample]:
+class _EventSpans:
+    """Collects the fixations of each eye from the rows of samples."""
+
+    def __init__(self) -> None:
+        self._spans: dict[str, list[tuple[int, int]]] = {eye: [] for eye in _EYES}
+        self._open: set[str] = set()
+
+    def add(self, eye: str, text: str, time_ns: int) -> None:
+        """Take the event that a sample of an eye belongs to."""
+        spans = self._spans[eye]
+        if text.strip().lower() not in _FIXATIONS:
+            self._open.discard(eye)
+        elif eye in self._open:
+            spans[-1] = (spans[-1][0], time_ns)
+        else:
+            spans.append((time_ns, time_ns))
+            self._open.add(eye)
+
+    @property
+    def fixations(self) -> tuple[RecordedFixation, ...]:
+        """The fixations of the eye that has more, each from its first sample to its last one."""
+        return number_fixations(RecordedFixation(0, *span) for span in self._spans[self._eye])
+
+    @property
+    def notes(self) -> list[str]:
+        """Whose fixations they are, where both eyes have some."""
+        return [f"the fixations are those of the {self._eye} eye"] if all(self._spans.values()) else []
+
+    @property
+    def _eye(self) -> str:
+        return max(self._spans, key=lambda eye: len(self._spans[eye]))
+
+
+def _samples(table: Table, spans: _EventSpans) -> Iterator[GazeSample]:
     time_at, type_at = table.index("Time"), table.index("Type")
     at = {eye: (table.find(f"{e} POR X [px]"), table.find(f"{e} POR Y [px]")) for eye, e in _EYES.items()}
     recorded = {eye: (x, y) for eye, (x, y) in at.items() if x is not None and y is not None}
@@ -63,7 +106,9 @@ def _samples(table: Table) -> Iterator[GazeSample]:
             f"{table.path}: no columns 'L POR X [px]' and 'L POR Y [px]', nor those of the right eye; convert the IDF "
             f"again with POR; the columns are {', '.join(table.columns)}"
         )
-    last = max(column for pair in recorded.values() for column in pair)
+    events = {eye: table.find(f"{e} Event Info") for eye, e in _EYES.items()}
+    event_at = {eye: column for eye, column in events.items() if column is not None}
+    last = max(column for pair in (*recorded.values(), event_at.values()) for column in pair)
     start_ns: int | None = None
     for row in table.rows([time_at, type_at]):
         micros = table.number(row[time_at], time_at)
@@ -78,6 +123,8 @@ def _samples(table: Table) -> Iterator[GazeSample]:
                 type_at, row[type_at], f"{last + 1} cells in a sample's line; it may be cut off"
             )
         eyes = {eye: _position(table, row, x, y) for eye, (x, y) in recorded.items()}
+        for eye, column in event_at.items():
+            spans.add(eye, row[column], device_ns - start_ns)
         yield mean_of_eyes(device_ns - start_ns, device_ns, eyes)
 
 

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, get_args
 from sam_edge.errors import InputError
 from sam_edge.gaze.events import detect_fixations
 from sam_edge.gaze.recordings import GazeRecording
-from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation
+from sam_edge.gaze.recordings.recorded_fixation import WHY_NO_FIXATIONS, RecordedFixation
 from sam_edge.gaze.samples import GazeSample
 
 FixationOrigin: TypeAlias = Literal["tracker", "detector"]
@@ -50,8 +50,10 @@ def choose_fixation_origin(origin: FixationOrigin | None, recording: GazeRecordi
             f"fixations_from: {origin!r}; accepted: {', '.join(get_args(FixationOrigin))}, or nothing"
         )
     if origin == "tracker" and not recording.fixations:
+        why = WHY_NO_FIXATIONS.get(recording.format)
         raise InputError(
-            f"fixations_from: {origin!r}, and {recording.name} holds no fixations of its tracker; use 'detector'"
+            f"fixations_from: {origin!r}, and {recording.name} holds no fixations of its tracker"
+            f"{f' ({recording.format}: {why})' if why else ''}; use 'detector', which finds fixations and pursuits"
         )
     return origin
 

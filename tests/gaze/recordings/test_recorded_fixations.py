@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import math
 from itertools import pairwise
 from pathlib import Path
@@ -9,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sam_edge.errors import GazeDataError
+from sam_edge.errors import GazeDataError, InputError
 from sam_edge.gaze import recordings
-from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation
+from sam_edge.gaze.recordings.recorded_fixation import WHY_NO_FIXATIONS, RecordedFixation
 from sam_edge.gaze.recordings.recording import discard_low_confidence, shift_times
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze_video import open_gaze_video
+from sam_edge.timeline.fixation_source import choose_fixation_origin
 
 
 def mean_place(recording: recordings.GazeRecording, fixation: RecordedFixation) -> tuple[float, float]:
@@ -194,6 +197,119 @@ def test_damage_of_pupil_core_is_named(pupil_export: Path, old: str, new: str, m
     (pupil_export / "fixations.csv").write_text(PUPIL_FIXATIONS.replace(old, new))
     with pytest.raises(GazeDataError, match=message):
         recordings.read(pupil_export)
+
+
+SMI_COLUMNS = "Time\tType\tTrial\tL POR X [px]\tL POR Y [px]\tL Event Info\tR Event Info\n"
+SMI_HEADER = f"## [BeGaze]\n## Sample Rate:\t50\n{SMI_COLUMNS}"
+
+
+def test_smi_from_the_first_row_to_the_last_one_of_the_eye_with_more(tmp_path: Path) -> None:
+    left = ["Fixation", "Fixation", "Saccade", "Fixation", "Fixation", "Blink", "Visual Intake"]
+    right = ["Fixation"] * 4 + ["-"] * 3
+    rows = [
+        f"{1000 + 20_000 * index}\tSMP\t1\t10\t20\t{one}\t{other}\n"
+        for index, (one, other) in enumerate(zip(left, right, strict=True))
+    ]
+    rows.insert(4, "62000\tMSG\t1\tdrum.png\n")
+    path = tmp_path / "samples.txt"
+    path.write_text(SMI_HEADER + "".join(rows))
+    recording = recordings.read(path)
+    spans = [(item.fixation_id, item.onset_ns // 1000, item.end_ns // 1000) for item in recording.fixations]
+    assert spans == [(1, 0, 20_000), (2, 60_000, 80_000), (3, 120_000, 120_000)]
+    assert "the fixations are those of the left eye" in recording.notes
+
+
+class TestBids:
+    @pytest.fixture
+    def events(self, tmp_path: Path) -> Path:
+        """The recording of a tracker whose clock counts milliseconds and whose first sample is half a second late."""
+        stem = "sub-01_task-look_recording-eye1"
+        rows = "".join(f"{7_000 + 10 * index}\t100\t200\n" for index in range(100))
+        (tmp_path / f"{stem}_physio.tsv.gz").write_bytes(gzip.compress(rows.encode()))
+        facts = {
+            "PhysioType": "eyetrack",
+            "Columns": ["timestamp", "x_coordinate", "y_coordinate"],
+            "StartTime": 0.5,
+            "timestamp": {"Units": "ms"},
+            "x_coordinate": {"Units": "pixel"},
+            "y_coordinate": {"Units": "pixel"},
+        }
+        (tmp_path / f"{stem}_physio.json").write_text(json.dumps(facts))
+        about = {"Columns": ["onset", "duration", "trial_type", "blink"], "OnsetSource": "timestamp"}
+        (tmp_path / f"{stem}_physioevents.json").write_text(json.dumps(about))
+        return tmp_path / f"{stem}_physioevents.tsv.gz"
+
+    def write(self, events: Path, text: str) -> None:
+        events.write_bytes(gzip.compress(text.encode()))
+
+    def test_on_the_clock_of_the_samples(self, events: Path) -> None:
+        self.write(
+            events,
+            "7100\t0.25\tfixation\t0\n7350\t0.05\tsaccade\t1\n7400\t0.1\tfixation\tn/a\nn/a\tn/a\tn/a\tn/a\n",
+        )
+        recording = recordings.read(events.parent)
+        assert recording.samples[0].time_ns == 500_000_000
+        spans = [(item.fixation_id, item.onset_ns, item.end_ns) for item in recording.fixations]
+        assert spans == [(1, 600_000_000, 850_000_000), (2, 900_000_000, 1_000_000_000)]
+
+    @pytest.mark.parametrize(
+        ("row", "message"),
+        [
+            ("late\t0.1\tfixation\t0", "line 1: onset is 'late'"),
+            ("7100\t-1\tfixation\t0", "line 1: duration is '-1'; accepted: seconds, 0 or more"),
+            ("7100\t0.1", "line 1"),
+        ],
+    )
+    def test_damage_is_named(self, events: Path, row: str, message: str) -> None:
+        self.write(events, f"{row}\n")
+        with pytest.raises(GazeDataError, match=message):
+            recordings.read(events.parent)
+
+    def test_another_clock_is_noted_and_not_read(self, events: Path) -> None:
+        self.write(events, "7100\t0.25\tfixation\t0\n")
+        about = events.with_name(events.name.replace(".tsv.gz", ".json"))
+        about.write_text(
+            json.dumps({"Columns": ["onset", "duration", "trial_type"], "OnsetSource": "trigger"})
+        )
+        recording = recordings.read(events.parent)
+        assert recording.fixations == ()
+        assert f"{events.name} is not read: OnsetSource is 'trigger', not 'timestamp'" in recording.notes
+
+    def test_what_the_export_of_objects_writes(self, events: Path) -> None:
+        """Its onsets are nanoseconds with more digits than a float has."""
+        about = events.with_name(events.name.replace(".tsv.gz", ".json"))
+        about.write_text(
+            json.dumps(
+                {
+                    "Columns": ["onset", "duration", "trial_type", "object"],
+                    "OnsetSource": "timestamp",
+                    "onset": {"Units": "ns"},
+                }
+            )
+        )
+        self.write(events, "7123456789\t0.1\tfixation\t4\n")
+        assert recordings.read(events.parent).fixations[0].onset_ns == 500_000_000 + 123_456_789
+
+
+@pytest.mark.parametrize(
+    ("format_name", "words"),
+    [
+        ("tobii-glasses2", "tobii-glasses2: the glasses record none; Tobii Pro Lab finds them"),
+        ("tobii-glasses3", "Tobii Pro Lab finds them"),
+        ("aria-mps", "Machine Perception Services find none"),
+        ("smi-text", "L Event Info"),
+        ("bids", "_physioevents.tsv.gz"),
+    ],
+)
+def test_where_there_are_none_the_error_says_why_and_what_to_use(format_name: str, words: str) -> None:
+    samples = [GazeSample(10_000_000 * index, 100.0, 100.0) for index in range(10)]
+    recording = recordings.make_recording(samples, path=Path("x"), format=format_name)
+    with pytest.raises(InputError, match=f"{words}.*use 'detector'"):
+        choose_fixation_origin("tracker", recording)
+
+
+def test_every_format_says_why_it_may_have_none() -> None:
+    assert set(recordings.formats()) == set(WHY_NO_FIXATIONS)
 
 
 class TestTimes:
