@@ -21,11 +21,12 @@ from typing import TypeAlias
 
 import lund
 import numpy as np
+from batched_smoothing import Batch
 from numpy.typing import NDArray
 
 from sam_edge.gaze.events import LabelledSample, label_recording
 from sam_edge.gaze.events.blocks import FEATURES, Blocks
-from sam_edge.gaze.events.smoothing import blocks_of, pursuit_probability, smooth
+from sam_edge.gaze.events.smoothing import blocks_of, pursuit_probability
 
 Array = NDArray[np.float64]
 CODERS = ("MN", "RA")
@@ -125,21 +126,26 @@ def fit(examples: list[Example], start: Array | None = None) -> Array:
     everything = np.concatenate([e.blocks.features for e in examples])
     centre, scale = everything.mean(axis=0), everything.std(axis=0)
     centre[0], scale[0] = 0.0, 1.0
+    examples = [example for example in examples if len(example.blocks.features)]
     sizes: Counter[str] = Counter()
     for example in examples:
         sizes[example.category] += len(example.blocks.features) * len(example.coded)
+    # A row for each block of each coder; without the coders' certainty the same rows are the free run.
+    rows = [(example, coded) for example in examples for coded in example.coded]
+    batch = Batch([example.blocks for example, _ in rows])
+    z = np.concatenate([(example.blocks.features - centre) / scale for example, _ in rows])
+    coded = np.concatenate([coded for _, coded in rows])
+    shares = np.array([CATEGORY_WEIGHT[example.category] / sizes[example.category] for example, _ in rows])
+    share = np.repeat(shares, [len(coded) for _, coded in rows])
 
     def loss(weights: Array) -> tuple[float, Array]:
         value, gradient = RIDGE * float(weights[1:] @ weights[1:]), 2.0 * RIDGE * weights
         gradient[0] = 0.0
-        for example in examples:
-            z = (example.blocks.features - centre) / scale
-            share = CATEGORY_WEIGHT[example.category] / sizes[example.category]
-            free, log_free = smooth(example.blocks, z @ weights)
-            for coded in example.coded:
-                bound, log_bound = smooth(example.blocks, z @ weights + CERTAIN * coded)
-                value -= share * (log_bound - CERTAIN * float((coded > 0).sum()) - log_free)
-                gradient -= share * ((bound - free) @ z)
+        free, log_free = batch.smooth(z @ weights)
+        bound, log_bound = batch.smooth(z @ weights + CERTAIN * coded)
+        evidence = log_bound - log_free
+        value -= float(shares @ evidence) - CERTAIN * float(share[coded > 0].sum())
+        gradient -= (share * (bound - free)) @ z
         return value, gradient
 
     begin = np.zeros(len(FEATURES)) if start is None else start * scale

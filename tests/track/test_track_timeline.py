@@ -141,7 +141,7 @@ class TestFixationsFrom:
     def test_no_tracker_is_an_error_before_the_work(
         self, clip: Path, samples: Samples, refuse_model: Callable[[], sam_edge.Segmenter]
     ) -> None:
-        with pytest.raises(InputError, match="samples holds no fixations of its tracker.*; use 'detector'"):
+        with pytest.raises(InputError, match=r"samples holds no fixations of its tracker.*; use 'detector'"):
             sam_edge.track(clip, samples, model=refuse_model, fixations_from="tracker")
         with pytest.raises(InputError, match="fixations_from: 'both'; accepted: tracker, detector"):
             sam_edge.track(clip, samples, model=refuse_model, fixations_from="both")  # type: ignore[call-overload]
