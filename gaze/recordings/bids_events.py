@@ -69,9 +69,8 @@ def _rows(table: Table, to_ns: Callable[[float], int]) -> Iterator[RecordedFixat
     for row in table.rows([onset_at, duration_at, kind_at]):
         if row[kind_at].strip() != KIND:
             continue
-        onset = _whole(row[onset_at])
-        if onset is None:
-            onset = table.number(row[onset_at], onset_at)
+        whole = _whole(row[onset_at])
+        onset = table.number(row[onset_at], onset_at) if whole is None else whole
         duration_s = table.number(row[duration_at], duration_at)
         if not math.isfinite(onset) or abs(onset) >= 2**63:
             raise table.error(onset_at, row[onset_at], "a number")

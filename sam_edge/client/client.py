@@ -43,6 +43,7 @@ from sam_edge.wire.messages import (
     CommandAction,
     CommandResult,
     Configure,
+    ConfirmationRequest,
     ErrorReply,
     FrameSelection,
     Gaze,
@@ -61,6 +62,7 @@ from sam_edge.wire.messages import (
     SceneFrame,
     ServerMessage,
     SkippedFrame,
+    Unconfirmed,
     WebcamReply,
     Welcome,
 )
@@ -85,7 +87,7 @@ class Client(Closing):
         self._selections: queue.Queue[FrameSelection | SessionError] = queue.Queue()
         self._webcam_replies: queue.Queue[WebcamReply | SessionError] = queue.Queue()
         self._pending = PendingReplies()
-        self._object_info: ObjectInfo | None = None
+        self._parts: list[ObjectInfo | Unconfirmed] = []
         self._clock_sync = ClockSync()
         self._credit = CreditWindow(welcome.window, welcome.frames_per_s)
         self._last_frame_id = 0
@@ -254,6 +256,13 @@ class Client(Closing):
         """Forget an object, and unpin it. Returns as `rename`."""
         return self._object_command(ObjectAction.FORGET, object_id)
 
+    def ask_for_confirmation(self) -> None:
+        """Ask the server to say which selections are not confirmed: `FrameSelection.confirmed` is False for these.
+
+        Servers that know this have the key `confirmation` in `/api/info`; others end the connection.
+        """
+        self._send(ConfirmationRequest())
+
     def send(self, message: ClientMessage) -> None:
         """Send any message of the protocol. `sam_edge.client.webcam` sends those about webcam gaze.
 
@@ -358,8 +367,10 @@ class Client(Closing):
     def _handle(self, message: ServerMessage, now_ns: int) -> None:
         if isinstance(message, FrameSelection):
             self._credit.answered(message.frame_id)
-            info, self._object_info = self._object_info, None
-            _put(self._selections, message if info is None else info.add_to(message))
+            parts, self._parts = self._parts, []
+            for part in parts:
+                message = part.add_to(message)
+            _put(self._selections, message)
         elif isinstance(message, SkippedFrame):
             self.skipped += 1
             self._credit.answered(message.frame_id)
@@ -369,8 +380,8 @@ class Client(Closing):
             self._pending.resolve(MessageKind.COMMAND, message.command_id, message.object_id)
         elif isinstance(message, ObjectList):
             self._pending.resolve(MessageKind.OBJECT_COMMAND, message.command_id, message.objects)
-        elif isinstance(message, ObjectInfo):
-            self._object_info = message
+        elif isinstance(message, ObjectInfo | Unconfirmed):
+            self._parts.append(message)
         elif isinstance(message, Pong):
             self._clock_sync.answered(message, now_ns)
         elif isinstance(message, ErrorReply):

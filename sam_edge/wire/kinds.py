@@ -48,6 +48,7 @@ class MessageKind(IntEnum):
     TARGET = 0x0D
     CLICK = 0x0E
     OBJECT_COMMAND = 0x0F
+    CONFIRMATION = 0x10
     WELCOME = 0x81
     SELECTION = 0x82
     GRANT = 0x83
@@ -60,6 +61,7 @@ class MessageKind(IntEnum):
     CALIBRATION_RESULT = 0x8A
     OBJECT_LIST = 0x8B
     OBJECT_INFO = 0x8C
+    UNCONFIRMED = 0x8D
 
 
 Encoded: TypeAlias = tuple[MessageKind, int, int, bytes]

@@ -20,7 +20,14 @@ from sam_edge.wire.client_messages import (
     RaySample,
     SceneFrame,
 )
-from sam_edge.wire.object_messages import ObjectAction, ObjectCommand, ObjectInfo, ObjectList
+from sam_edge.wire.object_messages import (
+    ConfirmationRequest,
+    ObjectAction,
+    ObjectCommand,
+    ObjectInfo,
+    ObjectList,
+    Unconfirmed,
+)
 from sam_edge.wire.server_messages import (
     Box,
     CommandResult,
@@ -53,6 +60,7 @@ __all__ = [
     "CommandAction",
     "CommandResult",
     "Configure",
+    "ConfirmationRequest",
     "ErrorReply",
     "FrameSelection",
     "Gaze",
@@ -75,6 +83,7 @@ __all__ = [
     "ServerMessage",
     "SkipReason",
     "SkippedFrame",
+    "Unconfirmed",
     "WebcamReply",
     "WebcamRequest",
     "Welcome",
@@ -95,6 +104,7 @@ ClientMessage: TypeAlias = (
     | Ping
     | WebcamRequest
     | ObjectCommand
+    | ConfirmationRequest
 )
 ServerMessage: TypeAlias = (
     Welcome
@@ -107,4 +117,5 @@ ServerMessage: TypeAlias = (
     | WebcamReply
     | ObjectList
     | ObjectInfo
+    | Unconfirmed
 )

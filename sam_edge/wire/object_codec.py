@@ -7,8 +7,15 @@ from typing import get_args
 
 from sam_edge.identity.events import EventKind, KnownObject, ObjectEvent
 from sam_edge.wire.binary import Reader, text_bytes
-from sam_edge.wire.kinds import Encoded, MessageKind, Readers, Write
-from sam_edge.wire.object_messages import ObjectAction, ObjectCommand, ObjectInfo, ObjectList
+from sam_edge.wire.kinds import Encoded, MessageKind, Readers, Write, require_no_number
+from sam_edge.wire.object_messages import (
+    ConfirmationRequest,
+    ObjectAction,
+    ObjectCommand,
+    ObjectInfo,
+    ObjectList,
+    Unconfirmed,
+)
 
 EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
 """By their number on the wire, from 1."""
@@ -118,13 +125,37 @@ def _read_label(reader: Reader) -> str | None:
     return reader.text() or None
 
 
+def _write_request(request: ConfirmationRequest) -> Encoded:
+    return MessageKind.CONFIRMATION, 0, 0, b""
+
+
+def _read_request(reader: Reader, flags: int, number: int) -> ConfirmationRequest:
+    require_no_number(reader, number)
+    return ConfirmationRequest()
+
+
+def _write_unconfirmed(message: Unconfirmed) -> Encoded:
+    return MessageKind.UNCONFIRMED, 0, message.frame_id, struct.pack("<I", message.object_id)
+
+
+def _read_unconfirmed(reader: Reader, flags: int, number: int) -> Unconfirmed:
+    (object_id,) = reader.integers("<I")
+    return Unconfirmed(number, object_id)
+
+
 WRITERS: dict[type, Write] = {
     ObjectCommand: _write_command,
     ObjectList: _write_list,
     ObjectInfo: _write_info,
+    ConfirmationRequest: _write_request,
+    Unconfirmed: _write_unconfirmed,
 }
-CLIENT_READERS: Readers = {MessageKind.OBJECT_COMMAND: (0, _read_command)}
+CLIENT_READERS: Readers = {
+    MessageKind.OBJECT_COMMAND: (0, _read_command),
+    MessageKind.CONFIRMATION: (0, _read_request),
+}
 SERVER_READERS: Readers = {
     MessageKind.OBJECT_LIST: (0, _read_list),
     MessageKind.OBJECT_INFO: (0, _read_info),
+    MessageKind.UNCONFIRMED: (0, _read_unconfirmed),
 }

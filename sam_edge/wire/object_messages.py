@@ -1,4 +1,4 @@
-"""Messages about the objects that a session knows: their labels, what happened to them, and requests to change them."""
+"""Messages about the objects that a session knows: labels, events, confirmation, and requests to change them."""
 
 from __future__ import annotations
 
@@ -36,6 +36,34 @@ class ObjectCommand:
     """`MERGE`: the object whose number is no longer used; else 0."""
     label: str | None = None
     """`RENAME`: the label; None takes it away."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationRequest:
+    """From now on, the server sends `Unconfirmed` before the selections that need it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """The gaze target of a frame looks like background, and one dwell alone does not make it the target for sure.
+
+    It is sent before the frame's selection to clients that sent a `ConfirmationRequest`.
+    """
+
+    frame_id: int
+    """The client's number of the frame."""
+    object_id: int
+    """The gaze target."""
+
+    @classmethod
+    def of(cls, selection: FrameSelection) -> Unconfirmed | None:
+        """Return what a selection's own message leaves out; None where there is no such target."""
+        target = selection.gaze_target
+        return None if selection.confirmed or target is None else cls(selection.frame_id, target.object_id)
+
+    def add_to(self, selection: FrameSelection) -> FrameSelection:
+        """Return the selection as not confirmed, if it is that of the same frame."""
+        return replace(selection, confirmed=False) if selection.frame_id == self.frame_id else selection
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,9 @@ class FrameSelection:
     """Duration of each processing stage."""
     events: tuple[ObjectEvent, ...] = ()
     """What happened to objects since the selection before; as `label`, `ObjectInfo` carries it."""
+    confirmed: bool = True
+    """False while the gaze target looks like background and one dwell alone is on it: outline it, do not fill it. True
+    where the client sent no `ConfirmationRequest`; `Unconfirmed` carries it."""
 
     @property
     def gaze_target(self) -> SelectedObject | None:

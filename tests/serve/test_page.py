@@ -44,6 +44,7 @@ from sam_edge.wire.messages import (
     Rays,
     SceneFrame,
     SelectedObject,
+    Unconfirmed,
     Welcome,
 )
 from sam_edge.wire.webcam_messages import (
@@ -651,6 +652,10 @@ OBJECT_REPLIES = (
         },
     ),
     (
+        Unconfirmed(17, 4),
+        {"kind": "unconfirmed", "frameId": 17, "objectId": 4},
+    ),
+    (
         ObjectInfo(17, {}, (ObjectEvent("merged", 3, 1, 2, "cup"), ObjectEvent("new", 4, 5))),
         {
             "kind": "object_info",
@@ -673,10 +678,11 @@ JOIN = """async (texts) => {
         send(data) { this.sent.push(new Uint8Array(data)[0]); }
         close() {}
     }
-    const client = new SamEdgeClient("ws://nowhere", {WebSocket: Socket, objects: true});
+    const client = new SamEdgeClient("ws://nowhere", {WebSocket: Socket, objects: true, confirmation: true});
     const seen = [];
     client.addEventListener("selection", ({detail}) => {
-        seen.push([detail.frameId, detail.objects.map(({label}) => label), detail.events.map(({kind}) => kind)]);
+        const {frameId, objects, events, confirmed} = detail;
+        seen.push([frameId, objects.map(({label}) => label), events.map(({kind}) => kind), confirmed]);
     });
     client.connect();
     const [socket] = sockets;
@@ -685,7 +691,7 @@ JOIN = """async (texts) => {
         socket.onmessage({data: Uint8Array.from(atob(text), (one) => one.charCodeAt(0)).buffer});
     }
     client.close();
-    return {seen, asked: socket.sent.includes(0x0f)};
+    return {seen, asked: [0x0f, 0x10].filter((kind) => socket.sent.includes(kind))};
 }"""
 
 
@@ -705,10 +711,13 @@ def test_the_client_in_javascript_joins_labels_and_events_to_their_selection(
         for frame in (17, 18)
     )
     info = ObjectInfo(17, {1: "cup"}, (ObjectEvent("returned", 3, 1, label="cup"),))
-    sent = [base64.b64encode(protocol.encode(one)).decode() for one in (welcome, info, first, second)]
+    sent = [
+        base64.b64encode(protocol.encode(one)).decode()
+        for one in (welcome, info, Unconfirmed(17, 1), first, second)
+    ]
     found = open_page().evaluate(JOIN, sent)
-    assert found["seen"] == [[17, ["cup"], ["returned"]], [18, [None], []]]
-    assert found["asked"]
+    assert found["seen"] == [[17, ["cup"], ["returned"], False], [18, [None], [], True]]
+    assert found["asked"] == [0x0F, 0x10]
 
 
 WEBCAM_REPLIES = (

@@ -21,6 +21,7 @@ from sam_edge.stream.selection import State
 from sam_edge.wire import protocol
 from sam_edge.wire.errors import ErrorCode
 from sam_edge.wire.messages import (
+    ConfirmationRequest,
     FrameSelection,
     Gaze,
     Hello,
@@ -33,6 +34,7 @@ from sam_edge.wire.messages import (
     ObjectList,
     SceneFrame,
     ServerMessage,
+    Unconfirmed,
 )
 
 MS = 1_000_000
@@ -274,10 +276,21 @@ def test_a_client_that_sends_no_command_about_objects_gets_version_2_as_it_was(
         ObjectInfo,
         ObjectList,
     }
+    # Half of the frame looks like background until a second dwell is on it.
+    assert kinds_received(server, halves, ConfirmationRequest()) == {FrameSelection, Unconfirmed}
+
+
+def test_what_looks_like_background_is_not_confirmed_until_a_second_dwell(wearer: Wearer) -> None:
+    wearer.client.ask_for_confirmation()
+    wearer.look_at(LEFT)
+    seen = [(one.confirmed, one.state) for one in wearer.seen if one.gaze_target is not None]
+    assert {confirmed for confirmed, _ in seen} == {True, False}
+    assert [confirmed for confirmed, _ in seen] == sorted(confirmed for confirmed, _ in seen)
+    assert {state for confirmed, state in seen if not confirmed} == {State.HOVER}
 
 
 def kinds_received(
-    server: Server, image: NDArray[np.uint8], *first: ObjectCommand
+    server: Server, image: NDArray[np.uint8], *first: ObjectCommand | ConfirmationRequest
 ) -> set[type[ServerMessage]]:
     """Look at an object until it is focused; return the kinds of messages about selections and objects."""
     received: set[type[ServerMessage]] = set()
@@ -297,7 +310,7 @@ def kinds_received(
                 data = socket.recv(timeout=10)
                 assert isinstance(data, bytes)
                 message = protocol.decode_server_message(data)
-                if isinstance(message, FrameSelection | ObjectInfo | ObjectList):
+                if isinstance(message, FrameSelection | ObjectInfo | ObjectList | Unconfirmed):
                     received.add(type(message))
                 if isinstance(message, FrameSelection):
                     break

@@ -18,6 +18,7 @@ from sam_edge.wire.messages import (
     ClientMessage,
     Command,
     CommandAction,
+    ConfirmationRequest,
     FrameSelection,
     Hello,
     ImageFormat,
@@ -54,6 +55,7 @@ EXPECTED: dict[str, ClientMessage] = {
     "pin_ray": Command(6, CommandAction.PIN, ray=RAY),
     "unpin": Command(9, CommandAction.UNPIN, 4),
     "rename": ObjectCommand(10, ObjectAction.RENAME, 4, label="cup"),
+    "confirmation": ConfirmationRequest(),
     "merge": ObjectCommand(11, ObjectAction.MERGE, 4, 5),
 }
 

@@ -131,7 +131,7 @@ def test_typescript_declares_the_same_names(types: str) -> None:
 def test_csharp_has_the_same_numbers(csharp: str) -> None:
     kinds = csharp_enum(csharp, "MessageKind")
     assert kinds.items() <= names_of(MessageKind).items()
-    assert len(kinds) == 16
+    assert len(kinds) == 18
     assert csharp_enum(csharp, "ErrorCode") == CODES
     assert csharp_enum(csharp, "State") == STATES
     assert csharp_enum(csharp, "Origin") == ORIGINS
@@ -194,6 +194,7 @@ def test_known_objects_have_the_same_field_order_in_both_clients(script: str, cs
     info = [2, 2, 4]
     assert script_widths(body_of(script, "function readObjectInfo(")) == info
     assert csharp_widths(body_of(csharp, "static ObjectInfo Info(")) == info
+    assert script_widths(body_of(script, "function readUnconfirmed(")) == [4]
     listed = [4, 2]
     assert script_widths(body_of(script, "function readObjectList(")) == listed
     assert csharp_widths(body_of(csharp, "static List<KnownObject> ObjectList(")) == listed

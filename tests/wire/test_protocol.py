@@ -34,6 +34,7 @@ from sam_edge.wire.messages import (
     CommandAction,
     CommandResult,
     Configure,
+    ConfirmationRequest,
     ErrorReply,
     FrameSelection,
     Gaze,
@@ -56,6 +57,7 @@ from sam_edge.wire.messages import (
     ServerMessage,
     SkippedFrame,
     SkipReason,
+    Unconfirmed,
     Welcome,
 )
 from sam_edge.wire.webcam_messages import (
@@ -168,6 +170,7 @@ SERVER_MESSAGES: list[ServerMessage] = [
     ObjectList(4, 2, (CUP, CHAIR)),
     ObjectInfo(17, {}),
     ObjectInfo(17, {1: "cup", 3: "Stuhl"}, EVENTS),
+    Unconfirmed(17, 4),
 ]  # fmt: skip
 
 
@@ -460,6 +463,25 @@ def test_any_rename_survives_a_round_trip(command_id: int, object_id: int, label
 def test_a_label_that_has_no_place_on_the_wire_is_refused(label: str) -> None:
     with pytest.raises(InputError, match="text"):
         protocol.encode(ObjectCommand(1, ObjectAction.RENAME, 1, label=label))
+
+
+def test_confirmation_bytes_are_those_of_the_specification() -> None:
+    assert protocol.encode(ConfirmationRequest()) == bytes([0x10, 0, 0, 0, 0, 0, 0, 0])
+    assert protocol.encode(Unconfirmed(17, 4)) == struct.pack("<BBHII", 0x8D, 0, 0, 17, 4)
+    with pytest.raises(ProtocolError, match="its number is 3; accepted: 0"):
+        protocol.decode_client_message(bytes([0x10, 0, 0, 0, 3, 0, 0, 0]))
+
+
+def test_what_is_not_confirmed_joins_the_selection_of_its_frame() -> None:
+    plain = FrameSelection(17, 2, 3, 4, 5, (48, 64), State.HOVER, "encoded", objects=(OBJECT, OBJECT_SMALL))
+    told = replace(plain, confirmed=False)
+    message = Unconfirmed.of(told)
+    assert message == Unconfirmed(17, OBJECT.object_id)
+    assert protocol.encode(told) == protocol.encode(plain)
+    assert message.add_to(plain) == told
+    assert message.add_to(replace(plain, frame_id=18)).confirmed
+    assert Unconfirmed.of(plain) is None
+    assert Unconfirmed.of(replace(told, objects=())) is None
 
 
 def test_a_very_long_dwell_stops_at_the_largest_number() -> None:

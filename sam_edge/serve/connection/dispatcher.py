@@ -15,6 +15,7 @@ from sam_edge.wire.messages import (
     CameraSetup,
     Command,
     Configure,
+    ConfirmationRequest,
     Gaze,
     ObjectCommand,
     Ping,
@@ -72,6 +73,8 @@ class MessageDispatcher:
         elif isinstance(message, ObjectCommand):
             _limit(self._object_rate, 1, "commands about objects")
             session.add_command(message)
+        elif isinstance(message, ConfirmationRequest):
+            session.send_confirmation()
         elif isinstance(message, Ping):
             session.set_clock_offset(message)
             self._send(Pong(message.ping_id, message.sent_ns, received_ns, 0))

@@ -38,7 +38,8 @@ def pack(
         stages_ms: duration of each processing stage.
 
     Returns:
-        The message, with `sent_ns` 0. Labels and events are no part of its bytes: see `ObjectInfo.of`.
+        The message, with `sent_ns` 0. Labels, events and confirmation are no part of its bytes:
+        see `ObjectInfo.of` and `Unconfirmed.of`.
     """
     pinned = {item.object_id: item for item in selection.pinned}
     objects = []
@@ -76,6 +77,7 @@ def pack(
         objects=tuple(item for item in objects if item is not None)[:MAX_OBJECTS],
         stages_ms=stages_ms,
         events=selection.events,
+        confirmed=selection.confirmed,
     )
 
 

@@ -42,6 +42,7 @@ from sam_edge.wire.messages import (
     ServerMessage,
     SkippedFrame,
     SkipReason,
+    Unconfirmed,
 )
 
 DEFAULT_PX_PER_DEG = 15.0
@@ -122,6 +123,7 @@ class SessionWorker(ConnectionThread):
         self._waiting_frame: ReceivedFrame | None = None
         self._commands: deque[Command | ObjectCommand] = deque()
         self._sends_object_info = False
+        self._sends_confirmation = False
         self._start()
 
     def add_frame(self, frame: SceneFrame, received_ns: int) -> None:
@@ -136,6 +138,10 @@ class SessionWorker(ConnectionThread):
             self._changed.notify_all()
         if replaced is not None:
             self._skip(replaced.frame, SkipReason.REPLACED)
+
+    def send_confirmation(self) -> None:
+        """From now on, say which selections are not confirmed."""
+        self._sends_confirmation = True
 
     def add_command(self, command: Command | ObjectCommand) -> None:
         """Add a command; it runs before the next frame.
@@ -194,9 +200,10 @@ class SessionWorker(ConnectionThread):
         self._metrics.record_frame(total_ms, selection.stages_ms)
         self._metrics.add("sam_edge_frames_total", outcome="selection")
         info = ObjectInfo.of(selection) if self._sends_object_info else None
-        if info is not None:
-            self._send(info)
-        self._send(selection)
+        unconfirmed = Unconfirmed.of(selection) if self._sends_confirmation else None
+        for message in (info, unconfirmed, selection):
+            if message is not None:
+                self._send(message)
         self._update_grant(selection, total_ms)
 
     def _update_grant(self, selection: FrameSelection, total_ms: float) -> None:

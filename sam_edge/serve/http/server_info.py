@@ -50,6 +50,7 @@ def server_info(state: ServerState) -> dict[str, object]:
             name: getattr(state.limits, name) for name in ("face_bytes", "face_pixels", "faces_per_s")
         },
         "objects": {"known": CAPACITY, "label_characters": state.limits.label_characters},
+        "confirmation": True,
         "decoder": _decoder_info(manifest),
     }
 

@@ -94,7 +94,7 @@ function showConnection(state, text) {
 function startClient() {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   client = new SamEdgeClient(`${scheme}//${location.host}${info.protocol.stream}`, {
-    token, engine: chosenEngine(), size: chosenSize(), maskFormat: "runs", name: "page",
+    token, engine: chosenEngine(), size: chosenSize(), maskFormat: "runs", name: "page", confirmation: Boolean(info.confirmation),
   });
   client.addEventListener("state", ({ detail }) => showState(detail));
   client.addEventListener("selection", ({ detail }) => showServerSelection(detail));
@@ -145,7 +145,7 @@ function showServerSelection(selection) {
   const objects = selection.objects.map((object) => {
     const { x, y, width, height } = object.mask;
     const bytes = width ? fillRuns(object.mask) : new Uint8Array(0);
-    const faint = object.gazeTarget && selection.state === "hover";
+    const faint = object.gazeTarget && (selection.state === "hover" || !selection.confirmed);
     return { ...object, mask: { x, y, width, height, bytes }, faint };
   });
   showSelection({ ...selection, objects });

@@ -13,6 +13,11 @@ export function encodeObjectCommand(id, action, { objectId = 0, otherId = 0, lab
   return writer.u32(objectId).u32(otherId).text(text).buffer;
 }
 
+/** From then on, the server says which selections are not confirmed. */
+export function encodeConfirmation() {
+  return new Writer(8).head(0x10).buffer;
+}
+
 function readKnownObject(reader) {
   const objectId = reader.u32();
   const flags = reader.u8();
@@ -47,5 +52,9 @@ function readObjectInfo(reader, flags, id) {
   return { kind: "object_info", frameId: id, labels, events };
 }
 
+function readUnconfirmed(reader, flags, id) {
+  return { kind: "unconfirmed", frameId: id, objectId: reader.u32() };
+}
+
 /** Readers of the server's messages about known objects, by kind. */
-export const OBJECT_READERS = { 0x8b: readObjectList, 0x8c: readObjectInfo };
+export const OBJECT_READERS = { 0x8b: readObjectList, 0x8c: readObjectInfo, 0x8d: readUnconfirmed };

@@ -25,9 +25,10 @@ export const ERROR_CODES = {
 export const KINDS = {
   hello: 0x01, frame: 0x02, gaze: 0x03, rays: 0x04, camera: 0x05, command: 0x06, ping: 0x07, configure: 0x08,
   face_frame: 0x09, webcam: 0x0a, viewport: 0x0b, calibrate: 0x0c, target: 0x0d, click: 0x0e,
-  object_command: 0x0f,
+  object_command: 0x0f, confirmation: 0x10,
   welcome: 0x81, selection: 0x82, grant: 0x83, skipped: 0x84, command_result: 0x85, pong: 0x86, error: 0x87,
   gaze_estimate: 0x88, target_progress: 0x89, calibration_result: 0x8a, object_list: 0x8b, object_info: 0x8c,
+  unconfirmed: 0x8d,
 };
 
 const MAGIC = 0x45474553; // "SEGE", little-endian

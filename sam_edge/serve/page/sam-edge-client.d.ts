@@ -36,6 +36,8 @@ export interface ClientOptions extends MaskOptions {
   name?: string;
   /** Whether selections have labels and events. Default: false. Servers without the key `objects` in `/api/info` refuse it. */
   objects?: boolean;
+  /** Whether selections say that they are not confirmed. Default: false. Servers without the key `confirmation` in `/api/info` refuse it. */
+  confirmation?: boolean;
   /** WebSocket class to use instead of the browser's. */
   WebSocket?: typeof WebSocket;
 }
@@ -185,6 +187,8 @@ export interface FrameSelection {
   fixation: { x: number; y: number; spread: number } | null;
   stages: Record<string, number>;
   objects: SelectedObject[];
+  /** False while the gaze target looks like background and one dwell alone is on it: outline it, do not fill it. True without `confirmation`. */
+  confirmed: boolean;
   /** What happened to objects since the selection before; empty before the first command about objects. */
   events: ObjectEvent[];
   /** From the frame's capture to this event, ms. */
@@ -308,6 +312,8 @@ export interface Grant { kind: "grant"; window: number; framesPerS: number }
 export interface SkippedFrame { kind: "skipped"; frameId: number; reason: "replaced" | "reset" | "too_soon" | "other" }
 export interface CommandResult { kind: "command_result"; commandId: number; action: "pin" | "unpin" | "reset"; objectId: number }
 export interface ObjectList { kind: "object_list"; commandId: number; session: number; objects: KnownObject[] }
+/** The client joins it to its selection: see `confirmed`. */
+export interface Unconfirmed { kind: "unconfirmed"; frameId: number; objectId: number }
 /** The client adds it to the selection of the same frame. */
 export interface ObjectInfo { kind: "object_info"; frameId: number; labels: Map<number, string>; events: ObjectEvent[] }
 export interface Pong { kind: "pong"; pingId: number; t0: bigint; t1: bigint; t2: bigint }

@@ -41,6 +41,7 @@ export class SamEdgeClient extends EventTarget {
   #commands = new Map();
   #objectCommands = new Map();
   #objectInfo = null;
+  #unconfirmed = null;
   #faceFrameId = 0;
   #faceFramesInFlight = [];
   #calibrations = [];
@@ -252,11 +253,12 @@ export class SamEdgeClient extends EventTarget {
     else if (kind === "command_result") this.#resolveCommand(message.commandId, message.objectId);
     else if (kind === "object_list") this.#takeObjectCommand(message.commandId)?.resolve(message.objects);
     else if (kind === "object_info") this.#objectInfo = message;
+    else if (kind === "unconfirmed") this.#unconfirmed = message;
     else if (kind === "gaze_estimate") this.#faceFrameAnswered(message.faceFrameId);
     else if (kind === "calibration_result") this.#calibrations.shift()?.resolve(message);
     else if (kind === "error") this.#handleError(message);
-    if (kind === "selection") this.#emit("selection", this.#withLatency(this.#withObjectInfo(message)));
-    else if (kind !== "pong" && kind !== "object_info") this.#emit(kind, message);
+    if (kind === "selection") this.#emit("selection", this.#withLatency(this.#withConfirmation(this.#withObjectInfo(message))));
+    else if (!["pong", "object_info", "unconfirmed"].includes(kind)) this.#emit(kind, message);
     if (kind === "selection" || kind === "skipped") this.#inFlight.delete(message.frameId);
     if (kind === "error" && message.fatal) this.#disconnectedBy(message);
     else this.#flush();
@@ -290,6 +292,7 @@ export class SamEdgeClient extends EventTarget {
     this.framesPerS = 0;
     this.#setState("open", welcome);
     if (this.#options.objects) this.listObjects().catch(() => {});
+    if (this.#options.confirmation) this.#send(wire.encodeConfirmation());
     for (let index = 0; index < FIRST_PINGS; index += 1) this.#ping();
     this.#every("ping", PING_INTERVAL_MS, () => {
       const silent = performance.now() - this.#lastReceivedMs > SILENCE_TIMEOUT_MS;
@@ -325,6 +328,12 @@ export class SamEdgeClient extends EventTarget {
     if (info?.frameId !== selection.frameId) return selection;
     const objects = selection.objects.map((object) => ({ ...object, label: info.labels.get(object.objectId) ?? null }));
     return { ...selection, objects, events: info.events };
+  }
+
+  #withConfirmation(selection) {
+    const unconfirmed = this.#unconfirmed;
+    this.#unconfirmed = null;
+    return { ...selection, confirmed: unconfirmed?.frameId !== selection.frameId };
   }
 
   #sendNow(frame) {

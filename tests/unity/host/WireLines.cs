@@ -28,6 +28,7 @@ namespace SamEdge.Tests
             Line("pin_ray", WireWriter.Command(CommandAction.Pin, Protocol.RayFlag, 6, 0, 0, Ray));
             Line("unpin", WireWriter.Command(CommandAction.Unpin, 0, 9, 4, 0, null));
             Line("rename", WireWriter.ObjectCommand(ObjectAction.Rename, 10, 4, 0, "cup"));
+            Line("confirmation", WireWriter.Confirmation());
             Line("merge", WireWriter.ObjectCommand(ObjectAction.Merge, 11, 4, 5, ""));
         }
 

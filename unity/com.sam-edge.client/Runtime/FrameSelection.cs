@@ -30,6 +30,10 @@ namespace SamEdge
         /// <summary>What happened since the selection before; empty before the first of ListObjects, Rename, Merge and Forget.</summary>
         public List<ObjectEvent> Events = new List<ObjectEvent>();
 
+        /// <summary>False while the gaze target looks like background and one dwell alone is on it: outline it, do not fill it.
+        /// Always true before AskForConfirmation.</summary>
+        public bool IsConfirmed = true;
+
         /// <summary>The object that is looked at; null if there is none.</summary>
         public SelectedObject GazeTarget => Objects.Count > 0 && Objects[0].IsGazeTarget ? Objects[0] : null;
 

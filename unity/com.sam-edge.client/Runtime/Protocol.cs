@@ -22,8 +22,9 @@ namespace SamEdge
     enum MessageKind : byte
     {
         Hello = 0x01, Frame = 0x02, Rays = 0x04, Camera = 0x05, Command = 0x06, Ping = 0x07, ObjectCommand = 0x0f,
+        Confirmation = 0x10,
         Welcome = 0x81, Selection = 0x82, Grant = 0x83, Skipped = 0x84, CommandResult = 0x85, Pong = 0x86, Error = 0x87,
-        ObjectList = 0x8b, ObjectInfo = 0x8c
+        ObjectList = 0x8b, ObjectInfo = 0x8c, Unconfirmed = 0x8d
     }
 
     enum CommandAction : byte { Pin = 1, Unpin = 2 }

@@ -7,6 +7,7 @@ namespace SamEdge
     public sealed partial class SamEdgeClient
     {
         ObjectInfo info;
+        uint unconfirmedFrame;
 
         void Handle(byte[] data, long nowNs)
         {
@@ -38,6 +39,7 @@ namespace SamEdge
                 case MessageKind.Error: HandleError(from, id); break;
                 case MessageKind.ObjectList: HandleObjects(from, id); break;
                 case MessageKind.ObjectInfo: info = WireReader.Info(from, id); break;
+                case MessageKind.Unconfirmed: from.ReadUInt32(); unconfirmedFrame = id; break;
             }
         }
 
@@ -73,6 +75,8 @@ namespace SamEdge
             // The labels and events of a selection come in a message before it.
             info?.AddTo(selection);
             info = null;
+            selection.IsConfirmed = unconfirmedFrame != id;
+            unconfirmedFrame = 0;
             lock (gate)
             {
                 credit.Answered(id);

@@ -150,6 +150,10 @@ namespace SamEdge
         /// <summary>Forget an object, and unpin it.</summary>
         public uint Forget(uint objectId) => SendObjectCommand(ObjectAction.Forget, objectId, 0, "");
 
+        /// <summary>From now on, the server says which selections are not confirmed: their IsConfirmed is false. Servers without the key
+        /// "confirmation" in /api/info do not know this, and end the connection. Ask again after the connection was lost.</summary>
+        public void AskForConfirmation() => Send(WireWriter.Confirmation());
+
         uint SendFrame(byte[] image, byte format, byte flags, int width, int height, long timeNs, Pose? cameraInWorld)
         {
             uint frameId;

@@ -54,6 +54,8 @@ namespace SamEdge
                 if (ray.HasValue) PutRay(to, ray.Value);
             });
 
+        public static byte[] Confirmation() => Message(MessageKind.Confirmation, 0, 0, to => { });
+
         public static byte[] ObjectCommand(ObjectAction action, uint commandId, uint objectId, uint otherId, string label) =>
             Message(MessageKind.ObjectCommand, 0, commandId, to =>
             {
