@@ -17,6 +17,7 @@ from sam_edge.media.progress import ProgressBar
 if TYPE_CHECKING:
     from sam_edge.gaze.fit import GazeFit
     from sam_edge.gaze.recordings import GazeRecording
+    from sam_edge.gaze_video.camera_path import CameraPath
 
 SCREEN_PX_PER_DEG = 38.0
 """Pixels in a degree, for a screen of 24 inches and 1920x1080 seen from 60 cm."""
@@ -40,6 +41,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="tell fixation from pursuit as the live detector does, without what comes later",
     )
+    events.add_argument(
+        "--video",
+        type=Path,
+        help="video of the head-mounted camera, or folder of its frames: gaze that moves with the picture as a whole "
+        "fixates what stands still, e.g. sam-edge gaze events gaze.csv --video world.mp4 --out labels.csv",
+    )
+    events.add_argument("--fps", type=float, help="frames a second of --video; needed for a folder of frames")
     _add_reading(events)
 
     info = commands.add_parser(
@@ -117,8 +125,9 @@ def _sources(args: argparse.Namespace) -> int:
 
 
 def _events(args: argparse.Namespace) -> int:
+    inputs = {"RECORDING": args.recording} | ({} if args.video is None else {"--video": args.video})
     with (
-        prepare_outputs(Output("--out", args.out), inputs={"RECORDING": args.recording}),
+        prepare_outputs(Output("--out", args.out), inputs=inputs),
         ProgressBar(None, label="gaze events", unit="recordings"),
     ):
         return _label_events(args)
@@ -132,10 +141,16 @@ def _label_events(args: argparse.Namespace) -> int:
     from sam_edge.gaze.recordings.files import seconds_from_ns
     from sam_edge.gaze.recordings.plain import timestamp_texts
 
-    recording = _without_lost(read(args.recording, format=args.format, min_confidence=args.min_confidence))
+    if args.video is None:
+        read_gaze = read(args.recording, format=args.format, min_confidence=args.min_confidence)
+        recording = _without_lost(read_gaze)
+        samples_seen, notes = recording.samples, recording.notes
+    else:
+        recording, camera = _follow_camera(args)
+        samples_seen, notes = camera.steady(recording.samples), (*recording.notes, *camera.notes())
     px_per_deg = _px_per_deg(args, recording)
     to_labels = label_recording if args.as_live else label_whole_recording
-    labels = to_labels(recording.samples, px_per_deg=px_per_deg)
+    labels = to_labels(samples_seen, px_per_deg=px_per_deg)
     if recording.format == "csv":
         times = timestamp_texts(args.recording)
     else:
@@ -154,9 +169,21 @@ def _label_events(args: argparse.Namespace) -> int:
     )
     for kind, count in samples.most_common():
         print(f"  {kind:<9} {count:>8} samples ({count / len(labels):6.1%}) in {events[kind]} events")
-    for note in recording.notes:
+    for note in notes:
         print(f"  note: {note}")
     return 0
+
+
+def _follow_camera(args: argparse.Namespace) -> tuple[GazeRecording, CameraPath]:
+    """Read gaze on the clock of its video, and how the camera turned."""
+    from sam_edge.gaze_video import open_gaze_video
+    from sam_edge.gaze_video.camera_path import follow_camera
+
+    source = open_gaze_video(
+        args.video, args.recording, format=args.format, fps=args.fps, min_confidence=args.min_confidence
+    )
+    with source.open_frames() as reader:
+        return _without_lost(source.gaze), follow_camera(reader)
 
 
 def _info(args: argparse.Namespace) -> int:
