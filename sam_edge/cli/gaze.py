@@ -147,7 +147,7 @@ def _label_events(args: argparse.Namespace) -> int:
         samples_seen, notes = recording.samples, recording.notes
     else:
         recording, camera = _follow_camera(args)
-        samples_seen, notes = camera.steady(recording.samples), (*recording.notes, *camera.notes())
+        samples_seen, notes = tuple(camera.steady(recording.samples)), (*recording.notes, *camera.notes())
     px_per_deg = _px_per_deg(args, recording)
     to_labels = label_recording if args.as_live else label_whole_recording
     labels = to_labels(samples_seen, px_per_deg=px_per_deg)

@@ -63,7 +63,7 @@ def test_gaze_on_what_stands_still_stands_still() -> None:
 def test_a_cut_is_counted_and_moves_nothing() -> None:
     shots = frames(6)
     blocks = np.random.default_rng(9).integers(0, 2, (6, 8, 3)).astype(np.uint8) * 255
-    other = cv2.resize(blocks, SIZE[::-1], interpolation=cv2.INTER_NEAREST)
+    other = np.asarray(cv2.resize(blocks, SIZE[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
     cut = VideoFrame(6, "00006", 6 * shots[0].end_ns, 7 * shots[0].end_ns, other)
     path = follow_camera([*shots, cut])
     assert path.cuts == 1
