@@ -9,9 +9,6 @@ from sam_edge.batch.settings import Settings
 from sam_edge.cores import available_cores
 from sam_edge.errors import InputError
 
-USUAL_MEMORY_BYTES = 1_500_000_000
-"""Memory of a worker where `Settings.memory_bytes` does not state it."""
-
 
 def open_executor(on: str, workers: int | None, settings: Settings) -> Executor:
     """Return an engine by its name.
@@ -28,12 +25,16 @@ def open_executor(on: str, workers: int | None, settings: Settings) -> Executor:
     """
     if on == "local":
         return LocalPool(choose_workers(settings) if workers is None else workers)
-    raise InputError(f"on: {on!r}; accepted: local")
+    if on == "ray" or on.startswith("ray://"):
+        from sam_edge.batch.ray_executor import RayExecutor
+
+        return RayExecutor(None if on == "ray" else on, workers, settings)
+    raise InputError(f"on: {on!r}; accepted: local, ray, ray://HOST:PORT")
 
 
 def choose_workers(settings: Settings) -> int:
     """Return how many workers this machine has cores and memory for; at least 1."""
     by_cores = available_cores() // settings.threads
     free = free_memory_bytes()
-    by_memory = by_cores if free is None else free // (settings.memory_bytes or USUAL_MEMORY_BYTES)
+    by_memory = by_cores if free is None else free // settings.worker_memory_bytes
     return max(1, min(by_cores, by_memory))

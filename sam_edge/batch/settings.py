@@ -24,6 +24,8 @@ TASKS = ("track", "aoi", "events")
 """What can be made of a recording."""
 HOW = ("model", "threads", "memory_bytes", "scratch", "min_timeout_s", "timeout_factor")
 """Fields that say how the work is done, or are replaced by a hash; they are not part of the fingerprint."""
+USUAL_MEMORY_BYTES = 1_500_000_000
+"""Memory of a worker where `Settings.memory_bytes` does not state it."""
 RESULTS = 1
 """Version of the results: raised when the same settings give other files."""
 
@@ -95,6 +97,11 @@ class Settings:
         check_margin_deg(self.margin_deg)
         for text in self.sections:
             SectionText.parse(text)
+
+    @property
+    def worker_memory_bytes(self) -> int:
+        """Memory that one worker is taken to need."""
+        return self.memory_bytes or USUAL_MEMORY_BYTES
 
     @property
     def needs_video(self) -> bool:
