@@ -10,6 +10,7 @@ from sam_edge.batch.settings import Settings
 from sam_edge.batch.store import Store
 from sam_edge.batch.unit import Recording
 from sam_edge.batch.work import process
+from sam_edge.batch.worker import Worker
 
 __all__ = [
     "Executor",
@@ -19,6 +20,7 @@ __all__ = [
     "StorageError",
     "Store",
     "Work",
+    "Worker",
     "open_store",
     "process",
 ]
