@@ -85,7 +85,7 @@ class _Deadline:
     def __init__(self, limit_s: float) -> None:
         self.passed = False
         self._over = threading.Event()
-        self._mask: set[signal.Signals] = set()
+        self._mask: set[int | signal.Signals] = set()
         self._limit_s = limit_s
         self._thread = threading.Thread(target=self._watch, name="deadline", daemon=True)
 

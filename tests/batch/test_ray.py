@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 import time
@@ -39,8 +40,8 @@ def cluster() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("PYTHONPATH", ":".join([str(HERE), *filter(None, sys.path)]))
-        node = {"num_cpus": 2, "object_store_memory": 100_000_000}
-        made = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+        node: dict[str, Any] = {"num_cpus": 2, "object_store_memory": 100_000_000}
+        made: Any = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
         made.add_node(**node)
         yield made
         made.shutdown()
@@ -50,9 +51,7 @@ def cluster() -> Iterator[Any]:
 def work(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The stand-in, under the name by which the nodes import it."""
     monkeypatch.syspath_prepend(HERE)
-    import ray_work
-
-    return ray_work.work
+    return importlib.import_module("ray_work").work
 
 
 @pytest.fixture
@@ -110,7 +109,7 @@ def test_what_is_in_flight_is_ended_when_the_run_is_interrupted(
         executor.run(recordings, SETTINGS, store, interrupt)
     for path in store.list("started/"):
         process = int(store.read(path) or b"0")
-        wait_until(lambda process=process: not is_busy(process))  # type: ignore[misc]
+        wait_until(lambda process=process: not is_busy(process))
 
 
 def is_busy(process: int) -> bool:

@@ -1,0 +1,57 @@
+"""Recordings in a Ray Data pipeline: a table with a row for each recording goes in, a table of results comes out.
+
+    pip install 'sam-edge[ray]' 'ray[data]'
+    python examples/ray_data_batch.py OUT RECORDING [RECORDING ...]
+
+The worker reads the video itself, so that no pixels go through Ray's object store.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from sam_edge.batch import Settings, Worker
+
+THREADS = 1
+"""Threads of one inference: as many as the CPUs that Ray gives to a worker."""
+SHOWN = ("recording", "state", "message", "results")
+
+
+class BatchWorker:
+    """Processes the recordings of a batch; Ray makes one in each of its workers."""
+
+    def __init__(self, out: str) -> None:
+        self._worker = Worker(out, Settings(threads=THREADS))
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Take and return columns, as `map_batches` does."""
+        rows = [
+            self._worker(dict(zip(batch, values, strict=True)))
+            for values in zip(*batch.values(), strict=True)
+        ]
+        return {name: np.array([row[name] for row in rows]) for name in SHOWN}
+
+
+def main() -> None:
+    """Process the recordings that the command line names."""
+    import ray.data
+
+    out, *recordings = sys.argv[1:]
+    table = ray.data.from_items([{"recording": recording} for recording in recordings])
+    done = table.map_batches(
+        BatchWorker,
+        fn_constructor_args=(out,),
+        batch_size=1,
+        num_cpus=THREADS,
+        memory=1_500_000_000,
+        concurrency=(1, 4),
+    )
+    for row in done.take_all():
+        print(*(row[name] for name in SHOWN))
+
+
+if __name__ == "__main__":
+    main()
