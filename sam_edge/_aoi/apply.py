@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sam_edge._aoi.areas import AREA_SAMPLE_COLUMNS, AREA_SAMPLES
 from sam_edge._aoi.edits import ObjectEdits
 from sam_edge._aoi.object_labels import object_labels
 from sam_edge._aoi.report import write_report
@@ -44,7 +46,11 @@ def apply_aois(folder: str | Path, aois: str | Path, *, out: str | Path) -> AoiR
     study, edits = Study.read(folder), ObjectEdits.read(aois)
     paths = {name: _find_table(folder, name) for name in TABLES}
     before = TimelineTables(**{name: read_table(paths[name], columns) for name, columns in TABLES.items()})
-    tables = edits.apply(before)
+    if study.areas:
+        paths["on_areas"] = _find_table(folder, AREA_SAMPLES)
+        before = replace(before, on_areas=read_table(paths["on_areas"], AREA_SAMPLE_COLUMNS))
+    tables = edits.apply(before, study.areas)
+    study = replace(study, areas=edits.apply_to_areas(study.areas))
     result = summarise(study, tables)
     with write_folder_atomically(out) as part:
         for name, path in paths.items():

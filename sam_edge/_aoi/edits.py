@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_edge._aoi.areas import Area, merge_spans, relabel_objects
 from sam_edge._aoi.object_labels import object_labels
 from sam_edge.errors import InputError
 from sam_edge.timeline import Table, TimelineTables, refit_fixations
 from sam_edge.timeline.columns import EMPTY
-from sam_edge.timeline.table import text_values
 
 KIND, SCHEMA = "sam-edge aois", 1
 EXAMPLE = '{"objects": [{"object": 1, "label": "cup", "merge": [4, 7]}]}'
@@ -54,14 +54,18 @@ class ObjectEdits:
             {number: entry["object"] for entry in entries for number in entry.get("merge", ())},
         )
 
-    def apply(self, tables: TimelineTables) -> TimelineTables:
+    def apply(self, tables: TimelineTables, areas: Sequence[Area] = ()) -> TimelineTables:
         """Return tables in which objects have their new numbers and labels; a fixation may be on another object then.
+
+        Args:
+            tables: of a recording.
+            areas: its defined AOIs.
 
         Raises:
             InputError: an object is not in the tables.
         """
-        self._check(tables)
-        labels = object_labels(tables)
+        self._check(tables, areas)
+        labels = {**object_labels(tables), **{area.number: area.name for area in areas}}
         labels = {number: label for number, label in labels.items() if number not in self.merges}
         labels |= {number: label for number, label in self.labels.items() if label}
         for number in (number for number, label in self.labels.items() if not label):
@@ -71,7 +75,23 @@ class ObjectEdits:
         if self.merges:
             fixations = refit_fixations(fixations, samples, kept=set(self.merges.values()))
         timeline = self._renumber(tables.timeline)
-        return TimelineTables(_relabel(timeline, labels), samples, _relabel(fixations, labels))
+        on_areas = None if tables.on_areas is None else self._merge_areas(tables.on_areas)
+        return TimelineTables(
+            relabel_objects(timeline, labels),
+            samples,
+            relabel_objects(fixations, labels),
+            None if on_areas is None else relabel_objects(on_areas, labels),
+        )
+
+    def apply_to_areas(self, areas: Sequence[Area]) -> tuple[Area, ...]:
+        """Return defined AOIs with their new names; those that were merged are visible when one of them is."""
+        found: dict[int, list[Area]] = {}
+        for area in sorted(areas, key=lambda area: area.number in self.merges):
+            found.setdefault(self.final_number(area.number), []).append(area)
+        return tuple(
+            Area(number, self.labels.get(number) or same[0].name, merge_spans(same))
+            for number, same in sorted(found.items())
+        )
 
     def final_number(self, number: int) -> int:
         """Return the number that an object has after the merges."""
@@ -82,8 +102,17 @@ class ObjectEdits:
         final = np.array([self.final_number(number) for number in numbers.tolist()], np.int64)
         return _with_column(table, "object", final[index])
 
-    def _check(self, tables: TimelineTables) -> None:
-        known = {
+    def _merge_areas(self, on_areas: Table) -> Table:
+        """Give AOIs their new numbers; of two lines of one sample and AOI, the more probable one stays."""
+        table = self._renumber(on_areas)
+        times_ns, objects, on_object = (table.values[name] for name in ("time_s", "object", "on_object"))
+        order = np.lexsort((-on_object, objects, times_ns))
+        new = np.append(True, (np.diff(times_ns[order]) != 0) | (np.diff(objects[order]) != 0))
+        rows = order[new[: len(order)]]
+        return replace(table, values={name: column[rows] for name, column in table.values.items()})
+
+    def _check(self, tables: TimelineTables, areas: Sequence[Area]) -> None:
+        known = {area.number for area in areas} | {
             number
             for table in (tables.timeline, tables.samples, tables.fixations)
             for number in np.unique(table.values["object"]).tolist()
@@ -107,11 +136,6 @@ def _is_entry(entry: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _relabel(table: Table, labels: Mapping[int, str]) -> Table:
-    texts = [labels.get(number) for number in table.values["object"].tolist()]
-    return _with_column(table, "label", text_values(texts))
 
 
 def _with_column(table: Table, name: str, values: NDArray[Any]) -> Table:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sam_edge._aoi.looks import NO_OBJECT, Looks
+from sam_edge._aoi.looks import Looks
 from sam_edge.timeline.columns import Column
 from sam_edge.timeline.table import Table, text_values
 
 FIXATION = 0
 """GazePlotter's number for a fixation."""
+SEPARATOR = "|"
+"""Between the AOIs of one fixation."""
 COLUMNS = (
     Column("stimulus", "text"),
     Column("participant", "text"),
@@ -26,16 +28,14 @@ COLUMNS = (
 def gazeplotter_table(recording: str, sections: Sequence[Looks]) -> Table:
     """Return a line a fixation. A stimulus is a section, a participant a recording; times count from the section.
 
-    A fixation on no object has an empty AOI.
+    A fixation on no object has an empty AOI, one on several has all of them.
     """
-    counts = [len(looks.onset_ns) for looks in sections]
-    begin_ns = np.repeat(np.array([looks.section.begin_ns for looks in sections], np.int64), counts)
-    onset_ns = np.concatenate([np.zeros(0, np.int64), *(looks.onset_ns for looks in sections)])
-    end_ns = np.concatenate([np.zeros(0, np.int64), *(looks.end_ns for looks in sections)])
-    names = [_name(looks, number) for looks in sections for number in looks.fixation_object.tolist()]
-    stimuli = [
-        looks.section.name for looks, count in zip(sections, counts, strict=True) for _ in range(count)
-    ]
+    rows = [(looks, *fixation) for looks in sections for fixation in looks.fixations()]
+    begin_ns = np.array([looks.section.begin_ns for looks, _, _, _ in rows], np.int64)
+    onset_ns = np.array([onset for _, onset, _, _ in rows], np.int64)
+    end_ns = np.array([end for _, _, end, _ in rows], np.int64)
+    names = [_name(looks, objects) for looks, _, _, objects in rows]
+    stimuli = [looks.section.name for looks, _, _, _ in rows]
     return Table.from_values(
         COLUMNS,
         {
@@ -49,5 +49,5 @@ def gazeplotter_table(recording: str, sections: Sequence[Looks]) -> Table:
     )
 
 
-def _name(looks: Looks, object_id: int) -> str | None:
-    return None if object_id == NO_OBJECT else looks.labels.get(object_id, str(object_id))
+def _name(looks: Looks, objects: Sequence[int]) -> str | None:
+    return SEPARATOR.join(looks.labels.get(number, str(number)) for number in objects) or None

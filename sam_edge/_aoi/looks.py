@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_edge._aoi.area_hits import NO_OBJECT, AreaHits
+from sam_edge._aoi.object_labels import object_labels
 from sam_edge.errors import InputError
 from sam_edge.timeline import TimelineTables
 
-NO_OBJECT = -1
-"""A fixation or sample on no object."""
 GAP_INTERVALS = 3.0
 """A sample lasts until the next one; where that is later than this many usual intervals, for one usual interval."""
 
@@ -59,12 +60,16 @@ class Looks:
 
     section: Section
     """The section."""
+    fixation: NDArray[np.int64]
+    """(F,) row of each fixation in the table; a fixation on several objects stands once for each of them."""
     onset_ns: NDArray[np.int64]
     """(F,) when each fixation begins, in order, nanoseconds after the first frame."""
     end_ns: NDArray[np.int64]
     """(F,) when each fixation ends."""
     fixation_object: NDArray[np.int64]
     """(F,) the object that each fixation was on; `NO_OBJECT` where it was on none."""
+    sample_ns: NDArray[np.int64]
+    """(N,) time of each sample, in order; a sample on several objects stands once for each of them."""
     sample_object: NDArray[np.int64]
     """(N,) the object that each sample was on; `NO_OBJECT` where it was on none."""
     interval_ns: NDArray[np.int64]
@@ -81,16 +86,23 @@ class Looks:
         sample_object = _on_objects(samples["object"], samples["on_object"], options.min_on_object)
         _add_early_samples(sample_object, samples, onset_ns, end_ns, fixation_object)
         interval_ns = _intervals(samples["time_s"], section.end_ns)
+        on_areas = AreaHits.from_tables(tables, options.min_on_object)
+        fixation, fixation_object = on_areas.add_fixations(fixation_object)
+        sample, sample_object = on_areas.add_samples(sample_object)
+        onset_ns, end_ns = onset_ns[fixation], end_ns[fixation]
+        sample_ns, interval_ns = samples["time_s"][sample], interval_ns[sample]
         chosen = (onset_ns >= section.begin_ns) & (onset_ns < section.end_ns)
-        inside = (samples["time_s"] >= section.begin_ns) & (samples["time_s"] < section.end_ns)
+        inside = (sample_ns >= section.begin_ns) & (sample_ns < section.end_ns)
         return cls(
             section,
+            fixation[chosen],
             onset_ns[chosen],
             end_ns[chosen],
             fixation_object[chosen],
+            sample_ns[inside],
             sample_object[inside],
             interval_ns[inside],
-            _labels(tables),
+            object_labels(tables),
         )
 
     @property
@@ -98,6 +110,13 @@ class Looks:
         """The objects that a fixation or a sample was on, by number."""
         found = np.union1d(self.fixation_object, self.sample_object)
         return [int(number) for number in found if number != NO_OBJECT]
+
+    def fixations(self) -> Iterator[tuple[int, int, list[int]]]:
+        """Yield onset, end, and the objects of each fixation, in order; no objects where it was on none."""
+        rows = zip(self.onset_ns.tolist(), self.end_ns.tolist(), self.fixation_object.tolist(), strict=True)
+        for _, group in groupby(zip(self.fixation.tolist(), rows, strict=True), key=lambda item: item[0]):
+            spans = [row for _, row in group]
+            yield spans[0][0], spans[0][1], [number for _, _, number in spans if number != NO_OBJECT]
 
 
 def _on_objects(
@@ -136,9 +155,3 @@ def _intervals(times_ns: NDArray[np.int64], section_end_ns: int) -> NDArray[np.i
     lasting = np.where(steps_ns > GAP_INTERVALS * usual_ns, usual_ns, steps_ns)
     left_ns = np.maximum(section_end_ns - times_ns, 0)
     return np.asarray(np.minimum(np.append(lasting, usual_ns), left_ns), np.int64)
-
-
-def _labels(tables: TimelineTables) -> dict[int, str]:
-    timeline = tables.timeline.values
-    named = zip(timeline["object"].tolist(), timeline["label"].tolist(), strict=True)
-    return {number: label for number, label in named if label is not None}

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_edge._aoi.area_hits import NO_OBJECT
+from sam_edge._aoi.looks import Looks
 from sam_edge._aoi.metrics import ObjectMetrics
 from sam_edge.timeline.columns import Column
 from sam_edge.timeline.table import Table, text_values
@@ -27,6 +29,8 @@ METRIC_COLUMNS = (
     Column("visits", "int"),
     Column("revisits", "int"),
     Column("hit", "bool"),
+    Column("shared fixations", "int"),
+    Column("visible time [ms]", "float", 3),
 )
 """A line an object and section."""
 TRANSITION_COLUMNS = (
@@ -37,6 +41,17 @@ TRANSITION_COLUMNS = (
     Column("count", "int"),
 )
 """A line a pair of objects that follow one another."""
+
+
+FIXATION_COLUMNS = (
+    Column("recording name", "text"),
+    Column("section", "text"),
+    Column("label id", "int"),
+    Column("aoi label", "text"),
+    Column("fixation id", "int"),
+    Column("fixation duration [ms]", "float", 3),
+)
+"""A line a fixation and object that it was on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,8 @@ def metrics_table(recording: str, sections: Sequence[SectionMetrics]) -> Table:
             "visits": _whole([row.visits for row in metrics]),
             "revisits": _whole([row.revisits for row in metrics]),
             "hit": np.array([row.hit for row in metrics], np.bool_),
+            "shared fixations": _whole([row.shared_fixations for row in metrics]),
+            "visible time [ms]": _numbers([row.visible_ms for row in metrics]),
         },
     )
 
@@ -88,6 +105,34 @@ def transitions_table(recording: str, sections: Sequence[SectionMetrics]) -> Tab
             "from": _whole([before for _, (before, _), _ in rows]),
             "to": _whole([after for _, (_, after), _ in rows]),
             "count": _whole([count for _, _, count in rows]),
+        },
+    )
+
+
+def fixations_table(recording: str, numbers: NDArray[np.int64], sections: Sequence[Looks]) -> Table:
+    """Return a line for each fixation of each section and each object that it was on.
+
+    Args:
+        recording: its name.
+        numbers: (F,) number of each fixation of the recording.
+        sections: fixations of each section.
+    """
+    rows = [
+        (looks, row, number)
+        for looks in sections
+        for row, number in enumerate(looks.fixation_object.tolist())
+        if number != NO_OBJECT
+    ]
+    durations = [(looks.end_ns[row] - looks.onset_ns[row]) / 1e6 for looks, row, _ in rows]
+    return Table.from_values(
+        FIXATION_COLUMNS,
+        {
+            "recording name": text_values([recording] * len(rows)),
+            "section": text_values([looks.section.name for looks, _, _ in rows]),
+            "label id": _whole([number for _, _, number in rows]),
+            "aoi label": text_values([looks.labels.get(number) for looks, _, number in rows]),
+            "fixation id": _whole([int(numbers[looks.fixation[row]]) for looks, row, _ in rows]),
+            "fixation duration [ms]": _numbers(durations),
         },
     )
 

@@ -76,15 +76,19 @@ class BestPictures:
         self._merges += [event for event in frame.events if event.kind == "merged"]
         if frame.mask is None or selection.object_id is None or frame.dropped:
             return
-        area_px = np.count_nonzero(frame.mask)
+        self.add_mask(frame, selection.object_id, frame.mask, selection.score or 0.0)
+
+    def add_mask(
+        self, frame: StreamedFrame, number: int, mask: NDArray[np.bool_], score: float = 1.0
+    ) -> None:
+        """Look at an object on a frame; `score` is the predicted IoU of its mask (H, W)."""
+        area_px = np.count_nonzero(mask)
         if not area_px:
             return
-        quality = (selection.score or 0.0) * float(
-            area_px * measure_sharpness(frame.image, frame.mask)
-        ) ** 0.5
-        best = self._best.get(selection.object_id)
+        quality = score * float(area_px * measure_sharpness(frame.image, mask)) ** 0.5
+        best = self._best.get(number)
         if best is None or quality > CLEARLY_BETTER * best.quality:
-            self._best[selection.object_id] = _take_picture(frame, frame.mask, quality)
+            self._best[number] = _take_picture(frame, mask, quality)
 
     def by_object(self) -> dict[int, ObjectPicture]:
         """Return the best picture of each object by the number that it has in the end."""

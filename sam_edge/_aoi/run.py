@@ -6,10 +6,14 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sam_edge._aoi.areas import AREA_SAMPLES, is_known
+from sam_edge._aoi.defined.area_tracker import AreaTracker
+from sam_edge._aoi.defined.find_aois import check_definitions
+from sam_edge._aoi.defined.read_definitions import read_definitions
 from sam_edge._aoi.exports import MaskSpool, write_bids, write_coco_video
 from sam_edge._aoi.looks import LookOptions
 from sam_edge._aoi.object_labels import object_labels
-from sam_edge._aoi.pictures import BestPictures
+from sam_edge._aoi.pictures import BestPictures, ObjectPicture
 from sam_edge._aoi.report import write_report
 from sam_edge._aoi.sections import SectionText, make_sections
 from sam_edge._aoi.study import Study
@@ -46,6 +50,9 @@ def aoi(
     exports: Sequence[str] = (),
     video: bool = True,
     on_frame: Callable[[StreamedFrame], object] | None = None,
+    aois: str | Path | None = None,
+    every: int | None = None,
+    size: tuple[int, int] | None = None,
     progress: bool = False,
 ) -> AoiResult:
     """Follow the objects that a person looks at, and write what a study needs. docs/aoi.md has the definitions.
@@ -69,10 +76,16 @@ def aoi(
         exports: further files: `bids` (gaze and fixations), `coco-video` (all masks, as YouTube-VIS).
         video: write the annotated video.
         on_frame: receives every frame, with its image and its mask.
+        aois: AOIs that are found where they appear, also when nobody looks at them: a JSON file, or a folder of
+            pictures. docs/aoi.md has the format.
+        every: find what is looked at on every n-th frame, and carry its mask by motion to those between. None: about
+            five times a second, on a smaller input of the encoder: a recording then takes less than its own length.
+        size: as in `track`; without `every` a small one.
         progress: show a progress bar on stderr.
 
     Raises:
-        InputError: an argument is not accepted, `out` holds something, or a section has no gaze.
+        InputError: an argument is not accepted, `out` holds something, a section has no gaze, or an AOI does not fit
+            the recording.
         GazeDataError: as in `track`.
         MediaError: as in `track`.
         EngineError: the engine failed.
@@ -88,6 +101,7 @@ def aoi(
     for name in exports:
         if name not in EXPORTS:
             raise InputError(f"exports: {name!r}; accepted: {', '.join(EXPORTS)}")
+    defined = () if aois is None else read_definitions(aois)
     folder = Path(out)
     if folder.is_dir() and any(folder.iterdir()):
         raise InputError(f"out: {folder} is not empty; give the name of a new folder")
@@ -96,6 +110,8 @@ def aoi(
     inputs = {"recording": Path(recording)}
     if isinstance(gaze, (str, Path)):
         inputs["gaze"] = Path(gaze)
+    if aois is not None:
+        inputs["aois"] = Path(aois)
     with (
         prepare_outputs(Output("out", folder, "folder"), inputs=inputs),
         write_folder_atomically(folder) as part,
@@ -117,34 +133,57 @@ def aoi(
             fixations=part / "fixations.csv",
             fixations_from=fixations_from,
             margin_deg=margin_deg,
+            encode_every=every,
+            size=size,
             progress=progress,
             stream=True,
         ) as frames:
             chosen = make_sections(sections, frames.gaze, frames.events, frames.duration_ns)
-            for frame in frames:
-                pictures.add(frame)
-                if on_frame is not None:
-                    on_frame(frame)
-                if "coco-video" in exports:
-                    spool.add(frame)
-            study = Study(
-                Path(recording).name,
-                frames.size,
-                frames.duration_ns,
-                tuple(chosen),
-                options,
-                tuple(frames.report.warnings),
-            )
-        result = summarise(study, frames.tables)
+            check_definitions(defined, frames.reader)
+            with AreaTracker(defined, frames, margin_deg=margin_deg, progress=progress) as areas:
+                for frame in frames:
+                    pictures.add(frame)
+                    areas.add(frame)
+                    if on_frame is not None:
+                        on_frame(frame)
+                    if "coco-video" in exports:
+                        spool.add(frame)
+                tables, found = areas.finish(frames.tables)
+                study = Study(
+                    Path(recording).name,
+                    frames.size,
+                    frames.duration_ns,
+                    tuple(chosen),
+                    options,
+                    (*frames.report.warnings, *areas.warnings),
+                    found,
+                )
+                shown = {
+                    number: item for number, item in pictures.by_object().items() if is_known(tables, number)
+                }
+                best = {**shown, **areas.pictures(found)}
+        if found:
+            _write_tables(part, tables, table_ending)
+        result = summarise(study, tables)
         write_summary(part, study, result)
-        _write_pictures(part / "objects", pictures, object_labels(result.tables))
+        names = {**object_labels(tables), **{area.number: area.name for area in found}}
+        _write_pictures(part / "objects", best, names)
         _write_exports(part, exports, study, result.tables, spool)
         write_report(part, study, result.tables)
     return result
 
 
-def _write_pictures(folder: Path, pictures: BestPictures, labels: dict[int, str]) -> None:
-    for number, picture in sorted(pictures.by_object().items()):
+def _write_tables(folder: Path, tables: TimelineTables, ending: str) -> None:
+    """Write the tables again, in which defined AOIs take part, and the samples on them."""
+    tables.timeline.write(folder / f"timeline{ending}")
+    tables.samples.write(folder / f"samples{ending}")
+    tables.fixations.write(folder / "fixations.csv")
+    if tables.on_areas is not None:
+        tables.on_areas.write(folder / f"{AREA_SAMPLES}{ending}")
+
+
+def _write_pictures(folder: Path, pictures: dict[int, ObjectPicture], labels: dict[int, str]) -> None:
+    for number, picture in sorted(pictures.items()):
         picture.write(folder / str(number), object=number, label=labels.get(number))
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sam_edge._aoi.areas import Area
 from sam_edge._aoi.looks import LookOptions, Section
 from sam_edge.errors import InputError
 
@@ -31,6 +32,8 @@ class Study:
     """What counts as a look."""
     warnings: tuple[str, ...] = ()
     """What is doubtful about the recording."""
+    areas: tuple[Area, ...] = ()
+    """AOIs that were defined beforehand."""
 
     def write(self, folder: Path) -> None:
         """Write `aoi.json` into a folder."""
@@ -66,4 +69,9 @@ def _from_facts(facts: Mapping[str, Any]) -> Study:
         tuple(Section(**section) for section in facts["sections"]),
         LookOptions(**facts["options"]),
         tuple(map(str, facts["warnings"])),
+        tuple(_to_area(**area) for area in facts.get("areas", ())),
     )
+
+
+def _to_area(number: int, name: str, visible_ns: list[list[int]]) -> Area:
+    return Area(int(number), str(name), tuple((int(begin), int(end)) for begin, end in visible_ns))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from sam_edge._aoi.looks import NO_OBJECT, LookOptions, Looks
+from sam_edge._aoi.looks import LookOptions, Looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +25,25 @@ class Visit:
 
 
 def find_visits(looks: Looks, options: LookOptions) -> list[Visit]:
-    """Return the visits to all objects, in order of time. Fixations on no object do not end a visit by themselves."""
+    """Return the visits to all objects, in order of their begin. A fixation on no object does not end a visit.
+
+    A fixation on several objects goes on with, or begins, a visit to each of them.
+    """
     visits: list[Visit] = []
-    spans = zip(looks.onset_ns.tolist(), looks.end_ns.tolist(), looks.fixation_object.tolist(), strict=True)
-    for onset_ns, end_ns, object_id in spans:
-        if object_id == NO_OBJECT:
+    going: dict[int, int] = {}
+    for onset_ns, end_ns, objects in looks.fixations():
+        if not objects:
             continue
-        last = visits[-1] if visits else None
-        if (
-            last is not None
-            and last.object_id == object_id
-            and onset_ns - last.end_ns <= options.max_off_ms * 1e6
-        ):
-            visits[-1] = replace(last, end_ns=max(last.end_ns, end_ns), fixations=last.fixations + 1)
-        else:
-            visits.append(Visit(object_id, onset_ns, end_ns, 1))
+        before, going = going, {}
+        for object_id in objects:
+            place = before.get(object_id)
+            last = None if place is None else visits[place]
+            if place is None or last is None or onset_ns - last.end_ns > options.max_off_ms * 1e6:
+                place = len(visits)
+                visits.append(Visit(object_id, onset_ns, end_ns, 1))
+            else:
+                visits[place] = replace(last, end_ns=max(last.end_ns, end_ns), fixations=last.fixations + 1)
+            going[object_id] = place
     return visits
 
 

@@ -12,6 +12,7 @@ from sam_edge._track.result import CompressedFrame, TrackResult
 from sam_edge._track.stream import OpenModel, TrackOptions, TrackStream
 from sam_edge.errors import InputError
 from sam_edge.segmenter import Segmenter, check_size
+from sam_edge.stream.session import check_options
 from sam_edge.timeline import FixationOrigin, choose_fixation_origin
 
 
@@ -37,6 +38,7 @@ def track(
     fixations_from: FixationOrigin | None = ...,
     margin_deg: float = ...,
     follow: bool | None = ...,
+    encode_every: int | None = ...,
     progress: bool = ...,
     stream: Literal[False] = ...,
 ) -> TrackResult: ...
@@ -64,6 +66,7 @@ def track(
     fixations_from: FixationOrigin | None = ...,
     margin_deg: float = ...,
     follow: bool | None = ...,
+    encode_every: int | None = ...,
     progress: bool = ...,
     stream: Literal[True],
 ) -> TrackStream: ...
@@ -90,6 +93,7 @@ def track(
     fixations_from: FixationOrigin | None = None,
     margin_deg: float = 0.0,
     follow: bool | None = None,
+    encode_every: int | None = 1,
     progress: bool = False,
     stream: bool = False,
 ) -> TrackResult | TrackStream:
@@ -127,6 +131,8 @@ def track(
         margin_deg: gaze this near to the mask counts as on the object, degrees.
         follow: whether the bundle's follower network corrects the mask on every frame of the live mode; None: where it
             is fast enough on this machine.
+        encode_every: in the sequential mode, find the target on every n-th frame, and carry its mask by motion to those
+            between. None: about five times a second, on a smaller input of the encoder.
         progress: show a progress bar on stderr.
         stream: return an iterator that yields each frame as it is made, instead of the result of all.
 
@@ -156,6 +162,7 @@ def track(
         raise InputError(f"mode: {mode!r}; accepted: {', '.join(get_args(Mode))}")
     if record is not None and mode == "live":
         raise InputError("record: not accepted with mode 'live', whose timing cannot be replayed")
+    check_options(1.0, mode, 1 if encode_every is None else encode_every)
     outputs = (out, masks, report, record, timeline, samples, fixations)
     paths = OutputPaths(*(None if path is None else Path(path) for path in outputs))
     source = open_inputs(Path(video), gaze, format=format, min_confidence=min_confidence, fps=fps)
@@ -173,6 +180,7 @@ def track(
         fixations_from=choose_fixation_origin(fixations_from, source.gaze),
         margin_deg=check_margin_deg(margin_deg),
         follow=follow,
+        encode_every=encode_every,
     )
     opened = TrackStream(options, model)
     if stream:

@@ -13,6 +13,7 @@ from sam_edge.cli.options import (
     add_min_confidence,
     add_model,
     open_model,
+    parse_size,
 )
 
 
@@ -50,6 +51,9 @@ def _run(args: argparse.Namespace) -> AoiResult:
         min_on_object=args.min_on_object,
         max_off_ms=args.max_off_ms,
         exports=args.export,
+        aois=args.aois,
+        every=args.every,
+        size=parse_size(args.size),
         progress=not args.quiet,
     )
 
@@ -70,6 +74,20 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         metavar="[NAME=]FROM..TO",
         help="part of the recording with metrics of its own, between seconds or events; may be repeated (default: the "
         "whole recording)",
+    )
+    parser.add_argument(
+        "--aois",
+        type=Path,
+        metavar="FILE|DIR",
+        help="AOIs that are found where they appear, also when nobody looks at them: a JSON file with places on frames "
+        "or pictures, or a folder of pictures named as the AOIs",
+    )
+    parser.add_argument(
+        "--every",
+        type=int,
+        metavar="N",
+        help="find what is looked at on every N-th frame; 1 gives the best masks, and takes several times as long "
+        "(default: about five times a second, on a smaller input)",
     )
     add_format(parser)
     add_min_confidence(parser)

@@ -53,9 +53,9 @@ def list_images(folder: Path) -> list[Path]:
     return files
 
 
-def _read_files(files: list[Path], times: FrameTimes) -> Generator[VideoFrame, None, None]:
+def _read_files(files: list[Path], times: FrameTimes, first: int) -> Generator[VideoFrame, None, None]:
     notes = ImageNotes()
-    for index, file in enumerate(files[: len(times)]):
+    for index, file in enumerate(files[first : len(times)], first):
         yield VideoFrame(index, file.stem, *times.interval(index), read_image(file, notes=notes))
 
 

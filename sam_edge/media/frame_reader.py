@@ -36,11 +36,16 @@ class FrameReader(Closing):
     """
 
     def __init__(
-        self, read: Callable[[], Generator[VideoFrame, None, None]], *, name: str, times: FrameTimes
+        self,
+        read: Callable[[int], Generator[VideoFrame, None, None]],
+        *,
+        name: str,
+        times: FrameTimes,
+        first: int = 0,
     ) -> None:
-        """Read the frames that `read()` yields from the first one on. The properties describe the other arguments."""
+        """Read the frames that `read(first)` yields, from number `first` on. The properties describe the others."""
         self._read = read
-        self._frames = read()
+        self._frames = read(first)
         self._name = name
         self._times = times
         self._first: VideoFrame | None = next(self._frames)
@@ -89,9 +94,9 @@ class FrameReader(Closing):
             )
         return frame
 
-    def reopen(self) -> FrameReader:
-        """Return another reader of the same frames, which begins with the first one."""
-        return FrameReader(self._read, name=self._name, times=self._times)
+    def reopen(self, first: int = 0) -> FrameReader:
+        """Return another reader of the same frames, which begins with the frame of number `first`."""
+        return FrameReader(self._read, name=self._name, times=self._times, first=first)
 
     def close(self) -> None:
         """Close the file. Closing twice is allowed; a closed reader yields no more frames."""

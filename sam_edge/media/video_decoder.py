@@ -29,8 +29,8 @@ CONVERTS_RANGE = int(av.__version__.partition(".")[0]) >= 18
 Image = NDArray[np.uint8]
 
 
-def decode_video(index: VideoIndex) -> Generator[tuple[int, Image], None, None]:
-    """Decode the frames of a video in the order in which they are shown.
+def decode_video(index: VideoIndex, first: int = 0) -> Generator[tuple[int, Image], None, None]:
+    """Decode the frames of a video from number `first` on, in the order in which they are shown.
 
     Rotation and mirroring are applied as the file states them (ISO 14496-12, 8.3.2). Interlaced frames are
     deinterlaced. 10 bits become 8, and high dynamic range (PQ, HLG) becomes standard range. A frame that cannot be
@@ -47,21 +47,23 @@ def decode_video(index: VideoIndex) -> Generator[tuple[int, Image], None, None]:
     reformatter = VideoReformatter()
     orient: Callable[[Image], Image] | None = None
     with open_stream(index.path) as (container, stream):
+        begin_s = _seek(container, stream, index, first) if first and index.times is not None else None
         decoded = _decode_packets(container, stream, index, damaged)
-        for number, frame in _number(_deinterlace(decoded, stream), index):
+        for number, frame in _number(_deinterlace(decoded, stream), index, begin_s):
             if orient is None:
                 orient = _orientation(frame)
                 _check_range(frame, index)
             decoded_frames += 1
-            yield number, orient(frame_to_rgb(frame, reformatter))
+            if number >= first:
+                yield number, orient(frame_to_rgb(frame, reformatter))
     if orient is None:
         raise MediaError(f"{index.path}: the video holds no frame that can be decoded")
     # A decoder with several threads may drop a damaged frame without an error.
-    lost = max(len(damaged), index.count - decoded_frames)
+    lost = max(len(damaged), 0 if first else index.count - decoded_frames)
     if lost > 0:
-        first = f", the first at {damaged[0]}" if damaged else ""
+        earliest = f", the first at {damaged[0]}" if damaged else ""
         warnings.warn(
-            f"{index.path}: {lost} of {index.count} frames cannot be decoded{first}; "
+            f"{index.path}: {lost} of {index.count} frames cannot be decoded{earliest}; "
             "the frame before each of them stands for it",
             SamEdgeWarning,
             stacklevel=2,
@@ -88,12 +90,34 @@ def _decode_packets(
                 ) from error
 
 
-def _number(frames: Iterator[DecodedFrame], index: VideoIndex) -> Iterator[tuple[int, DecodedFrame]]:
-    """Give each frame its place among the video's frames, by its time; frames that were left out leave a gap."""
+def _seek(container: InputContainer, stream: VideoStream, index: VideoIndex, first: int) -> float | None:
+    """Go to the last key frame before a frame; return the time of the video's first frame, seconds.
+
+    None where the first frame states no time: then the video is decoded from its beginning.
+    """
+    begin_s = next((frame.time for frame in container.decode(stream)), None)
+    if begin_s is None or index.times is None or stream.time_base is None:
+        container.seek(0)
+        return None
+    time_s = begin_s + float(index.times.begin_ns[first]) / 1e9
+    container.seek(max(0, int(time_s / stream.time_base)), stream=stream)
+    return begin_s
+
+
+def _number(
+    frames: Iterator[DecodedFrame], index: VideoIndex, begin_s: float | None = None
+) -> Iterator[tuple[int, DecodedFrame]]:
+    """Give each frame its place among the video's frames, by its time; frames that were left out leave a gap.
+
+    Args:
+        frames: in order.
+        index: when each frame is shown.
+        begin_s: time of the video's first frame; None where `frames` begins with it.
+    """
     if index.times is None:
         yield from enumerate(frames)
         return
-    number, begin_s = -1, None
+    number = -1
     begins_s = index.times.begin_ns / 1e9
     for frame in frames:
         time_s = frame.time

@@ -41,8 +41,8 @@ def read_frame_size(path: Path) -> tuple[int, int]:
     return image.shape[0], image.shape[1]
 
 
-def _read_frames(index: VideoIndex, times: FrameTimes) -> Generator[VideoFrame, None, None]:
-    for number, image in decode_video(index):
+def _read_frames(index: VideoIndex, times: FrameTimes, first: int) -> Generator[VideoFrame, None, None]:
+    for number, image in decode_video(index, first):
         if number >= len(times):
             return
         begin_ns, end_ns = times.interval(number)

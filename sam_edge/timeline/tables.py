@@ -71,6 +71,8 @@ class TimelineTables:
     """A line a gaze sample, in order of time; those before and after the video, too."""
     fixations: Table
     """A line a fixation, in order of time."""
+    on_areas: Table | None = None
+    """A line a gaze sample and AOI that was defined beforehand and that it is on; None without any."""
 
 
 def is_own_table(path: Path) -> bool:

@@ -20,6 +20,7 @@ from sam_edge._aoi import (
     metrics_table,
     transitions_table,
 )
+from sam_edge._aoi.areas import Area
 from sam_edge._aoi.gazeplotter import gazeplotter_table
 from sam_edge._aoi.metric_tables import SectionMetrics
 from sam_edge._aoi.sections import make_sections
@@ -125,8 +126,8 @@ class TestMetrics:
         assert found[2].time_to_first_fixation_ms == 640.0
 
     def test_an_object_that_was_not_looked_at_has_a_line(self) -> None:
-        (*_, third) = measure_objects(whole(tables()), DEFAULT, objects=[7])
-        assert third == ObjectMetrics(7, None, 0, 0.0, None, None, None, 0.0, 0)
+        (*_, third) = measure_objects(whole(tables()), DEFAULT, areas=[Area(7, "cup")])
+        assert third == ObjectMetrics(7, "cup", 0, 0.0, None, None, None, 0.0, 0, visible_ms=0.0)
         assert not third.hit
         assert third.revisits == 0
 
@@ -259,6 +260,8 @@ def test_the_tables_have_pupil_clouds_names() -> None:
         "visits": 3,
         "revisits": 2,
         "hit": True,
+        "shared fixations": 0,
+        "visible time [ms]": None,
     }
     assert second["label id"] == 2
     rows = [(row["from"], row["to"], row["count"]) for row in transitions_table("trip", sections)]

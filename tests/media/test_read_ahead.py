@@ -24,8 +24,8 @@ class CountingVideo:
     def __init__(self, count: int, fails_at: int | None = None) -> None:
         self.count, self.fails_at, self.read = count, fails_at, 0
 
-    def frames(self) -> Generator[VideoFrame, None, None]:
-        for index in range(self.count):
+    def frames(self, first: int) -> Generator[VideoFrame, None, None]:
+        for index in range(first, self.count):
             if index == self.fails_at:
                 raise MediaError(f"frame {index} cannot be read")
             self.read += 1

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sam_edge._aoi.looks import NO_OBJECT, Looks, Section
+from sam_edge._aoi.area_hits import NO_OBJECT
 from sam_edge._aoi.object_labels import object_labels
 from sam_edge._aoi.study import Study
 from sam_edge.errors import InputError
@@ -88,19 +88,13 @@ def _facts() -> dict[str, Any]:
 
 def _rows(tables: TimelineTables, study: Study) -> Iterator[tuple[str, ...]]:
     fixations, labels = tables.fixations.values, object_labels(tables)
-    everything = Section("", *_span(fixations["start_s"].tolist()))
-    objects = Looks.from_tables(tables, everything, study.options).fixation_object.tolist()
-    columns = (fixations[name].tolist() for name in ("start_s", "end_s", "kind", "on_object"))
-    for number, (start_ns, end_ns, kind, on_object) in zip(objects, zip(*columns, strict=True), strict=True):
+    columns = (fixations[name].tolist() for name in ("object", "start_s", "end_s", "kind", "on_object"))
+    for shown, start_ns, end_ns, kind, on_object in zip(*columns, strict=True):
+        number = shown if on_object >= study.options.min_on_object else NO_OBJECT
         on = ("n/a",) * 3
         if number != NO_OBJECT:
             on = str(number), _plain(labels.get(number, "n/a")), _number(on_object)
         yield str(start_ns), f"{(end_ns - start_ns) / 1e9:.9f}", kind, *on
-
-
-def _span(onsets_ns: list[int]) -> tuple[int, int]:
-    """Return a span that holds all onsets."""
-    return (min(onsets_ns), max(onsets_ns) + 1) if onsets_ns else (0, 1)
 
 
 def _samples(tables: TimelineTables) -> list[GazeSample]:

@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge._aoi.looks import NO_OBJECT
+from sam_edge._aoi.area_hits import NO_OBJECT
 from sam_edge._aoi.object_labels import object_labels
 from sam_edge._aoi.study import Study
 from sam_edge._track import TrackedFrame

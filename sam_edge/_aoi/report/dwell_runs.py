@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from sam_edge._aoi.looks import NO_OBJECT, Looks, Section
+from sam_edge._aoi.looks import Looks, Section
 from sam_edge._aoi.study import Study
 from sam_edge.timeline import TimelineTables
 
@@ -29,18 +30,20 @@ def find_dwell_runs(tables: TimelineTables, study: Study) -> list[DwellRun]:
     """Return the runs of a recording, in order of time. A run ends where a section begins."""
     section = Section("", 0, study.duration_ns)
     looks = Looks.from_tables(tables, section, study.options)
-    times_ns = tables.samples.values["time_s"]
-    times_ns = times_ns[(times_ns >= 0) & (times_ns < study.duration_ns)]
+    runs = [run for number in looks.objects for run in _runs_on(looks, number, study)]
+    return sorted(runs, key=lambda run: (run.begin_ns, run.object_id))
+
+
+def _runs_on(looks: Looks, number: int, study: Study) -> Iterator[DwellRun]:
+    own = looks.sample_object == number
+    times_ns, ends_ns = looks.sample_ns[own], (looks.sample_ns + looks.interval_ns)[own]
     if not len(times_ns):
-        return []
-    objects, ends_ns = looks.sample_object, times_ns + looks.interval_ns
-    begins = np.append(True, (np.diff(objects) != 0) | (times_ns[1:] != ends_ns[:-1]))
+        return
+    begins = np.append(True, times_ns[1:] != ends_ns[:-1])
     for start in study.sections:
-        begins[times_ns.searchsorted(start.begin_ns) : times_ns.searchsorted(start.begin_ns) + 1] = True
+        place = times_ns.searchsorted(start.begin_ns)
+        begins[place : place + 1] = True
     first = np.flatnonzero(begins)
     last = np.append(first[1:], len(times_ns)) - 1
-    return [
-        DwellRun(int(objects[begin]), int(times_ns[begin]), int(ends_ns[end]), int(end - begin + 1))
-        for begin, end in zip(first, last, strict=True)
-        if objects[begin] != NO_OBJECT
-    ]
+    for begin, end in zip(first, last, strict=True):
+        yield DwellRun(number, int(times_ns[begin]), int(ends_ns[end]), int(end - begin + 1))

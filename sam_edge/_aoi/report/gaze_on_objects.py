@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge._aoi.looks import NO_OBJECT
+from sam_edge._aoi.area_hits import NO_OBJECT
 from sam_edge.timeline import Table, TimelineTables
 
 Points: TypeAlias = NDArray[np.float64]

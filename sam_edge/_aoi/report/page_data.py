@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sam_edge._aoi.looks import NO_OBJECT, Looks, Section
+from sam_edge._aoi.area_hits import NO_OBJECT
+from sam_edge._aoi.areas import Area
+from sam_edge._aoi.looks import Looks, Section
 from sam_edge._aoi.object_labels import object_labels
 from sam_edge._aoi.report.dwell_runs import find_dwell_runs
 from sam_edge._aoi.report.gaze_on_objects import place_fixations
@@ -19,7 +21,8 @@ def page_data(study: Study, tables: TimelineTables, pictures: Mapping[int, PageP
     fixations, runs = list(_fixations(study, tables)), find_dwell_runs(tables, study)
     labels = object_labels(tables)
     looked_at = {entry[2] for entry in fixations} | {run.object_id for run in runs}
-    numbers = sorted({*looked_at, *pictures, *labels} - {NO_OBJECT})
+    areas = {area.number: area for area in study.areas}
+    numbers = sorted({*looked_at, *pictures, *labels, *areas} - {NO_OBJECT})
     return {
         "recording": study.recording,
         "duration": _ms(study.duration_ns),
@@ -30,7 +33,12 @@ def page_data(study: Study, tables: TimelineTables, pictures: Mapping[int, PageP
             for section in study.sections
         ],
         "objects": [
-            {"id": number, "label": labels.get(number), "picture": _picture(pictures.get(number))}
+            {
+                "id": number,
+                "label": areas[number].name if number in areas else labels.get(number),
+                "picture": _picture(pictures.get(number)),
+                "visible": _spans(areas.get(number)),
+            }
             for number in numbers
         ],
         "fixations": fixations,
@@ -40,14 +48,18 @@ def page_data(study: Study, tables: TimelineTables, pictures: Mapping[int, PageP
 
 def _fixations(study: Study, tables: TimelineTables) -> Iterator[list[Any]]:
     """Yield onset, end, object, and the position on its box, of each fixation within the recording."""
-    onset_ns = tables.fixations.values["start_s"]
-    chosen = (onset_ns >= 0) & (onset_ns < study.duration_ns)
     looks = Looks.from_tables(tables, Section("", 0, study.duration_ns), study.options)
-    points = place_fixations(tables)[chosen].tolist()
+    points = place_fixations(tables).tolist()
+    shown = tables.fixations.values["object"].tolist()
     spans = zip(looks.onset_ns.tolist(), looks.end_ns.tolist(), looks.fixation_object.tolist(), strict=True)
-    for (onset, end, number), (x, y) in zip(spans, points, strict=True):
-        place = [None, None] if number == NO_OBJECT or x != x else [round(x, 4), round(y, 4)]
-        yield [_ms(onset), _ms(end), number, *place]
+    for row, (onset, end, number) in zip(looks.fixation.tolist(), spans, strict=True):
+        x, y = points[row]
+        known = number != NO_OBJECT and number == shown[row] and x == x
+        yield [_ms(onset), _ms(end), number, *([round(x, 4), round(y, 4)] if known else [None, None])]
+
+
+def _spans(area: Area | None) -> list[list[float]] | None:
+    return None if area is None else [[_ms(begin), _ms(end)] for begin, end in area.visible_ns]
 
 
 def _picture(picture: PagePicture | None) -> dict[str, Any] | None:

@@ -8,20 +8,63 @@ const byId = new Map(data.objects.map((object) => [object.id, object]));
 function fixationsIn({ begin, end }, edits) {
   return data.fixations
     .filter(([onset]) => onset >= begin && onset < end)
-    .map(([onset, offset, object, x, y]) => ({ onset, offset, object: edits.final(object), x, y }));
+    .map(([onset, offset, object, x, y]) => ({ onset, offset, object: edits.final(object), x, y }))
+    .filter(isFirst);
 }
+
+/** Whether no earlier line has the same fixation and object: merged objects may both have had it. */
+function isFirst({ onset, object }, index, all) {
+  for (let before = index - 1; before >= 0 && all[before].onset === onset; before--) {
+    if (all[before].object === object) return false;
+  }
+  return true;
+}
+
+/** Fixations with all their objects: one on several objects stands once for each of them. */
+function groupFixations(fixations) {
+  const groups = [];
+  for (const { onset, offset, object } of fixations) {
+    if (groups.at(-1)?.onset !== onset) groups.push({ onset, offset, objects: [] });
+    const { objects } = groups.at(-1);
+    if (object !== NO_OBJECT && !objects.includes(object)) objects.push(object);
+  }
+  return groups;
+}
+
+/** The spans, in order and apart, in which a defined AOI is visible; null for an object that gaze met. */
+function visibleSpans(object, edits) {
+  const own = [object, ...edits.mergedInto(object)].map((number) => byId.get(number)?.visible).filter(Boolean);
+  if (!own.length) return null;
+  const spans = [];
+  for (const [begin, end] of own.flat().sort((a, b) => a[0] - b[0])) {
+    if (spans.length && begin <= spans.at(-1)[1]) spans.at(-1)[1] = Math.max(spans.at(-1)[1], end);
+    else spans.push([begin, end]);
+  }
+  return spans;
+}
+
+/** For how long something is visible within a span. */
+const visibleIn = (spans, { begin, end }) =>
+  spans.reduce((sum, [from, to]) => sum + Math.max(0, Math.min(to, end) - Math.max(from, begin)), 0);
 
 /** Visits: fixations on one object until a fixation on another, or too long a pause. */
 function findVisits(fixations, maxOff) {
   const visits = [];
-  for (const { onset, offset, object } of fixations) {
-    if (object === NO_OBJECT) continue;
-    const last = visits.at(-1);
-    if (last && last.object === object && onset - last.end <= maxOff) {
-      last.end = Math.max(last.end, offset);
-      last.fixations += 1;
-    } else {
-      visits.push({ object, begin: onset, end: offset, fixations: 1 });
+  let going = new Map();
+  for (const { onset, offset, objects } of groupFixations(fixations)) {
+    if (!objects.length) continue;
+    const before = going;
+    going = new Map();
+    for (const object of objects) {
+      let visit = before.get(object);
+      if (visit && onset - visit.end <= maxOff) {
+        visit.end = Math.max(visit.end, offset);
+        visit.fixations += 1;
+      } else {
+        visit = { object, begin: onset, end: offset, fixations: 1 };
+        visits.push(visit);
+      }
+      going.set(object, visit);
     }
   }
   return visits;
@@ -56,7 +99,7 @@ function measure(span, edits) {
   const found = new Map();
   const of = (object) => {
     if (!found.has(object)) {
-      found.set(object, { object, fixations: 0, total: 0, mean: null, first: null, toFirst: null, dwell: 0, visits: 0 });
+      found.set(object, { object, fixations: 0, total: 0, mean: null, first: null, toFirst: null, dwell: 0, visits: 0, visible: null });
     }
     return found.get(object);
   };
@@ -73,6 +116,10 @@ function measure(span, edits) {
     if (dwell > 0) of(edits.final(run[0])).dwell += dwell;
   }
   for (const { object } of visits) of(object).visits += 1;
+  for (const { id } of data.objects) {
+    const spans = edits.final(id) === id ? visibleSpans(id, edits) : null;
+    if (spans) of(id).visible = visibleIn(spans, span);
+  }
   for (const item of found.values()) {
     item.mean = item.fixations ? item.total / item.fixations : null;
     item.revisits = Math.max(0, item.visits - 1);

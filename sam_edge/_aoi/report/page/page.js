@@ -76,6 +76,7 @@ function objectCard(object, fixations, metrics, objects) {
     ["visits, revisits", `${metrics.visits}, ${metrics.revisits}`],
     ["fixations, mean", metrics.fixations ? `${metrics.fixations}, ${milliseconds(metrics.mean)} ms` : "0"],
     ["first after", metrics.toFirst === null ? "" : `${milliseconds(metrics.toFirst)} ms`],
+    ...(metrics.visible === null ? [] : [["visible", visibleText(metrics)]]),
   ];
   return element(
     "article",
@@ -86,6 +87,12 @@ function objectCard(object, fixations, metrics, objects) {
     mergeSelect(object, objects),
     mergedButtons(object),
   );
+}
+
+/** Say for how long a defined AOI is visible, and whether that was for nothing. */
+function visibleText({ visible, fixations, dwell }) {
+  if (!visible) return "never";
+  return `${(visible / 1000).toFixed(1)} s${fixations || dwell ? "" : ", not looked at"}`;
 }
 
 function nameInput(object) {
@@ -137,10 +144,11 @@ function save() {
 
 function begin() {
   const spans = data.sections.map((section, index) => element("option", { value: index }, section.name));
-  const on = data.fixations.filter(([, , object]) => object !== NO_OBJECT).length;
+  const fixations = groupFixations(fixationsIn({ begin: 0, end: data.duration }, edits));
+  const on = fixations.filter(({ objects }) => objects.length).length;
   find("title").textContent = data.recording;
   find("summary").textContent =
-    `${plural(data.objects.length, "object")} in ${seconds(data.duration)} s; ${on} of ${data.fixations.length} fixations on them.`;
+    `${plural(data.objects.length, "object")} in ${seconds(data.duration)} s; ${on} of ${fixations.length} fixations on them.`;
   find("warnings").replaceChildren(...data.warnings.map((text) => element("p", { class: "note" }, text)));
   find("max-off").textContent = String(data.maxOff);
   find("section").replaceChildren(element("option", { value: "all" }, "whole recording"), ...spans);

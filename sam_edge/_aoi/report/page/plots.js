@@ -61,10 +61,15 @@ function strip(paths, span) {
 function drawScarf(box, { fixations, rows, span, edits }) {
   const of = (object) => fixations.filter((fixation) => fixation.object === object);
   const path = (object) => shape("path", { class: "tone", style: hueOf(object), d: blocks(of(object), span) });
+  const seen = (object) => {
+    const spans = (visibleSpans(object, edits) ?? []).filter(([from, to]) => to > span.begin && from < span.end);
+    const bars = spans.map(([from, to]) => ({ onset: Math.max(from, span.begin), offset: to }));
+    return bars.length ? [shape("path", { class: "seen", style: hueOf(object), d: blocks(bars, span) })] : [];
+  };
   const off = shape("path", { class: "off", d: blocks(of(NO_OBJECT), span) });
   box.replaceChildren(
     lane("all", "all", strip([off, ...rows.map(path)], span)),
-    ...rows.map((object) => lane("", edits.name(object), strip([path(object)], span))),
+    ...rows.map((object) => lane("", edits.name(object), strip([...seen(object), path(object)], span))),
     element("div", { class: "lane" }, element("span"), axis(span)),
   );
 }
@@ -98,12 +103,14 @@ const METRICS = [
   ["first ms", (row) => milliseconds(row.first)],
   ["time to first ms", (row) => milliseconds(row.toFirst)],
 ];
+const VISIBLE = ["visible ms", (row) => milliseconds(row.visible)];
 
 /** Write the metrics of some objects; `total` is the length of the span. */
 function drawMetrics(box, { metrics, rows, total, edits }) {
-  const head = element("tr", {}, element("th", {}, "object"), ...METRICS.map(([name]) => element("th", {}, name)));
+  const columns = data.objects.some(({ visible }) => visible) ? [...METRICS, VISIBLE] : METRICS;
+  const head = element("tr", {}, element("th", {}, "object"), ...columns.map(([name]) => element("th", {}, name)));
   const lines = rows.map((object) => {
-    const cells = METRICS.map(([, value]) => element("td", {}, String(value(metrics.get(object), total))));
+    const cells = columns.map(([, value]) => element("td", {}, String(value(metrics.get(object), total))));
     return element("tr", { "data-object": object }, element("td", {}, nameTag(object, edits)), ...cells);
   });
   box.replaceChildren(element("table", {}, element("thead", {}, head), element("tbody", {}, ...lines)));

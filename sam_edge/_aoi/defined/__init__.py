@@ -1,0 +1,1 @@
+"""AOIs that are defined beforehand: found where they appear, also when nobody looks at them."""
