@@ -52,7 +52,6 @@ def aoi(
     on_frame: Callable[[StreamedFrame], object] | None = None,
     aois: str | Path | None = None,
     every: int | None = None,
-    size: tuple[int, int] | None = None,
     progress: bool = False,
 ) -> AoiResult:
     """Follow the objects that a person looks at, and write what a study needs. docs/aoi.md has the definitions.
@@ -68,7 +67,7 @@ def aoi(
         min_confidence: as in `track`.
         fps: as in `track`.
         px_per_deg: as in `track`.
-        size: as in `track`.
+        size: as in `track`; without `every` a small one.
         fixations_from: as in `track`.
         margin_deg: gaze this near to the mask counts as on the object, degrees.
         min_on_object: least probability, 0..1, for a fixation or sample to count for an object.
@@ -80,7 +79,6 @@ def aoi(
             pictures. docs/aoi.md has the format.
         every: find what is looked at on every n-th frame, and carry its mask by motion to those between. None: about
             five times a second, on a smaller input of the encoder: a recording then takes less than its own length.
-        size: as in `track`; without `every` a small one.
         progress: show a progress bar on stderr.
 
     Raises:
@@ -134,7 +132,6 @@ def aoi(
             fixations_from=fixations_from,
             margin_deg=margin_deg,
             encode_every=every,
-            size=size,
             progress=progress,
             stream=True,
         ) as frames:

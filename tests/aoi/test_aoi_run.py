@@ -36,6 +36,7 @@ def test_the_folder(clip: Path, samples: Samples, model: sam_edge.Segmenter, tmp
         [
             "annotated.mp4",
             "aoi.json",
+            "aoi_fixations.csv",
             "aoi_metrics.csv",
             "fixations.csv",
             "gazeplotter.csv",
