@@ -63,8 +63,11 @@ class AoiPicture:
             InputError: its mask has another size or is empty, or the AOI is too small on it.
             MediaError: a file cannot be read.
         """
-        image = read_image(path)
-        mask = read_mask(mask_path(path)) if mask_path(path).is_file() else _alpha_of(path, image)
+        cut_out = _read_cut_out(path)
+        image = read_image(path) if cut_out is None else cut_out.image
+        mask = np.ones(image.shape[:2], np.bool_) if cut_out is None else cut_out.mask
+        if mask_path(path).is_file():
+            mask = read_mask(mask_path(path))
         if mask.shape != image.shape[:2]:
             raise InputError(
                 f"aois: {mask_path(path)}: is {mask.shape[1]}x{mask.shape[0]}, and {path.name} is "
@@ -89,8 +92,10 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     return np.asarray(read_image(path).max(axis=2) > 0)
 
 
-def _alpha_of(path: Path, image: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _read_cut_out(path: Path) -> AoiPicture | None:
+    """Return a picture with 8 bits and alpha, whose colours are not blended; None for another one."""
     pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4:
-        return np.ones(image.shape[:2], np.bool_)
-    return np.asarray(pixels[:, :, 3] > 0)
+    if pixels is None or pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 4:
+        return None
+    image = np.ascontiguousarray(pixels[:, :, 2::-1], np.uint8)
+    return AoiPicture(image, np.asarray(pixels[:, :, 3] > 0))
