@@ -95,10 +95,10 @@ def score(found: FoundAois, gallery: Gallery, number: int | None) -> dict[str, f
     """Return precision and recall of presence a frame, of one object or of all."""
     chosen = slice(None) if number is None else slice(number, number + 1)
     visible, true = found.masks.visible.T[:, chosen], (gallery.areas > 0)[:, chosen]
-    both = np.count_nonzero(visible & true)
+    both = int(np.count_nonzero(visible & true))
     scores = {
-        "precision": both / max(1, np.count_nonzero(visible)),
-        "recall": both / max(1, np.count_nonzero(true)),
+        "precision": both / max(1, int(np.count_nonzero(visible))),
+        "recall": both / max(1, int(np.count_nonzero(true))),
     }
     if number is not None:
         frames = np.flatnonzero(visible[:, 0] & true[:, 0])[::IOU_EVERY].tolist()
@@ -111,7 +111,8 @@ def mask_iou(found: FoundAois, gallery: Gallery, frame: int, number: int) -> flo
     own, true = found.masks.get(number, frame), gallery.mask(frame, number)
     if own is None:
         return 0.0
-    return float(np.count_nonzero(own & true) / max(1, np.count_nonzero(own | true)))
+    common, both = int(np.count_nonzero(own & true)), int(np.count_nonzero(own | true))
+    return common / max(1, both)
 
 
 def measure(

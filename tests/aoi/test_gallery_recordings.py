@@ -113,7 +113,9 @@ def probability(frame: int, x: float, y: float) -> float:
     mask = np.pad(mask_of(shown_on(frame) or 0, frame).astype(np.float64), 60)
     blurred = cv2.GaussianBlur(mask, (0, 0), sigma)
     return float(
-        cv2.remap(blurred, np.float32([[x + 59.5]]), np.float32([[y + 59.5]]), cv2.INTER_LINEAR)[0, 0]
+        cv2.remap(
+            blurred, np.array([[x + 59.5]], np.float32), np.array([[y + 59.5]], np.float32), cv2.INTER_LINEAR
+        )[0, 0]
     )
 
 
