@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from sam_edge.errors import GazeDataError, SamEdgeWarning
 from sam_edge.gaze.fit_times import find_time_problems, find_unit_problems
 from sam_edge.gaze.recordings.clock_jumps import describe_jumps
-from sam_edge.gaze.recordings.recording import GazeRecording, median_rate_hz
+from sam_edge.gaze.recordings.recording import GazeRecording
+from sam_edge.gaze.recordings.sample_times import measure_rate_hz
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.frame_times import FrameTimes
 
@@ -27,7 +28,10 @@ NORMALISED_LIMIT, NORMALISED_SHARE = 1.5, 0.95
 """Positions are normalised, and no pixels, when at least this share lies within plus and minus this limit."""
 MIN_REPEATS = 10
 """This number of samples at one and the same position is no coincidence outside the frame."""
-LOST_PAIRS = ((0.0, 0.0), (-1.0, -1.0))
+LOST_PAIRS = (
+    (0.0, 0.0),
+    *((value, value) for value in (-1.0, -99.0, -999.0, -9999.0, -99999.0, 9999.0, 99999.0)),
+)
 LOST_VALUES = (1e8, -1e8, -32768.0)
 """Positions, and values of x or y, that trackers and converters write for a lost sample."""
 MAX_TIME_NS = 2**62
@@ -117,7 +121,7 @@ class _Checks:
                 sum(sample.valid and 0 <= sample.time_ns < times.end_ns for sample in part) for part in parts
             ]
             chosen = max(range(len(parts)), key=inside.__getitem__)
-            rate_hz = median_rate_hz(np.array([sample.time_ns for sample in parts[chosen]], np.int64))
+            rate_hz = measure_rate_hz(np.array([sample.time_ns for sample in parts[chosen]], np.int64))
             self.recording = replace(recording, samples=parts[chosen], rate_hz=rate_hz)
             self._gather()
         why = "fits the video best" if times is not None else "is the longest"

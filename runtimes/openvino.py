@@ -216,8 +216,8 @@ class OpenVino(Runtime):
 
 
 def preferred_precision(bundle: Bundle, options: RuntimeOptions) -> str:
-    """Say what `runtime="auto"` computes in: bf16 for a bundle in 8 bits or bf16 on a CPU that has it natively, which
-    is about half as fast again and loses far less than the 8 bits do; else fp32."""
+    """Say what it computes in where no precision is given: bf16 for a bundle in 8 bits or bf16 on a CPU that has it
+    natively, which is about half as fast again and loses far less than the 8 bits do; else fp32."""
     if options.device != "CPU" or not bundle.manifest.precision.startswith(("int8", "bf16")):
         return "fp32"
     return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"

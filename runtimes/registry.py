@@ -35,7 +35,7 @@ class EngineInfo:
     opener: str
     """Where its opener is, as `module:function`."""
     preferred: str = ""
-    """Where it says what precision `runtime="auto"` takes, as `module:function`; empty where there is one alone."""
+    """Where it says what precision it takes where none is given, as `module:function`; empty where it has one alone."""
 
     @property
     def installed(self) -> bool:
@@ -100,10 +100,9 @@ def open_runtime(bundle: Bundle, name: str = "auto", options: RuntimeOptions | N
 
     Args:
         bundle: what to open.
-        name: an engine's name, or `auto` (see `choose_engine`), which also chooses the precision where none is given:
-            bf16 on OpenVINO for a bundle in 8 bits where the CPU has it natively. The result's `name` and `precision`
-            say what was taken.
-        options: threads, precision, device.
+        name: an engine's name, or `auto` (see `choose_engine`).
+        options: threads, precision, device. Without a precision the engine chooses it: bf16 on OpenVINO for a bundle in
+            8 bits where the CPU has it natively. The result's `name` and `precision` say what was taken.
 
     Raises:
         EngineError: the name is unknown, or the engine does not open such bundles.
@@ -113,8 +112,6 @@ def open_runtime(bundle: Bundle, name: str = "auto", options: RuntimeOptions | N
     options = options or RuntimeOptions()
     if name == "auto":
         name = choose_engine(bundle)
-        if options.precision is None:
-            options = replace(options, precision=preferred_precision(bundle, name, options))
     if name not in known:
         raise EngineError(f"runtime: {name!r} is not known; accepted: auto, {', '.join(sorted(known))}")
     info = known[name]
@@ -124,12 +121,14 @@ def open_runtime(bundle: Bundle, name: str = "auto", options: RuntimeOptions | N
         raise EngineError(
             f"runtime: {name!r} opens bundles for {', '.join(info.targets)}, not for {bundle.manifest.target!r}"
         )
+    if options.precision is None:
+        options = replace(options, precision=preferred_precision(bundle, name, options))
     opener: Opener = found(info.opener)
     return opener(bundle, options)
 
 
 def preferred_precision(bundle: Bundle, name: str, options: RuntimeOptions | None = None) -> str | None:
-    """Say what `runtime="auto"` computes in on an installed engine: what the engine says of this bundle and CPU."""
+    """Say what an installed engine computes in where no precision is given, for this bundle on this CPU."""
     place = engines()[name].preferred
     return str(found(place)(bundle, options or RuntimeOptions())) if place else None
 

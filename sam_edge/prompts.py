@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sam_edge.errors import InputError
+from sam_edge.errors import InputError, SamEdgeWarning
 from sam_edge.geometry import Placement, View
 
 PADDING, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT = -1, 2, 3
+ROUNDING_PX = 2.0
+"""Boxes that reach over the edge by no more than this are rounded, and clipped without a word, pixels."""
+MIN_INSIDE = 0.5
+"""A box of which less than this share lies inside is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,7 @@ class Prompts:
     points: NDArray[np.float64]
     """(P, N, 2) frame pixels; N may be 0."""
     labels: NDArray[np.int32]
-    """(P, N): 1 on the object, 0 not on it."""
+    """(P, N): 1 on the object, 0 not on it, -1 padding."""
     boxes: NDArray[np.float64] | None
     """(P, 4) x0, y0, x1, y1 in frame pixels, or None."""
     several: bool
@@ -37,9 +42,9 @@ class Prompts:
         return self.points.shape[1] == 0 and self.boxes is None
 
     @property
-    def ambiguous(self) -> bool:
-        """Whether part or whole is open: one point, and no box."""
-        return self.points.shape[1] == 1 and self.boxes is None
+    def ambiguous(self) -> NDArray[np.bool_]:
+        """Say of each prompt (P,) whether part or whole is open: one point, and no box."""
+        return np.asarray((self.labels != PADDING).sum(axis=1) == 1) & (self.boxes is None)
 
     def in_input(self, placement: Placement) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """Write as the decoder takes them: points (P, M, 2) float32 and labels (P, M) int32.
@@ -80,8 +85,7 @@ def as_prompts(
     if corners is not None and corners.ndim not in (1, 2):
         raise InputError(f"boxes: shape {corners.shape}; accepted: (4,), or (P, 4) for P prompts")
     if corners is not None:
-        corners = np.atleast_2d(corners)
-        check_boxes(corners, frame_size, view)
+        corners = clip_boxes(np.atleast_2d(corners), frame_size, view)
     count = 1
     if places is not None:
         places = places if places.ndim == 3 else places[None]
@@ -98,8 +102,16 @@ def as_prompts(
         if labels is not None:
             raise InputError("labels: given without points; give one point a label")
         places = np.zeros((count, 0, 2))
-    check_points(places, frame_size, view)
-    return Prompts(points=places, labels=as_labels(labels, places), boxes=corners, several=several)
+    kinds = as_labels(labels, places)
+    padding = kinds == PADDING
+    if places.shape[1] and corners is None and padding.all(axis=1).any():
+        raise InputError(
+            f"labels: {kinds.tolist()}; a prompt holds padding (-1) alone; give it a point or a box"
+        )
+    check_points(places[~padding], frame_size, view)
+    # The decoder does not look at the place of padding.
+    places = np.where(padding[..., None], 0.0, places)
+    return Prompts(points=places, labels=kinds, boxes=corners, several=several)
 
 
 def numbers(name: str, values: ArrayLike | None, *, last: int) -> NDArray[np.float64] | None:
@@ -127,17 +139,42 @@ def check_points(points: NDArray[np.float64], frame_size: tuple[int, int], view:
             raise InputError(f"points: ({x:g}, {y:g}) lies outside {name}; accepted: points inside it")
 
 
-def check_boxes(boxes: NDArray[np.float64], frame_size: tuple[int, int], view: View) -> None:
-    """Refuse boxes without extent, outside the frame, or outside the view that was encoded."""
+def clip_boxes(boxes: NDArray[np.float64], frame_size: tuple[int, int], view: View) -> NDArray[np.float64]:
+    """Return boxes (P, 4) without what reaches over the edge of the frame or of the view that was encoded.
+
+    Raises:
+        InputError: a box has no extent, or less than half of it lies inside.
+    """
+    check_extent(boxes)
+    height, width = frame_size
+    low = np.maximum([0.0, 0.0], [view.x0, view.y0])
+    high = np.minimum([width, height], [view.x0 + view.width, view.y0 + view.height])
+    clipped = np.clip(boxes.reshape(-1, 2, 2), low, high)
+    over_px = np.abs(clipped - boxes.reshape(-1, 2, 2)).max(axis=(1, 2))
+    inside = np.prod(np.diff(clipped, axis=1)[:, 0], axis=1)
+    whole = np.prod(np.diff(boxes.reshape(-1, 2, 2), axis=1)[:, 0], axis=1)
+    for box, part, all_of_it, over in zip(boxes, inside, whole, over_px, strict=True):
+        if part < MIN_INSIDE * all_of_it:
+            area = f"the frame {width}x{height}" if view == View.whole(frame_size) else f"the view {view}"
+            raise InputError(
+                f"boxes: {box.tolist()} lies outside {area} by more than half; accepted: boxes inside it, in pixels"
+            )
+        if over > ROUNDING_PX:
+            warnings.warn(
+                f"boxes: {box.tolist()} reaches {over:g} px over the edge; it is clipped",
+                SamEdgeWarning,
+                stacklevel=4,
+            )
+    return np.asarray(clipped.reshape(-1, 4), np.float64)
+
+
+def check_extent(boxes: NDArray[np.float64]) -> None:
+    """Refuse boxes (P, 4) without extent. Raises `InputError`."""
     for box in boxes:
         if box[2] <= box[0] or box[3] <= box[1]:
             raise InputError(
                 f"boxes: {box.tolist()} has no extent; accepted: x0, y0, x1, y1 with x1 > x0, y1 > y0"
             )
-    try:
-        check_points(boxes.reshape(-1, 2, 2), frame_size, view)
-    except InputError as error:
-        raise InputError(f"boxes: a corner is not accepted: {error}") from error
 
 
 def as_labels(labels: ArrayLike | None, points: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -154,6 +191,16 @@ def as_labels(labels: ArrayLike | None, points: NDArray[np.float64]) -> NDArray[
         raise InputError(
             f"labels: shape {np.shape(labels)} for points of shape {points.shape}; accepted: one label a point"
         )
-    if array.dtype.kind not in "iufb" or not np.isin(array, (0, 1)).all():
-        raise InputError(f"labels: {array.tolist()}; accepted: 1 (on the object) or 0 (not on it)")
+    if array.dtype.kind not in "iufb" or not np.isin(array, (0, 1, PADDING)).all():
+        raise InputError(
+            f"labels: {array.tolist()}; accepted: 1 (on the object), 0 (not on it), -1 (padding)"
+        )
     return array.astype(np.int32)
+
+
+def is_no_prompt(points: ArrayLike | None, boxes: ArrayLike | None) -> bool:
+    """Return whether a batch of no prompts was given: boxes (0, 4) or points (0, N, 2), and nothing else."""
+    given = [np.shape(values) for values in (points, boxes) if isinstance(values, np.ndarray)]
+    if (points is not None) + (boxes is not None) != len(given) or not given:
+        return False
+    return all(shape[0] == 0 and len(shape) >= 2 and shape[-1] in (2, 4) for shape in given)

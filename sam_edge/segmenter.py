@@ -17,7 +17,7 @@ from sam_edge.errors import EngineError, InputError
 from sam_edge.geometry import MASK_STRIDE, STRIDE, Placement, View, clip_view, default_size
 from sam_edge.masks import Masks, best_first
 from sam_edge.precision import replace_former_name
-from sam_edge.prompts import as_prompts
+from sam_edge.prompts import as_prompts, is_no_prompt
 from sam_edge.runtimes import Runtime, RuntimeOptions, open_runtime
 
 Number = TypeVar("Number", bound=np.generic)
@@ -45,6 +45,10 @@ class Embedding:
     def view(self) -> View:
         """The part of the frame that was encoded."""
         return self.placement.view
+
+
+TOKENS = {True: (1, 2, 3), False: (0,), None: (0, 1, 2, 3)}
+"""The decoder's masks by `multimask`: its three, its single one, or all."""
 
 
 class Segmenter(Closing):
@@ -106,8 +110,10 @@ class Segmenter(Closing):
         Args:
             embedding: from `encode`.
             points: (N, 2) frame pixels x, y; or (P, N, 2) for P prompts at once.
-            labels: (N,) or (P, N): 1 on the object, 0 not on it. All 1 when left out.
-            boxes: (4,) x0, y0, x1, y1 in frame pixels, or (P, 4).
+            labels: (N,) or (P, N): 1 on the object, 0 not on it, -1 for padding, where prompts have different numbers
+                of points. All 1 when left out.
+            boxes: (4,) x0, y0, x1, y1 in frame pixels, or (P, 4); none, (0, 4), give no masks. What reaches over the
+                edge is clipped.
             mask: a mask prompt: bool (H, W) in frame pixels, or low-resolution logits (h, w) as `Masks.logits` holds
                 them for this embedding; (P, ...) for P prompts.
             multimask: True for SAM's three masks, False for its single one, None for all four.
@@ -120,6 +126,8 @@ class Segmenter(Closing):
             InputError: nothing is prompted, shapes do not fit, or a point lies outside the frame or the view.
             EngineError: the engine failed.
         """
+        if is_no_prompt(points, boxes) and mask is None:
+            return self._no_masks(embedding, multimask)
         prompts = as_prompts(points, labels, boxes, frame_size=embedding.frame_size, view=embedding.view)
         count = prompts.count
         low, has_mask = self._mask_prompt(embedding, mask, count)
@@ -134,11 +142,11 @@ class Segmenter(Closing):
             repeat(low, count),
             repeat(has_mask, count),
         )
-        tokens = {True: [1, 2, 3], False: [0], None: [0, 1, 2, 3]}[multimask]
+        tokens = TOKENS[multimask]
         masks = np.empty((count, len(tokens), *embedding.frame_size), np.bool_)
-        ambiguous = prompts.ambiguous and not has_mask.any()
+        ambiguous = np.broadcast_to(prompts.ambiguous & ~has_mask.any(), (count,))
         results = [
-            self._finish(embedding, logits[i], scores[i], tokens, masks[i], ambiguous=ambiguous)
+            self._finish(embedding, logits[i], scores[i], tokens, masks[i], ambiguous=bool(ambiguous[i]))
             for i in range(count)
         ]
         several = prompts.several or (mask is not None and np.ndim(mask) == 3)
@@ -188,6 +196,17 @@ class Segmenter(Closing):
     def close(self) -> None:
         """Free the engine's memory. Closing twice is allowed."""
         self.runtime.close()
+
+    def _no_masks(self, embedding: Embedding, multimask: bool | None) -> Masks:
+        """Return the masks of no prompt at all."""
+        rows, columns = (side * STRIDE // MASK_STRIDE for side in embedding.data.shape[2:])
+        count = len(TOKENS[multimask])
+        return Masks(
+            masks=np.zeros((0, count, *embedding.frame_size), np.bool_),
+            scores=np.zeros((0, count), np.float32),
+            logits=np.zeros((0, count, rows, columns), np.float32),
+            token=np.zeros((0, count), np.int64),
+        )
 
     def _mask_prompt(
         self, embedding: Embedding, mask: ArrayLike | None, count: int
@@ -315,7 +334,7 @@ def load(
             OpenVINO where it is installed, else ONNX Runtime. `model.runtime.name` says what was taken.
         threads: threads of one inference; None is every core that this process may use.
         precision: number format of what the model leaves in floating point: `fp32`, or `bf16` on OpenVINO. None is
-            `fp32`, but with `runtime="auto"` OpenVINO takes `bf16` for a model in 8 bits where the CPU has it natively;
+            `fp32`, but OpenVINO takes `bf16` for a model in 8 bits where the CPU has it natively;
             `model.runtime.precision` says what runs.
         device: the engine's own name of the device.
         pin_cores: keep every thread on one core; for machines that are the model's alone.

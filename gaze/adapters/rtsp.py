@@ -72,7 +72,7 @@ def parse_sdp(text: str) -> list[SdpMedia]:
     """Return the media sections with a usable format of a session description."""
     media = []
     for section in re.split(r"(?m)^m=", text)[1:]:
-        first, *rest = section.splitlines()
+        first, *rest = section.splitlines() or [""]
         words = first.split()
         if len(words) < 4 or not words[3].isdecimal():
             continue

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sam_edge.gaze.recordings.aria_camera import AriaCamera
-from sam_edge.gaze.recordings.files import Table, lines, open_binary, read_head
 from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
+from sam_edge.gaze.recordings.tables import Table, has_header, names_header, open_table
 from sam_edge.gaze.samples import GazeRay, GazeSample
 
 FORMAT = "aria-mps"
@@ -26,6 +26,7 @@ CAMERA_FILE = "aria_camera.json"
 """Name of the file with the scene camera's description, next to the gaze."""
 DEFAULT_DEPTH_M = 1.0
 """Assumed distance of rows without one (0 or empty), as in projectaria_tools."""
+_IS_HEADER = names_header("tracking_timestamp_us", "pitch_rads_cpf")
 _NAMES = ("personalized_eye_gaze.csv", "general_eye_gaze.csv", "generalized_eye_gaze.csv", "eyegaze.csv")
 
 
@@ -42,8 +43,7 @@ class _Direction:
 
 def recognise(path: Path) -> bool:
     """Return True for an MPS eye gaze CSV, or a folder that holds one."""
-    first = read_head(_gaze_file(path)).partition(b"\n")[0]
-    return b"tracking_timestamp_us" in first and b"pitch_rads_cpf" in first
+    return has_header(_gaze_file(path), _IS_HEADER)
 
 
 def read(path: Path, *, camera: AriaCamera | None = None) -> GazeRecording:
@@ -60,8 +60,8 @@ def read(path: Path, *, camera: AriaCamera | None = None) -> GazeRecording:
     start_ns = camera.first_frame_ns if camera else None
     if start_ns is None:
         notes.append("the first frame's time is not known: time 0 is the first gaze sample")
-    with open_binary(gaze_file) as handle:
-        samples = list(_samples(Table(gaze_file, lines(gaze_file, handle)), camera, start_ns))
+    with open_table(gaze_file, _IS_HEADER) as table:
+        samples = list(_samples(table, camera, start_ns))
     return make_recording(
         samples,
         path=path,

@@ -18,8 +18,9 @@ import numpy as np
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.bids_columns import EXTRAS
 from sam_edge.gaze.recordings.bids_events import read_bids_fixations
-from sam_edge.gaze.recordings.files import Table, json_object, lines, open_binary
+from sam_edge.gaze.recordings.files import json_object, lines, open_binary
 from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
+from sam_edge.gaze.recordings.tables import Table
 from sam_edge.gaze.samples import GazeRay, GazeSample
 
 FORMAT = "bids"
@@ -82,6 +83,7 @@ def read(path: Path) -> GazeRecording:
         frame_size=_frame_size(facts.get("SceneResolution")),
         px_per_deg=_positive(facts.get("PixelsPerDegree")),
         fixations=read_bids_fixations(data, clock.time_ns, notes),
+        stated_rate_hz=_positive(facts.get("SamplingFrequency")),
         notes=notes,
     )
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sam_edge.gaze.recordings.files import Table, json_object, lines, open_binary
+from sam_edge.gaze.recordings.files import json_object, lines, open_binary
 from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation, number_fixations
+from sam_edge.gaze.recordings.tables import Table
 
 COLUMNS = ("onset", "duration", "trial_type")
 CLOCK = "timestamp"

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 import gzip
 import json
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from sam_edge.errors import GazeDataError, MediaError
+from sam_edge.gaze.recordings import encodings
 from sam_edge.media.atomic import write_atomically
 
-MAX_LINE_BYTES = 1 << 20
-"""Longest line that is read; no gaze format has lines near this long."""
-HEAD_BYTES = 16_384
-"""Bytes of a file that are read to recognise its format."""
 CUT_OFF = "the file is cut off; its complete part was read"
-_MAX_TIME_NS = 2**63 - 1
 _NS = Decimal(1_000_000_000)
 
 
@@ -65,7 +59,7 @@ def read_head(path: Path) -> bytes:
         return b""
     try:
         with open_binary(path) as handle:
-            return handle.read(HEAD_BYTES)
+            return handle.read(encodings.HEAD_BYTES)
     except GazeDataError:
         return b""
 
@@ -75,25 +69,9 @@ def unpacked_limit(path: Path) -> int:
     return (1 << 20) + 100 * path.stat().st_size
 
 
-def lines(path: Path, handle: BinaryIO, *, encoding: str = "utf-8") -> Iterator[str]:
-    """Yield the lines of a text without byte order mark. Raises `GazeDataError` for overlong or undecodable lines."""
-    number = total = 0
-    most = unpacked_limit(path)
-    while raw := handle.readline(MAX_LINE_BYTES + 1):
-        number += 1
-        total += len(raw)
-        if total > most:
-            raise GazeDataError(f"{path}: unpacks to more than {most} bytes; this is not a gaze recording")
-        if len(raw) > MAX_LINE_BYTES:
-            raise GazeDataError(
-                f"{path}, line {number}: longer than {MAX_LINE_BYTES} bytes; this is not a gaze recording"
-            )
-        try:
-            yield raw.removeprefix(codecs.BOM_UTF8).decode(encoding) if number == 1 else raw.decode(encoding)
-        except UnicodeDecodeError as error:
-            raise GazeDataError(
-                f"{path}, line {number}: not {encoding.upper()} text ({error.reason}); save it as {encoding.upper()}"
-            ) from error
+def lines(path: Path, handle: BinaryIO) -> Iterator[str]:
+    """Yield the lines of a text; see `encodings.lines`. Raises `GazeDataError` when it unpacks to too much."""
+    return encodings.lines(path, handle, max_characters=unpacked_limit(path))
 
 
 def json_objects(path: Path, notes: list[str]) -> Iterator[dict[str, Any]]:
@@ -126,6 +104,18 @@ def json_objects(path: Path, notes: list[str]) -> Iterator[dict[str, Any]]:
         notes.append(CUT_OFF)
 
 
+def first_json_object(head: bytes) -> dict[str, Any]:
+    """Return the first complete JSON object of a log with one on each line; empty where there is none."""
+    for line in encodings.decode_head(head).splitlines()[:20]:
+        if line.strip():
+            try:
+                entry = json.loads(line)
+            except (ValueError, RecursionError):
+                return {}
+            return entry if isinstance(entry, dict) else {}
+    return {}
+
+
 def json_object(path: Path) -> dict[str, Any]:
     """Return the object in a small JSON file. Raises `GazeDataError`."""
     try:
@@ -150,118 +140,6 @@ def numbers(value: object, count: int) -> tuple[float, ...] | None:
     except OverflowError:
         return None
     return result if all(map(math.isfinite, result)) else None
-
-
-class Table:
-    """Rows of a delimited text file with a header line."""
-
-    def __init__(self, path: Path, text: Iterator[str], *, delimiter: str = ",", first_line: int = 1) -> None:
-        """Read the header from `text`, whose next line has the number `first_line`.
-
-        Quotes are interpreted only in comma-separated files; tab-separated vendor files never quote.
-        """
-        self.path = path
-        self._before = first_line - 1
-        if delimiter == ",":
-            self._reader = csv.reader(text)
-        else:
-            self._reader = csv.reader(text, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-        self.columns: tuple[str, ...] = ()
-        for row in self._rows():
-            self.columns = tuple(name.strip() for name in row)
-            break
-        if not self.columns:
-            raise GazeDataError(f"{path}: empty; expected a line that names the columns")
-
-    @property
-    def line(self) -> int:
-        """Number of the line read last, from 1."""
-        return self._before + self._reader.line_num
-
-    def index(self, *names: str) -> int:
-        """Return the index of the first of `names` that is a column. Raises `GazeDataError` when none is."""
-        column = self.find(*names)
-        if column is None:
-            accepted = " or ".join(repr(name) for name in names)
-            raise GazeDataError(
-                f"{self.path}: no column {accepted}; the columns are {', '.join(self.columns)}"
-            )
-        return column
-
-    def find(self, *names: str) -> int | None:
-        """Return the index of the first of `names` that is a column, or None. Raises `GazeDataError` for duplicates."""
-        for name in names:
-            count = self.columns.count(name)
-            if count > 1:
-                raise GazeDataError(f"{self.path}: the column {name!r} occurs {count} times; name it once")
-            if count:
-                return self.columns.index(name)
-        return None
-
-    def rows(self, needed: Sequence[int]) -> Iterator[list[str]]:
-        """Yield rows that have all `needed` columns. Blank lines are skipped; a short row raises `GazeDataError`."""
-        width = max(needed) + 1
-        for row in self._rows():
-            if len(row) < width:
-                raise GazeDataError(
-                    f"{self.path}, line {self.line}: {len(row)} cells where {len(self.columns)} columns "
-                    "are named; the line may be cut off: write the file again, or delete the line"
-                )
-            yield row
-
-    def number(self, text: str, column: int) -> float:
-        """Return the finite number in a cell, or NaN for an empty cell. Raises `GazeDataError`."""
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.inf if text.strip() else math.nan
-        if value in (math.inf, -math.inf):
-            raise self.error(column, text, "a finite number, or nothing for an invalid sample")
-        return value
-
-    def whole(
-        self,
-        text: str,
-        column: int,
-        accepted: str = "a whole number",
-        bounded: str = "a whole number below 2**63",
-    ) -> int:
-        """Return the whole number in a cell; messages say what is `accepted`. Raises `GazeDataError`."""
-        try:
-            value = int(text)
-        except ValueError:
-            raise self.error(column, text, accepted) from None
-        if abs(value) > _MAX_TIME_NS:
-            raise self.error(column, text, bounded)
-        return value
-
-    def time_ns(self, text: str, column: int) -> int:
-        """Return a cell of seconds in nanoseconds. Raises `GazeDataError`."""
-        try:
-            time_ns = ns_from_seconds(text)
-        except (ValueError, OverflowError):
-            raise self.error(column, text, "a finite number of seconds") from None
-        if abs(time_ns) > _MAX_TIME_NS:
-            raise self.error(column, text, "seconds, less than 292 years; is the unit right?")
-        return time_ns
-
-    def whole_ns(self, text: str, column: int) -> int:
-        """Return a cell of whole nanoseconds. Raises `GazeDataError`."""
-        return self.whole(text, column, "a whole number of nanoseconds", "nanoseconds below 2**63")
-
-    def error(self, column: int, value: str, accepted: str) -> GazeDataError:
-        """Return an error that names file, line, column, value and the accepted values."""
-        return GazeDataError(
-            f"{self.path}, line {self.line}: {self.columns[column]} is {value[:60]!r}; accepted: {accepted}"
-        )
-
-    def _rows(self) -> Iterator[list[str]]:
-        try:
-            for row in self._reader:
-                if row and not (len(row) == 1 and not row[0].strip()):
-                    yield row
-        except csv.Error as error:
-            raise GazeDataError(f"{self.path}, line {self.line}: not a readable table ({error})") from error
 
 
 def ns_from_seconds(text: str) -> int:

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.files import Table, json_object, lines, open_binary, read_head
+from sam_edge.gaze.recordings.files import json_object
+from sam_edge.gaze.recordings.read_options import ReadOptions
 from sam_edge.gaze.recordings.recorded_event import read_cloud_events
 from sam_edge.gaze.recordings.recorded_fixation import FOREIGN_FIXATIONS, RecordedFixation
 from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
+from sam_edge.gaze.recordings.tables import Table, has_header, names_header, open_table
 from sam_edge.gaze.recordings.video import frame_size
 from sam_edge.gaze.recordings.world_timestamps import FILE_NAME, read_world_timestamps
 from sam_edge.gaze.samples import GazeRay, GazeSample
@@ -24,26 +26,30 @@ SUMMARY = "Pupil Labs Neon and Invisible: Timeseries Data folder (gaze.csv, worl
 MIN_CONFIDENCE = 0.0
 _NEON_SIZE = (1200, 1600)
 _INVISIBLE_SIZE = (1080, 1088)
+_IS_HEADER = names_header("timestamp [ns]", "gaze x [px]")
 
 
 def recognise(path: Path) -> bool:
     """Return True for an export folder, or for its gaze.csv."""
-    first = read_head(_gaze_file(path)).partition(b"\n")[0]
-    return b"timestamp [ns]" in first and b"gaze x [px]" in first
+    return has_header(_gaze_file(path), _IS_HEADER)
 
 
 def read(path: Path) -> GazeRecording:
-    """Read an export. Raises `GazeDataError` when it is damaged."""
+    """Read an export of one recording. Raises `GazeDataError` when it is damaged or holds several."""
+    return read_with(path, ReadOptions())
+
+
+def read_with(path: Path, options: ReadOptions) -> GazeRecording:
+    """Read an export, or one recording of several by its `recording id`. Raises `GazeDataError`."""
     gaze_file = _gaze_file(path)
     folder = gaze_file.parent
     notes = ["positions include the scene lens's distortion", "samples within a blink have confidence 0"]
     frame_times_ns = read_world_timestamps(folder / FILE_NAME)
     start_ns = frame_times_ns[0] if frame_times_ns else None
-    with open_binary(gaze_file) as handle:
-        table = Table(gaze_file, lines(gaze_file, handle))
+    with open_table(gaze_file, _IS_HEADER) as table:
         if start_ns is None:
             notes.append("no world_timestamps.csv: time 0 is the first gaze sample")
-        samples = list(_samples(table, start_ns))
+        samples = list(_samples(table, start_ns, options))
     begin_ns = _device_ns(samples[0]) - samples[0].time_ns if samples else 0
     return make_recording(
         samples,
@@ -58,20 +64,17 @@ def read(path: Path) -> GazeRecording:
     )
 
 
-def _samples(table: Table, start_ns: int | None) -> Iterator[GazeSample]:
+def _samples(table: Table, start_ns: int | None, options: ReadOptions) -> Iterator[GazeSample]:
     time_at, x_at, y_at = (table.index(name) for name in ("timestamp [ns]", "gaze x [px]", "gaze y [px]"))
     worn_at, blink_at = table.find("worn"), table.find("blink id")
     angles_at = [table.find("azimuth [deg]"), table.find("elevation [deg]")]
     needed = [time_at, x_at, y_at, *(at for at in (worn_at, blink_at, *angles_at) if at is not None)]
     recording_at = table.find("recording id")
-    recordings: set[str] = set()
-    for row in table.rows(needed):
-        if recording_at is not None and row[recording_at] not in recordings:
-            recordings.add(row[recording_at])
-            if len(recordings) > 1:
-                raise table.error(
-                    recording_at, row[recording_at], "one recording a file; split it by recording id"
-                )
+    rows = list(table.rows([*needed, *([] if recording_at is None else [recording_at])]))
+    if recording_at is not None and rows:
+        (chosen,) = options.choose(table.path, ((row[recording_at],) for row in rows))
+        rows = [row for row in rows if row[recording_at] == chosen]
+    for row in rows:
         device_ns = table.whole_ns(row[time_at], time_at)
         start_ns = device_ns if start_ns is None else start_ns
         x, y = table.number(row[x_at], x_at), table.number(row[y_at], y_at)
@@ -93,10 +96,9 @@ def _fixations(path: Path, notes: list[str]) -> Iterator[RecordedFixation]:
     """Yield the fixations of Pupil Cloud or Neon Player, in UTC nanoseconds."""
     if not path.is_file():
         return
-    with open_binary(path) as handle:
-        table = Table(path, lines(path, handle))
-        names = ("fixation id", "start timestamp [ns]", "end timestamp [ns]")
-        if not set(names) <= set(table.columns):
+    names = ("fixation id", "start timestamp [ns]", "end timestamp [ns]")
+    with open_table(path, names_header(*names)) as table:
+        if any(table.find(name) is None for name in names):
             notes.append(FOREIGN_FIXATIONS)
             return
         id_at, start_at, end_at = needed = [table.index(name) for name in names]

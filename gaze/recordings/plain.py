@@ -15,14 +15,11 @@ from pathlib import Path
 
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.files import (
-    Table,
-    lines,
-    open_binary,
-    read_head,
     replacing,
     seconds_from_ns,
 )
 from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
+from sam_edge.gaze.recordings.tables import Table, has_header, open_table, plain_name
 from sam_edge.gaze.samples import GazeSample
 
 FORMAT = "csv"
@@ -35,8 +32,7 @@ COVARIANCE_COLUMNS = ("covariance_xx_px2", "covariance_xy_px2", "covariance_yy_p
 
 def recognise(path: Path) -> bool:
     """Return True when the first line names two columns of this format; `read` then reports a missing one."""
-    first = read_head(path).partition(b"\n")[0].decode("utf-8-sig", "replace")
-    return len({name.strip() for name in first.split(",")} & set(COLUMNS[:3])) >= 2
+    return has_header(path, _is_header)
 
 
 def read(path: Path) -> GazeRecording:
@@ -45,18 +41,17 @@ def read(path: Path) -> GazeRecording:
     Raises `GazeDataError`, naming file, line, value and what is accepted, when a column is missing, a cell is
     not a finite number, times do not strictly rise, a confidence is outside 0..1, or there is no sample.
     """
-    with open_binary(path) as handle:
-        samples = list(_samples(Table(path, lines(path, handle))))
+    with open_table(path, _is_header) as table:
+        samples = list(_samples(table))
     frame_size, px_per_deg = _read_sidecar(path)
     return make_recording(samples, path=path, format=FORMAT, frame_size=frame_size, px_per_deg=px_per_deg)
 
 
 def timestamp_texts(path: Path) -> list[str]:
-    """Return the `timestamp_s` cells of a gaze CSV unchanged."""
-    with open_binary(path) as handle:
-        table = Table(path, lines(path, handle))
+    """Return the `timestamp_s` cells of a gaze CSV, with decimal points, else unchanged."""
+    with open_table(path, _is_header) as table:
         column = table.index("timestamp_s")
-        return [row[column] for row in table.rows([column])]
+        return [table.point(row[column]) for row in table.rows([column])]
 
 
 def write(path: Path, samples: Iterable[GazeSample]) -> None:
@@ -94,8 +89,15 @@ def write_sidecar(path: Path, recording: GazeRecording) -> Path:
     return target
 
 
+def _is_header(cells: list[str]) -> bool:
+    return len({plain_name(cell) for cell in cells} & set(COLUMNS[:3])) >= 2
+
+
 def _samples(table: Table) -> Iterator[GazeSample]:
     time_at, x_at, y_at = (table.index(name) for name in COLUMNS[:3])
+    table.check_unit(time_at, ("s", "sec", "secs", "second", "seconds"))
+    for at in (x_at, y_at):
+        table.check_unit(at, ("px", "pixel", "pixels"))
     confidence_at = table.find("confidence")
     needed = [time_at, x_at, y_at] if confidence_at is None else [time_at, x_at, y_at, confidence_at]
     covariance_at = _covariance_columns(table)

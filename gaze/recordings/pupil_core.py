@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.files import Table, lines, open_binary, read_head
+from sam_edge.gaze.recordings.read_options import ReadOptions
 from sam_edge.gaze.recordings.recorded_event import read_annotations
 from sam_edge.gaze.recordings.recorded_fixation import FOREIGN_FIXATIONS, RecordedFixation
 from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
+from sam_edge.gaze.recordings.tables import Table, has_header, names_header, open_table, plain_name
 from sam_edge.gaze.recordings.video import frame_size
 from sam_edge.gaze.recordings.world_timestamps import FILE_NAME, read_world_timestamps
 from sam_edge.gaze.samples import GazeRay, GazeSample
@@ -29,18 +30,22 @@ _VIDEOS = ("world.mp4", "world.mkv", "world.mjpeg", "world.avi")
 
 def recognise(path: Path) -> bool:
     """Return True for an export folder, or for its gaze_positions.csv."""
-    first = read_head(_gaze_file(path)).partition(b"\n")[0]
-    return b"norm_pos_x" in first and b"gaze_point_3d_x" in first
+    return has_header(_gaze_file(path), _is_header)
 
 
 def read(path: Path) -> GazeRecording:
     """Read an export. Raises `GazeDataError` when it is damaged or the size of the world video is unknown."""
+    return read_with(path, ReadOptions())
+
+
+def read_with(path: Path, options: ReadOptions) -> GazeRecording:
+    """Read an export; a given `frame_size` counts where no world video lies there. Raises `GazeDataError`."""
     gaze_file = _gaze_file(path)
     folder = gaze_file.parent
-    size = _world_size(folder)
+    size = _world_size(folder, options.frame_size)
     notes = ["positions include the scene lens's distortion"]
-    with open_binary(gaze_file) as handle:
-        samples = list(_samples(Table(gaze_file, lines(gaze_file, handle)), size))
+    with open_table(gaze_file, _is_header) as table:
+        samples = list(_samples(table, size))
     frame_times_ns = read_world_timestamps(folder / FILE_NAME)
     if frame_times_ns:
         start_ns = frame_times_ns[0]
@@ -98,10 +103,9 @@ def _fixations(path: Path, size: tuple[int, int], notes: list[str]) -> Iterator[
     if not path.is_file():
         return
     height, width = size
-    with open_binary(path) as handle:
-        table = Table(path, lines(path, handle))
-        names = ("id", "start_timestamp", "duration", "norm_pos_x", "norm_pos_y")
-        if not set(names) <= set(table.columns):
+    names = ("id", "start_timestamp", "duration", "norm_pos_x", "norm_pos_y")
+    with open_table(path, names_header(*names)) as table:
+        if any(table.find(name) is None for name in names):
             notes.append(FOREIGN_FIXATIONS)
             return
         id_at, start_at, duration_at, x_at, y_at = needed = [table.index(name) for name in names]
@@ -155,12 +159,20 @@ def _gaze_file(path: Path) -> Path:
     return path / "gaze_positions.csv" if path.is_dir() else path
 
 
-def _world_size(folder: Path) -> tuple[int, int]:
+def _is_header(cells: list[str]) -> bool:
+    """Say whether a line names the columns; those of Ego4D have its own time in addition."""
+    names = {plain_name(cell) for cell in cells}
+    return {"norm_pos_x", "gaze_point_3d_x"} <= names and "canonical_timestamp_s" not in names
+
+
+def _world_size(folder: Path, given: tuple[int, int] | None) -> tuple[int, int]:
     places = [folder, folder.parent.parent] if folder.parent.name == "exports" else [folder]
     for place in places:
         for name in _VIDEOS:
             if (place / name).is_file():
                 return frame_size(place / name)
+    if given is not None:
+        return given
     raise GazeDataError(
         f"{folder}: no world video ({', '.join(_VIDEOS)}), so positions cannot be turned into pixels; "
         "put it into the folder"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.files import Table, lines, open_binary
+from sam_edge.gaze.recordings.tables import Table, names_header, open_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,8 @@ def _read(
 ) -> Iterator[RecordedEvent]:
     if not path.is_file():
         return
-    with open_binary(path) as handle:
-        table = Table(path, lines(path, handle))
-        if not {time_column, name_column} <= set(table.columns):
+    with open_table(path, names_header(time_column, name_column)) as table:
+        if table.find(time_column) is None or table.find(name_column) is None:
             return
         time_at, name_at = table.index(time_column), table.index(name_column)
         for row in table.rows([time_at, name_at]):

@@ -23,6 +23,7 @@ WHY_NO_FIXATIONS = {
     "pupil-core": "it needs the fixations.csv that Pupil Player exports with its fixation detector",
     "eyelink-asc": "it needs EFIX lines; convert the EDF again with events",
     "csv": "a CSV of samples has none",
+    "ego4d": "a gaze CSV of Ego4D has none",
 }
 """By format: why a recording may hold no fixations of its tracker, and where they come from."""
 

@@ -22,6 +22,7 @@ from sam_edge.gaze.recordings.clock_jumps import (
 )
 from sam_edge.gaze.recordings.recorded_event import RecordedEvent
 from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation, sort_fixations
+from sam_edge.gaze.recordings.sample_times import measure_rate_hz, spread_repeats
 from sam_edge.gaze.samples import GazeSample
 
 MAX_SAMPLES = 20_000_000
@@ -39,7 +40,8 @@ class GazeRecording:
     format: str
     """Name of the format it was read from, as in `sam_edge.gaze.recordings.formats()`."""
     rate_hz: float | None = None
-    """Samples per second, as one over the median interval; None below two samples."""
+    """Samples per second: as the file states it where its times agree, else one over the usual interval; None below two
+    samples."""
     frame_size: tuple[int, int] | None = None
     """(height, width) of the scene video or screen in pixels; None when not stated."""
     px_per_deg: float | None = None
@@ -79,8 +81,9 @@ def make_recording(
     camera_file: str | None = None,
     fixations: Iterable[RecordedFixation] = (),
     events: Iterable[RecordedEvent] = (),
+    stated_rate_hz: float | None = None,
 ) -> GazeRecording:
-    """Sort samples by time, drop repeated times, split them where the clock jumped, and note it in the recording.
+    """Sort samples by time, space or drop repeated times, split where the clock jumped, and note it in the recording.
 
     Where the times of the scene video's frames (`frame_times_ns`, on the samples' clock, as recorded) jumped alike, the
     parts are joined as `join_at_jumps` joins the frames. Otherwise the samples are those of the longest part.
@@ -96,7 +99,7 @@ def make_recording(
     except OverflowError as error:
         raise GazeDataError(f"{path}: times are more than 292 years apart; is the file damaged?") from error
     pieces_of_clock, jumps = _split(recorded, times, frame_times, notes)
-    parts = tuple(_sort(part, notes) for part in pieces_of_clock)
+    parts = tuple(_sort(part, notes, stated_rate_hz) for part in pieces_of_clock)
     known_fixations, known_events = sort_fixations(fixations), tuple(sorted(events, key=_event_time_ns))
     if (known_fixations or known_events) and jumps:
         notes.append(
@@ -105,11 +108,14 @@ def make_recording(
         )
         known_fixations, known_events = (), ()
     longest = max(parts, key=len)
+    rate_hz = measure_rate_hz(_times_of(longest), stated_hz=stated_rate_hz)
+    if stated_rate_hz is not None and rate_hz is not None and rate_hz != stated_rate_hz:
+        notes.append(f"the file states {stated_rate_hz:g} samples per second; they come at {rate_hz:.4g} Hz")
     return GazeRecording(
         samples=longest,
         name=path.name,
         format=format,
-        rate_hz=median_rate_hz(_times_of(longest)),
+        rate_hz=rate_hz,
         frame_size=frame_size,
         px_per_deg=px_per_deg,
         notes=tuple(notes),
@@ -214,7 +220,9 @@ def _shift(samples: list[GazeSample], parts: Sequence[slice], offsets_ns: Sequen
     ]
 
 
-def _sort(samples: list[GazeSample], notes: list[str]) -> tuple[GazeSample, ...]:
+def _sort(
+    samples: list[GazeSample], notes: list[str], stated_rate_hz: float | None
+) -> tuple[GazeSample, ...]:
     """Return samples in strict order of time."""
     times = _times_of(samples)
     steps = np.diff(times)
@@ -226,7 +234,16 @@ def _sort(samples: list[GazeSample], notes: list[str]) -> tuple[GazeSample, ...]
         steps = np.diff(times)
         notes.append(f"{late} samples were out of order and have been sorted by time")
     repeats = int(np.count_nonzero(steps == 0))
-    if repeats:
+    spread = spread_repeats(times, stated_hz=stated_rate_hz) if repeats else None
+    if spread is not None:
+        spaced, rate_hz = spread
+        samples = [
+            replace(sample, time_ns=time_ns) for sample, time_ns in zip(samples, spaced.tolist(), strict=True)
+        ]
+        notes.append(
+            f"the clock is too coarse for {rate_hz:.4g} Hz; samples of the same tick are spaced evenly"
+        )
+    elif repeats:
         keep = np.concatenate(([True], steps > 0))
         samples = [sample for sample, kept in zip(samples, keep, strict=True) if kept]
         notes.append(f"{repeats} samples repeated the time of the one before and were left out")
@@ -239,10 +256,3 @@ def _event_time_ns(event: RecordedEvent) -> int:
 
 def _times_of(samples: Sequence[GazeSample]) -> np.ndarray:
     return np.fromiter(map(attrgetter("time_ns"), samples), np.int64, len(samples))
-
-
-def median_rate_hz(times_ns: np.ndarray) -> float | None:
-    """Return one over the median interval of rising times (nanoseconds), or None below two samples."""
-    if len(times_ns) < 2:
-        return None
-    return float(1e9 / np.median(np.diff(times_ns)))

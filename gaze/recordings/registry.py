@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.files import read_head
+from sam_edge.gaze.recordings.read_options import ReadOptions
 from sam_edge.gaze.recordings.recording import GazeRecording, discard_low_confidence
+from sam_edge.gaze.recordings.tables import describe_table
 
-MAX_SHOWN = 300
-"""Most characters of column names that an error shows."""
 OWN_COLUMNS = ("timestamp_s", "x_px", "y_px")
 """Columns that a gaze CSV of sam-edge must have."""
 
@@ -35,6 +34,14 @@ class RecordingFormat(Protocol):
         ...
 
 
+class FormatWithOptions(RecordingFormat, Protocol):
+    """The interface of a format that takes more than a path."""
+
+    def read_with(self, path: Path, options: ReadOptions) -> GazeRecording:
+        """Read a file or folder of this format, as the options say. Raises `GazeDataError`."""
+        ...
+
+
 _MODULES: dict[str, str] = {
     "csv": "sam_edge.gaze.recordings.plain",
     "pupil-core": "sam_edge.gaze.recordings.pupil_core",
@@ -47,7 +54,15 @@ _MODULES: dict[str, str] = {
     "eyelink-asc": "sam_edge.gaze.recordings.eyelink",
     "smi-text": "sam_edge.gaze.recordings.smi",
     "bids": "sam_edge.gaze.recordings.bids",
+    "ego4d": "sam_edge.gaze.recordings.ego4d",
 }
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "tobii-pro-lab": ("recording_name", "frame_size"),
+    "neon-csv": ("recording_name",),
+    "pupil-core": ("frame_size",),
+    "ego4d": ("frame_size",),
+}
+"""Formats that use a field of `ReadOptions`, and the fields: they have a function `read_with`."""
 
 
 def formats() -> tuple[str, ...]:
@@ -60,6 +75,11 @@ def reader(name: str) -> RecordingFormat:
     if name not in _MODULES:
         raise GazeDataError(f"format is {name!r}; accepted: {', '.join(formats())}")
     return cast(RecordingFormat, importlib.import_module(_MODULES[name]))
+
+
+def uses_frame_size(path: Path, format: str | None) -> bool:
+    """Return whether the format of a recording may need the size of the video's frames. Raises `GazeDataError`."""
+    return "frame_size" in _OPTIONS.get(recognise(path) if format is None else format, ())
 
 
 def recognise(path: Path) -> str:
@@ -83,18 +103,18 @@ def recognise(path: Path) -> str:
 
 
 def _describe_columns(path: Path) -> str:
-    """Return the columns that a file has, and those that sam-edge's own CSV needs; empty when it is no table."""
-    first = read_head(path).decode("utf-8-sig", "replace").partition("\n")[0].strip()
-    delimiter = next((character for character in ",;\t" if character in first), None)
-    if delimiter is None or (not first.isprintable() and delimiter != "\t"):
-        return ""
-    columns = ", ".join(name.strip() for name in first.split(delimiter))
-    columns = columns if len(columns) <= MAX_SHOWN else f"{columns[:MAX_SHOWN]} ..."
-    return f". Its columns are {columns}; a gaze CSV needs {', '.join(OWN_COLUMNS)}, with commas between them"
+    """Return how a file was read as a table, and the columns that sam-edge's own CSV needs; empty for no table."""
+    table = describe_table(path)
+    return f". {table}; a gaze CSV needs {', '.join(OWN_COLUMNS)}" if table else ""
 
 
 def read(
-    path: str | Path, *, format: str | None = None, min_confidence: float | None = None
+    path: str | Path,
+    *,
+    format: str | None = None,
+    min_confidence: float | None = None,
+    recording_name: str | None = None,
+    frame_size: tuple[int, int] | None = None,
 ) -> GazeRecording:
     """Read a gaze recording, a file or a folder.
 
@@ -103,13 +123,23 @@ def read(
         format: a name from `formats()`; None recognises the format by content.
         min_confidence: samples of lower confidence, 0..1, count as lost: their positions are NaN. None: the format's
             own threshold, 0.6 for Pupil Core and 0 for the others.
+        recording_name: name of the recording to read, where a file holds several (`tobii-pro-lab`, `neon-csv`).
+        frame_size: (height, width) of the video's frames, pixels, for formats whose positions are shares of it.
 
     Raises:
-        GazeDataError: the path does not exist, the format is unknown or ambiguous, or the content is damaged.
+        GazeDataError: the path does not exist, the format is unknown or ambiguous, the content is damaged, or it holds
+            several recordings and none is chosen.
         InputError: `min_confidence` is not in 0..1.
     """
     path = Path(path)
-    module = reader(recognise(path) if format is None else format)
-    return discard_low_confidence(
-        module.read(path), module.MIN_CONFIDENCE if min_confidence is None else min_confidence
-    )
+    name = recognise(path) if format is None else format
+    module, options = reader(name), ReadOptions(recording_name, frame_size)
+    used = _OPTIONS.get(name, ())
+    if recording_name is not None and "recording_name" not in used:
+        several = ", ".join(each for each, fields in _OPTIONS.items() if "recording_name" in fields)
+        raise GazeDataError(
+            f"{path}: recording_name is {recording_name!r}, and a file of the format {name} holds one recording; "
+            f"accepted: none (formats with several: {several})"
+        )
+    found = cast(FormatWithOptions, module).read_with(path, options) if used else module.read(path)
+    return discard_low_confidence(found, module.MIN_CONFIDENCE if min_confidence is None else min_confidence)

@@ -14,9 +14,11 @@ from itertools import chain
 from pathlib import Path
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.files import Table, lines, open_binary, read_head
+from sam_edge.gaze.recordings.encodings import decode_head
+from sam_edge.gaze.recordings.files import lines, open_binary, read_head
 from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation, number_fixations
 from sam_edge.gaze.recordings.recording import GazeRecording, make_recording
+from sam_edge.gaze.recordings.tables import Table
 from sam_edge.gaze.recordings.two_eyes import mean_of_eyes
 from sam_edge.gaze.samples import GazeSample
 
@@ -30,9 +32,9 @@ _FIXATIONS = ("fixation", "visual intake")
 
 def recognise(path: Path) -> bool:
     """Return True for the text of the IDF Converter."""
-    first = read_head(path)
-    return first.startswith((b"## [iView]", b"## [BeGaze]")) or (
-        b"\nTime\tType\tTrial\t" in first and b" POR X [px]" in first
+    first = decode_head(read_head(path))
+    return first.startswith(("## [iView]", "## [BeGaze]")) or (
+        "\nTime\tType\tTrial\t" in first and " POR X [px]" in first
     )
 
 
@@ -40,7 +42,7 @@ def read(path: Path) -> GazeRecording:
     """Read a text export. Raises `GazeDataError` when it is damaged or holds no gaze positions."""
     facts: dict[str, str] = {}
     with open_binary(path) as handle:
-        text = lines(path, handle, encoding="latin-1")
+        text = lines(path, handle)
         first, skipped = "", 0
         for first in text:
             skipped += 1
@@ -61,6 +63,7 @@ def read(path: Path) -> GazeRecording:
         px_per_deg=_px_per_deg(facts, frame_size),
         notes=["positions are stimulus pixels", *spans.notes],
         fixations=spans.fixations,
+        stated_rate_hz=_positive(facts.get("Sample Rate", "")),
     )
 
 

@@ -2,7 +2,8 @@
 
 `livedata.json.gz` has one measurement per line: `gp` the gaze point (0..1, origin top-left, lens distortion included),
 `gp3` in millimetres, `gd` the direction of one eye, `s` 0 when good, `ts` microseconds. `et.tslv.gz` holds the same
-in binary, and the scene camera's calibration. Time 0 is where `vts`, the scene video's own clock, is 0.
+in binary, and the scene camera's calibration. Time 0 is where `vts`, the scene video's own clock, is 0; it stands
+still while the video is not recorded, and gaze then follows its newest value.
 Source: Niehorster, Hessels, Benjamins (2020), GlassesViewer, doi 10.3758/s13428-019-01314-1.
 """
 
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.files import json_objects, numbers, read_head
+from sam_edge.gaze.recordings.files import first_json_object, json_objects, numbers, read_head
 from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
 from sam_edge.gaze.recordings.tobii_camera import TobiiCamera
 from sam_edge.gaze.recordings.tobii_tslv import Measurement, is_tslv, measurements, read_camera
+from sam_edge.gaze.recordings.video_clock import VideoMark, follow_video
 from sam_edge.gaze.samples import GazeSample
 
 FORMAT = "tobii-glasses2"
@@ -43,8 +45,8 @@ def recognise(path: Path) -> bool:
     log = _find_log(path)
     if log is None:
         return False
-    first = read_head(log)
-    return is_tslv(first) or (first.startswith(b'{"ts":') and b'"s":' in first.partition(b"\n")[0])
+    head = read_head(log)
+    return is_tslv(head) or {"ts", "s"} <= first_json_object(head).keys()
 
 
 def read(path: Path) -> GazeRecording:
@@ -54,17 +56,22 @@ def read(path: Path) -> GazeRecording:
         raise GazeDataError(f"{path}: none of {', '.join(_LOGS)} is there; accepted: a segment folder")
     notes = ["positions include the scene lens's distortion"]
     stream = measurements(log, notes) if is_tslv(read_head(log)) else _from_json(log, notes)
-    moments, offset_us = _gather(log, stream)
-    if offset_us is None:
-        offset_us = next((moment.time_us for moment in moments), 0)
+    moments, marks = _gather(log, stream)
+    if not marks:
+        marks = [VideoMark(next((moment.time_us for moment in moments), 0), 0)]
         notes.append("no scene video clock: time 0 is the first gaze sample")
+    times_us = follow_video([moment.time_us for moment in moments], marks, notes)
     camera = _camera(log)
     if camera is None:
         notes.append(
             "no camera calibration (et.tslv.gz): a scene video of 1920x1080 is assumed, and samples have no rays"
         )
     return make_recording(
-        [_sample(moment, offset_us, camera) for moment in moments],
+        [
+            _sample(moment, time_us, camera)
+            for moment, time_us in zip(moments, times_us, strict=True)
+            if time_us is not None
+        ],
         path=path,
         format=FORMAT,
         frame_size=camera.size if camera else _SIZE,
@@ -101,14 +108,14 @@ def _from_json(path: Path, notes: list[str]) -> Iterator[Measurement]:
             yield Measurement("video", time_us, None, good, numbers([entry["vts"]], 1))
 
 
-def _gather(path: Path, stream: Iterator[Measurement]) -> tuple[list[_Moment], int | None]:
-    """Group measurements by instant; return the instants with gaze, and the time of the first frame."""
+def _gather(path: Path, stream: Iterator[Measurement]) -> tuple[list[_Moment], list[VideoMark]]:
+    """Group measurements by instant; return the instants with gaze, and where the video's clock was read."""
     moments: dict[int, _Moment] = {}
-    offset_us: int | None = None
+    marks: list[VideoMark] = []
     for measurement in stream:
         if measurement.kind == "video":
-            if offset_us is None and measurement.values is not None:
-                offset_us = measurement.time_us - round(measurement.values[0])
+            if measurement.values is not None:
+                marks.append(VideoMark(measurement.time_us, round(measurement.values[0])))
             continue
         moment = moments.setdefault(
             measurement.time_us if measurement.index is None else measurement.index,
@@ -127,17 +134,17 @@ def _gather(path: Path, stream: Iterator[Measurement]) -> tuple[list[_Moment], i
             moment.left = good
         else:
             moment.right = good
-    return [moment for moment in moments.values() if moment.gaze is not None], offset_us
+    return [moment for moment in moments.values() if moment.gaze is not None], marks
 
 
-def _sample(moment: _Moment, offset_us: int, camera: TobiiCamera | None) -> GazeSample:
+def _sample(moment: _Moment, time_us: int, camera: TobiiCamera | None) -> GazeSample:
     x, y = moment.gaze or (math.nan, math.nan)
     height, width = camera.size if camera else _SIZE
     ray = depth_m = None
     if camera is not None and moment.point_mm is not None:
         ray, depth_m = camera.ray_to(moment.point_mm)
     return GazeSample(
-        (moment.time_us - offset_us) * 1000,
+        time_us * 1000,
         x * width,
         y * height,
         0.0 if math.isnan(x) else 1.0,

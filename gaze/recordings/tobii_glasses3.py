@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sam_edge.errors import GazeDataError
-from sam_edge.gaze.recordings.files import json_object, json_objects, numbers, read_head
+from sam_edge.gaze.recordings.files import first_json_object, json_object, json_objects, numbers, read_head
 from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
 from sam_edge.gaze.recordings.tobii_camera import TobiiCamera
 from sam_edge.gaze.samples import GazeSample
@@ -28,8 +28,7 @@ _EYE_PARTS = ("gazeorigin", "gazedirection")
 
 def recognise(path: Path) -> bool:
     """Return True for a recording folder, or for its gazedata.gz."""
-    first = read_head(_log(path)).partition(b"\n")[0].replace(b" ", b"")
-    return first.startswith(b'{"type":') and b'"timestamp":' in first and b'"data":' in first
+    return {"type", "timestamp", "data"} <= first_json_object(read_head(_log(path))).keys()
 
 
 def read(path: Path) -> GazeRecording:
@@ -38,7 +37,9 @@ def read(path: Path) -> GazeRecording:
     notes = ["positions include the scene lens's distortion"]
     camera = _camera(log.parent / "recording.g3")
     if camera is None:
-        notes.append("no recording.g3: a scene video of 1920x1080 is assumed, and samples have no rays")
+        is_there = (log.parent / "recording.g3").is_file()
+        why = "recording.g3 states no camera-calibration" if is_there else "no recording.g3"
+        notes.append(f"{why}: a scene video of 1920x1080 is assumed, and samples have no rays")
     samples = list(_samples(log, camera, notes))
     return make_recording(
         samples,

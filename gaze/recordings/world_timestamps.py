@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sam_edge.gaze.recordings.files import Table, lines, open_binary
+from sam_edge.gaze.recordings.tables import open_table, plain_name
 
 FILE_NAME = "world_timestamps.csv"
+_NANOSECONDS = "timestamp [ns]"
+_SECONDS = ("# timestamps [seconds]", "timestamps [seconds]", "timestamp")
+_NAMES = {plain_name(name) for name in (_NANOSECONDS, *_SECONDS)}
 
 
 def read_world_timestamps(path: Path) -> list[int]:
@@ -19,10 +22,9 @@ def read_world_timestamps(path: Path) -> list[int]:
     """
     if not path.is_file():
         return []
-    with open_binary(path) as handle:
-        table = Table(path, lines(path, handle))
-        column = table.find("timestamp [ns]")
+    with open_table(path, lambda cells: not _NAMES.isdisjoint(map(plain_name, cells))) as table:
+        column = table.find(_NANOSECONDS)
         if column is not None:
             return [table.whole_ns(row[column], column) for row in table.rows([column])]
-        column = table.index("# timestamps [seconds]", "timestamps [seconds]", "timestamp")
+        column = table.index(*_SECONDS)
         return [table.time_ns(row[column], column) for row in table.rows([column])]

@@ -39,6 +39,7 @@ def aoi(
     model: Segmenter | OpenModel | None = None,
     sections: Sequence[str] = (),
     format: str | None = None,
+    recording_name: str | None = None,
     min_confidence: float | None = None,
     fps: float | None = None,
     px_per_deg: float | None = None,
@@ -64,6 +65,7 @@ def aoi(
         sections: parts of the recording that have metrics of their own: `FROM..TO` or `NAME=FROM..TO`, each of FROM
             and TO in seconds after the first frame, or the name of an event. Empty: the whole recording is one.
         format: as in `track`.
+        recording_name: as in `track`.
         min_confidence: as in `track`.
         fps: as in `track`.
         px_per_deg: as in `track`.
@@ -120,6 +122,7 @@ def aoi(
             gaze,
             model=model,
             format=format,
+            recording_name=recording_name,
             min_confidence=min_confidence,
             fps=fps,
             px_per_deg=px_per_deg,

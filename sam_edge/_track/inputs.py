@@ -25,6 +25,7 @@ def open_inputs(
     format: str | None = None,
     min_confidence: float | None = None,
     fps: float | None = None,
+    recording_name: str | None = None,
 ) -> GazeVideo:
     """Find the video and the gaze, and the times of the frames; see `track` for the arguments.
 
@@ -33,9 +34,17 @@ def open_inputs(
         InputError: there is no gaze or no video, `gaze` is of another type, or its samples are none or not in order.
     """
     if gaze is None or isinstance(gaze, (str, Path)):
-        return open_gaze_video(video, gaze, format=format, min_confidence=min_confidence, fps=fps)
-    if format is not None:
-        raise InputError(f"format: {format!r} is accepted with a path only; leave it out")
+        return open_gaze_video(
+            video,
+            gaze,
+            format=format,
+            min_confidence=min_confidence,
+            fps=fps,
+            recording_name=recording_name,
+        )
+    for name, value in (("format", format), ("recording_name", recording_name)):
+        if value is not None:
+            raise InputError(f"{name}: {value!r} is accepted with a path only; leave it out")
     recording = _as_recording(gaze)
     if min_confidence is not None:
         recording = discard_low_confidence(recording, min_confidence)

@@ -24,6 +24,7 @@ def track(
     model: Segmenter | OpenModel | None = ...,
     mode: Mode = ...,
     format: str | None = ...,
+    recording_name: str | None = ...,
     min_confidence: float | None = ...,
     fps: float | None = ...,
     px_per_deg: float | None = ...,
@@ -52,6 +53,7 @@ def track(
     model: Segmenter | OpenModel | None = ...,
     mode: Mode = ...,
     format: str | None = ...,
+    recording_name: str | None = ...,
     min_confidence: float | None = ...,
     fps: float | None = ...,
     px_per_deg: float | None = ...,
@@ -79,6 +81,7 @@ def track(
     model: Segmenter | OpenModel | None = None,
     mode: Mode = "sequential",
     format: str | None = None,
+    recording_name: str | None = None,
     min_confidence: float | None = None,
     fps: float | None = None,
     px_per_deg: float | None = None,
@@ -111,6 +114,7 @@ def track(
             the frames on a clock and does not wait for late ones, to measure what a viewer would see; it yields the
             frames when the clock has stopped.
         format: format of the gaze, where `gaze` is a path and several fit; None recognises it by content.
+        recording_name: name of the recording, or of its participant, where the file of the gaze holds several.
         min_confidence: gaze of lower confidence, 0..1, counts as lost. None: the format's own threshold, 0.6 for Pupil
             Core and 0 for the others.
         fps: frames a second, evenly spaced, with a `SamEdgeWarning` where it differs from the file's own times. None:
@@ -165,7 +169,14 @@ def track(
     check_options(1.0, mode, 1 if encode_every is None else encode_every)
     outputs = (out, masks, report, record, timeline, samples, fixations)
     paths = OutputPaths(*(None if path is None else Path(path) for path in outputs))
-    source = open_inputs(Path(video), gaze, format=format, min_confidence=min_confidence, fps=fps)
+    source = open_inputs(
+        Path(video),
+        gaze,
+        format=format,
+        min_confidence=min_confidence,
+        fps=fps,
+        recording_name=recording_name,
+    )
     inputs = {"video": source.video}
     if isinstance(gaze, (str, Path)):
         inputs["gaze"] = Path(gaze)

@@ -123,7 +123,7 @@ class Settings:
         runtime = choose_engine(bundle) if self.runtime == "auto" else self.runtime
         precision = self.precision
         if precision is None:
-            precision = preferred_precision(bundle, runtime) if self.runtime == "auto" else "fp32"
+            precision = preferred_precision(bundle, runtime) or "fp32"
         # The manifest holds the hashes of all files, and `open_bundle` has compared them.
         return replace(
             self, runtime=runtime, precision=precision, model_sha256=hash_file(bundle.folder / MANIFEST)

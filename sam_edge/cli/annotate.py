@@ -124,12 +124,15 @@ def annotate(args: argparse.Namespace) -> int:
     if args.web and args.yes:
         raise InputError("--yes: not accepted with --web; give one of them")
     stages = stages_of(args.stages)
-    options = {"min_confidence": "--min-confidence"} | ({"gaze": "--gaze"} if args.gaze else {})
+    options = {"min_confidence": "--min-confidence", "recording_name": "--recording"} | (
+        {"gaze": "--gaze"} if args.gaze else {}
+    )
     with name_options(options):
         source = open_gaze_video(
             args.recording,
             args.gaze,
             format=args.format,
+            recording_name=args.recording_name,
             min_confidence=args.min_confidence,
             fps=args.fps,
         )

@@ -43,6 +43,7 @@ def _run(args: argparse.Namespace) -> AoiResult:
         model=lambda: open_model(args),
         sections=args.section,
         format=args.format,
+        recording_name=args.recording_name,
         min_confidence=args.min_confidence,
         fps=args.fps,
         px_per_deg=args.px_per_deg,

@@ -137,13 +137,11 @@ def _label_events(args: argparse.Namespace) -> int:
     from collections import Counter
 
     from sam_edge.gaze.events import label_recording, label_whole_recording, write_labels
-    from sam_edge.gaze.recordings import read
     from sam_edge.gaze.recordings.files import seconds_from_ns
     from sam_edge.gaze.recordings.plain import timestamp_texts
 
     if args.video is None:
-        read_gaze = read(args.recording, format=args.format, min_confidence=args.min_confidence)
-        recording = _without_lost(read_gaze)
+        recording = _without_lost(_read(args.recording, args))
         samples_seen, notes = recording.samples, recording.notes
     else:
         recording, camera = _follow_camera(args)
@@ -180,7 +178,12 @@ def _follow_camera(args: argparse.Namespace) -> tuple[GazeRecording, CameraPath]
     from sam_edge.gaze_video.camera_path import follow_camera
 
     source = open_gaze_video(
-        args.video, args.recording, format=args.format, fps=args.fps, min_confidence=args.min_confidence
+        args.video,
+        args.recording,
+        format=args.format,
+        fps=args.fps,
+        min_confidence=args.min_confidence,
+        recording_name=args.recording_name,
     )
     with source.open_frames() as reader:
         return _without_lost(source.gaze), follow_camera(reader)
@@ -219,15 +222,31 @@ def _info(args: argparse.Namespace) -> int:
     return 0
 
 
+def _read(path: Path, args: argparse.Namespace) -> GazeRecording:
+    from sam_edge.gaze.recordings import read
+
+    return read(
+        path,
+        format=args.format,
+        min_confidence=args.min_confidence,
+        recording_name=args.recording_name,
+    )
+
+
 def _fit(path: Path, args: argparse.Namespace) -> GazeFit:
     """Read a recording, and check it against the video where one is given."""
     from sam_edge.gaze.fit import fit_gaze
-    from sam_edge.gaze.recordings import read
     from sam_edge.gaze_video import open_gaze_video
 
     if args.video is None:
-        return fit_gaze(read(path, format=args.format, min_confidence=args.min_confidence))
-    source = open_gaze_video(args.video, path, format=args.format, min_confidence=args.min_confidence)
+        return fit_gaze(_read(path, args))
+    source = open_gaze_video(
+        args.video,
+        path,
+        format=args.format,
+        min_confidence=args.min_confidence,
+        recording_name=args.recording_name,
+    )
     with source.open_frames() as reader:
         return fit_gaze(source.gaze, size=reader.size, times=reader.times)
 
@@ -256,10 +275,10 @@ def _convert(args: argparse.Namespace) -> int:
 
 
 def _write_converted(args: argparse.Namespace, bids_prefix: Path | None) -> int:
-    from sam_edge.gaze.recordings import read, write_bids, write_csv
+    from sam_edge.gaze.recordings import write_bids, write_csv
     from sam_edge.gaze.recordings.plain import write_sidecar
 
-    recording = _without_lost(read(args.recording, format=args.format, min_confidence=args.min_confidence))
+    recording = _without_lost(_read(args.recording, args))
     recording = replace(recording, px_per_deg=_stated_px_per_deg(args, recording))
     if bids_prefix is None:
         write_csv(args.out, recording.samples)

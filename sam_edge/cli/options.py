@@ -110,11 +110,18 @@ def add_fps(parser: argparse._ActionsContainer, *, of: str = "") -> None:
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
-    """Add `--format`."""
+    """Add `--format` and `--recording`."""
     parser.add_argument(
         "--format",
         metavar="NAME",
         help=f"format of the gaze (default: detected from the content): {', '.join(recordings.formats())}",
+    )
+    parser.add_argument(
+        "--recording",
+        dest="recording_name",
+        metavar="NAME",
+        help="which recording of a file that holds several: its name, its participant, or both, for example "
+        "'P01 Recording1'",
     )
 
 

@@ -101,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
         model=lambda: open_model(args),
         mode="live" if args.realtime else "sequential",
         format=args.format,
+        recording_name=args.recording_name,
         min_confidence=args.min_confidence,
         fps=args.fps,
         px_per_deg=args.px_per_deg,

@@ -11,7 +11,7 @@ from sam_edge.errors import InputError, SamEdgeWarning
 from sam_edge.gaze import recordings
 from sam_edge.gaze.recordings import GazeRecording
 from sam_edge.gaze.recordings.recording import discard_low_confidence
-from sam_edge.gaze.recordings.registry import formats, reader
+from sam_edge.gaze.recordings.registry import formats, reader, uses_frame_size
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze_video.frame_times import RecordedTimes, times_of_recording, times_of_video
 from sam_edge.gaze_video.scene_video import find_scene_video, holds_frames
@@ -19,6 +19,8 @@ from sam_edge.media.folder_frames import list_images
 from sam_edge.media.frame_reader import FrameReader
 from sam_edge.media.frame_times import counts_fit
 from sam_edge.media.frames import open_frames
+from sam_edge.media.images import read_image
+from sam_edge.media.video_frames import read_frame_size
 from sam_edge.media.video_index import VideoIndex, index_video
 from sam_edge.stream.recording import HEADER as SESSION_HEADER
 from sam_edge.stream.recording import RecordedGaze, read_session_recording
@@ -56,6 +58,7 @@ def open_gaze_video(
     format: str | None = None,
     fps: float | None = None,
     min_confidence: float | None = None,
+    recording_name: str | None = None,
 ) -> GazeVideo:
     """Find the video, the gaze, and the times of the frames.
 
@@ -68,6 +71,7 @@ def open_gaze_video(
         format: format of the gaze, a name from `recordings.formats()`; None recognises it by content.
         fps: frames a second, evenly spaced; counts before the times that the recording or the file states.
         min_confidence: as in `recordings.read`.
+        recording_name: as in `recordings.read`.
 
     Raises:
         InputError: there is no gaze, or no video.
@@ -83,7 +87,13 @@ def open_gaze_video(
         raise InputError(f"{path}: holds no gaze; give it with --gaze, or give the folder of a recording")
     gaze_path = _find_gaze(path) if gaze is None else Path(gaze)
     video = path if is_video else _find_video(path)
-    recording = read_gaze(gaze_path, format=format, min_confidence=min_confidence)
+    recording = read_gaze(
+        gaze_path,
+        format=format,
+        min_confidence=min_confidence,
+        recording_name=recording_name,
+        video=video,
+    )
     times, index = _choose_times(video, gaze_path, fps)
     if times is None:
         return GazeVideo(video, recording, fps=fps, index=index)
@@ -121,7 +131,12 @@ def open_video(path: str | Path, *, fps: float | None = None, recorded_ns: Seque
 
 
 def read_gaze(
-    path: str | Path, *, format: str | None = None, min_confidence: float | None = None
+    path: str | Path,
+    *,
+    format: str | None = None,
+    min_confidence: float | None = None,
+    recording_name: str | None = None,
+    video: Path | None = None,
 ) -> GazeRecording:
     """Read gaze from a known recording, a session's recording, or a folder with a `gaze.csv`.
 
@@ -129,6 +144,8 @@ def read_gaze(
         path: the file or folder.
         format: a name from `recordings.formats()`; None recognises it by content.
         min_confidence: as in `recordings.read`.
+        recording_name: as in `recordings.read`.
+        video: video or folder of frames, whose size turns shares of the frame into pixels; None: as recorded.
 
     Raises:
         GazeDataError: the gaze cannot be read, or several formats fit and `format` is None.
@@ -139,7 +156,22 @@ def read_gaze(
     own_file = path / GAZE_FILE
     if own_file.is_file() and (format == "csv" or not _is_recognised(path)):
         path = own_file
-    return recordings.read(path, format=format, min_confidence=min_confidence)
+    sized = video is not None and path.exists() and uses_frame_size(path, format)
+    return recordings.read(
+        path,
+        format=format,
+        min_confidence=min_confidence,
+        recording_name=recording_name,
+        frame_size=_frame_size(video) if sized and video is not None else None,
+    )
+
+
+def _frame_size(video: Path) -> tuple[int, int]:
+    """Return (height, width) of the frames of a video or a folder of images."""
+    if video.is_file():
+        return read_frame_size(video)
+    image = read_image(list_images(video)[0])
+    return image.shape[0], image.shape[1]
 
 
 def recognise_gaze(folder: Path) -> str | None:

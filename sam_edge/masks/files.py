@@ -13,20 +13,20 @@ from sam_edge.errors import InputError
 from sam_edge.media.atomic import write_atomically
 
 
-def read_json(path: str | Path) -> Entry:
-    """Read a JSON file that holds an object.
+def read_content(path: str | Path) -> object:
+    """Read a JSON file, in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
     Raises:
-        InputError: it cannot be read, is not JSON, or holds something else.
+        InputError: it cannot be read, or is not JSON.
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content: object = json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON ({error}); it was cut off, or is another kind of file") from error
-    return Entry.of(content, str(path))
+    return content
 
 
 def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
@@ -143,7 +143,14 @@ def plain(value: float) -> float:
 
 def is_number(value: object) -> bool:
     """Say whether a JSON value is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and _is_finite(value)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the range of floats
+        return False
 
 
 def short(value: object) -> str:

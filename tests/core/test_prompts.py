@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sam_edge.errors import InputError, SamEdgeError
+from sam_edge.errors import InputError, SamEdgeError, SamEdgeWarning
 from sam_edge.geometry import Placement, View
 from sam_edge.prompts import Prompts, as_prompts
 
@@ -28,7 +28,7 @@ class TestShapes:
         made = prompts([[10, 20], [30, 40]], [1, 0])
         assert made.points.tolist() == [[[10, 20], [30, 40]]]
         assert made.labels.tolist() == [[1, 0]]
-        assert (made.count, made.several, made.ambiguous, made.empty) == (1, False, False, False)
+        assert (made.count, made.several, made.ambiguous.tolist(), made.empty) == (1, False, [False], False)
 
     def test_labels_default_to_the_object(self) -> None:
         assert prompts([[10, 20], [30, 40]]).labels.tolist() == [[1, 1]]
@@ -66,6 +66,37 @@ class TestShapes:
         assert prompts([[1, 2]], labels).labels.tolist() == [[1]]
 
 
+class TestConventions:
+    """Prompts as programs for the original write them."""
+
+    def test_padding_is_kept_and_may_lie_anywhere(self) -> None:
+        made = prompts([[[10, 20], [-5, 999]], [[30, 40], [50, 60]]], [[1, -1], [1, 0]])
+        assert made.labels.tolist() == [[1, -1], [1, 0]]
+        assert made.points[0].tolist() == [[10, 20], [0, 0]]
+
+    def test_padding_is_no_second_point(self) -> None:
+        made = prompts([[[10, 20], [0, 0]], [[30, 40], [50, 60]]], [[1, -1], [1, 1]])
+        assert made.ambiguous.tolist() == [True, False]
+        assert prompts([[10, 20]], boxes=[1, 2, 30, 40]).ambiguous.tolist() == [False]
+
+    @pytest.mark.parametrize(
+        ("box", "clipped"),
+        [
+            ([-0.3, 80, 141, 161], [0, 80, 141, 161]),
+            ([300, 200, 400.4, 300.4], [300, 200, 400, 300]),
+            ([-2, -2, 402, 302], [0, 0, 400, 300]),
+        ],
+    )
+    def test_a_box_a_fraction_over_the_edge_is_clipped(self, box: list[float], clipped: list[float]) -> None:
+        assert prompts(boxes=box).boxes is not None
+        assert np.array_equal(np.asarray(prompts(boxes=box).boxes), [clipped])
+
+    def test_a_box_far_over_the_edge_is_clipped_with_a_word(self) -> None:
+        with pytest.warns(SamEdgeWarning, match=r"reaches 30 px over the edge; it is clipped"):
+            made = prompts(boxes=[300, 200, 430, 290])
+        assert np.array_equal(np.asarray(made.boxes), [[300, 200, 400, 290]])
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a flat point": ({"points": [10, 20]}, r"points: shape \(2,\)"),
     "four axes": ({"points": np.zeros((1, 1, 1, 2))}, r"points: shape \(1, 1, 1, 2\)"),
@@ -92,7 +123,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "labels without points": ({"labels": [1], "boxes": [0, 0, 5, 5]}, "labels: given without points"),
     "label 2": ({"points": [[1, 2]], "labels": [2]}, r"labels: \[\[2\]\]; accepted: 1 .* 0"),
-    "label -1": ({"points": [[1, 2]], "labels": [-1]}, r"labels: \[\[-1\]\]"),
+    "padding alone": ({"points": [[1, 2]], "labels": [-1]}, r"labels: \[\[-1\]\]; a prompt holds padding"),
+    "one prompt of padding alone": (
+        {"points": np.ones((2, 1, 2)), "labels": [[1], [-1]]},
+        "a prompt holds padding",
+    ),
+    "label -2": ({"points": [[1, 2]], "labels": [-2]}, r"labels: \[\[-2\]\]; accepted: 1 .* 0 .* -1"),
     "half a label": ({"points": [[1, 2]], "labels": [0.5]}, r"labels: \[\[0.5\]\]"),
     "a label that is NaN": ({"points": [[1, 2]], "labels": [float("nan")]}, r"labels: \[\[nan\]\]"),
     "a word as a label": ({"points": [[1, 2]], "labels": ["on"]}, "labels: .*on"),
@@ -102,8 +138,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a box without width": ({"boxes": [5, 5, 5, 9]}, r"boxes: \[5.0, 5.0, 5.0, 9.0\] has no extent"),
     "a box upside down": ({"boxes": [5, 9, 8, 5]}, "boxes: .* has no extent"),
     "a box with NaN": ({"boxes": [5, 5, float("nan"), 9]}, "boxes: .*nan.*finite"),
-    "a box outside": ({"boxes": [5, 5, 500, 9]}, r"boxes: .*\(500, 9\) lies outside the frame 400x300"),
-    "a box outside the view": ({"boxes": [5, 5, 150, 90], "view": CROP}, "boxes: .* lies outside the view"),
+    "a box outside": ({"boxes": [250, 5, 600, 9]}, r"boxes: .*600.0, 9.0\] lies outside the frame 400x300"),
+    "a box outside the view": ({"boxes": [5, 5, 110, 60], "view": CROP}, "boxes: .* lies outside the view"),
     "one bad box of two": ({"boxes": [[5, 5, 9, 9], [7, 7, 6, 9]]}, r"boxes: \[7.0, 7.0, 6.0, 9.0\]"),
     "more boxes than prompts": (
         {"points": np.ones((2, 1, 2)), "boxes": np.tile([1, 1, 9, 9], (3, 1))},

@@ -337,3 +337,19 @@ def test_the_embedding_says_what_it_shows(model: Segmenter) -> None:
     assert embedding.view == View.whole(FRAME)
     assert embedding.placement.size == FRAME
     assert embedding.data.dtype == np.float32
+
+
+class TestPromptsOfOtherPrograms:
+    def test_no_boxes_give_no_masks(self, model: Segmenter) -> None:
+        embedding = model.encode(IMAGE)
+        masks = model.decode(embedding, boxes=np.zeros((0, 4)), multimask=False)
+        assert (masks.masks.shape, masks.scores.shape) == ((0, 1, *FRAME), (0, 1))
+        with pytest.raises(InputError, match="not empty"):
+            model.decode(embedding, boxes=np.zeros((0, 4)), points=[[5, 5]])
+
+    def test_padding_gives_the_masks_of_the_points_alone(self, model: Segmenter) -> None:
+        embedding = model.encode(IMAGE)
+        padded = model.decode(embedding, points=[[200, 150], [-1, -1]], labels=[1, -1])
+        alone = model.decode(embedding, points=[[200, 150]])
+        assert np.array_equal(padded.masks, alone.masks)
+        assert padded.token.tolist() == alone.token.tolist()

@@ -16,15 +16,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fuzz.registry import targets
-from tests.fuzz.worker import STARTED
+from tests.fuzz.registry import module_of, targets
+from tests.fuzz.worker import HANG_FACTOR, STARTED
 
 WARM_UP_SHARE = 0.3
 """Growth of memory counts after this share of the time: first the caches and the corpus fill."""
 GROWTH_LIMIT_MIB = 200.0
 """More growth than this is reported as a failure, MiB."""
 POLL_S = 1.0
-MAX_START_S = 300.0
+MAX_START_S = 1800.0
 """Longest time for the imports of a worker."""
 
 
@@ -79,8 +79,8 @@ def fuzz(name: str, args: argparse.Namespace) -> FuzzResult:
         path.mkdir(parents=True, exist_ok=True)
     known = set(crashes.iterdir())
     options = {
-        "--seconds": args.seconds, "--hang-s": args.hang_s, "--memory-mib": args.memory_mib, "--corpus": corpus,
-        "--crashes": crashes, "--seed": args.seed,
+        "--module": module_of(name), "--seconds": args.seconds, "--hang-s": args.hang_s, "--corpus": corpus,
+        "--memory-mib": args.memory_mib, "--crashes": crashes, "--seed": args.seed,
     }  # fmt: skip
     command = [sys.executable, "-m", "tests.fuzz.worker", name]
     command += [str(part) for option in options.items() for part in option]
@@ -127,7 +127,7 @@ def _watch(worker: subprocess.Popen[bytes], started: Path, args: argparse.Namesp
         watched.memory_mib = (memory if warming_up else watched.memory_mib[0], memory)
         if not begin and now - launch > MAX_START_S:
             watched.problem = f"did not begin within {MAX_START_S:.0f} s"
-        elif watched.seconds > args.seconds + 2 * args.hang_s + 30:
+        elif watched.seconds > args.seconds + HANG_FACTOR * args.hang_s + 60:
             watched.problem = f"did not end after {watched.seconds:.0f} s"
         elif memory > args.memory_mib:
             watched.problem = f"took {memory:.0f} MiB of memory"

@@ -17,7 +17,7 @@ from sam_edge.gaze import recordings
 from sam_edge.gaze.fit import fit_gaze
 from tests.fuzz.target import FuzzTarget, of_file, work_folder
 
-OWN = "timestamp_s,x_px,y_px,confidence\n0.000000,512.25,300.5,0.98\n0.005,,,0.0\n0.01,,,0\n"
+OWN = "timestamp_s,x_px,y_px,confidence\n0.000000,512.25,300.5,0.98\n0.005,,,0.0\n0.01,NA,NA,0\n"
 PUPIL = (
     "gaze_timestamp,world_index,confidence,norm_pos_x,norm_pos_y,base_data,gaze_point_3d_x,gaze_point_3d_y,"
     "gaze_point_3d_z\n10.5,0,0.9,0.5,0.25,10.5-0 10.4-1,1,2,300\n10.6,0,0.2,0.5,0.25,,,,\n"
@@ -85,6 +85,8 @@ def targets() -> Iterator[FuzzTarget]:
         yield of_file(f"gaze-{name}", read, partial(_encodings, text), file_name=file_name)
     every = [text.encode() for text, _ in TABLES.values()] + [STUDIO.encode(), EGO4D.encode(), G2.encode()]
     yield of_file("gaze-any", _read, lambda: [*every, G3.encode(), TSLV], file_name="gaze.tsv")
+    yield of_file("gaze-studio", _read, partial(_encodings, STUDIO), file_name="studio.tsv")
+    yield of_file("gaze-ego4d", _read_sized, partial(_encodings, EGO4D), file_name="uid.csv")
     yield of_file(
         "gaze-glasses2", partial(_read, format="tobii-glasses2"), _glasses2, file_name="livedata.json"
     )
@@ -106,6 +108,10 @@ def _read(path: Path, format: str | None = None) -> None:
     assert all(0 <= sample.confidence <= 1 for sample in recording.samples)
     assert not any(math.isinf(sample.x_px) or math.isinf(sample.y_px) for sample in recording.samples)
     fit_gaze(recording, size=(1080, 1920))
+
+
+def _read_sized(path: Path) -> None:
+    recordings.read(path, format="ego4d", frame_size=(480, 640))
 
 
 def _encodings(text: str) -> list[bytes]:

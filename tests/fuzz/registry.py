@@ -12,11 +12,22 @@ MODULES = ("gaze_files", "annotation_files", "packets", "weight_files", "image_f
 
 
 @cache
+def targets_of(module: str) -> tuple[FuzzTarget, ...]:
+    """Return the targets of one module."""
+    return tuple(importlib.import_module(f"tests.fuzz.{module}").targets())
+
+
+def module_of(name: str) -> str:
+    """Return the module of a target: a worker imports that one alone. Raises `KeyError` for an unknown name."""
+    return {target.name: module for module in MODULES for target in targets_of(module)}[name]
+
+
+@cache
 def targets() -> dict[str, FuzzTarget]:
     """Return all targets by name. Raises `ValueError` when two have the same name."""
     found: dict[str, FuzzTarget] = {}
     for module in MODULES:
-        for target in importlib.import_module(f"tests.fuzz.{module}").targets():
+        for target in targets_of(module):
             if target.name in found:
                 raise ValueError(f"fuzz target {target.name!r} is named twice")
             found[target.name] = target

@@ -120,7 +120,7 @@ def test_damaged_coco_is_refused(tmp_path: Path, where: str, value: object, said
     write_coco(path, dataset())
     path.write_text(json.dumps(changed(json.loads(path.read_text()), where, value)))
     with pytest.raises(InputError, match=said):
-        read_coco(path)
+        read_coco(path, strict=True)
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
@@ -129,7 +129,8 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         read_coco(path)
     for text, said in (
         ("{", "not JSON"),
-        ("[]", "JSON object"),
+        ("7", "JSON object"),
+        ("{}", "neither images nor annotations"),
         ("[" * 200_000, "not JSON"),
         ("\xff", "not JSON"),
     ):
@@ -210,4 +211,4 @@ def test_damaged_sa1b_is_refused(tmp_path: Path, where: str, value: object, said
     write_sa1b(path, picture())
     path.write_text(json.dumps(changed(json.loads(path.read_text()), where, value)))
     with pytest.raises(InputError, match=said):
-        read_sa1b(path)
+        read_sa1b(path, strict=True)

@@ -92,6 +92,7 @@ ORDER = (
     ("runtimes", "config"),
     ("segmenter",),
     ("sam_compat", "embeddings", "cutouts", "pointcloud"),
+    ("predictor_transform",),
     ("predictor", "everything", "follow"),
     ("instances", "text_matching", "identity"),
     ("stream",),

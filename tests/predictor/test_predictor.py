@@ -93,6 +93,58 @@ class TestBesideTheOriginal:
         point = np.array([[900, 600]]), np.array([1])
         self.compare(*(one.predict(*point) for one in both))
 
+    @pytest.mark.parametrize(
+        "prompt",
+        [
+            {"points": [[[300.0, 130.0]], [[50.0, 300.0]]], "labels": [[1], [1]]},
+            {"points": [[[300.0, 130.0], [0, 0]], [[50.0, 300.0], [60, 20]]], "labels": [[1, -1], [1, 0]]},
+            {"boxes": [[170.0, 20, 430, 240], [10, 10, 200, 200]], "multimask_output": False},
+            {
+                "points": [[[300.0, 130.0]]],
+                "labels": [[1]],
+                "boxes": [[170.0, 20, 430, 240]],
+                "return_logits": True,
+            },
+        ],
+    )
+    def test_batches_of_tensors(
+        self, both: tuple[sam_edge.SamPredictor, Any], prompt: dict[str, Any]
+    ) -> None:
+        torch = pytest.importorskip("torch")
+        results = []
+        for each in both:
+            size = each.original_size
+            points, labels, boxes = (
+                torch.tensor(prompt[name]) if name in prompt else None
+                for name in ("points", "labels", "boxes")
+            )
+            results.append(
+                each.predict_torch(
+                    None if points is None else each.transform.apply_coords_torch(points, size),
+                    labels,
+                    None if boxes is None else each.transform.apply_boxes_torch(boxes, size),
+                    multimask_output=prompt.get("multimask_output", True),
+                    return_logits=prompt.get("return_logits", False),
+                )
+            )
+        ours, theirs = results
+        for index in range(len(theirs[0])):
+            self.compare(
+                tuple(tensor[index].numpy() for tensor in ours),
+                tuple(tensor[index].detach().numpy() for tensor in theirs),
+            )
+
+    def test_the_transform_converts_alike(self, both: tuple[sam_edge.SamPredictor, Any]) -> None:
+        ours, theirs = (each.transform for each in both)
+        size = (1203, 1801)
+        points = np.array([[0.0, 0.0], [1800.5, 12.25], [33, 1203]])
+        boxes = np.array([[0.0, 1, 2, 3], [100, 200, 1800, 1200]])
+        np.testing.assert_allclose(ours.apply_coords(points, size), theirs.apply_coords(points, size))
+        np.testing.assert_allclose(ours.apply_boxes(boxes, size), theirs.apply_boxes(boxes, size))
+        image = np.random.default_rng(3).integers(0, 255, (37, 53, 3), np.uint8)
+        assert np.array_equal(ours.apply_image(image), theirs.apply_image(image))
+        assert ours.get_preprocess_shape(*size, 1024) == theirs.get_preprocess_shape(*size, 1024)
+
     def compare(self, ours: tuple[NDArray[Any], ...], theirs: tuple[NDArray[Any], ...]) -> None:
         """Compare what both predicted."""
         for mine, its in zip(ours, theirs, strict=True):
@@ -166,6 +218,26 @@ class TestConventions:
         made.set_image(np.ascontiguousarray(image[..., ::-1]), "BGR")
         assert np.array_equal(runtime.image, first)
 
+    def test_padding_and_boxes_over_the_edge_are_accepted(self, predictor: sam_edge.SamPredictor) -> None:
+        padded = predictor.predict(np.array([[200, 150], [0, 0]]), np.array([1, -1]))
+        alone = predictor.predict(np.array([[200, 150]]), np.array([1]))
+        assert all(np.array_equal(mine, other) for mine, other in zip(padded, alone, strict=True))
+        assert predictor.predict(box=np.array([-0.3, 50, 200, 250]))[0].shape == (3, 300, 400)
+
+    def test_what_a_batch_does_not_take_is_named(self, predictor: sam_edge.SamPredictor) -> None:
+        pytest.importorskip("torch")
+        with pytest.raises(InputError, match=r"set_torch_image: not supported.*set_image"):
+            predictor.set_torch_image(np.zeros((1, 3, 8, 8)), (8, 8))
+        with pytest.raises(InputError, match=r"point_labels: shape \(1,\)"):
+            predictor.predict_torch(np.zeros((1, 1, 2)), np.ones(1))
+        with pytest.raises(InputError, match=r"boxes: .* has no extent"):
+            predictor.predict_torch(None, None, np.array([[5, 5, 1, 9]]))
+        with pytest.raises(InputError, match="nothing is prompted"):
+            predictor.predict_torch(None, None)
+        small = sam_edge.SamPredictor(predictor.model, size=(448, 672))
+        with pytest.raises(InputError, match="is not square"):
+            _ = small.transform
+
     def test_no_image(self) -> None:
         made = sam_edge.SamPredictor(Segmenter(Fake()))
         assert not made.is_image_set
@@ -186,6 +258,8 @@ class TestConventions:
             ({"point_coords": [[1, 2]], "point_labels": [3]}, "point_labels"),
             ({"point_coords": [[np.nan, 2]], "point_labels": [1]}, "point_coords"),
             ({"box": [1, 2, 3]}, "box"),
+            ({"box": [30, 2, 10, 40]}, "has no extent"),
+            ({"point_coords": [[1, 2]], "point_labels": [-2]}, r"-1 \(padding\)"),
             ({"box": [[1, 2, 3, 4], [1, 2, 3, 4]]}, "box"),
             ({"mask_input": np.zeros((1, 64, 64))}, "mask_input"),
         ],

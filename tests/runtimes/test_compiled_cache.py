@@ -137,6 +137,8 @@ def test_auto_takes_what_the_cpu_has_and_says_so() -> None:
     with sam_edge.load(precision="fp32") as model:
         assert model.runtime.precision == "int8"
     with sam_edge.load(runtime="openvino") as model:
+        assert model.runtime.precision == ("int8+bf16" if native else "int8")
+    with sam_edge.load(runtime="openvino", precision="fp32") as model:
         assert model.runtime.precision == "int8"
 
 

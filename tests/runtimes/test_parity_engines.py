@@ -99,7 +99,7 @@ def record(repo_dir: Path) -> Iterator[Record]:
 
 
 @pytest.fixture(
-    scope="module", params=[("onnxruntime", None), ("openvino", None), ("openvino", "bf16")], ids=str
+    scope="module", params=[("onnxruntime", None), ("openvino", "fp32"), ("openvino", "bf16")], ids=str
 )
 def measured(
     request: pytest.FixtureRequest, open_engine: Callable[..., Runtime], exact_int8: bool

@@ -136,7 +136,11 @@ def test_neon_csv(tmp_path: Path) -> None:
     ("old", "new", "part"),
     [
         ("1700000000005000000", "1.7e18", "timestamp \\[ns\\] is '1.7e18'"),
-        ("s,r,1700000000010000000", "s,other,1700000000010000000", "one recording a file"),
+        (
+            "s,r,1700000000010000000",
+            "s,other,1700000000010000000",
+            "holds 2 recordings: 'r', 'other'; choose one",
+        ),
         ("801.0", "inf", "gaze x \\[px\\] is 'inf'"),
     ],
 )
@@ -214,7 +218,7 @@ def test_pro_lab_normalised_positions_need_a_size(tmp_path: Path) -> None:
             "0\t1",
             "no 'Recording timestamp' or no 'Gaze point X'",
         ),
-        ("Recording timestamp [weeks]\tGaze point X\tGaze point Y", "0\t1\t2", "accepted units: ms, us, s"),
+        ("Recording timestamp [weeks]\tGaze point X\tGaze point Y", "0\t1\t2", "accepted units: us, ms, s"),
         ("Recording timestamp [ms]\tGaze point X\tGaze point Y", "0\tleft\t2", "'left'"),
         ("Recording timestamp [ms]\tGaze point X\tGaze point Y", "\t1\t2", "a time"),
         ("Recording timestamp [ms]\tGaze point X\tGaze point Y\tSensor", "0\t1\t2\tMouse", "no gaze samples"),
@@ -232,7 +236,9 @@ def test_pro_lab_with_several_recordings(tmp_path: Path) -> None:
         "5\tEye Tracker\tP1\tR1\t960\t540\t\t\t\t\t",
         "5\tEye Tracker\tP2\tR1\t960\t540\t\t\t\t\t",
     )
-    with pytest.raises(GazeDataError, match="line 3: 'P2 R1' after 'P1 R1'; accepted: one recording a file"):
+    with pytest.raises(
+        GazeDataError, match="holds 2 recordings: 'P1 R1', 'P2 R1'; choose one with recording_name"
+    ):
         recordings.read(path)
 
 
@@ -302,7 +308,7 @@ def test_smi_two_eyes(tmp_path: Path) -> None:
         (SMI + "1000\tSMP\t1\t10\t20\n", "line 5: Type is 'SMP'; accepted: 7 cells"),
         (SMI + "1000\tSMP\t1\ta\t20\t30\t40\n", "line 5: L POR X"),
         (SMI.replace("POR", "Raw"), "no columns 'L POR X"),
-        ("## [iView]\n", "Time"),
+        ("## [iView]\n", "expected a line that names the columns"),
     ],
 )
 def test_smi_refuses(tmp_path: Path, text: str, part: str) -> None:
