@@ -59,6 +59,9 @@ class Sighting:
     """How it looks; None on most scenes."""
     gaze: tuple[float, float] | None = None
     """Where gaze rests, x and y in frame pixels; None where it does not."""
+    is_elsewhere: bool = False
+    """Whether it is surely another thing than the target of the scene before: both were seen at nearly the same moment
+    in different places."""
 
 
 @dataclass(slots=True)
@@ -102,10 +105,12 @@ class ObjectRecognizer:
         """Return the lineages that have an object's number."""
         return tuple(lineage for lineage, number in self._numbers.items() if number == object_id)
 
-    def wants_view(self, lineage: int, time_ns: int, box: Box, *, looked_at: bool) -> bool:
-        """Return whether it matters how a target looks now."""
+    def wants_view(
+        self, lineage: int, time_ns: int, box: Box, *, looked_at: bool, is_elsewhere: bool = False
+    ) -> bool:
+        """Return whether it matters how a target looks now; arguments as the fields of `Sighting`."""
         claim = self._claim
-        if claim is None or claim.lineage != lineage or self._has_jumped(claim, box):
+        if claim is None or claim.lineage != lineage or is_elsewhere or self._has_jumped(claim, box):
             return True
         settled = claim.described_ns - claim.since_ns > SETTLED_MS * NS_PER_MS
         wait_ms = SETTLED_DESCRIBE_MS if settled else DESCRIBE_MS
@@ -117,7 +122,7 @@ class ObjectRecognizer:
         dwell_ms = 0.0
         if claim is None or claim.lineage != sighting.lineage or claim.object_id not in self.memory:
             claim = self._begin(sighting)
-        elif self._has_jumped(claim, sighting.box):
+        elif sighting.is_elsewhere or self._has_jumped(claim, sighting.box):
             claim = self._begin(sighting, jumped=True)
         else:
             if sighting.looked_at:
@@ -164,9 +169,11 @@ class ObjectRecognizer:
         number = None if jumped else self._numbers.get(sighting.lineage)
         if number is None or number not in self.memory:
             odds = {} if sighting.view is None else self.memory.compare(sighting.view, sighting.box)
+            if sighting.is_elsewhere and self._claim is not None:
+                odds.pop(self._claim.object_id, None)
             number = self._winner(odds, RETURN_ODDS)
             if number is None:
-                number = self._staying(sighting)
+                number = None if sighting.is_elsewhere else self._staying(sighting)
                 by_place = number is not None
         fresh = number is None or self.memory.age_ms(number, time_ns) < YOUNG_MS
         if number is None:
@@ -176,6 +183,8 @@ class ObjectRecognizer:
         if self._claim is None or self._claim.object_id != number:
             self.memory.visit(number, time_ns)
         apart = self.memory.places.apart_from(sighting.box)
+        if sighting.is_elsewhere and self._claim is not None:
+            apart |= {self._claim.object_id}
         return Claim(sighting.lineage, number, time_ns, time_ns, time_ns, fresh, by_place, apart)
 
     def _staying(self, sighting: Sighting) -> int | None:

@@ -18,7 +18,7 @@ from sam_edge.identity.appearance import CELL_POOL, Appearance, describe
 from sam_edge.identity.recognizer import ObjectRecognizer, Sighting
 from sam_edge.segmenter import Embedding
 from sam_edge.stream.anchor import EncodedScene
-from sam_edge.stream.assessment import Assessment
+from sam_edge.stream.assessment import Assessment, SceneObject
 from sam_edge.stream.candidate import Grid, box_on_frame
 from sam_edge.stream.closeup import to_lowres
 from sam_edge.stream.dwell import NS_PER_MS
@@ -26,6 +26,9 @@ from sam_edge.stream.selection import PinnedObject, Selection, State
 
 GAZE_MS = 150.0
 """Gaze that rested longer ago does not say where it is now."""
+SAME_PLACE_SHARE, SAME_MOMENT_NS, GOOD_SCORE = 0.1, 150_000_000, 0.9
+"""Two targets are surely different things if their masks have less than this in common, as a share of the smaller one,
+follow each other within this time, and both have at least this predicted IoU."""
 
 
 class ObjectIdentity:
@@ -36,6 +39,7 @@ class ObjectIdentity:
         self._enabled = enabled
         # Of the thread that judges.
         self._scene_ns: int | None = None
+        self._target: tuple[SceneObject, int] | None = None
         # Read and written under the lock, by any thread.
         self._lock = threading.Lock()
         self._recognizer = ObjectRecognizer()
@@ -62,17 +66,35 @@ class ObjectIdentity:
             self._move(scene)
             if target is None or not (target.grid_logits > 0).any():
                 self._recognizer.lose()
+                self._target = None
                 return
+            is_elsewhere = self._is_elsewhere(target, time_ns)
             box = box_on_frame(target.grid_logits, scene.embedding.frame_size)
             looked_at = assessment.state in (State.HOVER, State.FOCUSED)
-            wanted = self._recognizer.wants_view(target.object_id, time_ns, box, looked_at=looked_at)
+            wanted = self._recognizer.wants_view(
+                target.object_id, time_ns, box, looked_at=looked_at, is_elsewhere=is_elsewhere
+            )
         # Without the lock: a step may ask for a number meanwhile.
         view = describe_target(image, target.grid_logits, scene.embedding) if wanted else None
         with self._lock:
             if view is not None:
                 self._memory.see_scene(scene.embedding.data[0])
             gaze = newest_gaze(assessment)
-            self._recognizer.see(Sighting(target.object_id, time_ns, box, looked_at, view, gaze))
+            self._recognizer.see(
+                Sighting(target.object_id, time_ns, box, looked_at, view, gaze, is_elsewhere)
+            )
+
+    def _is_elsewhere(self, target: SceneObject, time_ns: int) -> bool:
+        """Return whether a target is surely another thing than that of the scene before: two good masks of nearly the
+        same moment that have hardly anything in common."""
+        before, self._target = self._target, (target, time_ns)
+        if before is None or time_ns - before[1] > SAME_MOMENT_NS:
+            return False
+        old, mask = before[0].grid_logits > 0, target.grid_logits > 0
+        if old.shape != mask.shape or min(before[0].score, target.score) < GOOD_SCORE:
+            return False
+        smaller = min(np.count_nonzero(mask), np.count_nonzero(old))
+        return bool(np.count_nonzero(mask & old) < SAME_PLACE_SHARE * smaller)
 
     def present(self, selection: Selection) -> Selection:
         """Return a selection with the numbers and labels of objects in place of lineages, and the events so far."""

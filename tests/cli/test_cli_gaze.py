@@ -74,7 +74,7 @@ def test_events_are_judged_with_the_whole_recording_unless_as_live(
         assert px_per_deg == 30.0
         return [replace(label, kind=EventKind.PURSUIT) if label.kind.stable else label for label in said]
 
-    monkeypatch.setattr("sam_edge.gaze.events.smooth_kinds", all_pursuit)
+    monkeypatch.setattr("sam_edge.gaze.events.recording.smooth_kinds", all_pursuit)
     source = recorded(tmp_path / "gaze.csv")
     words = ("events", source, "--px-per-deg", "30", "--out")
     command(*words, tmp_path / "whole.csv")

@@ -114,6 +114,19 @@ def test_a_part_that_grows_to_the_whole_keeps_its_number(visitor: Visitor) -> No
     assert set(visitor.visit(5, LEFT, same_lineage=True)) == {1}
 
 
+def test_what_lies_elsewhere_at_the_same_moment_is_another_object_however_alike(visitor: Visitor) -> None:
+    """A thing in the box of the object before, that looks like it: without the masks it would be a part of it."""
+    (number, *_) = visitor.visit(0, (100.0, 100.0, 500.0, 400.0))
+    part = (120.0, 300.0, 180.0, 380.0)
+    visitor.lineage += 1
+    view = visitor.look(0, visitor.frames)
+    time_ns = visitor.now_ms * 1_000_000
+    sighting = Sighting(visitor.lineage, time_ns, part, True, view, is_elsewhere=True)
+    other = visitor.recognizer.see(sighting)
+    assert other != number
+    assert set(visitor.visit(0, part, same_lineage=True)) == {other}
+
+
 def test_two_numbers_that_turn_out_to_be_one_object_are_merged(visitor: Visitor) -> None:
     visitor.visit(1, LEFT)
     visitor.visit(2, RIGHT)
