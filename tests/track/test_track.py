@@ -135,7 +135,7 @@ def test_a_recording_replays(clip: Path, samples: Samples, model: sam_edge.Segme
     )
     recording = session_recording.read_session_recording(tmp_path / "run")
     assert recording.complete
-    assert recording.options == {"px_per_deg": 12, "size": [224, 224]}
+    assert recording.options == {"px_per_deg": 12, "size": [224, 224], "encode_every": 1}
     for entry, frame in zip(recording.frames, result, strict=True):
         assert entry.selection.box == frame.selection.box
 
