@@ -8,12 +8,17 @@ The worker reads the video itself, so that no pixels go through Ray's object sto
 
 from __future__ import annotations
 
+import argparse
 import sys
 from typing import Any
 
-import numpy as np
+try:
+    import numpy as np
 
-from sam_edge.batch import Settings, Worker
+    from sam_edge.batch import Settings, Worker
+    from sam_edge.errors import SamEdgeError
+except KeyboardInterrupt:
+    sys.exit(130)
 
 THREADS = 1
 """Threads of one inference: as many as the CPUs that Ray gives to a worker."""
@@ -37,13 +42,18 @@ class BatchWorker:
 
 def main() -> None:
     """Process the recordings that the command line names."""
-    import ray.data
-
-    out, *recordings = sys.argv[1:]
-    table = ray.data.from_items([{"recording": recording} for recording in recordings])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", metavar="OUT", help="folder or address that the results go to")
+    parser.add_argument("recordings", metavar="RECORDING", nargs="+")
+    args = parser.parse_args()
+    try:
+        import ray.data
+    except ImportError as error:
+        sys.exit(f"{error.name} is missing; get it: pip install 'sam-edge[ray]' 'ray[data]'")
+    table = ray.data.from_items([{"recording": recording} for recording in args.recordings])
     done = table.map_batches(
         BatchWorker,
-        fn_constructor_args=(out,),
+        fn_constructor_args=(args.out,),
         batch_size=1,
         num_cpus=THREADS,
         memory=1_500_000_000,
@@ -54,4 +64,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SamEdgeError as error:
+        sys.exit(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

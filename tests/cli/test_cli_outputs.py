@@ -201,7 +201,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Fake, "encode", encode_twice)
     monkeypatch.setattr(Fake, "decode", interrupt)
-    monkeypatch.setattr("sam_edge.gaze.events.label_recording", interrupt)
+    monkeypatch.setattr("sam_edge.gaze.events.recording.label_recording", interrupt)
     monkeypatch.setattr("sam_edge.gaze.recordings.plain.seconds_from_ns", interrupt)
     monkeypatch.setattr("sam_edge.gaze.recordings.bids_write._text", interrupt)
     monkeypatch.setattr("sam_edge.cli.export.import_exporter", interrupt)

@@ -88,7 +88,8 @@ def names_in_tree(repo_dir: Path) -> set[str]:
             for path in folder.rglob("*.py")
             if "__pycache__" not in path.parts
         }
-    for data in ("assets", "_aoi/report/page", "annotate/page", "serve/page", "web/static"):
+    pages = ("_aoi/report/page", "_live/page", "annotate/page", "batch/page_files", "serve/page")
+    for data in ("assets", *pages, "web/static"):
         folder = repo_dir / "sam_edge" / data
         found |= {
             f"sam_edge/{data}/{path.relative_to(folder)}" for path in folder.rglob("*") if path.is_file()
