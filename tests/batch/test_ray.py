@@ -164,6 +164,7 @@ def test_a_task_refuses_another_version_and_another_model(store: LocalStore, wor
 
 
 def test_an_engine_is_opened_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="ray is missing; get it: pip install 'sam-edge[ray]'")
     assert isinstance(open_executor("ray://localhost:10001", 2, SETTINGS), RayExecutor)
     with pytest.raises(InputError, match="accepted: local, ray, ray://HOST:PORT"):
         open_executor("dask", None, SETTINGS)

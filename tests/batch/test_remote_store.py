@@ -39,11 +39,11 @@ def server() -> Iterator[str]:
     """The address of an S3 server that handles one request after the other: conditions are atomic, as S3's are."""
     pytest.importorskip("s3fs", reason="s3fs is missing; get it: pip install 'sam-edge[cloud]'")
     moto = pytest.importorskip(
-        "moto.server", reason="moto is missing; get it: pip install 'moto[s3]' flask flask-cors"
+        "moto.server", reason="moto is missing; get it: pip install 'sam-edge[test-cloud]'"
     )
     from werkzeug.serving import WSGIRequestHandler, make_server
 
-    class Quiet(WSGIRequestHandler):
+    class Quiet(WSGIRequestHandler):  # type: ignore[misc, unused-ignore]
         def log(self, type: str, message: str, *args: object) -> None:
             """Print no line for each request."""
 
