@@ -215,7 +215,7 @@ class SelectionTuning:
     follow: bool | None = None
     """Whether the bundle's follower corrects the target's mask on every frame of the live mode (`docs/follower.md`);
     None: where `GazeSession.warm_up` finds that it takes at most `max_follow_ms` a frame."""
-    max_follow_ms: float = 14.0
+    max_follow_ms: float = 8.0
     """See `follow`: a third of the time between two frames at 24 frames a second."""
     follow_frames: int = 16
     """Frames that are kept, so that a mask of SAM's can be trusted when it comes."""
