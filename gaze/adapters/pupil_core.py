@@ -176,7 +176,7 @@ class PupilCoreSource(LiveSource):
                         f"{self.name} answers SUB_PORT with {port[:40]!r}; is this Pupil Remote?"
                     )
                 for _ in range(_BURST):
-                    self._sync(remote)
+                    remote.sync(self._clock)
                 bus = context.socket(self._zmq.SUB)
                 bus.setsockopt(self._zmq.LINGER, 0)
                 bus.setsockopt(self._zmq.RCVHWM, 10_000)
@@ -210,7 +210,7 @@ class PupilCoreSource(LiveSource):
                 syncs += 1
                 often = syncs < _FIRST_SYNCS
                 sync_at = time.monotonic() + (_FIRST_SYNC_INTERVAL_S if often else _SYNC_INTERVAL_S)
-                self._sync(remote)
+                remote.sync(self._clock)
             if self._held and self._size is None:
                 self._check_silence(
                     "the size of the scene image is unknown: open it with ?size=1280x720, or start the Frame "
@@ -223,17 +223,6 @@ class PupilCoreSource(LiveSource):
         while not waiting.poll(round(POLL_S * 1000)):
             if self._stopping.is_set() or time.monotonic() > deadline:
                 raise ConnectionLost(problem)
-
-    def _sync(self, remote: PupilRemote) -> None:
-        before_ns = host_now_ns()
-        answer = remote.request("t")
-        after_ns = host_now_ns()
-        try:
-            device_ns = nanoseconds(float(answer), "the time of Pupil Remote")
-        except ValueError as error:
-            raise TrackerError(f"{self.name} answers a request of its time with {answer[:40]!r}") from error
-        half_ns = (after_ns - before_ns) // 2
-        self._clock.observe(device_ns, before_ns + half_ns, half_ns)
 
     def _take(self, bus: Any, frames: list[bytes], arrival_ns: int, remote: PupilRemote) -> None:
         try:
@@ -294,7 +283,7 @@ class PupilCoreSource(LiveSource):
         mapped = self._clock.map(datum.device_ns)
         if abs(mapped.host_ns - arrival_ns) > 2_000_000_000 and remote is not None:
             # Capture was restarted or its clock was set since the last round trip.
-            self._sync(remote)
+            remote.sync(self._clock)
             mapped = self._clock.map(datum.device_ns)
         height, width = size
         seen = datum.confidence > 0.0 and math.isfinite(datum.x) and math.isfinite(datum.y)
@@ -334,6 +323,22 @@ class PupilRemote(Closing):
         self._socket.send_string(command, self._zmq.NOBLOCK)
         self._wait_for(self._socket, f"Pupil Remote does not answer {command!r}")
         return str(self._socket.recv().decode("utf-8", "replace"))
+
+    def sync(self, clock: ClockMap) -> None:
+        """Request Capture's time for a mapping.
+
+        Raises:
+            TrackerError: the answer is no time.
+        """
+        before_ns = host_now_ns()
+        answer = self.request("t")
+        after_ns = host_now_ns()
+        try:
+            device_ns = nanoseconds(float(answer), "the time of Pupil Remote")
+        except ValueError as error:
+            raise TrackerError(f"Pupil Remote answers a request of its time with {answer[:40]!r}") from error
+        half_ns = (after_ns - before_ns) // 2
+        clock.observe(device_ns, before_ns + half_ns, half_ns)
 
     def notify(self, msgpack: Any, notification: dict[str, object]) -> str:
         """Send a notification to all of Pupil Capture's plugins and return the reply."""

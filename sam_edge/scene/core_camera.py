@@ -14,7 +14,7 @@ from sam_edge.gaze.adapters.base import POLL_S, ConnectionLost
 from sam_edge.gaze.adapters.fields import finite, nanoseconds
 from sam_edge.gaze.adapters.optional import require
 from sam_edge.gaze.adapters.pupil_core import PupilRemote
-from sam_edge.gaze.clocks import ClockMap, host_now_ns
+from sam_edge.gaze.clocks import ClockMap
 from sam_edge.scene.camera import LiveFrame, SceneCamera
 
 TOPIC = "frame.world"
@@ -85,7 +85,7 @@ class CoreCamera(SceneCamera):
                         f"{self.name} answers SUB_PORT with {port[:40]!r}; is this Pupil Remote?"
                     )
                 for _ in range(BURST):
-                    self._sync(remote)
+                    remote.sync(self._clock)
                 bus = context.socket(self._zmq.SUB)
                 for option, value in (("LINGER", 0), ("RCVHWM", 8), ("MAXMSGSIZE", MOST_BYTES)):
                     bus.setsockopt(getattr(self._zmq, option), value)
@@ -112,7 +112,7 @@ class CoreCamera(SceneCamera):
             now_s = time.monotonic()
             if now_s >= sync_s:
                 sync_s = now_s + SYNC_INTERVAL_S
-                self._sync(remote)
+                remote.sync(self._clock)
             if now_s - frame_s > PLUGIN_AFTER_S and not is_asked:
                 is_asked = True
                 remote.notify(
@@ -137,17 +137,6 @@ class CoreCamera(SceneCamera):
             return
         mapped = self._clock.map(device_ns)
         self._deliver(LiveFrame(image, mapped.host_ns, mapped.uncertainty_ns))
-
-    def _sync(self, remote: PupilRemote) -> None:
-        before_ns = host_now_ns()
-        answer = remote.request("t")
-        after_ns = host_now_ns()
-        try:
-            device_ns = nanoseconds(float(answer), "the time of Pupil Remote")
-        except ValueError as error:
-            raise TrackerError(f"{self.name} answers a request of its time with {answer[:40]!r}") from error
-        half_ns = (after_ns - before_ns) // 2
-        self._clock.observe(device_ns, before_ns + half_ns, half_ns)
 
     def _wait_for(self, waiting: Any, problem: str) -> None:
         deadline_s = time.monotonic() + min(2.0, self._timeout_s)
