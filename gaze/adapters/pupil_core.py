@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from sam_edge.gaze.samples import GazeRay, GazeSample
 
 _PURPOSE = "Reading Pupil Core"
 _MESSAGE_LIMIT = 1 << 20
+_BUS_MESSAGE_LIMIT = 1 << 26
 _HELD_LIMIT = 8192
 _BURST = 10
 _FIRST_SYNCS = 10
@@ -165,32 +167,11 @@ class PupilCoreSource(LiveSource):
         self._msgpack = require("msgpack", library="msgpack", purpose=_PURPOSE)
 
     def _serve(self) -> None:
-        context = self._zmq.Context()
-        try:
-            with PupilRemote(
-                self._zmq, context, f"tcp://{self._host}:{self._port}", self._wait_for
-            ) as remote:
-                port = remote.request("SUB_PORT")
-                if not port.isdecimal() or not 0 < int(port) < 65536:
-                    raise TrackerError(
-                        f"{self.name} answers SUB_PORT with {port[:40]!r}; is this Pupil Remote?"
-                    )
-                for _ in range(_BURST):
-                    remote.sync(self._clock)
-                bus = context.socket(self._zmq.SUB)
-                bus.setsockopt(self._zmq.LINGER, 0)
-                bus.setsockopt(self._zmq.RCVHWM, 10_000)
-                bus.setsockopt(self._zmq.MAXMSGSIZE, 1 << 26)
-                bus.setsockopt(self._zmq.IPV6, ":" in self._host)
-                try:
-                    bus.connect(f"tcp://{self._host}:{int(port)}")
-                    self._follow(bus, remote)
-                finally:
-                    bus.close()
-        except self._zmq.ZMQError as error:
-            raise ConnectionLost(f"ZeroMQ: {error}") from error
-        finally:
-            context.destroy(linger=0)
+        address = f"{self._host}:{self._port}"
+        with connect_capture(self._zmq, address, self.name, self._wait_for, backlog=10_000) as (remote, bus):
+            for _ in range(_BURST):
+                remote.sync(self._clock)
+            self._follow(bus, remote)
 
     def _follow(self, bus: Any, remote: PupilRemote) -> None:
         bus.subscribe("gaze.")
@@ -300,6 +281,49 @@ class PupilCoreSource(LiveSource):
             depth_m=datum.depth_m if seen else None,
         )
         self._deliver(sample, arrival_ns=arrival_ns, epoch=mapped.epoch)
+
+
+@contextmanager
+def connect_capture(
+    zmq: Any, address: str, name: str, wait_for: Callable[[Any, str], None], *, backlog: int
+) -> Iterator[tuple[PupilRemote, Any]]:
+    """Connect to Pupil Remote and to the data bus; both are closed at the end of the block.
+
+    Args:
+        zmq: the library.
+        address: `HOST:PORT` of Pupil Remote.
+        name: the source, for messages.
+        wait_for: waits for a socket's answer, and raises `ConnectionLost` with the given words.
+        backlog: messages of the bus that wait to be read.
+
+    Yields:
+        The connection to Pupil Remote, and a SUB socket of the bus without subscriptions.
+
+    Raises:
+        ConnectionLost: nothing answers, or the connection broke.
+        TrackerError: it is not Pupil Remote.
+    """
+    context = zmq.Context()
+    host = address.rpartition(":")[0]
+    try:
+        with PupilRemote(zmq, context, f"tcp://{address}", wait_for) as remote:
+            port = remote.request("SUB_PORT")
+            if not port.isdecimal() or not 0 < int(port) < 65536:
+                raise TrackerError(f"{name} answers SUB_PORT with {port[:40]!r}; is this Pupil Remote?")
+            bus = context.socket(zmq.SUB)
+            bus.setsockopt(zmq.LINGER, 0)
+            bus.setsockopt(zmq.RCVHWM, backlog)
+            bus.setsockopt(zmq.MAXMSGSIZE, _BUS_MESSAGE_LIMIT)
+            bus.setsockopt(zmq.IPV6, ":" in host)
+            try:
+                bus.connect(f"tcp://{host}:{int(port)}")
+                yield remote, bus
+            finally:
+                bus.close()
+    except zmq.ZMQError as error:
+        raise ConnectionLost(f"ZeroMQ: {error}") from error
+    finally:
+        context.destroy(linger=0)
 
 
 class PupilRemote(Closing):

@@ -169,9 +169,7 @@ class TobiiGlassesSource(LiveSource):
 
     def _prepare(self) -> None:
         if self._ask_time or self._via == "websocket":
-            purpose = "The WebSocket API of Tobii Pro Glasses 3"
-            require("websockets.sync.client", library="websockets", purpose=purpose)
-            self._websockets = require("websockets", library="websockets", purpose=purpose)
+            self._websockets = require_websockets()
 
     def _serve(self) -> None:
         api = self._open_api() if self._websockets is not None else None
@@ -282,6 +280,13 @@ class TobiiGlassesSource(LiveSource):
             depth_m=gaze.depth_m,
         )
         self._deliver(sample, arrival_ns=arrival_ns, epoch=mapped.epoch)
+
+
+def require_websockets() -> Any:
+    """Return the library of the WebSocket API. Raises `MissingExtraError`."""
+    purpose = "The WebSocket API of Tobii Pro Glasses 3"
+    require("websockets.sync.client", library="websockets", purpose=purpose)
+    return require("websockets", library="websockets", purpose=purpose)
 
 
 class GlassesApi(Closing):

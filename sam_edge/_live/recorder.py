@@ -12,6 +12,7 @@ from sam_edge.timeline.live_builder import LiveTimelineBuilder
 from sam_edge.timeline.tables import TimelineTables
 
 LATENCIES_KEPT = 10_000
+LAST_FRAME_NS = 40_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,9 @@ class LiveRecorder:
         self._last = step
 
     def tables(self) -> TimelineTables:
-        """Return the tables; the last frame lasts as long as the one before it took, at most a tenth of a second."""
+        """Return the tables; the last frame counts as `LAST_FRAME_NS` long."""
         if self._last is not None:
-            self._close(self._last.frame.time_ns + 40_000_000, ())
+            self._close(self._last.frame.time_ns + LAST_FRAME_NS, ())
             self._last = None
         return self._builder.finish()
 

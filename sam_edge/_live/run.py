@@ -172,14 +172,12 @@ def live(
         ...         print(step.selection.state.value, step.selection.object_id, f"{step.latency_ms:.0f} ms")
     """
     tell = on_problem or _warn
-    if not isinstance(eye, str) and eye is not None:
-        check_eye(url, "mouse:")
-    else:
+    camera = describe_camera(url, timeout_s=timeout_s)
+    if eye is None or isinstance(eye, str):
         check_eye(url, eye)
     # OpenCV's own threads compete with the encoder for the cores.
     cv2.setNumThreads(1)
     with ExitStack() as stack:
-        camera = describe_camera(url, timeout_s=timeout_s)
         if not isinstance(camera, FileCamera):
             # A device that is not there is said before the model is opened.
             stack.enter_context(camera)

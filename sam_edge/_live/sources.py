@@ -22,13 +22,11 @@ def scheme_of(url: str) -> str:
 
 
 def check_eye(url: str, eye: str | None) -> None:
-    """Check that an address and the address of the gaze go together, before anything is opened.
+    """Check that a scene camera's address and the address of the gaze go together, before anything is opened.
 
     Raises:
-        InputError: the address is no scene camera's, it has no gaze and no eye is given, or the eye's positions are
-            those of a screen.
+        InputError: the address has no gaze and no eye is given, or the eye's positions are those of a screen.
     """
-    describe(url)
     scheme = scheme_of(url)
     if eye is None:
         if scheme not in (*WITH_EYES, "file"):

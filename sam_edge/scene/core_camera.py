@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge.errors import GazeDataError, TrackerError
+from sam_edge.errors import GazeDataError
 from sam_edge.gaze.adapters.base import POLL_S, ConnectionLost
 from sam_edge.gaze.adapters.fields import finite, nanoseconds
 from sam_edge.gaze.adapters.optional import require
-from sam_edge.gaze.adapters.pupil_core import PupilRemote
+from sam_edge.gaze.adapters.pupil_core import PupilRemote, connect_capture
 from sam_edge.gaze.clocks import ClockMap
 from sam_edge.scene.camera import LiveFrame, SceneCamera
 
@@ -23,7 +23,6 @@ BURST = 10
 SYNC_INTERVAL_S = 0.5
 PLUGIN_AFTER_S = 1.0
 """Without a frame for this long, the plugin is started: it is off unless somebody switched it on."""
-MOST_BYTES = 1 << 26
 MOST_PX = 1 << 24
 
 
@@ -75,32 +74,13 @@ class CoreCamera(SceneCamera):
         super().open()
 
     def _serve(self) -> None:
-        context = self._zmq.Context()
-        try:
-            address = f"tcp://{self._host}:{self._port}"
-            with PupilRemote(self._zmq, context, address, self._wait_for) as remote:
-                port = remote.request("SUB_PORT")
-                if not port.isdecimal() or not 0 < int(port) < 65536:
-                    raise TrackerError(
-                        f"{self.name} answers SUB_PORT with {port[:40]!r}; is this Pupil Remote?"
-                    )
-                for _ in range(BURST):
-                    remote.sync(self._clock)
-                bus = context.socket(self._zmq.SUB)
-                for option, value in (("LINGER", 0), ("RCVHWM", 8), ("MAXMSGSIZE", MOST_BYTES)):
-                    bus.setsockopt(getattr(self._zmq, option), value)
-                bus.setsockopt(self._zmq.IPV6, ":" in self._host)
-                try:
-                    bus.connect(f"tcp://{self._host}:{int(port)}")
-                    bus.subscribe(TOPIC)
-                    self._connected()
-                    self._follow(bus, remote)
-                finally:
-                    bus.close()
-        except self._zmq.ZMQError as error:
-            raise ConnectionLost(f"ZeroMQ: {error}") from error
-        finally:
-            context.destroy(linger=0)
+        address = f"{self._host}:{self._port}"
+        with connect_capture(self._zmq, address, self.name, self._wait_for, backlog=8) as (remote, bus):
+            for _ in range(BURST):
+                remote.sync(self._clock)
+            bus.subscribe(TOPIC)
+            self._connected()
+            self._follow(bus, remote)
 
     def _follow(self, bus: Any, remote: PupilRemote) -> None:
         sync_s = time.monotonic() + SYNC_INTERVAL_S

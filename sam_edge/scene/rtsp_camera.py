@@ -11,10 +11,9 @@ from sam_edge.errors import GazeDataError
 from sam_edge.gaze.adapters.base import ConnectionLost
 from sam_edge.gaze.adapters.companion_status import read_status
 from sam_edge.gaze.adapters.net import HasFileno, http_get_json
-from sam_edge.gaze.adapters.optional import require
 from sam_edge.gaze.adapters.rtsp import RtpDatum, RtspStream, SdpMedia
 from sam_edge.gaze.adapters.time_echo import TimeEcho
-from sam_edge.gaze.adapters.tobii_g3 import GlassesApi
+from sam_edge.gaze.adapters.tobii_g3 import GlassesApi, require_websockets
 from sam_edge.gaze.clocks import ArrivalClock, ClockMap, MappedTime, host_now_ns
 from sam_edge.scene.camera import LiveFrame, SceneCamera
 from sam_edge.scene.h264 import Decoder, Depacketizer, parameter_sets
@@ -199,9 +198,7 @@ class GlassesCamera(SyncedCamera):
 
     def open(self) -> None:
         """Connect. Raises `MissingExtraError` without the library of the WebSocket API, and as `SceneCamera.open`."""
-        purpose = "The WebSocket API of Tobii Pro Glasses 3"
-        require("websockets.sync.client", library="websockets", purpose=purpose)
-        self._websockets = require("websockets", library="websockets", purpose=purpose)
+        self._websockets = require_websockets()
         super().open()
 
     def _serve(self) -> None:

@@ -216,8 +216,8 @@ class SelectionTuning:
     """Whether the bundle's follower corrects the target's mask on every frame of the live mode (`docs/follower.md`);
     None: where `GazeSession.warm_up` finds that it takes at most `max_follow_ms` a frame."""
     max_follow_ms: float = 8.0
-    """See `follow`: a fifth of the time between two frames at 24 frames a second. SAM works beside it, so a step takes
-    several times as long at its 95th percentile."""
+    """See `follow`: a fifth of the time between two frames at 24 frames a second. SAM runs at the same time, so a
+    step takes several times as long at its 95th percentile."""
     follow_frames: int = 16
     """Frames that are kept, so that a mask of SAM's can be trusted when it comes."""
     min_follow_confidence: float = 0.4
