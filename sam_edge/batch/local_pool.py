@@ -194,6 +194,8 @@ class _Job:
     def _lose(self, worker: _Worker) -> None:
         """Take a worker off that has ended by itself; its recording is tried again."""
         self._workers.remove(worker)
+        # Its connection closes before it has printed why; it ends by itself and keeps its exit status.
+        worker.process.join(STOP_S)
         worker.end()
         if not worker.ready:
             self._failed_starts += 1
