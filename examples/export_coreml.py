@@ -5,7 +5,7 @@
 
 The checkpoint is MobileSAM's own file (github.com/ChaoningZhang/MobileSAM). What comes out is a folder: an encoder and
 a decoder as .mlpackage, and a manifest with what was measured against fp32 torch. An export that lost too much is
-refused and nothing is written. docs/coreml.md says how to use the packages from Swift.
+refused and nothing is written. docs/how-to/coreml.md says how to use the packages from Swift.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument(
         "--size", default="672x448", help="the encoder's input, width x height, multiples of 224"
     )
-    parser.add_argument("--precision", default="fp16", help="see docs/coreml.md")
+    parser.add_argument("--precision", default="fp16", help="see docs/how-to/coreml.md")
     parser.add_argument("--out", type=Path, default=Path("coreml_bundle"), help="folder that is made")
     args = parser.parse_args()
     width, _, height = args.size.partition("x")

@@ -2,8 +2,9 @@
 
     python examples/headset_server.py [--port 8765] [--simulate]
 
-A headset's program talks to ws://127.0.0.1:8765/api/stream as docs/protocol.md says. For a headset over the network
-give --host 0.0.0.0 and a token of 16 characters or more. `sam-edge serve` does the same and has more options.
+A headset's program talks to ws://127.0.0.1:8765/api/stream as docs/reference/protocol.md says. For a headset over
+the network give --host 0.0.0.0 and a token of 16 characters or more. `sam-edge serve` does the same and has more
+options.
 """
 
 from __future__ import annotations

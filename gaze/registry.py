@@ -203,7 +203,7 @@ def open(url: str, **options: object) -> GazeSource:
 
     Args:
         url: `scheme://host:port?option=value`, or a scheme alone, as `webcam`. `schemes()` lists the schemes, and
-            docs/trackers.md their options.
+            docs/how-to/trackers.md their options.
         **options: the same options as Python values.
 
     Returns:

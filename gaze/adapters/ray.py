@@ -1,6 +1,6 @@
 """Gaze of OpenXR, WebXR and other headsets as ray and point packets, over UDP or a WebSocket server of this process.
 
-docs/ray_packets.md specifies the packets and the bridge on the headset.
+docs/reference/ray_packets.md specifies the packets and the bridge on the headset.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The ray packet: how headsets send gaze to `ray+udp://` and `ray+ws://`. docs/ray_packets.md is its specification.
+"""The ray packet: how headsets send gaze to `ray+udp://` and `ray+ws://`.
+
+docs/reference/ray_packets.md is its specification.
 
 Two forms have the same content and differ in the first byte: JSON (`{`) and binary (`S`).
 """

@@ -54,7 +54,8 @@ class EventDetector:
     """Tells fixation, pursuit, saccade, post-saccadic oscillation and blink apart while the samples come in.
 
     Each sample gets exactly one label, in the order of the calls. A label is final at the latest when the look-ahead
-    has passed; fixation onsets are reported earlier, about 8 ms after the sample they begin with. See docs/events.md.
+    has passed; fixation onsets are reported earlier, about 8 ms after the sample they begin with. See
+    docs/how-to/events.md.
 
     Samples whose time equals the last one's share its verdict. A time that runs backwards begins a new epoch: what
     waits is labelled, a fixation that goes on ends, everything learned is forgotten, and event numbers go on rising.

@@ -55,7 +55,7 @@ def aoi(
     every: int | None = None,
     progress: bool = False,
 ) -> AoiResult:
-    """Follow the objects that a person looks at, and write what a study needs. docs/aoi.md has the definitions.
+    """Follow the objects that a person looks at, and write what a study needs. docs/how-to/aoi.md has the definitions.
 
     Args:
         recording: the folder of a tracker's recording with its scene video; or a video, with `gaze`.
@@ -78,7 +78,7 @@ def aoi(
         video: write the annotated video.
         on_frame: receives every frame, with its image and its mask.
         aois: AOIs that are found where they appear, also when nobody looks at them: a JSON file, or a folder of
-            pictures. docs/aoi.md has the format.
+            pictures. docs/how-to/aoi.md has the format.
         every: find what is looked at on every n-th frame, and carry its mask by motion to those between. None: about
             five times a second, on a smaller input of the encoder: a recording then takes less than its own length.
         progress: show a progress bar on stderr.

@@ -38,7 +38,7 @@ def check_eye(url: str, eye: str | None) -> None:
     if scheme_of(eye) in ON_A_SCREEN:
         raise InputError(
             f"eye: {eye} gives gaze on a screen, and the frames are those of {url}; accepted are mouse: and "
-            "trackers with a scene camera. For a webcam as the eye tracker see docs/for_webcam_demos.md"
+            "trackers with a scene camera. For a webcam as the eye tracker see docs/tutorials/webcam.md"
         )
 
 

@@ -1,6 +1,6 @@
 """Archives: every recording below some folders, on one machine, in shards, or on a cluster.
 
-docs/batch.md has the how-to.
+docs/how-to/batch.md has the how-to.
 """
 
 from sam_edge.batch.executor import Executor, Work

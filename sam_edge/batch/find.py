@@ -47,7 +47,7 @@ class Finder:
             if len(found) == before and not any(uri.startswith(_absolute(root)) for uri in found):
                 raise InputError(
                     f"recordings: {root}: holds no recording; accepted: folders with a scene video and gaze (see "
-                    "docs/recordings.md), a folder with a video and gaze.csv, or --manifest"
+                    "docs/how-to/recordings.md), a folder with a video and gaze.csv, or --manifest"
                 )
         return longest_first(found.values())
 

@@ -201,7 +201,7 @@ def annotate_in_page(args: argparse.Namespace, annotator: Annotator, source: Gaz
     """Annotate in the browser, and return whether everything is finished."""
     from sam_edge.annotate.web import PageServer
 
-    # OpenCV's own threads compete with the encoder for the cores (docs/selection.md).
+    # OpenCV's own threads compete with the encoder for the cores (docs/explanation/selection.md).
     cv2.setNumThreads(1)
     server = PageServer(annotator, source.gaze.samples, port=args.port)
     server.listen()

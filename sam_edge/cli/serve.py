@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from sam_edge.serve.models.engines import Engines
     from sam_edge.serve.server import Server, check_certificate
 
-    # OpenCV's own threads compete with the encoder for the cores (docs/selection.md).
+    # OpenCV's own threads compete with the encoder for the cores (docs/explanation/selection.md).
     cv2.setNumThreads(1)
     limits = Limits() if args.clients is None else replace(Limits(), clients=args.clients)
     token = secrets.token_urlsafe(24) if args.token == AUTO_TOKEN else args.token

@@ -6,7 +6,7 @@
         webcam.start_calibration()     # show targets, send face frames, and `receive` until each target is collected
         ...
 
-docs/protocol.md specifies the messages. The server stores no image.
+docs/reference/protocol.md specifies the messages. The server stores no image.
 """
 
 from __future__ import annotations

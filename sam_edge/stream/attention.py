@@ -5,7 +5,7 @@ and off by the tracker's error; now and then glances elsewhere; and may turn to 
 every dwell on it, the more the smaller it is (Tenenbaum's size principle: a large object would have drawn gaze
 elsewhere too), loses by dwells off it, and pays for every change of target in its history. SAM reads a single dwell
 segment in three ways; which of them is an object shows in time, because the same object is read again from other places
-on it and from other frames. `docs/selection.md` has the formulas and what each part is worth.
+on it and from other frames. `docs/explanation/selection.md` has the formulas and what each part is worth.
 """
 
 from __future__ import annotations

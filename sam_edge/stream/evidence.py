@@ -1,4 +1,7 @@
-"""Evidence: how well each candidate explains where the gaze has rested. `docs/selection.md` has the formulas."""
+"""Evidence: how well each candidate explains where the gaze has rested.
+
+`docs/explanation/selection.md` has the formulas.
+"""
 
 from __future__ import annotations
 

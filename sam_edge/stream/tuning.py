@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class SelectionTuning:
-    """How a session decides and follows. `docs/selection.md` has the formulas, and what each part is worth.
+    """How a session decides and follows. `docs/explanation/selection.md` has the formulas, and what each part is worth.
 
     The defaults were tuned on DAVIS sequences with a simulated observer (`make bench-stream`). Another camera, tracker
     or task may want others; a recording keeps the tuning that it was made with, and replays with it.
@@ -213,8 +213,9 @@ class SelectionTuning:
 
     # The follower network: the target's mask on every frame of the live mode.
     follow: bool | None = None
-    """Whether the bundle's follower corrects the target's mask on every frame of the live mode (`docs/follower.md`);
-    None: where `GazeSession.warm_up` finds that it takes at most `max_follow_ms` a frame."""
+    """Whether the bundle's follower corrects the target's mask on every frame of the live mode
+    (`docs/explanation/follower.md`); None: where `GazeSession.warm_up` finds that it takes at most
+    `max_follow_ms` a frame."""
     max_follow_ms: float = 8.0
     """See `follow`: a fifth of the time between two frames at 24 frames a second. SAM runs at the same time, so a
     step takes several times as long at its 95th percentile."""

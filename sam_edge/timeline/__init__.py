@@ -6,8 +6,8 @@
     tables = builder.finish()
     tables.fixations.write("fixations.csv")
 
-Everything that counts looks is computed from samples and fixations, never from frames. docs/timeline.md defines the
-columns.
+Everything that counts looks is computed from samples and fixations, never from frames. docs/how-to/timeline.md defines
+the columns.
 """
 
 from sam_edge.timeline.builder import TimelineBuilder

@@ -95,7 +95,7 @@ class AccessPolicy:
             return ""
         return (
             f". If this is your reverse proxy or your site, start the server with {self.allow_option} "
-            f"{_shorten(origin)} (docs/serving.md, Behind a reverse proxy)"
+            f"{_shorten(origin)} (docs/how-to/serving.md, Behind a reverse proxy)"
         )
 
     def allows_origin(self, origin: str | None) -> bool:

@@ -1,4 +1,5 @@
-"""The wire protocol between `sam-edge serve` and its clients: messages, and their bytes. docs/protocol.md specifies it.
+"""The wire protocol between `sam-edge serve` and its clients: messages, and their bytes.
 
+docs/reference/protocol.md specifies it.
 Neither this package nor `sam_edge.client` needs a library of the server.
 """

@@ -85,7 +85,7 @@ def _version_message(lowest: int, highest: int) -> str:
     older, newer = ("client", "server") if highest < VERSION else ("server", "client")
     return (
         f"hello: the client speaks protocol {client}; accepted: version {VERSION}. Update the {older} to the "
-        f"release of the {newer} (docs/protocol.md lists the changes)"
+        f"release of the {newer} (docs/reference/protocol.md lists the changes)"
     )
 
 

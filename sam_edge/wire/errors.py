@@ -8,7 +8,7 @@ from sam_edge.errors import InputError
 
 
 class ErrorCode(IntEnum):
-    """Codes of error messages; docs/protocol.md says which end the connection."""
+    """Codes of error messages; docs/reference/protocol.md says which end the connection."""
 
     UNKNOWN = 0
     """Stands for a code of a later version; never sent."""

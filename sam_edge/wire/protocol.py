@@ -1,4 +1,4 @@
-"""Encodes messages to bytes and decodes them, protocol version 2. docs/protocol.md is the specification.
+"""Encodes messages to bytes and decodes them, protocol version 2. docs/reference/protocol.md is the specification.
 
 Bytes from the network are not trusted: every length and every number is checked, and unused bytes must be zero.
 Anything else raises a `ProtocolError` with the code that the server sends back.

@@ -1,4 +1,4 @@
-"""The server behind a real nginx, set up as docs/serving.md says."""
+"""The server behind a real nginx, set up as docs/how-to/serving.md says."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Proxy:
 
 def documented_block(repo_dir: Path) -> str:
     """The `location` block of the documentation."""
-    text = (repo_dir / "docs" / "serving.md").read_text(encoding="utf-8")
+    text = (repo_dir / "docs" / "how-to" / "serving.md").read_text(encoding="utf-8")
     found = re.search(r"        location / \{\n.*?\n        \}\n", text, re.DOTALL)
     assert found is not None
     return found[0]

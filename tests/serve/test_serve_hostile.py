@@ -1,4 +1,4 @@
-"""What strangers send does not stop the server, and is answered as docs/protocol.md says."""
+"""What strangers send does not stop the server, and is answered as docs/reference/protocol.md says."""
 
 from __future__ import annotations
 

@@ -400,6 +400,6 @@ def test_the_description_is_valid(repo_dir: Path) -> None:
     for name in ("Error", "Segmentation", "Mask"):
         assert f"#/components/schemas/{name}" in text
         assert name in described["components"]["schemas"]
-    page = (repo_dir / "docs" / "protocol.md").read_text(encoding="utf-8")
+    page = (repo_dir / "docs" / "reference" / "protocol.md").read_text(encoding="utf-8")
     for path in described["paths"]:
         assert path in page

@@ -86,7 +86,7 @@ def type_union(types: str, name: str) -> list[str]:
 def test_the_version_is_the_same_everywhere(script: str, csharp: str, repo_dir: Path) -> None:
     assert re.findall(r"export const VERSION = (\d+);", script) == [str(protocol.VERSION)]
     assert csharp_constant(csharp, "ProtocolVersion") == protocol.VERSION
-    page = (repo_dir / "docs" / "protocol.md").read_text(encoding="utf-8")
+    page = (repo_dir / "docs" / "reference" / "protocol.md").read_text(encoding="utf-8")
     assert page.startswith(f"# The wire protocol, version {protocol.VERSION}\n")
     for text in (script, csharp):
         assert f"version {protocol.VERSION}" in text.splitlines()[0]
@@ -173,7 +173,7 @@ def script_widths(body: str) -> list[int]:
 
 
 def test_selections_have_the_same_field_order_in_both_clients(script: str, csharp: str) -> None:
-    """Sizes of the fields in the order in which docs/protocol.md lists them."""
+    """Sizes of the fields in the order in which docs/reference/protocol.md lists them."""
     head = [8, 8, 8, 4, 2, 2, 1, 1, 1, 1, 4, 4, 4, 4]
     stage_ms = [4]
     assert script_widths(body_of(script, "function readSelection(")) == head + stage_ms

@@ -212,7 +212,7 @@ def test_gaze_without_a_position_is_invalid() -> None:
 
 
 def test_client_bytes_are_those_of_the_specification() -> None:
-    """Layouts written out by hand from docs/protocol.md."""
+    """Layouts written out by hand from docs/reference/protocol.md."""
     hello = struct.pack("<BBHI4sBBBBffHH", 1, 0, 0, 0, b"SEGE", 2, 2, 1, 0, 1.0, 15.0, 672, 448)
     hello += b"\x03\x00abc" + b"\x00\x00" + b"\x02\x00me"
     assert protocol.decode_client_message(hello) == Hello(MaskOptions(), "abc", "", "me", 15.0, (448, 672))
@@ -540,7 +540,7 @@ def test_an_object_outside_the_frame_has_no_mask() -> None:
 
 
 def test_the_specification_lists_every_code_and_kind(repo_dir: Path) -> None:
-    page = (repo_dir / "docs" / "protocol.md").read_text(encoding="utf-8")
+    page = (repo_dir / "docs" / "reference" / "protocol.md").read_text(encoding="utf-8")
     assert f"# The wire protocol, version {protocol.VERSION}\n" in page
     for code in ErrorCode:
         if code is not ErrorCode.UNKNOWN:

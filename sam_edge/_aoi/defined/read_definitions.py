@@ -19,7 +19,7 @@ MAX_NAME = 80
 
 
 def read_definitions(path: str | Path) -> tuple[DefinedAoi, ...]:
-    """Read a JSON file, or a folder whose pictures are named as the AOIs. docs/aoi.md has the format.
+    """Read a JSON file, or a folder whose pictures are named as the AOIs. docs/how-to/aoi.md has the format.
 
     Raises:
         InputError: it is missing or damaged, a field is not accepted, or a file that it names does not exist.

@@ -103,7 +103,7 @@ def measure_session(
     """Play one session."""
     px_per_deg = clip.gaze.px_per_deg or PX_PER_DEG
     threads = cv2.getNumThreads()
-    # OpenCV's threads would compete with the encoder's. docs/selection.md recommends this to apps.
+    # OpenCV's threads would compete with the encoder's. docs/explanation/selection.md recommends this to apps.
     cv2.setNumThreads(1)
     try:
         with (

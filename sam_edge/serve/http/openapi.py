@@ -37,7 +37,7 @@ def openapi_document(*, token_needed: bool) -> dict[str, Any]:
             "title": "sam-edge",
             "version": __version__,
             "description": "Select objects in images and live video. Live video goes over the WebSocket "
-            "`/api/stream`; docs/protocol.md describes its binary protocol.",
+            "`/api/stream`; docs/reference/protocol.md describes its binary protocol.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,

@@ -1,4 +1,4 @@
-// The messages of the wire protocol about known objects: values to bytes and back. docs/protocol.md describes every field.
+// The messages of the wire protocol about known objects: values to bytes and back. docs/reference/protocol.md describes every field.
 
 import { Writer } from "./bytes.js";
 

@@ -1,4 +1,4 @@
-// The webcam gaze messages of the wire protocol: values to bytes and back. docs/protocol.md describes every field.
+// The webcam gaze messages of the wire protocol: values to bytes and back. docs/reference/protocol.md describes every field.
 
 import { Writer } from "./bytes.js";
 

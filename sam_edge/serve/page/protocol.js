@@ -1,4 +1,4 @@
-// The wire protocol, version 2: values to bytes and back. docs/protocol.md describes every field.
+// The wire protocol, version 2: values to bytes and back. docs/reference/protocol.md describes every field.
 
 import { Reader, Writer } from "./bytes.js";
 import { OBJECT_READERS } from "./protocol-objects.js";

@@ -1,4 +1,4 @@
-/** A client of `sam-edge serve`. Fields are those of docs/protocol.md. Client times are ns of `performance.now()`. */
+/** A client of `sam-edge serve`. Fields are those of docs/reference/protocol.md. Client times are ns of `performance.now()`. */
 
 /** Milliseconds of `performance.now()` as whole nanoseconds. */
 export function nsOf(ms: number): bigint;

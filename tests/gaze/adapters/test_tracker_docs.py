@@ -22,12 +22,12 @@ from sam_edge.gaze.registry import SchemeInfo
 
 @pytest.fixture
 def trackers(repo_dir: Path) -> str:
-    return (repo_dir / "docs" / "trackers.md").read_text(encoding="utf-8")
+    return (repo_dir / "docs" / "how-to" / "trackers.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def packets(repo_dir: Path) -> str:
-    return (repo_dir / "docs" / "ray_packets.md").read_text(encoding="utf-8")
+    return (repo_dir / "docs" / "reference" / "ray_packets.md").read_text(encoding="utf-8")
 
 
 def test_every_scheme_has_a_row(trackers: str) -> None:

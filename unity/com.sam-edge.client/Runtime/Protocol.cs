@@ -1,4 +1,4 @@
-// Numbers of the wire protocol, version 2 (docs/protocol.md of sam-edge).
+// Numbers of the wire protocol, version 2 (docs/reference/protocol.md of sam-edge).
 
 namespace SamEdge
 {
