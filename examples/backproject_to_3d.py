@@ -1,7 +1,9 @@
 """Select an object in a picture by a point, back-project it with a depth map, and draw it from the side.
 
-    python examples/backproject_to_3d.py --out cloud.png
+    python examples/backproject_to_3d.py
     python examples/backproject_to_3d.py --image rgb.jpg --depth depth_mm.png --camera camera.json --point 700,700
+
+Expect: one line with the sides of the object's box in metres; a picture, a .ply and a .glb in out/.
 
 Without an image it renders a scene of its own: a box on a table. A depth PNG holds millimetres; the camera file is JSON
 with `params` and `image_size` [width, height] of an Aria camera, or with `focal_px`, `principal_px` and `image_size`.
@@ -34,6 +36,8 @@ try:
         write_ply,
     )
     from sam_edge.pointcloud.files import EDGES
+except ImportError as error:
+    sys.exit(f"{error}. This example needs: pip install -e .")
 except KeyboardInterrupt:
     sys.exit(130)
 
@@ -47,9 +51,12 @@ def main() -> None:
     parser.add_argument("--image", type=Path)
     parser.add_argument("--depth", type=Path, help="16-bit PNG, millimetres")
     parser.add_argument("--camera", type=Path, help="JSON")
-    parser.add_argument("--point", default="", help="X,Y on the thing (default: the middle)")
+    parser.add_argument("--point", default="", help="X,Y on the object (default: the middle)")
     parser.add_argument(
-        "--out", type=Path, default=Path("cloud.png"), help="the picture; .ply and .glb beside it"
+        "--out",
+        type=Path,
+        default=Path("out/cloud.png"),
+        help="the picture; .ply and .glb go next to it (default: out/cloud.png)",
     )
     args = parser.parse_args()
     if args.image and not (args.depth and args.camera):
@@ -67,20 +74,20 @@ def main() -> None:
     outputs += [Output("--out", args.out.with_suffix(ending)) for ending in (".ply", ".glb")]
     with prepare_outputs(*outputs), sam_edge.load() as model:
         mask = model.segment(image, points=[point]).best
-    cloud = backproject(image, mask, depth_m, camera)
-    box = cloud.box
-    write_ply(args.out.with_suffix(".ply"), cloud)
-    write_glb(args.out.with_suffix(".glb"), cloud, box)
-    sides = " x ".join(f"{side:.3f}" for side in box.extent_m)
-    place = ", ".join(f"{value:.3f}" for value in cloud.centroid_m)
-    print(f"{len(cloud)} points; box {sides} m; centroid ({place}) m")
-    write_png(args.out, drawn(image, mask, cloud, camera, f"{sides} m"))
+        cloud = backproject(image, mask, depth_m, camera)
+        box = cloud.box
+        write_ply(args.out.with_suffix(".ply"), cloud)
+        write_glb(args.out.with_suffix(".glb"), cloud, box)
+        sides = " x ".join(f"{side:.3f}" for side in box.extent_m)
+        place = ", ".join(f"{value:.3f}" for value in cloud.centroid_m)
+        write_png(args.out, drawn(image, mask, cloud, camera, f"{sides} m"))
+    print(f"{args.out}: {len(cloud)} points; box {sides} m; centroid ({place}) m")
 
 
 def drawn(
     image: NDArray[np.uint8], mask: NDArray[np.bool_], cloud: PointCloud, camera: CameraModel, caption: str
 ) -> NDArray[np.uint8]:
-    """Draw the selection with its box on the picture, and beside it the cloud as seen from the side."""
+    """Draw the selection with its box on the picture, and next to it the cloud as seen from the side."""
     box = cloud.box
     left = draw_selection(image, mask=mask)
     corners = camera.project(box.corners_m)
@@ -166,4 +173,5 @@ if __name__ == "__main__":
     except SamEdgeError as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -1,11 +1,13 @@
 """Make Core ML packages of MobileSAM for an iPhone, an iPad or a Mac. Runs on Linux, too.
 
-    pip install 'sam-edge[export]'
-    python examples/export_coreml.py mobile_sam.pt [--size 672x448] [--precision fp16] [--out coreml_bundle]
+    pip install -e '.[export]'
+    python examples/export_coreml.py mobile_sam.pt [--size 672x448] [--precision fp16] [--out out/coreml_bundle]
 
-The checkpoint is MobileSAM's own file (github.com/ChaoningZhang/MobileSAM). What comes out is a folder: an encoder and
-a decoder as .mlpackage, and a manifest with what was measured against fp32 torch. An export that lost too much is
-refused and nothing is written. docs/how-to/coreml.md says how to use the packages from Swift.
+Expect: minutes of work, then one line for each file with its size.
+
+The checkpoint is MobileSAM's own file (github.com/ChaoningZhang/MobileSAM). It writes a folder: an encoder and a
+decoder as .mlpackage, and a manifest with their deviation from fp32 torch. An export that lost too much accuracy is
+refused, and nothing is written. docs/how-to/coreml.md says how to use the packages from Swift.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ try:
     from sam_edge.exporters.coreml.bundle import export_coreml
     from sam_edge.media.outputs import Output, prepare_outputs
     from sam_edge.nn import load_mobile_sam
+except ImportError as error:
+    sys.exit(f"{error}. This example needs: pip install -e '.[export]'")
 except KeyboardInterrupt:
     sys.exit(130)
 
@@ -32,7 +36,7 @@ def main() -> None:
         "--size", default="672x448", help="the encoder's input, width x height, multiples of 224"
     )
     parser.add_argument("--precision", default="fp16", help="see docs/how-to/coreml.md")
-    parser.add_argument("--out", type=Path, default=Path("coreml_bundle"), help="folder that is made")
+    parser.add_argument("--out", type=Path, default=Path("out/coreml_bundle"), help="folder to write")
     args = parser.parse_args()
     width, _, height = args.size.partition("x")
     with prepare_outputs(Output("--out", args.out, "whole folder")):
@@ -50,4 +54,5 @@ if __name__ == "__main__":
     except SamEdgeError as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)

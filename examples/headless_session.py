@@ -3,11 +3,14 @@
     python examples/headless_session.py VIDEO GAZE.csv
     python examples/headless_session.py RECORDING
 
-Without arguments it plays the demo. Prints a line whenever the selection changes.
+Expect: one line for each change of the selection.
+
+Without arguments it plays the demo.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -16,14 +19,22 @@ try:
     from sam_edge.errors import SamEdgeError
     from sam_edge.gaze_video import open_gaze_video
     from sam_edge.stream import GazeSession
+except ImportError as error:
+    sys.exit(f"{error}. This example needs: pip install -e .")
 except KeyboardInterrupt:
     sys.exit(130)
 
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
 
 
-def main(arguments: list[str]) -> None:
-    clip = open_gaze_video(*arguments) if arguments else open_gaze_video(DEMO)
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("video", nargs="?", type=Path, default=DEMO, help="a video, or a recording with one")
+    parser.add_argument("gaze", nargs="?", type=Path, help="the gaze recording, if VIDEO does not hold it")
+    args = parser.parse_args()
+    clip = open_gaze_video(args.video, args.gaze)
     samples = iter(clip.gaze.samples)
     waiting = next(samples, None)
     before = None
@@ -44,8 +55,9 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1:])
+        main()
     except SamEdgeError as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -3,6 +3,8 @@
     sam-edge serve &
     python examples/headset_client.py [ws://127.0.0.1:8765] [--gaze rays|pixels|pinch]
 
+Expect: the server's name, one line for each change of the selection, and the latency at the end.
+
 What a headset's program does, step by step: greet, keep the clocks related (the client does), send gaze as rays from
 the eyes (or pixels, or nothing but a point at the moment of a pinch), send the newest frame while the server wants one,
 and draw what comes back. Plays the demo, or --video VIDEO with --recording GAZE.csv.
@@ -28,6 +30,8 @@ try:
     from sam_edge.gaze.samples import GazeSample
     from sam_edge.media.frames import FrameReader, open_frames
     from sam_edge.wire.messages import FrameSelection, Rays, RaySample
+except ImportError as error:
+    sys.exit(f"{error}. This example needs: pip install -e '.[serve]'")
 except KeyboardInterrupt:
     sys.exit(130)
 
@@ -168,4 +172,5 @@ if __name__ == "__main__":
     except SamEdgeError as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -2,6 +2,8 @@
 
     python examples/headset_server.py [--port 8765] [--simulate]
 
+Expect: one line with the addresses, then nothing until Ctrl+C; with --simulate what headset_client.py prints.
+
 A headset's program talks to ws://127.0.0.1:8765/api/stream as docs/reference/protocol.md says. For a headset over
 the network give --host 0.0.0.0 and a token of 16 characters or more. `sam-edge serve` does the same and has more
 options.
@@ -21,6 +23,8 @@ try:
     from sam_edge.errors import SamEdgeError
     from sam_edge.serve.models.engines import Engines
     from sam_edge.serve.server import Server
+except ImportError as error:
+    sys.exit(f"{error}. This example needs: pip install -e '.[serve]'")
 except KeyboardInterrupt:
     sys.exit(130)
 
@@ -56,4 +60,5 @@ if __name__ == "__main__":
     except SamEdgeError as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)

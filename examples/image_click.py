@@ -1,10 +1,12 @@
-"""Click on a thing in a picture and it is cut out.
+"""Click on an object in a picture to cut it out.
 
-    python examples/image_click.py [PICTURE] [--out cut_out.png]
+    python examples/image_click.py [PICTURE] [--out out/cut_out.png]
 
-Each click adds a point on the thing, a right click one beside it; s or Return writes what is outlined as a picture with
-a transparent background, r begins anew, q or Esc ends. Without a picture it takes one of the demo's clip. `--point X,Y`
-(as often as wanted) clicks without a window.
+Expect: a window with the picture; one line with the size of each cut-out that you write.
+
+A click adds a point on the object, a right click one off it; s or Return writes the outlined object as a picture with
+a transparent background, r starts again, q or Esc ends. Without a picture it takes a frame of the demo's clip.
+`--point X,Y`, once or more, clicks without a window.
 """
 
 from __future__ import annotations
@@ -26,11 +28,13 @@ try:
     from sam_edge.media.outputs import Output, prepare_outputs
     from sam_edge.media.overlay import draw_selection
     from sam_edge.media.screen import check_screen
+except ImportError as error:
+    sys.exit(f"{error}. This example needs: pip install -e .")
 except KeyboardInterrupt:
     sys.exit(130)
 
 CLIP = Path(sam_edge.__file__).parent / "assets" / "demo" / "clip.mp4"
-WINDOW = "sam-edge: click on a thing; s writes it, r begins anew, q ends"
+WINDOW = "sam-edge: click on an object; s writes it, r starts again, q ends"
 ENDS, WRITES = (ord("q"), 27), (ord("s"), 13)
 
 
@@ -97,7 +101,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("picture", nargs="?", help="a picture file")
-    parser.add_argument("--out", default="cut_out.png", help="where the cut-out goes")
+    parser.add_argument("--out", default="out/cut_out.png", help="PNG to write (default: out/cut_out.png)")
     parser.add_argument("--point", action="append", metavar="X,Y", help="click here, without a window")
     args = parser.parse_args()
     if not args.point:
@@ -127,4 +131,5 @@ if __name__ == "__main__":
     except SamEdgeError as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -1,11 +1,13 @@
 """Gaze over the Lab Streaming Layer: send it from one program, select with it in another.
 
-    pip install 'sam-edge[gaze]'
+    pip install -e '.[gaze]'
     python examples/lsl_stream.py send [GAZE.csv]       # plays a recording as an LSL stream, over and over
     python examples/lsl_stream.py select [VIDEO]        # reads the stream and selects in the video
 
-Without arguments both take the demo. `select` prints a line whenever the selection changes and ends with the video. Any
-other sender of type `Gaze` will do as well, such as an eye tracker's own LSL connector: `--name` picks it.
+Expect: `send` prints one line and runs until Ctrl+C; `select` prints one line for each change of the selection.
+
+Without a file both take the demo. Any other sender of type `Gaze` works as well, such as an eye tracker's own LSL
+connector: give its name with `--name`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ try:
     from sam_edge.gaze.recordings import read
     from sam_edge.media.frames import open_frames
     from sam_edge.stream import GazeSession
+except ImportError as error:
+    sys.exit(f"{error}. This example needs: pip install -e '.[gaze]'")
 except KeyboardInterrupt:
     sys.exit(130)
 
@@ -102,4 +106,5 @@ if __name__ == "__main__":
     except SamEdgeError as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)

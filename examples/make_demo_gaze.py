@@ -14,11 +14,12 @@ screen on a 24-inch monitor from 66 cm away, which makes 28 pixels a degree.
 
     python examples/make_demo_gaze.py [OUT.csv]
 
-The same file comes out every time. With it comes OUT.csv.json, which states the pixels a degree.
+Expect: one line; out/gaze.csv, byte for byte the demo's, and out/gaze.csv.json, which states the pixels a degree.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import random
@@ -30,6 +31,8 @@ from pathlib import Path
 try:
     from sam_edge.errors import SamEdgeError
     from sam_edge.media.atomic import write_atomically
+except ImportError as error:
+    sys.exit(f"{error}. This example needs: pip install -e .")
 except KeyboardInterrupt:
     sys.exit(130)
 
@@ -46,8 +49,6 @@ NOISE_DEG = 0.12
 LAG_S = 0.1
 """How late the eye follows a moving thing."""
 SEED = 2008
-
-DEFAULT_OUT = Path(__file__).resolve().parent.parent / "sam_edge" / "assets" / "demo" / "gaze.csv"
 
 Point = tuple[float, float]
 
@@ -176,8 +177,12 @@ def recording() -> str:
 
 
 def main() -> None:
-    """Write the recording, and what is known of the scene beside it."""
-    out = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_OUT
+    """Write the recording, and the facts of its scene next to it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", nargs="?", type=Path, default=Path("out/gaze.csv"), help="CSV to write")
+    out: Path = parser.parse_args().out
     with write_atomically(out) as part:
         part.write_text(recording(), encoding="utf-8", newline="\n")
     facts = {"px_per_deg": PX_PER_DEG, "width_px": WIDTH, "height_px": HEIGHT}
@@ -193,4 +198,5 @@ if __name__ == "__main__":
     except SamEdgeError as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -1,11 +1,12 @@
 """A recording in, an annotated video out: the object that the person looked at is outlined on every frame.
 
-    python examples/offline_recording.py EXPORT [--out annotated.mp4]
+    python examples/offline_recording.py EXPORT [--out out/annotated.mp4]
+
+Expect: a progress bar, then one line; the video, and a CSV next to it with the selection on each frame.
 
 EXPORT is a folder that Pupil Player exported (gaze_positions.csv, world.mp4, world_timestamps.csv), or another
 recording with its scene video; with `--video`, any gaze that `sam-edge gaze info` reads. Without arguments the demo is
-used. Every frame is waited for, so the result does not depend on the machine's speed. A CSV next to the video lists the
-selection on each frame.
+used. Every frame is processed, so the result does not depend on the machine's speed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ try:
     from sam_edge.gaze_video import open_gaze_video
     from sam_edge.media.atomic import write_atomically
     from sam_edge.media.outputs import Output, prepare_outputs
+except ImportError as error:
+    sys.exit(f"{error}. This example needs: pip install -e .")
 except KeyboardInterrupt:
     sys.exit(130)
 
@@ -34,7 +37,7 @@ def main() -> None:
     )
     parser.add_argument("export", nargs="?", type=Path, help="folder or file of the recording")
     parser.add_argument("--video", type=Path, help="the scene video, if it is not in EXPORT")
-    parser.add_argument("--out", type=Path, default=Path("annotated.mp4"), help="annotated video to write")
+    parser.add_argument("--out", type=Path, default=Path("out/annotated.mp4"), help="video to write")
     parser.add_argument("--px-per-deg", type=float, help="frame pixels in a degree of visual angle")
     parser.add_argument("--runtime", default="auto")
     args = parser.parse_args()
@@ -47,7 +50,9 @@ def main() -> None:
     with (
         prepare_outputs(Output("--out", args.out), Output("CSV of --out", table_path)),
         sam_edge.load(runtime=args.runtime) as model,
-        sam_edge.track(video, gaze, model=model, px_per_deg=px_per_deg, out=args.out, stream=True) as frames,
+        sam_edge.track(
+            video, gaze, model=model, px_per_deg=px_per_deg, out=args.out, progress=True, stream=True
+        ) as frames,
         write_atomically(table_path) as part,
         part.open("w", encoding="utf-8", newline="") as handle,
     ):
@@ -71,4 +76,5 @@ if __name__ == "__main__":
     except sam_edge.SamEdgeError as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)

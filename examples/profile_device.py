@@ -1,9 +1,10 @@
 """Profile this device from a program of one's own, and trace a session on it.
 
-    python examples/profile_device.py [--out OUT]
+    python examples/profile_device.py [--out out/profile]
 
-Times encoding on every engine here, prints the fastest, and writes the report and a session's trace, which
-https://ui.perfetto.dev opens.
+Expect: progress, then one line for each engine with its time to encode; profile.json and trace.json in out/profile.
+
+https://ui.perfetto.dev opens the trace.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ try:
     from sam_edge.profile import ProfilePlan, choose_engines, run_plan
     from sam_edge.profile.plan import DEMO_GAZE, DEMO_VIDEO
     from sam_edge.stream import GazeSession
+except ImportError as error:
+    sys.exit(f"{error}. This example needs: pip install -e .")
 except KeyboardInterrupt:
     sys.exit(130)
 
@@ -68,4 +71,5 @@ if __name__ == "__main__":
     except SamEdgeError as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -1,11 +1,13 @@
-"""Look at a thing through a Pupil Core headset and it is selected in the headset's own scene video.
+"""Select objects in the scene video of a Pupil Core headset by looking at them.
 
-    pip install 'sam-edge[gaze]'
+    pip install -e '.[gaze]'
     python examples/pupil_core.py [--host 127.0.0.1] [--port 50020]
 
+Expect: one line for each change of the selection, until Ctrl+C.
+
 Needs Pupil Capture, calibrated, with its Frame Publisher plugin set to "bgr" or "jpeg". Gaze comes through
-`sam_edge.gaze.open`; the scene's pictures come from the same data bus, which this file reads itself in a few lines. A
-line is printed whenever the selection changes; `--seconds N` stops after N, `--show` opens a window (q ends).
+`sam_edge.gaze.open`; the scene's pictures come from the same data bus, which this file reads itself in a few lines.
+`--seconds N` stops after N seconds, `--show` opens a window (q ends).
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ try:
     from sam_edge.media.overlay import draw_selection
     from sam_edge.media.screen import check_screen
     from sam_edge.stream import GazeSession
+except ImportError as error:
+    sys.exit(f"{error}. This example needs: pip install -e '.[gaze]'")
 except KeyboardInterrupt:
     sys.exit(130)
 
@@ -120,4 +124,5 @@ if __name__ == "__main__":
     except SamEdgeError as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)

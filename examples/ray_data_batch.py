@@ -1,7 +1,9 @@
 """Recordings in a Ray Data pipeline: a table with a row for each recording goes in, a table of results comes out.
 
-    pip install 'sam-edge[ray]' 'ray[data]'
+    pip install -e '.[ray]' 'ray[data]'
     python examples/ray_data_batch.py OUT RECORDING [RECORDING ...]
+
+Expect: Ray's progress, then one line for each recording; the results in OUT.
 
 The worker reads the video itself, so that no pixels go through Ray's object store.
 """
@@ -17,6 +19,8 @@ try:
 
     from sam_edge.batch import Settings, Worker
     from sam_edge.errors import SamEdgeError
+except ImportError as error:
+    sys.exit(f"{error}. This example needs: pip install -e '.[ray]'")
 except KeyboardInterrupt:
     sys.exit(130)
 
@@ -49,7 +53,7 @@ def main() -> None:
     try:
         import ray.data
     except ImportError as error:
-        sys.exit(f"{error.name} is missing; get it: pip install 'sam-edge[ray]' 'ray[data]'")
+        sys.exit(f"{error.name} is missing. This example needs: pip install -e '.[ray]' 'ray[data]'")
     table = ray.data.from_items([{"recording": recording} for recording in args.recordings])
     done = table.map_batches(
         BatchWorker,
@@ -69,4 +73,5 @@ if __name__ == "__main__":
     except SamEdgeError as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -1,11 +1,13 @@
-"""Look at a thing on the screen and it lights up: an ordinary webcam is the eye tracker.
+"""Select objects on the screen by looking at them: an ordinary webcam is the eye tracker.
 
     python examples/webcam_gaze.py [--eye 0] [--scene VIDEO OR CAMERA] [--screen 1920x1080] [--screen-mm 530]
 
-`--eye` is the camera that looks at you (or a video of you), `--scene` what is shown to you: a second camera or a video,
-the demo's clip unless given. First nine targets are shown: look at each until it has shrunk. Then rest on a thing for
-half a second. Space, or s, keeps what is selected (and, as you were looking at it, corrects the drift), a click on what
-you look at corrects the drift too, r lets go, c calibrates anew, q or Esc ends.
+Expect: nine targets on the full screen, then the scene with the object that you look at outlined; one line at the end.
+
+`--eye` is the camera that looks at you (or a video of you), `--scene` what is shown to you: a second camera or a video
+(default: the demo's clip). Look at each target until it has shrunk. Then look at an object for half a second. Space, or
+s, pins the selected object and corrects the drift, as you were looking at it; so does a click on what you look at.
+r unpins, c calibrates again, q or Esc ends.
 
 `--save me.json` keeps the calibration, `--calibration me.json` uses it again: sit as you sat then. With `--headless`
 there is no window: `--eye` is a video, and so is `--scene`; `--frames N --out PICTURE.png` stops after N frames and
@@ -38,11 +40,13 @@ try:
     from sam_edge.media.outputs import Output, prepare_outputs
     from sam_edge.media.overlay import TRAIL_S, draw_selection
     from sam_edge.stream import GazeSession, Selection
+except ImportError as error:
+    sys.exit(f"{error}. This example needs: pip install -e .")
 except KeyboardInterrupt:
     sys.exit(130)
 
 CLIP = Path(sam_edge.__file__).parent / "assets" / "demo" / "clip.mp4"
-WINDOW = "sam-edge: look at a thing; space keeps it, c calibrates, q ends"
+WINDOW = "sam-edge: look at an object; space pins it, c calibrates, q ends"
 ENDS = (ord("q"), 27)
 EYE_TO_SCREEN_MM = 600.0
 STEADY_DEG = 4.0
@@ -249,4 +253,5 @@ if __name__ == "__main__":
     except SamEdgeError as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)

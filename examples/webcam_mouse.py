@@ -1,12 +1,14 @@
-"""Select in live video with the mouse as the eye tracker: rest it on a thing, and the thing is outlined.
-
-A click, or the key s, keeps what is outlined while you go on to other things; a right click, or r, lets go of all.
+"""Select objects in live video with the mouse as the eye tracker.
 
     python examples/webcam_mouse.py [CAMERA OR VIDEO] [--px-per-deg 15]
 
+Expect: a window with the video; the object under the resting mouse is outlined; one line at the end.
+
+A click, or the key s, pins the outlined object while you go on to others; a right click, or r, unpins all.
+
 Give the number of a camera (default 0), or a video file, which is played at its own rate. q or Esc ends. The picture
 never waits for the encoder, which has a thread of its own. With `--headless` there is no window, and every frame is
-waited for: a made-up mouse rests in the middle of the picture, or at `--mouse X,Y`; `--frames N --out PICTURE.png`
+processed: a simulated mouse rests in the middle of the picture, or at `--mouse X,Y`; `--frames N --out PICTURE.png`
 stops after N frames and writes the last one as it would have been shown.
 """
 
@@ -36,10 +38,12 @@ try:
     from sam_edge.media.overlay import TRAIL_S, draw_selection
     from sam_edge.media.screen import check_screen
     from sam_edge.stream import GazeSession, Selection
+except ImportError as error:
+    sys.exit(f"{error}. This example needs: pip install -e .")
 except KeyboardInterrupt:
     sys.exit(130)
 
-WINDOW = "sam-edge: rest the mouse on a thing; click keeps it, right click releases, q ends"
+WINDOW = "sam-edge: rest the mouse on an object; click pins it, right click unpins, q ends"
 ENDS = (ord("q"), 27)
 TREMOR_PX = 1.0
 
@@ -169,4 +173,5 @@ if __name__ == "__main__":
     except SamEdgeError as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)
