@@ -19,6 +19,8 @@ from sam_edge.gaze.samples import GazeSample
 
 _CHUNK = 512
 _RESOLVE_S = 0.5
+_RESOLVE_ONE_S = 0.25
+"""Time to look for a stream by its identifier, seconds: each call asks the network at its beginning."""
 _CHANNEL_LIMIT = 1024
 _INLET_BUFFER_S = 360
 """Buffer of the library, seconds; for streams without a nominal rate it keeps 100 samples per second."""
@@ -26,6 +28,8 @@ _SYNC_INTERVAL_S = 1.0
 _ASSUMED_UNCERTAINTY_S = 1e-3
 """Assumed when the library does not report it: its documentation promises less than a millisecond."""
 _LATEST_TIME_S = 9e9
+_SAME_CLOCK_NS = 200_000_000
+"""After a reconnection the known relation of the clocks holds if it places new samples within this of their arrival."""
 
 
 class LslSource(LiveSource):
@@ -89,8 +93,8 @@ class LslSource(LiveSource):
     def _resolve(self) -> Any:
         condition = " and ".join(f"{field}='{value}'" for field, value in self._wanted.items())
         # Only an identifier is unique; otherwise wait for a second stream, which would make the choice ambiguous.
-        minimum = 1 if "source_id" in self._wanted else 2
-        infos = self._pylsl.resolve_bypred(condition, minimum=minimum, timeout=_RESOLVE_S)
+        minimum, wait_s = (1, _RESOLVE_ONE_S) if "source_id" in self._wanted else (2, _RESOLVE_S)
+        infos = self._pylsl.resolve_bypred(condition, minimum=minimum, timeout=wait_s)
         if not infos:
             raise ConnectionLost(f"no stream with {condition} is on the network")
         if len(infos) > 1:
@@ -104,7 +108,9 @@ class LslSource(LiveSource):
         info = inlet.info(timeout=2.0)
         layout = self._layout(info)
         inlet.open_stream(timeout=2.0)
-        self._first_sync(inlet)
+        if not self._connections:
+            self._first_sync(inlet)
+        checked = not self._connections
         self._connected()
         sync_at = time.monotonic() + _SYNC_INTERVAL_S
         while not self._stopping.is_set():
@@ -112,6 +118,9 @@ class LslSource(LiveSource):
             first, first_s = inlet.pull_sample(timeout=POLL_S)
             arrival_ns = host_now_ns()
             if first is not None:
+                if not checked and not self._clock_holds(first_s, arrival_ns):
+                    self._first_sync(inlet)
+                checked = True
                 self._take(layout, first, first_s, arrival_ns)
                 samples, times_s = inlet.pull_chunk(timeout=0.0, max_samples=_CHUNK)
                 for values, time_s in zip(samples, times_s, strict=True):
@@ -137,6 +146,16 @@ class LslSource(LiveSource):
                 f"the stream {info.name()!r} describes {len(channels)} channels and sends {info.channel_count()}"
             )
         return GazeLayout(channels, size=self._size, stream=info.name())
+
+    def _clock_holds(self, time_s: float, arrival_ns: int) -> bool:
+        """Return whether a sample after a reconnection fits the relation of the clocks from before.
+
+        A sender that was started anew keeps its computer's clock; a computer that was started anew does not. For a new
+        relation the library needs at least 0.64 s, and 2 s more when its first probes were lost.
+        """
+        if not -_LATEST_TIME_S < time_s < _LATEST_TIME_S:
+            return False
+        return abs(self._clock.map(round(time_s * 1e9)).host_ns - arrival_ns) <= _SAME_CLOCK_NS
 
     def _first_sync(self, inlet: Any) -> None:
         deadline = time.monotonic() + max(self._timeout_s, self._connect_floor_s)

@@ -7,9 +7,13 @@ from sam_edge.media.image_type import ImageType
 from sam_edge.media.jpeg import read_jpeg_structure
 
 SUSPECT_PIXELS = 1 << 24
-"""Images of more pixels must have enough bytes for them."""
+"""TIFF and BMP images of more pixels must have enough bytes for them: a white fax of any size is a few bytes long."""
 PIXELS_PER_BYTE = 4096
-"""No encoder packs more pixels of one colour into a byte of these formats; PNG's limit is 1032 bytes."""
+"""No encoder packs more pixels of one colour into a byte of JPEG or GIF; of TIFF and BMP none does in practice."""
+DEFLATE_LIMIT = 1032
+"""Bytes that a byte of a PNG can decompress to, at most: a match of 258 bytes takes 2 bits (RFC 1951)."""
+PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Channels of a PNG by its colour type (PNG specification, third edition, 11.2.1)."""
 LARGEST_PIXELS = 1 << 28
 """Most pixels of the formats that pack an image of one colour into a few bytes."""
 _WIDTH_TAG, _HEIGHT_TAG = 0x100, 0x101
@@ -21,13 +25,25 @@ def find_size_fault(data: bytes, kind: ImageType) -> str | None:
     if size is None:
         return None
     height, width = size
-    pixels = height * width
-    dense = kind in (ImageType.WEBP, ImageType.JPEG2000)
-    if (dense and pixels > LARGEST_PIXELS) or (
-        not dense and pixels > SUSPECT_PIXELS and pixels > PIXELS_PER_BYTE * len(data)
-    ):
-        return f"states {width}x{height} pixels in {len(data)} bytes: it is damaged, or made to take memory"
-    return None
+    if height * width <= _most_pixels(data, kind) and not _is_png_too_short(data, kind, size):
+        return None
+    return f"states {width}x{height} pixels in {len(data)} bytes: it is damaged, or made to take memory"
+
+
+def _most_pixels(data: bytes, kind: ImageType) -> int:
+    """Return the most pixels that a file of this kind and length may state."""
+    if kind in (ImageType.WEBP, ImageType.JPEG2000):
+        return LARGEST_PIXELS
+    by_length = PIXELS_PER_BYTE * len(data)
+    return by_length if kind in (ImageType.JPEG, ImageType.GIF) else max(SUSPECT_PIXELS, by_length)
+
+
+def _is_png_too_short(data: bytes, kind: ImageType, size: tuple[int, int]) -> bool:
+    """Return whether a PNG has fewer bytes than its rows can be compressed to."""
+    if kind is not ImageType.PNG or len(data) < 26:
+        return False
+    bits_per_pixel = data[24] * PNG_CHANNELS.get(data[25], 1)
+    return size[0] * (1 + (size[1] * bits_per_pixel + 7) // 8) > DEFLATE_LIMIT * len(data)
 
 
 def read_stated_size(data: bytes, kind: ImageType) -> tuple[int, int] | None:

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge.media.image_decoder import DecodedImage, ImageError, decode_image
+from sam_edge.media.image_size import PNG_CHANNELS
 from sam_edge.media.image_type import identify_image, name_unread_image
 from sam_edge.media.jpeg import read_jpeg_structure
+from sam_edge.media.opencv_log import opencv_silenced
 from sam_edge.wire.errors import ErrorCode, ProtocolError
 from sam_edge.wire.messages import ImageFormat, SceneFrame
 
@@ -21,7 +23,6 @@ MAX_SCANS = 64
 _START_OF_FRAME = {0xC0, 0xC1, 0xC2}
 """Markers of baseline, extended and progressive JPEGs with Huffman codes: what cameras and browsers write."""
 _PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Bits of a channel by colour type, as the PNG specification has them."""
 _PNG_SLACK = 4096
@@ -116,7 +117,8 @@ def _check_pixels(size: tuple[int, int], most: int) -> None:
 
 def _decode(data: bytes | memoryview, flags: int) -> NDArray[np.uint8]:
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        with opencv_silenced():
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise _error(f"it cannot be decoded ({error.err})") from error
     if image is None or image.dtype != np.uint8 or image.ndim != 3:
@@ -137,7 +139,7 @@ def _png_size(data: bytes) -> tuple[int, int]:
 def _check_rows(data: bytes, size: tuple[int, int]) -> None:
     """Refuse a PNG that decompresses to more than its rows: libpng decompresses it all, up to 1000 times its size."""
     height, width = size
-    row_bytes = (width * _PNG_CHANNELS[data[25]] * data[24] + 7) // 8
+    row_bytes = (width * PNG_CHANNELS[data[25]] * data[24] + 7) // 8
     most = height * (8 + row_bytes) + _PNG_SLACK
     decompressor, count = zlib.decompressobj(), 0
     try:

@@ -279,6 +279,27 @@ def test_a_header_cannot_take_all_memory() -> None:
         decode_image(bytes(data))
 
 
+@pytest.mark.parametrize(("ending", "at"), [("PNG", 16), ("JPEG", None)])
+def test_a_small_file_cannot_state_many_pixels(ending: str, at: int | None) -> None:
+    """Also below the size from which memory would be short: 4096x4096 pixels in some hundred bytes are not true."""
+    data = bytearray(saved(np.zeros((8, 8, 3), np.uint8), ending))
+    at = data.index(b"\xff\xc0") + 5 if at is None else at
+    data[at : at + (8 if ending == "PNG" else 4)] = struct.pack(
+        ">II" if ending == "PNG" else ">HH", 4096, 4096
+    )
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29])) if ending == "PNG" else data[29:33]
+    with pytest.raises(ImageError, match="states 4096x4096 pixels in"):
+        decode_image(bytes(data))
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "L", "RGB", "RGBA"])
+def test_the_most_compressed_files_are_read(mode: str) -> None:
+    """One colour packs nearly as well as the format can."""
+    data = saved(np.zeros((2500, 3000, 3), np.uint8), "PNG", mode, compress_level=9)
+    assert len(data) < 40_000
+    assert decode_image(data).image.shape == (2500, 3000, 3)
+
+
 def test_opencv_writes_nothing_to_the_terminal(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(saved(scene(), "TIFF", compression="tiff_lzw")[:120])

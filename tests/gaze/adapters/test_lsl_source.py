@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 import pytest
-from fake_base import HEIGHT, WIDTH, collect, number_of, present
+from fake_base import HEIGHT, WIDTH, collect, number_of, present, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sam_edge.errors import TrackerError
 from sam_edge.gaze import registry
+from sam_edge.gaze.adapters.lsl import LslSource
 from sam_edge.gaze.adapters.lsl_layout import Channel, GazeLayout
 
 pylsl = pytest.importorskip("pylsl")
@@ -201,3 +203,42 @@ def test_a_stream_of_text_is_no_gaze() -> None:
     with pytest.raises(TrackerError, match="does not hold floating point numbers"):
         registry.open("lsl://?name=text_as_gaze", timeout=3.0)
     del outlet
+
+
+class CountedSyncs(LslSource):
+    """Counts how often the clocks are compared before samples are passed on."""
+
+    syncs = 0
+
+    def _first_sync(self, inlet: Any) -> None:
+        self.syncs += 1
+        super()._first_sync(inlet)
+
+
+def reconnect(fake: FakeLsl, source: CountedSyncs) -> None:
+    """End the outlet, and open another one of the same stream."""
+    before = source.stats.reconnects
+    fake.drop()
+    wait_until(lambda: source.stats.reconnects > before, "a reconnect")
+    fake.wait_ready()
+
+
+def test_a_sender_that_is_started_anew_keeps_its_clock_and_another_clock_is_noticed() -> None:
+    fake = FakeLsl()
+    source = CountedSyncs(stream=fake.name, source_id=f"id_{fake.name}", size=(HEIGHT, WIDTH), timeout_s=4.0)
+    with source:
+        fake.wait_ready()
+        fake.send(1)
+        collect(source, 1)
+        reconnect(fake, source)
+        host_ns = time.monotonic_ns()
+        fake.send(1)
+        (sample,) = collect(source, 1)
+        assert abs(sample.time_ns - host_ns) <= present(sample.offset_uncertainty_ns) + 3_000_000
+        assert source.syncs == 1
+        reconnect(fake, source)
+        # As from a computer that was started anew: its clock differs by more than a sample may be late.
+        fake.push([0.9, 0.5, 0.5] + [NAN] * 9, pylsl.local_clock() + 3.0)
+        collect(source, 1)
+        assert source.syncs == 2
+    fake.stop()
