@@ -2,8 +2,8 @@
 
 Time 0 is the first recorded sample; the tracker's own milliseconds stay in `device_time_ns`. Where both eyes are
 seen the sample is their mean. `RES` of the END lines gives pixels a degree, `RATE` of the SAMPLES lines the rate: at
-2000 Hz each whole millisecond stands twice. A message may hold line breaks; its further lines are left out. Source:
-EyeLink user manual, "ASC file format".
+2000 Hz each whole millisecond stands twice. A message may hold line breaks; its further lines are left out. Files of
+samples alone are read, too (`eyelink_bare`). Source: EyeLink user manual, "ASC file format".
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sam_edge.errors import GazeDataError
 from sam_edge.gaze.recordings.encodings import decode_head
+from sam_edge.gaze.recordings.eyelink_bare import NOTE, eyes_of, is_bare
 from sam_edge.gaze.recordings.files import lines, ns_from_seconds, open_binary, read_head
 from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation, number_fixations
 from sam_edge.gaze.recordings.recording import MAX_SAMPLES, GazeRecording, make_recording
@@ -43,6 +44,10 @@ class _State:
 
     eyes: tuple[str, ...] = ()
     inside: bool = False
+    begun: bool = False
+    """Whether a START line was read."""
+    bare: bool = False
+    """Whether samples came without a START line."""
     size: tuple[int, int] | None = None
     rate_hz: float | None = None
     """Samples per second, as the last SAMPLES line states it."""
@@ -65,7 +70,8 @@ class _State:
 def recognise(path: Path) -> bool:
     """Return True for ASC text."""
     first = decode_head(read_head(path))
-    return "** CONVERTED FROM" in first[:200] or ("\nSAMPLES\t" in first and "\nSTART\t" in first)
+    described = "** CONVERTED FROM" in first[:200] or ("\nSAMPLES\t" in first and "\nSTART\t" in first)
+    return described or is_bare(path, first)
 
 
 def read(path: Path) -> GazeRecording:
@@ -73,8 +79,8 @@ def read(path: Path) -> GazeRecording:
     state = _State()
     with open_binary(path) as handle:
         samples = list(_samples(path, lines(path, handle), state))
-    notes = ["positions are display pixels"]
-    if state.inside:
+    notes = [NOTE if state.bare else "positions are display pixels"]
+    if state.inside and not state.bare:
         notes.append("the last recording block has no END line; the file may be cut off")
     if state.continued:
         notes.append(f"{state.continued} lines go on with the text of a message, and were left out")
@@ -107,7 +113,7 @@ def _samples(path: Path, text: Iterator[str], state: _State) -> Iterator[GazeSam
         if not line[:1].isdigit():
             _note(path, number, line, state)
             continue
-        if not state.inside:
+        if not state.inside and not _begins_without_start(line, state):
             continue
         if state.in_message and not _is_sample(line, state):
             state.continued += 1
@@ -124,6 +130,15 @@ def _samples(path: Path, text: Iterator[str], state: _State) -> Iterator[GazeSam
                 f"of {' and '.join(state.eyes) or 'an eye'}, '.' where missing"
             ) from error
         state.words, state.tabs = len(line.split()), "\t" in line
+
+
+def _begins_without_start(line: str, state: _State) -> bool:
+    """Return whether a line is the first sample of a file without START lines, and keep which eyes it holds."""
+    eyes = () if state.begun or state.in_message else eyes_of(line.split())
+    if eyes:
+        state.eyes = state.eyes or eyes
+        state.inside = state.bare = True
+    return bool(eyes)
 
 
 def _is_sample(line: str, state: _State) -> bool:
@@ -151,7 +166,7 @@ def _note(path: Path, number: int, line: str, state: _State) -> None:
         return
     begun = words[0] in ("START", "END") and len(words) > 1 and math.isfinite(_number(words[1]))
     if begun and words[0] == "START":
-        state.inside, state.words = True, 0
+        state.inside, state.begun, state.words = True, True, 0
         state.last_ns = ns_from_seconds(words[1]) // 1000
     elif begun:
         state.inside = False

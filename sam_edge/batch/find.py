@@ -119,13 +119,14 @@ def participant_of(path: Path, root: Path) -> str:
     return parts[0] if parts else path.name
 
 
-def identify(uri: str, gaze: str | None, *, px_per_deg: float | None) -> tuple[str, int]:
+def identify(uri: str, gaze: str | None, *, recording_name: str, px_per_deg: float | None) -> tuple[str, int]:
     """Return the id and the size, in bytes, of a recording that a manifest names. Raises `InputError`."""
     files: list[FileEntry] = []
     for place in (uri, gaze):
         if place is not None:
             files += list_files(place) if is_remote(place) else _files_of(local_path(place))
-    return make_id(uri, files, gaze=gaze, px_per_deg=px_per_deg), sum(entry.bytes for entry in files)
+    identity = make_id(uri, files, gaze=gaze, recording_name=recording_name, px_per_deg=px_per_deg)
+    return identity, sum(entry.bytes for entry in files)
 
 
 def _files_of(path: Path) -> list[FileEntry]:

@@ -22,6 +22,7 @@ COLUMNS = (
     "id",
     "uri",
     "gaze",
+    "recording_name",
     "participant",
     "format",
     "duration_s",
@@ -32,7 +33,7 @@ COLUMNS = (
     "problem",
 )
 """Columns of a run's `manifest.csv`."""
-GIVEN = ("recording", "gaze", "participant", "px_per_deg")
+GIVEN = ("recording", "gaze", "recording_name", "participant", "px_per_deg")
 """Columns of a person's manifest; `recording` is needed."""
 
 
@@ -40,8 +41,8 @@ def read_manifest(path: Path, finder: Finder) -> list[Recording]:
     """Read a person's manifest, a line a recording, and check each recording.
 
     Args:
-        path: CSV file with a column `recording`, and perhaps `gaze`, `participant` and `px_per_deg`. Paths are
-            relative to the folder of the file.
+        path: CSV file with a column `recording`, and perhaps the other columns of `GIVEN`. Paths are relative to the
+            folder of the file.
         finder: checks the recordings.
 
     Raises:
@@ -62,12 +63,12 @@ def read_manifest(path: Path, finder: Finder) -> list[Recording]:
             SamEdgeWarning,
             stacklevel=2,
         )
-    found: dict[tuple[str, str | None], Recording] = {}
+    found: dict[tuple[str, str | None, str], Recording] = {}
     for number, line in enumerate(lines, start=2):
         recording = _from_line(line, path, number)
-        if (recording.uri, recording.gaze) in found:
+        if _key(recording) in found:
             raise InputError(f"manifest: {path}, line {number}: {recording.uri} stands twice")
-        found[recording.uri, recording.gaze] = finder.check(recording)
+        found[_key(recording)] = finder.check(recording)
     return longest_first(found.values())
 
 
@@ -79,24 +80,27 @@ def _from_line(line: dict[str, str], path: Path, number: int) -> Recording:
     uri = _resolve(text, path.parent)
     gaze_text = (line.get("gaze") or "").strip()
     gaze = _resolve(gaze_text, path.parent) if gaze_text else None
+    name = (line.get("recording_name") or "").strip()
     scale = _scale((line.get("px_per_deg") or "").strip(), place)
     participant = (line.get("participant") or "").strip()
     problem, size = "", 0
     try:
-        identity, size = identify(uri, gaze, px_per_deg=scale)
+        identity, size = identify(uri, gaze, recording_name=name, px_per_deg=scale)
     except InputError as error:
-        identity, problem = make_id(uri, (), gaze=gaze, px_per_deg=scale), str(error)
+        identity = make_id(uri, (), gaze=gaze, recording_name=name, px_per_deg=scale)
+        problem = str(error)
     recording = Recording(
         id=identity,
         uri=uri,
         gaze=gaze,
+        recording_name=name,
         participant=participant,
         bytes=size,
         px_per_deg=scale,
         problem_class="input" if problem else "",
         problem=problem,
     )
-    return recording if participant else replace(recording, participant=recording.name)
+    return recording if participant else replace(recording, participant=name or recording.name)
 
 
 def _resolve(text: str, folder: Path) -> str:
@@ -145,8 +149,13 @@ def read_run_manifest(store: Store) -> list[Recording]:
 
 def join(earlier: Iterable[Recording], now: Iterable[Recording]) -> list[Recording]:
     """Return the recordings of all runs into one place; of a recording that has changed, the newest."""
-    newest = {(each.uri, each.gaze): each for each in (*earlier, *now)}
+    newest = {_key(each): each for each in (*earlier, *now)}
     return longest_first(newest.values())
+
+
+def _key(recording: Recording) -> tuple[str, str | None, str]:
+    """Return what tells two recordings apart, also when their files have changed."""
+    return recording.uri, recording.gaze, recording.recording_name
 
 
 def _from_row(row: dict[str, str]) -> Recording:
@@ -154,6 +163,7 @@ def _from_row(row: dict[str, str]) -> Recording:
         id=row["id"],
         uri=row["uri"],
         gaze=row["gaze"] or None,
+        recording_name=row["recording_name"],
         participant=row["participant"],
         format=row["format"],
         duration_s=float(row["duration_s"]) if row["duration_s"] else None,

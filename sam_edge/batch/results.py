@@ -55,6 +55,8 @@ def make_results(
     """
     px_per_deg = settings.px_per_deg if settings.px_per_deg is not None else recording.px_per_deg
     gaze = gaze_beside_frames(source) if gaze is None else gaze
+    if recording.recording_name:
+        settings = replace(settings, recording_name=recording.recording_name)
     figures = Figures()
     if settings.needs_video:
         figures = _follow(source, gaze, px_per_deg, settings, folder)
@@ -120,7 +122,7 @@ def _follow(
 ) -> Figures:
     """Follow the objects through the video, and write everything but the events."""
     masks_path = folder.with_name("masks.part")
-    model = _open_model(settings)
+    model = _open_model(replace(settings, recording_name=None))
     with ExitStack() as stack:
         masks = stack.enter_context(MaskFile(masks_path))
         if "aoi" in settings.do:
@@ -159,6 +161,7 @@ def _study(
         model=model,
         sections=settings.sections,
         format=settings.format,
+        recording_name=settings.recording_name,
         min_confidence=settings.min_confidence,
         fps=settings.fps,
         px_per_deg=px_per_deg,
@@ -188,6 +191,7 @@ def _track(
         gaze,
         model=model,
         format=settings.format,
+        recording_name=settings.recording_name,
         min_confidence=settings.min_confidence,
         fps=settings.fps,
         px_per_deg=px_per_deg,
@@ -210,10 +214,20 @@ def _read_gaze(source: Path, gaze: Path | None, settings: Settings) -> GazeRecor
     """Read the gaze: with times after the first frame where the video is read as well."""
     if settings.needs_video:
         recording = open_gaze_video(
-            source, gaze, format=settings.format, fps=settings.fps, min_confidence=settings.min_confidence
+            source,
+            gaze,
+            format=settings.format,
+            recording_name=settings.recording_name,
+            fps=settings.fps,
+            min_confidence=settings.min_confidence,
         ).gaze
     else:
-        recording = read_gaze(gaze or source, format=settings.format, min_confidence=settings.min_confidence)
+        recording = read_gaze(
+            gaze or source,
+            format=settings.format,
+            recording_name=settings.recording_name,
+            min_confidence=settings.min_confidence,
+        )
     fit = fit_gaze(recording)
     return replace(fit, errors=(), warnings=(*fit.errors, *fit.warnings)).checked()
 

@@ -48,6 +48,8 @@ class Settings:
     """(height, width) of the encoder's input; None: chosen by the frame."""
     format: str | None = None
     """Format of the gaze; None recognises it by content."""
+    recording_name: str | None = None
+    """Which recording of each file that holds several; None: the manifest's, else the file's only one."""
     min_confidence: float | None = None
     """Gaze of lower confidence, 0..1, counts as lost; None: the format's own threshold."""
     fps: float | None = None

@@ -23,6 +23,8 @@ class Recording:
     """Folder of the recording, or a video or gaze file: an absolute path, or a URL such as `s3://bucket/folder`."""
     gaze: str | None = None
     """URI of the gaze, where `uri` does not hold it."""
+    recording_name: str = ""
+    """Which recording of a file that holds several, as the manifest states it; empty: not stated."""
     participant: str = ""
     """Whose recording it is; tables are joined over it."""
     format: str = ""
@@ -57,12 +59,19 @@ class Recording:
 
 
 def make_id(
-    uri: str, files: Iterable[FileEntry], *, gaze: str | None = None, px_per_deg: float | None = None
+    uri: str,
+    files: Iterable[FileEntry],
+    *,
+    gaze: str | None = None,
+    recording_name: str = "",
+    px_per_deg: float | None = None,
 ) -> str:
-    """Return the id of a recording: a hash of its URI, its files' names, sizes and versions, and its scale."""
+    """Return the id of a recording: a hash of its URI, its files' names, sizes and versions, its name and scale."""
     digest = hashlib.sha256(f"{uri}\0{gaze or ''}".encode())
     for entry in sorted(files, key=lambda entry: entry.path):
         digest.update(f"\0{entry.path}\0{entry.bytes}\0{entry.version}".encode())
+    if recording_name:
+        digest.update(f"\0recording_name={recording_name}".encode())
     if px_per_deg is not None:
         digest.update(f"\0px_per_deg={px_per_deg!r}".encode())
     return digest.hexdigest()[:ID_DIGITS]

@@ -156,7 +156,7 @@ def _describe_start() -> bytes:
 
 def _log(recording: Recording, settings: Settings, outcome: Outcome, notes: list[str]) -> str:
     facts = [
-        f"recording {recording.uri}",
+        f"recording {recording.uri} {recording.recording_name}".rstrip(),
         f"time      {_now()} on {outcome.host}, {cpu_name()}, {settings.threads} threads",
         f"state     {outcome.state} after {outcome.seconds:.1f} s",
         *([f"error     {outcome.error_class}: {outcome.message}"] if outcome.message else []),

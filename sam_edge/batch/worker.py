@@ -53,7 +53,8 @@ class Worker:
         """Process the recording of a row.
 
         Args:
-            row: `recording`, a path or URL; if need be `gaze`, `participant` and `px_per_deg`, as in a manifest.
+            row: `recording`, a path or URL; if need be `gaze`, `recording_name`, `participant` and `px_per_deg`, as in
+                a manifest.
 
         Returns:
             The row with what `Outcome` holds, and `results`: the folder or URL of the files, empty when failed.
@@ -66,13 +67,12 @@ class Worker:
         uri = str(row["recording"])
         gaze, scale = row.get("gaze") or None, row.get("px_per_deg") or None
         px_per_deg = None if scale is None else float(scale)
+        name, participant = (str(row.get(column) or "") for column in ("recording_name", "participant"))
         try:
-            name, size = identify(uri, gaze, px_per_deg=px_per_deg)
+            identity, size = identify(uri, gaze, recording_name=name, px_per_deg=px_per_deg)
         except InputError as error:
             return self._answer(row, Outcome("", "failed", "input", str(error)))
-        recording = Recording(
-            name, uri, gaze, str(row.get("participant") or ""), bytes=size, px_per_deg=px_per_deg
-        )
+        recording = Recording(identity, uri, gaze, name, participant, bytes=size, px_per_deg=px_per_deg)
         return self._answer(row, self._settle(recording))
 
     def _settle(self, recording: Recording) -> Outcome:

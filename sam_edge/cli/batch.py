@@ -90,7 +90,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--manifest",
         type=Path,
         metavar="FILE.csv",
-        help="recordings to process instead: columns recording, gaze, participant, px_per_deg",
+        help="recordings to process instead: columns recording, gaze, recording_name, participant, "
+        "px_per_deg",
     )
     _add_work(parser)
     _add_machines(parser)
@@ -182,6 +183,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         precision=args.precision,
         size=parse_size(args.size),
         format=args.format,
+        recording_name=args.recording_name,
         min_confidence=args.min_confidence,
         fps=args.fps,
         px_per_deg=args.px_per_deg,

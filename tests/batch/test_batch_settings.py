@@ -28,6 +28,7 @@ OTHER: dict[str, Any] = {
     "precision": "bf16",
     "size": (448, 448),
     "format": "csv",
+    "recording_name": "P2 R1",
     "min_confidence": 0.5,
     "fps": 25.0,
     "px_per_deg": 20.0,

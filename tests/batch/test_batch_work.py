@@ -20,6 +20,7 @@ from sam_edge.batch import Outcome, Recording, Settings, StorageError, process
 from sam_edge.batch.done import Done, Figures, commit, done_path, read_done
 from sam_edge.batch.find import Finder
 from sam_edge.batch.local_store import LocalStore
+from sam_edge.batch.manifest import read_manifest
 from sam_edge.batch.outcome import classify
 from sam_edge.errors import EngineError, GazeDataError, InputError, MediaError, SamEdgeError
 from sam_edge.masks import Rle
@@ -87,6 +88,43 @@ def test_events_alone_need_no_model(
     lines = (store.read(done.path_of("events.csv")) or b"").decode().splitlines()
     assert lines[0] == "timestamp_s,label,event_id"
     assert (len(lines) - 1, done.figures.samples) == (83, 83)
+
+
+TWO_IN_ONE = (
+    "Recording timestamp [ms]\tSensor\tParticipant name\tRecording name\tGaze point X [MCS px]\tGaze point Y [MCS px]\n"
+    + "".join(
+        f"{10 * n}\tEye Tracker\t{who}\tR1\t{x}\t50\n"
+        for who, x in (("P1", 10), ("P2", 30))
+        for n in range(40)
+    )
+)
+
+
+def test_each_recording_of_a_file_that_holds_several(
+    settings: Settings, store: LocalStore, tmp_path: Path
+) -> None:
+    """A manifest names them; without a name the recording fails, and the message lists the names."""
+    (tmp_path / "both.tsv").write_text(TWO_IN_ONE)
+    table = tmp_path / "study.csv"
+    table.write_text("recording,recording_name\nboth.tsv,P1 R1\nboth.tsv,P2 R1\nboth.tsv,\n")
+    events = replace(settings, do=("events",))
+    found = {each.recording_name: each for each in read_manifest(table, Finder(needs_video=False))}
+    assert [found[name].participant for name in ("P1 R1", "P2 R1")] == ["P1 R1", "P2 R1"]
+    assert len({each.id for each in found.values()}) == 3
+    outcomes = {name: process(each, events, store, tmp_path / "s") for name, each in found.items()}
+    assert {name: (each.state, each.error_class) for name, each in outcomes.items()} == {
+        "P1 R1": ("done", ""),
+        "P2 R1": ("done", ""),
+        "": ("failed", "input"),
+    }
+    assert "'P1 R1', 'P2 R1'" in outcomes[""].message
+    for name in ("P1 R1", "P2 R1"):
+        done = read_done(store, found[name].id)
+        assert done is not None
+        assert done.figures.samples == 40
+    one_name = replace(events, recording_name="P2 R1")
+    assert process(found[""], one_name, store, tmp_path / "s").state == "done"
+    assert one_name.fingerprint() != events.fingerprint()
 
 
 def test_of_two_at_once_one_result_stays(

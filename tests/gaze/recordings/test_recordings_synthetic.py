@@ -288,6 +288,39 @@ def test_eyelink_that_breaks_off_says_so(tmp_path: Path) -> None:
     assert any("no END line" in note for note in recordings.read(path).notes)
 
 
+@pytest.mark.parametrize("head", ["", "** CONVERTED FROM x.edf\n**\n\n"])
+@pytest.mark.parametrize(
+    ("values", "x", "eyes"),
+    [
+        (" 960.0\t 540.0\t 1000.0\t...", 960.0, (None, None)),
+        (" 960.0\t 540.0\t 1000.0", 960.0, (None, None)),
+        (" 960.0\t 540.0\t 1000.0\t 1.5\t -2.0\t 33.0\t 34.0\tC..", 960.0, (None, None)),
+        (" 950.0\t 540.0\t 900.0\t 970.0\t 540.0\t 900.0\t.....", 960.0, (True, True)),
+        (" .\t .\t 0.0\t 970.0\t 540.0\t 900.0\t..C..", 970.0, (False, True)),
+    ],
+)
+def test_eyelink_samples_alone(
+    tmp_path: Path, head: str, values: str, x: float, eyes: tuple[bool | None, bool | None]
+) -> None:
+    """As `edf2asc -s` writes them: the number of values and of flags says how many eyes there are."""
+    path = tmp_path / "x.asc"
+    path.write_text(head + "".join(f"{time}\t{values}\n" for time in range(500, 520, 2)))
+    recording = recordings.read(path)
+    assert recording.format == "eyelink-asc"
+    assert [sample.time_ns for sample in recording.samples] == [2_000_000 * n for n in range(10)]
+    assert {(s.x_px, s.y_px, s.left_valid, s.right_valid) for s in recording.samples} == {(x, 540.0, *eyes)}
+    assert any("no line says which kind of position" in note for note in recording.notes)
+    assert not any("END line" in note for note in recording.notes)
+
+
+@pytest.mark.parametrize("values", ["960.0\t540.0\t1000.0\t127.0", "960.0\t540.0", "960.0\t540.0\t0.0\tword"])
+def test_eyelink_samples_alone_of_another_number_of_values_are_refused(tmp_path: Path, values: str) -> None:
+    path = tmp_path / "x.asc"
+    path.write_text("".join(f"{time}\t{values}\n" for time in range(500, 520, 2)))
+    with pytest.raises(GazeDataError):
+        recordings.read(path)
+
+
 SMI = "## [iView]\n## Sample Rate:\t50\n## \n"
 SMI += "Time\tType\tTrial\tL POR X [px]\tL POR Y [px]\tR POR X [px]\tR POR Y [px]\n"
 
