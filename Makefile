@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint assets models page bench bench-stream bench-serve bench-profile fuzz soak clean
+.PHONY: demo test lint assets models page bench bench-stream bench-serve bench-profile fuzz soak release-check lowest clean
 
 demo: $(VENV)/.base
 	$(BIN)/sam-edge demo
@@ -65,6 +65,17 @@ fuzz: $(VENV)/.test
 soak: $(VENV)/.test
 	$(BIN)/python benchmarks/soak.py $(SOAK)
 
+# What a release would upload: built, checked, installed away from the sources, and the demo run. See RELEASING.md.
+# RELEASE takes options, for example make release-check RELEASE="--tag v0.1.0"
+release-check: $(VENV)/bin/python
+	$(BIN)/pip install --quiet "build>=1.2" "twine>=6.1"
+	$(BIN)/python .ci/release_check.py $(RELEASE)
+
+# The core tests against the lowest versions that pyproject.toml allows; LOWEST takes options, see `lowest.py --help`.
+lowest: $(VENV)/bin/python
+	$(BIN)/pip install --quiet "uv>=0.8"
+	$(BIN)/python .ci/lowest.py $(LOWEST)
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -77,4 +88,4 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) out build dist .cache *.egg-info
+	rm -rf $(VENV) .venv-lowest out build dist .cache *.egg-info

@@ -1,3 +1,3 @@
-"""The version of the package, in a module that every room may import."""
+"""The version of the package: stated here alone. The build reads it, and every room may import it."""
 
 __version__ = "0.1.0"

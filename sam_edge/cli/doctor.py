@@ -32,10 +32,20 @@ EXTRAS = {
         ("safetensors", "safetensors"),
     ),
     "gaze": (("zmq", "pyzmq"), ("msgpack", "msgpack"), ("pylsl", "pylsl"), ("websockets", "websockets")),
-    "webcam": (("openvino", "openvino"),),
+    "serve": (
+        ("starlette", "starlette"),
+        ("uvicorn", "uvicorn"),
+        ("websockets", "websockets"),
+        ("anyio", "anyio"),
+    ),
+    "coreml": (("coremltools", "coremltools"), ("PIL", "pillow")),
+    "embeddings": (("safetensors", "safetensors"),),
+    "supervision": (("supervision", "supervision"),),
+    "opentelemetry": (("opentelemetry.sdk", "opentelemetry-sdk"),),
+    "tables": (("pyarrow", "pyarrow"), ("pandas", "pandas")),
+    "rerun": (("rerun", "rerun-sdk"),),
     "cloud": (("fsspec", "fsspec"), ("s3fs", "s3fs")),
     "ray": (("ray", "ray"),),
-    "serve": (("starlette", "starlette"), ("uvicorn", "uvicorn"), ("websockets", "websockets")),
 }
 """Modules of each extra, with the package that installs them."""
 MEASURED_FRAME = (480, 854, 3)
@@ -71,12 +81,12 @@ def run(args: argparse.Namespace) -> int:
     print("\nengines")
     for info in engines().values():
         state = f"yes {version_of(info.library)}" if info.installed else f"no: {pip_command(info.extra)}"
-        print(f"  {info.name:<12} {state:<34} {info.summary}")
+        print(f"  {info.name:<14} {state:<37} {info.summary}")
     print("\nextras")
     for extra, modules in EXTRAS.items():
-        missing = [package for module, package in modules if importlib.util.find_spec(module) is None]
+        missing = [package for module, package in modules if not is_installed(module)]
         print(
-            f"  {extra:<12} "
+            f"  {extra:<14} "
             + ("yes" if not missing else f"missing {', '.join(missing)}: {pip_command(extra)}")
         )
     return 0 if model_works else 1
@@ -118,6 +128,14 @@ def describe_cores() -> str:
     quota = read_cpu_quota()
     bound = "no CPU quota" if quota is None else f"CPU quota {quota.cores:g} ({quota.path})"
     return f"{available_cores()} used; affinity {len(allowed_cores())} of {os.cpu_count() or 1}, {bound}"
+
+
+def is_installed(module: str) -> bool:
+    """Return whether a module can be imported, without importing it."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the package around it is missing
+        return False
 
 
 def pip_command(extra: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import itertools
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 import sam_edge
+from sam_edge.cli.doctor import EXTRAS
 
 ROOMS = ("exporters", "runtimes", "gaze")
 """Folders at the root that install inside `sam_edge`, by a link in it."""
@@ -68,8 +71,22 @@ def test_the_links_are_committed_as_links(repo_dir: Path) -> None:
     assert links == {f"sam_edge/{room}" for room in ROOMS}
 
 
-def test_the_version_is_the_same_everywhere(project: dict[str, Any]) -> None:
-    assert project["project"]["version"] == sam_edge.__version__
+def test_the_version_is_stated_in_one_place(project: dict[str, Any]) -> None:
+    """The build takes it from there; `test_wheel` compares what it took."""
+    assert "version" not in project["project"]
+    assert project["project"]["dynamic"] == ["version"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "sam_edge.version.__version__"}
+
+
+def test_every_extra_that_a_message_names_exists(project: dict[str, Any], repo_dir: Path) -> None:
+    """The pip command of a `MissingExtraError` installs something."""
+    named: set[str] = set()
+    for room in ("sam_edge", *ROOMS):
+        for path in (repo_dir / room).rglob("*.py"):
+            named |= set(re.findall(r"""extra="([a-z-]+)"|sam-edge\[([a-z-]+)\]""", path.read_text("utf-8")))
+    extras = set(filter(None, itertools.chain.from_iterable(named)))
+    assert extras >= {"coreml", "export", "serve"}
+    assert extras <= set(project["project"]["optional-dependencies"])
 
 
 def test_all_takes_in_every_extra_but_the_tests_and_clusters(project: dict[str, Any]) -> None:
@@ -80,6 +97,13 @@ def test_all_takes_in_every_extra_but_the_tests_and_clusters(project: dict[str, 
         *("all", "cloud", "ray", "test", "test-cloud"),
     }
     assert set(extras) >= {"openvino", "export", "gaze", "serve", "test", "all"}
+
+
+def test_doctor_lists_every_extra_with_its_packages(project: dict[str, Any]) -> None:
+    extras = project["project"]["optional-dependencies"]
+    users = set(extras) - {"all", "docs", "test", "test-cloud"}
+    required = {extra: {re.split(r"[\[>=<]", one)[0] for one in extras[extra]} for extra in users}
+    assert {extra: {package for _, package in modules} for extra, modules in EXTRAS.items()} == required
 
 
 def test_the_base_install_is_four_libraries(project: dict[str, Any]) -> None:
