@@ -228,12 +228,13 @@ def _dechunk(body: bytes) -> bytes | None:
 
 
 def header_fields(head: bytes) -> dict[str, str]:
-    """Return the header fields after the first line, names in lower case."""
+    """Return the header fields after the first line, names in lower case; several challenges joined by commas."""
     fields: dict[str, str] = {}
     for line in head.split(b"\r\n")[1:]:
         name, colon, value = line.partition(b":")
         if colon:
-            fields[name.decode("latin-1").strip().lower()] = value.decode("latin-1").strip()
+            key, text = name.decode("latin-1").strip().lower(), value.decode("latin-1").strip()
+            fields[key] = f"{fields[key]}, {text}" if key == "www-authenticate" and key in fields else text
     return fields
 
 

@@ -23,6 +23,7 @@ from sam_edge.gaze.adapters.rtp import (
     parse_rtp,
     parse_sender_reports,
 )
+from sam_edge.gaze.adapters.rtsp_login import Authenticator, RtspLogin, mask_login, parse_challenges
 from sam_edge.gaze.buffer import StatName
 from sam_edge.gaze.clocks import MappedTime, host_now_ns
 
@@ -30,6 +31,8 @@ _ANSWER_LIMIT = 65536
 _HELD_LIMIT = 4096
 _SENDER_LIMIT = 4
 _DATAGRAMS_A_TURN = 512
+_LOGIN_ATTEMPTS = 3
+"""Times a request is sent: without a login, with it, and once more where the server's number was too old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class RtspStream(Closing):
         count: Callable[[StatName, int], None],
         first_epoch: int = 0,
         wanted: str = "gaze stream; switch gaze on in the tracker",
+        login: RtspLogin | None = None,
     ) -> None:
         """Connect, set up the first media that `choose` accepts, and play.
 
@@ -113,6 +117,7 @@ class RtspStream(Closing):
             count: receives counts for the source's stats.
             first_epoch: epoch of the first data; after a reconnect, the `epoch` of the previous stream.
             wanted: what is missing where no media is accepted, and what to do; ends a message.
+            login: user and password, for a server that asks for them.
 
         Raises:
             ConnectionLost: the server cannot be reached or closed the connection.
@@ -121,13 +126,15 @@ class RtspStream(Closing):
         matched = re.fullmatch(r"rtsp://(\[[^\]]+\]|[^/:]+):(\d+)(/[!-~]*)?", url)
         if matched is None:
             raise TrackerError(
-                f"{url!r} is not the address of an RTSP stream; accepted is rtsp://host:port/path"
+                f"{mask_login(url)!r} is not the address of an RTSP stream; accepted is rtsp://host:port/path"
             )
-        self._url = url
+        self._url, self._shown = url, mask_login(url)
         self._stopping = stopping
         self._timeout_s = timeout_s
         self._count = count
         self._wanted = wanted
+        self._login = login
+        self._authenticator = Authenticator(login)
         self._sequence = 0
         self._session = ""
         self._session_s = 60.0
@@ -197,7 +204,7 @@ class RtspStream(Closing):
         media = next((each for each in offered if choose(each)), None)
         if media is None:
             names = ", ".join(f"{each.kind} {each.encoding}" for each in offered) or "nothing"
-            raise TrackerError(f"{self._url} offers {names}, but no {self._wanted}")
+            raise TrackerError(f"{self._shown} offers {names}, but no {self._wanted}")
         base = headers.get("content-base") or headers.get("content-location") or self._url
         control = self._resolve(base, media.control)
         rtp_port = self._rtp.getsockname()[1]
@@ -239,12 +246,15 @@ class RtspStream(Closing):
         fields = {"CSeq": str(self._sequence), "User-Agent": "sam-edge", **headers}
         if self._session:
             fields["Session"] = self._session
+        authorization = self._authenticator.header(method, url)
+        if authorization is not None:
+            fields["Authorization"] = authorization
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         self._control.send(f"{method} {url} RTSP/1.0\r\n{lines}\r\n".encode("latin-1", "replace"))
         return self._sequence
 
     def _request(self, method: str, url: str, headers: dict[str, str]) -> tuple[dict[str, str], bytes]:
-        number = self._send(method, url, headers)
+        number, attempts = self._send(method, url, headers), 1
         deadline = time.monotonic() + self._timeout_s
         while not self._stopping.is_set():
             answer = self._next_answer()
@@ -252,17 +262,38 @@ class RtspStream(Closing):
                 status, fields, body = answer
                 if fields.get("cseq") not in (None, str(number)):
                     continue
+                if status == 401:
+                    self._answer_challenge(fields.get("www-authenticate", ""), attempts)
+                    number, attempts = self._send(method, url, headers), attempts + 1
+                    continue
                 if status >= 500:
-                    raise ConnectionLost(f"{self._url} answers {method} with status {status}")
+                    raise ConnectionLost(f"{self._shown} answers {method} with status {status}")
                 if status != 200:
-                    raise TrackerError(f"{self._url} answers {method} with status {status}; accepted is 200")
+                    raise TrackerError(
+                        f"{self._shown} answers {method} with status {status}; accepted is 200"
+                    )
                 return fields, body
             if time.monotonic() > deadline:
-                raise ConnectionLost(f"{self._url} does not answer {method} within {self._timeout_s:g} s")
+                raise ConnectionLost(f"{self._shown} does not answer {method} within {self._timeout_s:g} s")
             self._unparsed += self._control.receive()
             if len(self._unparsed) > _ANSWER_LIMIT:
-                raise TrackerError(f"{self._url} answers {method} with more than {_ANSWER_LIMIT} bytes")
+                raise TrackerError(f"{self._shown} answers {method} with more than {_ANSWER_LIMIT} bytes")
         raise ConnectionLost("stopped while waiting for an answer")
+
+    def _answer_challenge(self, asked: str, attempts: int) -> None:
+        """Take a refusal's challenge; raise `TrackerError` where the same request would be refused again."""
+        if self._authenticator.take(asked) and attempts < _LOGIN_ATTEMPTS:
+            return
+        if self._login is None:
+            raise TrackerError(
+                f"{self._shown} asks for a user and a password; write them into the address, special characters "
+                "percent-encoded: rtsp://USER:PASSWORD@HOST/PATH"
+            )
+        kinds = ", ".join(sorted({each.scheme for each in parse_challenges(asked)})) or "nothing known"
+        raise TrackerError(
+            f"{self._shown} refuses user and password; check both. It asks for {kinds}; accepted are basic, and "
+            "digest with MD5 or SHA-256"
+        )
 
     def _next_answer(self) -> tuple[int, dict[str, str], bytes] | None:
         head, separator, rest = self._unparsed.partition(b"\r\n\r\n")
@@ -276,15 +307,17 @@ class RtspStream(Closing):
         self._unparsed = rest[size:]
         matched = re.match(rb"\s*RTSP/1\.\d (\d{3})", head)
         if matched is None:
-            raise TrackerError(f"{self._url} does not speak RTSP: {head[:40]!r}")
+            raise TrackerError(f"{self._shown} does not speak RTSP: {head[:40]!r}")
         return int(matched[1]), fields, rest[:size]
 
     def _drop_late_answers(self) -> None:
         self._unparsed += self._control.receive(0.0)
-        while self._next_answer() is not None:
-            continue
+        while (answer := self._next_answer()) is not None:
+            # The server's number has become too old: the next request uses the new one.
+            if answer[0] == 401:
+                self._authenticator.take(answer[1].get("www-authenticate", ""))
         if len(self._unparsed) > _ANSWER_LIMIT:
-            raise ConnectionLost(f"{self._url} floods its control connection")
+            raise ConnectionLost(f"{self._shown} floods its control connection")
 
     def _keep_alive(self) -> None:
         now = time.monotonic()

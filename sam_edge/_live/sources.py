@@ -5,6 +5,7 @@ from __future__ import annotations
 from sam_edge import gaze as gaze_sources
 from sam_edge.errors import InputError
 from sam_edge.gaze.adapters.replay import ReplaySource
+from sam_edge.gaze.adapters.rtsp_login import mask_login
 from sam_edge.gaze.source import GazeSource
 from sam_edge.scene.camera import SceneCamera
 from sam_edge.scene.local_camera import FileCamera, on_host_clock
@@ -31,14 +32,14 @@ def check_eye(url: str, eye: str | None) -> None:
     if eye is None:
         if scheme not in (*WITH_EYES, "file"):
             raise InputError(
-                f"eye: {url} is a camera without gaze; give the address of the gaze as well, for example mouse: or "
-                "pupil-core://127.0.0.1"
+                f"eye: {mask_login(url)} is a camera without gaze; give the address of the gaze as well, for example "
+                "mouse: or pupil-core://127.0.0.1"
             )
         return
     if scheme_of(eye) in ON_A_SCREEN:
         raise InputError(
-            f"eye: {eye} gives gaze on a screen, and the frames are those of {url}; accepted are mouse: and "
-            "trackers with a scene camera. For a webcam as the eye tracker see docs/tutorials/webcam.md"
+            f"eye: {eye} gives gaze on a screen, and the frames are those of {mask_login(url)}; accepted are "
+            "mouse: and trackers with a scene camera. For a webcam as the eye tracker see docs/tutorials/webcam.md"
         )
 
 

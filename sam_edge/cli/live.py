@@ -159,7 +159,7 @@ def _open_view(args: argparse.Namespace, active: LiveRun, stack: ExitStack) -> S
     if args.web:
         from sam_edge._live.page_server import LivePageServer
 
-        page = stack.enter_context(LivePageServer(active.session, name=args.url, port=args.port))
+        page = stack.enter_context(LivePageServer(active.session, name=active.camera.name, port=args.port))
         print(f"page  {page.url}", flush=True)
         return page.show
     from sam_edge._live.window import LiveWindow

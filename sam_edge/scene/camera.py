@@ -110,10 +110,11 @@ class SceneCamera(Closing, abc.ABC):
         self._silent_since_ns = host_now_ns()
         self._thread = threading.Thread(target=self._run, name=f"camera {self.name}", daemon=True)
         self._thread.start()
-        self._connected_once.wait(self._timeout_s)
+        # A failure is noted before the event is set: asked for in this order, none is missed.
+        has_answered = self._connected_once.wait(self._timeout_s)
         with self._changed:
             failure, problem = self._failure, self._problem
-        if failure is None and self._connected_once.is_set():
+        if failure is None and has_answered:
             return
         self.close()
         if failure is not None:

@@ -7,15 +7,17 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from sam_edge.errors import InputError
+from sam_edge.gaze.adapters.rtsp_login import mask_login
 from sam_edge.gaze.address import SourceAddress
 from sam_edge.scene.camera import SceneCamera
+from sam_edge.scene.login import split_login
 
 CAMERA_SCHEMES: Mapping[str, str] = {
     "neon": "Pupil Labs Neon: neon://PHONE",
     "invisible": "Pupil Labs Invisible: invisible://PHONE",
     "tobii-g3": "Tobii Pro Glasses 3: tobii-g3://HOST",
     "pupil-core": "Pupil Labs Core with Pupil Capture: pupil-core://HOST",
-    "rtsp": "any camera that streams H.264: rtsp://HOST:554/PATH",
+    "rtsp": "any camera that streams H.264: rtsp://[USER:PASSWORD@]HOST:554/PATH",
     "webcam": "a camera of this computer: webcam:0",
     "file": "a recording with its video, played as if it were live: file:FOLDER, or file:VIDEO?gaze=FILE",
 }
@@ -48,15 +50,16 @@ def open(url: str, **options: object) -> SceneCamera:
 def describe(url: str, **options: object) -> SceneCamera:
     """Return the camera of an address, not yet connected. Raises `InputError`."""
     scheme = url.partition(":")[0].lower()
-    if scheme not in _OPENERS:
+    if scheme not in CAMERA_SCHEMES:
         known = "; ".join(CAMERA_SCHEMES.values())
-        raise InputError(f"url is {url!r}; accepted is the address of a scene camera: {known}")
-    if "@" in url.partition("//")[2].partition("/")[0]:
+        raise InputError(f"url is {mask_login(url)!r}; accepted is the address of a scene camera: {known}")
+    if scheme != "rtsp" and "@" in url.partition("//")[2].partition("/")[0]:
         raise InputError(
-            f"the address of the {scheme} camera holds a user name; cameras that need a password are not read"
+            f"the address of the {scheme} camera holds a user name, which it does not ask for; leave it out"
         )
-    # The path of an RTSP address may have a query of its own.
-    address = SourceAddress(url.partition("?")[0] if scheme == "rtsp" else url, options)
+    if scheme == "rtsp":
+        return _rtsp(url, options)
+    address = SourceAddress(url, options)
     camera = _OPENERS[scheme](address, url)
     address.reject_unknown()
     return camera
@@ -92,13 +95,23 @@ def _core(address: SourceAddress, url: str) -> SceneCamera:
     return CoreCamera(address.need_host(), address.port or 50020, name=url, timeout_s=address.timeout_s())
 
 
-def _rtsp(address: SourceAddress, url: str) -> SceneCamera:
+def _rtsp(url: str, options: Mapping[str, object]) -> SceneCamera:
     from sam_edge.scene.rtsp_camera import RtspCamera
 
+    bare, login = split_login(url)
+    # The path may have a query of its own.
+    address = SourceAddress(bare.partition("?")[0], options)
     host = address.need_host()
-    rest = url.partition("//")[2].partition("/")[2]
+    rest = bare.partition("//")[2].partition("/")[2]
     shown = f"[{host}]" if ":" in host else host
-    return RtspCamera(f"rtsp://{shown}:{address.port or 554}/{rest}", name=url, timeout_s=address.timeout_s())
+    camera = RtspCamera(
+        f"rtsp://{shown}:{address.port or 554}/{rest}",
+        login=login,
+        name=mask_login(url),
+        timeout_s=address.timeout_s(),
+    )
+    address.reject_unknown()
+    return camera
 
 
 def _webcam(address: SourceAddress, url: str) -> SceneCamera:
@@ -126,7 +139,6 @@ _OPENERS: dict[str, Callable[[SourceAddress, str], SceneCamera]] = {
     "invisible": _companion,
     "tobii-g3": _glasses,
     "pupil-core": _core,
-    "rtsp": _rtsp,
     "webcam": _webcam,
     "file": _file,
 }

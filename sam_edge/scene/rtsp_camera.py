@@ -12,6 +12,7 @@ from sam_edge.gaze.adapters.base import ConnectionLost
 from sam_edge.gaze.adapters.companion_status import read_status
 from sam_edge.gaze.adapters.net import HasFileno, http_get_json
 from sam_edge.gaze.adapters.rtsp import RtpDatum, RtspStream, SdpMedia
+from sam_edge.gaze.adapters.rtsp_login import RtspLogin
 from sam_edge.gaze.adapters.time_echo import TimeEcho
 from sam_edge.gaze.adapters.tobii_g3 import GlassesApi, require_websockets
 from sam_edge.gaze.clocks import ArrivalClock, ClockMap, MappedTime, host_now_ns
@@ -33,10 +34,12 @@ def is_h264(media: SdpMedia) -> bool:
 class RtspCamera(SceneCamera):
     """An RTSP camera whose clock is known by the arrival of its packets alone: the network's delay stays unknown."""
 
-    def __init__(self, url: str, *, name: str | None = None, timeout_s: float = 5.0) -> None:
-        """Describe a camera at `rtsp://HOST:PORT/PATH`."""
+    def __init__(
+        self, url: str, *, login: RtspLogin | None = None, name: str | None = None, timeout_s: float = 5.0
+    ) -> None:
+        """Describe a camera at `rtsp://HOST:PORT/PATH`, with the user and password that it asks for."""
         super().__init__(name or url, timeout_s=timeout_s)
-        self._url = url
+        self._url, self._login = url, login
         self._arrival = ArrivalClock()
         self._epoch = 0
 
@@ -70,6 +73,7 @@ class RtspCamera(SceneCamera):
             count=self._count,
             first_epoch=self._epoch,
             wanted="H.264 video, which is what is read here; switch the camera to H.264",
+            login=self._login,
         )
         pictures = _Pictures(Decoder(parameter_sets(stream.media.format_parameters)))
         received_ns = host_now_ns()
@@ -171,8 +175,14 @@ class CompanionCamera(SyncedCamera):
             count=self._count,
         ) as echo:
             echo.burst()
+            synced_epoch = self._epoch
 
             def turn(stream: RtspStream, ready: Sequence[HasFileno]) -> None:
+                nonlocal synced_epoch
+                if stream.epoch != synced_epoch:
+                    # The phone's clock was set, or another sender took over: the old mapping is invalid.
+                    synced_epoch = stream.epoch
+                    echo.burst()
                 if echo.turn(readable=bool(ready)):
                     stream.forget_wall_clock()
 

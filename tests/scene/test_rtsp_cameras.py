@@ -159,7 +159,11 @@ def test_nothing_there_is_said_with_what_to_check() -> None:
     [
         ("gopro://host", "accepted is the address of a scene camera: .*neon://PHONE"),
         ("neon:", "has no host"),
-        ("rtsp://me:secret@host/", "cameras that need a password are not read"),
+        ("neon://me:secret@host", "the address of the neon camera holds a user name"),
+        ("rtsps://me:secret@host/", r"rtsps://\*\*\*@host/"),
+        ("rtsp://me:sec/ret-secret@host/", "write / as %2F"),
+        ("rtsp://me@host/", "user or password is missing"),
+        ("rtsp://me:secret@host:none/", "the port of 'rtsp://host:none/'"),
         ("webcam:front", "webcam:NUMBER"),
         ("file:", "file:FOLDER"),
         ("tobii-g3://host?speed=2", "no option 'speed'"),
@@ -169,3 +173,18 @@ def test_addresses_that_cannot_be_opened(url: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as raised:
         sam_edge.scene.open(url)
     assert "secret" not in str(raised.value)
+
+
+def test_a_clock_that_was_set_is_asked_for_at_once(phone: FakeCompanionVideo) -> None:
+    with open_world(phone) as camera:
+        _, media_ns, parts = phone.take_picture()
+        send_picture(phone.video, parts, media_ns)
+        before = next_frame(camera)
+        # Back by three seconds: with the old relation of the clocks the picture would be of the past.
+        phone.clock_offset_s -= 3.0
+        phone.report()
+        _, media_ns, parts = phone.take_picture()
+        send_picture(phone.video, parts, media_ns)
+        frame = next_frame(camera)
+        assert before.time_ns < frame.time_ns
+        assert abs(frame.time_ns - phone.host_of(media_ns)) / MS < ERROR_MS

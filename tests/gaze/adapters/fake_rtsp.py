@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import re
 import socket
 import struct
@@ -10,6 +12,41 @@ import struct
 from fake_base import TcpFake, present, receive_until, wait_until
 
 NTP_TO_UNIX_S = 2_208_988_800
+
+
+class FakeLogin:
+    """Asks for a user and a password, as `basic` or `digest`."""
+
+    def __init__(self, user: str, password: str, kind: str = "digest") -> None:
+        self.user, self.password, self.kind = user, password, kind
+        self.nonce = 1
+        self.lasts = 1000
+        """Requests that a number is good for."""
+
+    def challenge(self) -> str:
+        basic = 'WWW-Authenticate: Basic realm="camera, front"\r\n'
+        stale = ", stale=TRUE" if self.nonce > 1 else ""
+        digest = f'WWW-Authenticate: Digest realm="camera, front", nonce="n{self.nonce}"{stale}\r\n'
+        return {"basic": basic, "digest": basic + digest, "kerberos": "WWW-Authenticate: Negotiate\r\n"}[
+            self.kind
+        ]
+
+    def accepts(self, method: str, url: str, authorization: str) -> bool:
+        if self.kind == "basic":
+            both = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+            return authorization == f"Basic {both}"
+        secret = _md5(f"{self.user}:camera, front:{self.password}")
+        expected = _md5(f"{secret}:n{self.nonce}:{_md5(f'{method}:{url}')}")
+        if f'response="{expected}"' not in authorization:
+            return False
+        self.lasts -= 1
+        if self.lasts == 0:
+            self.nonce, self.lasts = self.nonce + 1, 1000
+        return True
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class FakeRtsp:
@@ -26,6 +63,7 @@ class FakeRtsp:
         self.client_ports: tuple[int, int] | None = None
         self.requests: list[str] = []
         self.fragment = False
+        self.login: FakeLogin | None = None
         self.server = TcpFake(self._serve)
         self.port = self.server.port
 
@@ -37,6 +75,14 @@ class FakeRtsp:
             method, url, _ = lines[0].split(" ")
             fields = {n.lower(): v.strip() for n, _, v in (line.partition(":") for line in lines[1:])}
             self.requests.append(f"{method} {url}")
+            if self.login is not None and not self.login.accepts(
+                method, url, fields.get("authorization", "")
+            ):
+                answer = (
+                    f"RTSP/1.0 401 Unauthorized\r\nCSeq: {fields['cseq']}\r\n{self.login.challenge()}\r\n"
+                )
+                connection.sendall(answer.encode())
+                continue
             extra, body, ports = "", "", None
             if method == "OPTIONS":
                 extra = "Public: OPTIONS, DESCRIBE, SETUP, TEARDOWN, PLAY\r\n"
