@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_edge._live.drawing import name_of
 from sam_edge._live.run import LiveStep
+from sam_edge._live.screen_eye import PicturePlace, ScreenGaze
 from sam_edge.closing import Closing
 from sam_edge.errors import InputError, MissingExtraError
 from sam_edge.gaze.clocks import host_now_ns
+from sam_edge.media.object_colours import object_hex
+from sam_edge.stream.selection import Selection
 from sam_edge.stream.session import GazeSession
 from sam_edge.web.access import AccessPolicy
 from sam_edge.web.metrics import Metrics
@@ -27,7 +32,8 @@ try:
     from starlette.routing import Mount, Route
 
     from sam_edge.web.http_server import HttpServer, http_config, open_listener
-    from sam_edge.web.static_files import CONTENT_TYPES, NO_STORE, SHARED_FOLDER, StaticFolders, file_response
+    from sam_edge.web.pages import page_response, shared_routes
+    from sam_edge.web.static_files import CONTENT_TYPES, NO_STORE, StaticFolders
 except ImportError as missing:
     library = (missing.name or "uvicorn").partition(".")[0]
     raise MissingExtraError(library, extra="serve", purpose="the page (--web)") from missing
@@ -35,7 +41,6 @@ except ImportError as missing:
 HOST = "127.0.0.1"
 """The page shows what a person sees and looks at: it is for this computer alone."""
 PAGE = Path(__file__).parent / "page"
-SHARED_FILES = ("style.css", "icon.svg")
 JPEG_QUALITY = 85
 NEXT_FRAME_S = 5.0
 """A request for the next frame waits this long, then says that there is none."""
@@ -45,20 +50,23 @@ JOIN_S = 5.0
 class LivePageServer(Closing):
     """Serves the newest picture, and takes the page's commands. Its thread ends with `close`."""
 
-    def __init__(self, session: GazeSession, *, name: str, port: int = 8766) -> None:
+    def __init__(
+        self, session: GazeSession, *, name: str, port: int = 8766, screen: ScreenGaze | None = None
+    ) -> None:
         """Open the port and serve.
 
         Args:
             session: commands go to it.
             name: the camera's address, which the page shows.
             port: TCP port; 0 lets the system choose.
+            screen: gaze on the screen, which needs to know where the page shows the picture.
 
         Raises:
             InputError: the port cannot be opened.
         """
         if not 0 <= port <= 65535:
             raise InputError(f"port: {port} is not accepted; give 0 to 65535")
-        self._session, self._name = session, name
+        self._session, self._name, self._screen = session, name, screen
         self._listener = open_listener(HOST, port)
         self.url = f"http://{HOST}:{self._listener.getsockname()[1]}/"
         """Address of the page."""
@@ -70,8 +78,9 @@ class LivePageServer(Closing):
             routes=[
                 Route("/", self._get_index),
                 Route("/api/frame", self._get_frame),
+                Route("/api/place", self._post_place, methods=["POST"]),
                 Route("/api/{command:str}", self._post_command, methods=["POST"]),
-                *(Route(f"/shared/{shared}", self._get_shared) for shared in SHARED_FILES),
+                *shared_routes(),
                 Mount("/assets", StaticFolders(PAGE)),
             ]
         )
@@ -101,10 +110,7 @@ class LivePageServer(Closing):
     # Requests of the page, in the event loop.
 
     async def _get_index(self, request: Request) -> Response:
-        return file_response(PAGE / "index.html")
-
-    async def _get_shared(self, request: Request) -> Response:
-        return file_response(SHARED_FOLDER / request.url.path.rpartition("/")[2])
+        return page_response(PAGE / "index.html")
 
     async def _get_frame(self, request: Request) -> Response:
         """Answer with the first frame after number `after`, as JPEG; its facts stand in a header."""
@@ -119,9 +125,22 @@ class LivePageServer(Closing):
         number, picture, facts = self._picture
         if self._encoded[0] != number:
             self._encoded = (number, await asyncio.to_thread(_encode, picture))
-        described = JSONResponse({"number": number, "camera": self._name, **facts}).body
+        facts = {"number": number, "camera": self._name, "on_screen": self._screen is not None, **facts}
+        described = JSONResponse(facts).body
         headers = {**NO_STORE, "x-sam-edge-frame": bytes(described).decode("ascii", "backslashreplace")}
         return Response(self._encoded[1], media_type=CONTENT_TYPES[".jpg"], headers=headers)
+
+    async def _post_place(self, request: Request) -> Response:
+        """Take the place of the picture on the screen."""
+        if self._screen is None:
+            return JSONResponse({"error": "place: the gaze is not on the screen"}, 404, headers=NO_STORE)
+        try:
+            fields = json.loads(await request.body())
+            values = [float(fields[name]) for name in ("left", "top", "width", "height")]
+            self._screen.show_at(PicturePlace(*values))
+        except (InputError, ValueError, TypeError, KeyError) as error:
+            return JSONResponse({"error": f"place: {error}"}, 400, headers=NO_STORE)
+        return JSONResponse({}, headers=NO_STORE)
 
     async def _post_command(self, request: Request) -> Response:
         command = request.path_params["command"]
@@ -147,7 +166,26 @@ def describe(step: LiveStep) -> dict[str, Any]:
         "latency_ms": round(step.latency_ms),
         "delay_known": step.frame.uncertainty_ns is not None,
         "pinned": [item.object_id for item in selection.pinned],
+        "objects": _describe_objects(selection),
     }
+
+
+def _describe_objects(selection: Selection) -> list[dict[str, Any]]:
+    """Return the objects in the picture: pinned ones, oldest first, then the selected one."""
+    labels = {item.object_id: item.label for item in selection.pinned}
+    pinned = set(labels)
+    if selection.object_id is not None:
+        labels[selection.object_id] = selection.label
+    return [
+        {
+            "id": object_id,
+            "name": name_of(object_id, label),
+            "colour": object_hex(object_id),
+            "pinned": object_id in pinned,
+            "looked": object_id == selection.object_id,
+        }
+        for object_id, label in labels.items()
+    ]
 
 
 def _encode(picture: NDArray[np.uint8]) -> bytes:

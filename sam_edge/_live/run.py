@@ -12,7 +12,8 @@ from typing import TypeAlias
 import cv2
 
 from sam_edge._live.meeting import GazeMeeting
-from sam_edge._live.sources import check_eye, describe_camera, open_eye
+from sam_edge._live.screen_eye import PICTURE_DEG
+from sam_edge._live.sources import check_eye, describe_camera, is_on_screen, open_eye, size_of
 from sam_edge.closing import Closing
 from sam_edge.errors import SamEdgeWarning, TrackerError
 from sam_edge.gaze.clocks import host_now_ns
@@ -63,6 +64,7 @@ class LiveRun(Closing, Iterator[LiveStep]):
         meeting: GazeMeeting,
         on_problem: OnProblem,
         *,
+        px_per_deg: float,
         owned: ExitStack,
     ) -> None:
         """Use an open camera, the meeting of its gaze, and a session; what is `owned` is closed with the run."""
@@ -72,6 +74,8 @@ class LiveRun(Closing, Iterator[LiveStep]):
         """The gaze on its frames."""
         self.session = session
         """The session: pin, unpin, rename and merge objects here."""
+        self.px_per_deg = px_per_deg
+        """Frame pixels in a degree of visual angle that the session uses."""
         self._meeting = meeting
         self._on_problem = on_problem
         self._owned = owned
@@ -148,10 +152,13 @@ def live(
         url: address of the scene camera; `sam_edge.scene.CAMERA_SCHEMES` lists them: `neon://PHONE`,
             `tobii-g3://HOST`, `pupil-core://HOST` give gaze as well, `file:RECORDING` is played as if it were live,
             `rtsp://...` and `webcam:0` need an `eye`.
-        eye: address of the gaze, in pixels of the camera's frames, or an open source; None: that of `url`.
+        eye: address of the gaze, in pixels of the camera's frames, or an open source; None: that of `url`. With
+            `webcam:` the gaze is on the screen, and `run.gaze` is a `ScreenGaze` that has to know where the frames are
+            shown: call its `show_at`.
         model: from `load`; it stays open. A function that opens a model, or None, the default model: closed with the
             run.
-        px_per_deg: frame pixels in a degree of visual angle; None: the camera's, else 15.
+        px_per_deg: frame pixels in a degree of visual angle; None: the camera's, else 15; for gaze on a screen a
+            thirtieth of the frame's width.
         size: (height, width) of the encoder's input for whole frames; None: chosen by the frame.
         record: folder to write a recording of the session to.
         gaze_wait_ms: a frame waits at most this long for gaze of its time, milliseconds.
@@ -182,7 +189,7 @@ def live(
             # A device that is not there is said before the model is opened.
             stack.enter_context(camera)
         opened = model if isinstance(model, Segmenter) else stack.enter_context((model or load)())
-        chosen = px_per_deg or camera.px_per_deg or DEFAULT_PX_PER_DEG
+        chosen = px_per_deg or _default_px_per_deg(camera, eye)
         options = {"px_per_deg": chosen, "size": size}
         recorder = SessionRecorder(Path(record), model=opened, options=options) if record else None
         session = stack.enter_context(
@@ -197,9 +204,15 @@ def live(
         else:
             source = eye
         meeting = GazeMeeting(source, wait_ms=gaze_wait_ms, on_problem=tell)
-        run = LiveRun(camera, source, session, meeting, tell, owned=stack.pop_all())
+        run = LiveRun(camera, source, session, meeting, tell, px_per_deg=chosen, owned=stack.pop_all())
         run.is_warm = isinstance(camera, FileCamera)
         return run
+
+
+def _default_px_per_deg(camera: SceneCamera, eye: str | GazeSource | None) -> float:
+    if is_on_screen(eye):
+        return size_of(camera)[1] / PICTURE_DEG
+    return camera.px_per_deg or DEFAULT_PX_PER_DEG
 
 
 def _warn(problem: TrackerError) -> None:

@@ -41,7 +41,8 @@ try:
     from starlette.routing import Mount, Route
 
     from sam_edge.web.http_server import HttpServer, http_config, open_listener
-    from sam_edge.web.static_files import CONTENT_TYPES, NO_STORE, SHARED_FOLDER, StaticFolders, file_response
+    from sam_edge.web.pages import page_response, shared_routes
+    from sam_edge.web.static_files import CONTENT_TYPES, NO_STORE, StaticFolders
 except ImportError as missing:
     library = (missing.name or "uvicorn").partition(".")[0]
     raise MissingExtraError(library, extra="serve", purpose="the page") from missing
@@ -49,8 +50,6 @@ except ImportError as missing:
 HOST = "127.0.0.1"
 """The page shows the recording and changes the data set: it is for this machine alone."""
 PAGE = Path(__file__).parent / "page"
-SHARED_FILES = ("style.css", "icon.svg")
-"""Files of the page of `sam-edge serve` that this page uses as well."""
 MAX_BODY_BYTES = 1 << 16
 """Largest request with an answer."""
 NEXT_PROPOSAL_S = 0.5
@@ -152,7 +151,7 @@ class PageServer:
                 Route("/api/frame/{index:int}.jpg", self._get_frame),
                 Route("/api/answer", self._post_answer, methods=["POST"]),
                 Route("/api/stop", self._post_stop, methods=["POST"]),
-                *(Route(f"/shared/{name}", self._get_shared) for name in SHARED_FILES),
+                *shared_routes(),
                 Mount("/assets", StaticFolders(PAGE)),
             ]
         )
@@ -221,11 +220,7 @@ class PageServer:
     # Requests of the page, in the event loop.
 
     async def _get_index(self, request: Request) -> Response:
-        return file_response(PAGE / "index.html")
-
-    async def _get_shared(self, request: Request) -> Response:
-        name = request.url.path.rpartition("/")[2]
-        return file_response(SHARED_FOLDER / name)
+        return page_response(PAGE / "index.html")
 
     async def _get_state(self, request: Request) -> Response:
         return JSONResponse(self._describe_state(), headers=NO_STORE)

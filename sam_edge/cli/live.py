@@ -27,6 +27,7 @@ EXAMPLES = """examples:
   sam-edge live pupil-core://127.0.0.1 --timeline looks.csv --seconds 60
   sam-edge live webcam:0 --eye mouse:
   sam-edge live file:RECORDING --web
+  sam-edge live rtsp://HOST/PATH --eye webcam:0?calibration=me.json --web
 """
 Show: TypeAlias = Callable[[NDArray[np.uint8], "LiveStep"], bool]
 """Shows a picture, RGB, of a step; returns whether to go on."""
@@ -46,7 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--eye",
         metavar="URL",
-        help="the gaze, in pixels of the camera's frames, for example mouse: (default: that of the address)",
+        help="the gaze, for example mouse:, or webcam:1?calibration=me.json with --web (default: that of the address)",
     )
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--web", action="store_true", help="show it on a page of this computer's browser")
@@ -62,7 +63,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             metavar="FILE",
             help=f"write a table with a line a {line} (.csv, .parquet, .jsonl)",
         )
-    parser.add_argument("--px-per-deg", type=float, help="frame pixels in a degree (default: 15)")
+    parser.add_argument(
+        "--px-per-deg", type=float, help="frame pixels in a degree (default: the camera's, else 15)"
+    )
     parser.add_argument(
         "--gaze-wait-ms",
         type=float,
@@ -85,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     """Run until the recording ends, the time is over, the window is closed, or ctrl-C."""
     from sam_edge._live.drawing import LivePicture
     from sam_edge._live.recorder import LiveRecorder
-    from sam_edge._live.run import DEFAULT_PX_PER_DEG, live
+    from sam_edge._live.run import live
     from sam_edge.media.outputs import Output, prepare_outputs
 
     if args.seconds is not None and not args.seconds > 0:
@@ -108,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
                     on_problem=_tell,
                 )
             )
-        recorder = LiveRecorder(px_per_deg=args.px_per_deg or active.camera.px_per_deg or DEFAULT_PX_PER_DEG)
+        recorder = LiveRecorder(px_per_deg=active.px_per_deg)
         show = _open_view(args, active, stack)
         picture = LivePicture()
         ends_s = time.monotonic() + (args.seconds or float("inf"))
@@ -134,10 +137,17 @@ def check_view(args: argparse.Namespace) -> None:
     """Check that what is asked for can be shown, before anything is opened.
 
     Raises:
-        InputError: a mouse as the eye tracker has no window.
+        InputError: a mouse as the eye tracker has no window, or a webcam no page.
         SessionError: no window can be opened here; --web and --headless need none.
         MissingExtraError: the page needs the server's libraries.
     """
+    from sam_edge._live.sources import is_on_screen
+
+    if is_on_screen(args.eye) and not args.web:
+        raise InputError(
+            f"--eye: {args.eye} gives gaze on the screen, and only the page knows where its picture is there; "
+            f"{'replace --headless by' if args.headless else 'add'} --web"
+        )
     is_mouse = (args.eye or "").startswith("mouse:")
     if is_mouse and (args.web or args.headless):
         raise InputError(
@@ -158,8 +168,12 @@ def _open_view(args: argparse.Namespace, active: LiveRun, stack: ExitStack) -> S
         return None
     if args.web:
         from sam_edge._live.page_server import LivePageServer
+        from sam_edge._live.screen_eye import ScreenGaze
 
-        page = stack.enter_context(LivePageServer(active.session, name=active.camera.name, port=args.port))
+        screen = active.gaze if isinstance(active.gaze, ScreenGaze) else None
+        page = stack.enter_context(
+            LivePageServer(active.session, name=active.camera.name, port=args.port, screen=screen)
+        )
         print(f"page  {page.url}", flush=True)
         return page.show
     from sam_edge._live.window import LiveWindow

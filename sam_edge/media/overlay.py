@@ -36,6 +36,7 @@ def draw_selection(
     fixation: tuple[float, float, float] | None = None,
     caption: Sequence[str] = (),
     corner: Corner | None = None,
+    colour: tuple[int, int, int] = SELECTION_RGB,
 ) -> NDArray[np.uint8]:
     """Draw what is selected, and where the gaze is, on a copy of a frame.
 
@@ -53,6 +54,7 @@ def draw_selection(
             is selected.
         corner: where the caption is, one of `sam_edge.media.CORNERS`; None: the first that covers neither the mask
             nor the gaze. For a video, `choose_corner` keeps it in place from frame to frame.
+        colour: of the mask and its outline, RGB.
 
     Returns:
         A new uint8 RGB image (H, W, 3).
@@ -67,7 +69,7 @@ def draw_selection(
     out = np.array(image, order="C")
     size = (image.shape[0], image.shape[1])
     unit = drawing_unit(size)
-    selected = mask is not None and _draw_mask(out, mask, unit, fill=not outline_only)
+    selected = mask is not None and _draw_mask(out, mask, unit, colour, fill=not outline_only)
     if box is not None:
         _draw_corners(out, box, unit)
     _draw_trail(out, gaze_trail, unit)
@@ -90,34 +92,47 @@ def _line_px(unit: float) -> int:
     return max(1, round(3 * unit))
 
 
-def _draw_mask(out: _Image, mask: NDArray[np.bool_], unit: float, *, fill: bool) -> bool:
+def _draw_mask(
+    out: _Image, mask: NDArray[np.bool_], unit: float, colour: tuple[int, int, int], *, fill: bool
+) -> bool:
     inside = np.ascontiguousarray(mask).view(np.uint8)
     x, y, width, height = cv2.boundingRect(inside)
     if width == 0:
         return False
     if fill:
-        _fill(out, inside, (x, y, width, height))
+        _fill(out, inside, (x, y, width, height), colour)
     reach = outline_reach_px((out.shape[0], out.shape[1]))
     _draw_outline(
-        out, mask, (max(0, x - reach), max(0, y - reach), x + width + reach, y + height + reach), unit
+        out, mask, (max(0, x - reach), max(0, y - reach), x + width + reach, y + height + reach), unit, colour
     )
     return True
 
 
-def _fill(out: _Image, inside: NDArray[np.uint8], box: tuple[int, int, int, int]) -> None:
+def _fill(
+    out: _Image,
+    inside: NDArray[np.uint8],
+    box: tuple[int, int, int, int],
+    colour: tuple[int, int, int],
+) -> None:
     """Tint what lies inside a mask of 0 and 1 that has the box x, y, width, height."""
     x, y, width, height = box
     # In strips: temporaries of a frame's size would cost more than the sums.
-    colour = np.empty((_STRIP_ROWS, width, 3), np.uint8)
-    colour[...] = SELECTION_RGB
+    plate = np.empty((_STRIP_ROWS, width, 3), np.uint8)
+    plate[...] = colour
     for top in range(y, y + height, _STRIP_ROWS):
         strip = (slice(top, min(top + _STRIP_ROWS, y + height)), slice(x, x + width))
         plain = out[strip]
-        tinted = cv2.addWeighted(plain, 1 - _FILL_ALPHA, colour[: len(plain)], _FILL_ALPHA, 0)
+        tinted = cv2.addWeighted(plain, 1 - _FILL_ALPHA, plate[: len(plain)], _FILL_ALPHA, 0)
         cv2.copyTo(tinted, inside[strip], plain)
 
 
-def _draw_outline(out: _Image, mask: NDArray[np.bool_], area: tuple[int, int, int, int], unit: float) -> None:
+def _draw_outline(
+    out: _Image,
+    mask: NDArray[np.bool_],
+    area: tuple[int, int, int, int],
+    unit: float,
+    colour: tuple[int, int, int],
+) -> None:
     """Draw the edge of a mask, as far as it lies in `area` (x0, y0, x1, y1), as a smooth line with a dark rim.
 
     Two box blurs make of an edge a ramp whose level tells the distance from it, and take the stairs out.
@@ -131,7 +146,7 @@ def _draw_outline(out: _Image, mask: NDArray[np.bool_], area: tuple[int, int, in
         level = cv2.blur(level, (box, box), borderType=cv2.BORDER_REPLICATE).astype(np.uint8, copy=False)
     # Parts thinner than the line vanish in the blur: they become line themselves.
     level[part & (level < 128)] = 128
-    keep, add = _outline_tables(line_px, box)
+    keep, add = _outline_tables(line_px, box, colour)
     shown = np.flatnonzero(keep < _ONE)
     places = np.flatnonzero(cv2.inRange(level, int(shown[0]), int(shown[-1])) != 0)
     levels = level.reshape(-1)[places]
@@ -141,8 +156,10 @@ def _draw_outline(out: _Image, mask: NDArray[np.bool_], area: tuple[int, int, in
     pixels[places] = (pixels[places] * keep[levels, None] + add[levels]) >> 8
 
 
-@lru_cache(maxsize=8)
-def _outline_tables(line_px: int, box: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+@lru_cache(maxsize=64)
+def _outline_tables(
+    line_px: int, box: int, colour: tuple[int, int, int]
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """Return, for each level 0..255, the share of the pixel that stays, and the colour (3) that is added.
 
     Both in 1/256: a pixel p becomes (p * share + colour) / 256.
@@ -152,7 +169,7 @@ def _outline_tables(line_px: int, box: int) -> tuple[NDArray[np.uint16], NDArray
     line = np.clip(line_px / 2 + 0.5 - np.abs(distance), 0, 1)
     rim = _RIM_ALPHA * np.clip(line_px / 2 + 1.5 - np.abs(distance), 0, 1) * (1 - line)
     keep = np.rint(_ONE * (1 - line - rim))
-    add = _ONE * (rim[:, None] * np.array(INK_RGB) + line[:, None] * np.array(SELECTION_RGB))
+    add = _ONE * (rim[:, None] * np.array(INK_RGB) + line[:, None] * np.array(colour))
     return keep.astype(np.uint16), add.astype(np.uint16)
 
 

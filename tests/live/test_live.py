@@ -123,7 +123,6 @@ def test_a_device_that_is_not_there_is_said_before_the_model_is_opened() -> None
     [
         ("webcam:0", None, "a camera without gaze; give the address of the gaze as well"),
         ("rtsp://host/", None, "a camera without gaze"),
-        ("webcam:0", "webcam:1", "gives gaze on a screen"),
         ("mouse:", None, "accepted is the address of a scene camera"),
     ],
 )

@@ -1,10 +1,13 @@
 // Shows each frame as it comes, and sends the buttons' commands.
 
+import { placeOnScreen } from "./place.js";
+
 const RETRY_MS = 1000;
 const $ = (id) => document.getElementById(id);
 let number = 0;
 let ended = false;
 let shownUrl = "";
+let sentPlace = "";
 
 function setConnection(state, text) {
   $("connection").dataset.state = state;
@@ -17,6 +20,31 @@ function describe(facts) {
   return { hover: `${name}: gaze comes to rest`, focused: `${name}: selected`, held: `${name}: held`, lost: `${name}: lost` }[facts.state] ?? name;
 }
 
+function listObjects(objects) {
+  $("objects").replaceChildren(...objects.map(({ id, name, colour, pinned, looked }) => {
+    const row = document.createElement("li");
+    row.dataset.object = id;
+    row.toggleAttribute("data-looked", looked);
+    row.style.setProperty("--tone", colour);
+    for (const [tag, kind, text] of [["span", "chip", id], ["span", "name", name], ["small", "", pinned ? "pinned" : ""]]) {
+      const part = document.createElement(tag);
+      part.className = kind;
+      part.textContent = text;
+      row.append(part);
+    }
+    return row;
+  }));
+}
+
+/** Tell where the picture is on the screen, when that has changed. */
+async function sendPlace() {
+  const place = placeOnScreen($("picture"));
+  const body = JSON.stringify(place);
+  if (!place || body === sentPlace) return;
+  sentPlace = body;
+  await fetch("/api/place", { method: "POST", body });
+}
+
 function show(facts, blob) {
   const url = URL.createObjectURL(blob);
   $("picture").src = url;
@@ -25,8 +53,10 @@ function show(facts, blob) {
   shownUrl = url;
   $("state").textContent = describe(facts);
   const delay = facts.delay_known ? "" : " (the camera's own delay is not known)";
-  const pinned = facts.pinned.length ? ` Pinned: ${facts.pinned.join(", ")}.` : "";
-  $("facts").textContent = `${facts.camera}: ${facts.latency_ms} ms from the camera to the selection${delay}; mask ${facts.age_ms} ms old.${pinned}`;
+  listObjects(facts.objects);
+  $("eye").hidden = !facts.on_screen;
+  if (facts.on_screen) sendPlace();
+  $("facts").textContent = `${facts.camera}: ${facts.latency_ms} ms from the camera to the selection${delay}; mask ${facts.age_ms} ms old.`;
   $("pin").disabled = facts.object === null;
   $("unpin").disabled = facts.pinned.length === 0;
   setConnection("open", "Live");
@@ -51,7 +81,12 @@ async function follow() {
   }
 }
 
+async function toggleFullScreen() {
+  await (document.fullscreenElement ? document.exitFullscreen() : $("picture").parentElement.requestFullscreen());
+}
+
 async function send(command) {
+  if (command === "full") return toggleFullScreen();
   await fetch(`/api/${command}`, { method: "POST" });
   if (command !== "stop") return;
   ended = true;
@@ -59,7 +94,7 @@ async function send(command) {
   $("pin").disabled = $("unpin").disabled = $("stop").disabled = true;
 }
 
-for (const [id, key] of [["pin", "s"], ["unpin", "r"], ["stop", "q"]]) {
+for (const [id, key] of [["pin", "s"], ["unpin", "r"], ["full", "f"], ["stop", "q"]]) {
   $(id).addEventListener("click", () => send(id));
   document.addEventListener("keydown", (event) => {
     if (event.key.toLowerCase() === key && !event.ctrlKey && !event.metaKey && !event.altKey && !$(id).disabled) send(id);
