@@ -78,10 +78,10 @@ class FakeRtsp:
             if self.login is not None and not self.login.accepts(
                 method, url, fields.get("authorization", "")
             ):
-                answer = (
+                refusal = (
                     f"RTSP/1.0 401 Unauthorized\r\nCSeq: {fields['cseq']}\r\n{self.login.challenge()}\r\n"
                 )
-                connection.sendall(answer.encode())
+                connection.sendall(refusal.encode())
                 continue
             extra, body, ports = "", "", None
             if method == "OPTIONS":
