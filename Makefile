@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint assets models page bench bench-stream bench-serve bench-profile fuzz soak release-check lowest clean
+.PHONY: demo test docs lint assets models page bench bench-stream bench-serve bench-profile fuzz soak release-check lowest clean
 
 demo: $(VENV)/.base
 	$(BIN)/sam-edge demo
@@ -14,6 +14,11 @@ test: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# The documentation site, in out/docs: open out/docs/index.html. A dead link or a public name without a docstring is an error.
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto docs out/docs
+	@echo "open out/docs/index.html"
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check --fix .
@@ -85,6 +90,10 @@ $(VENV)/.base: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install --quiet "$(TORCH)" -e ".[all,test]"
+	touch $@
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.base
+	$(BIN)/pip install --quiet "$(TORCH)" -e ".[docs,all]"
 	touch $@
 
 clean:

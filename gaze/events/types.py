@@ -32,8 +32,11 @@ class Phase(str, Enum):
     """Where in its life a fixation is when it is reported."""
 
     ONSET = "onset"
+    """It has just begun; its kind is not final."""
     UPDATE = "update"
+    """It goes on, with more samples."""
     END = "end"
+    """It is over; its values are final."""
 
 
 @dataclass(frozen=True, slots=True)

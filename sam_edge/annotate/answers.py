@@ -111,6 +111,7 @@ class EndStage:
 
 Prompt = Point | Box | ExcludeGaze
 Answer = Prompt | ChooseMask | Accept | Reject | Undo | Delete | Relabel | EndStage
+"""What `Annotator.answer` accepts: a correction of the proposal, a decision on it, or a change of earlier masks."""
 
 
 def normalize_label(text: str) -> str:

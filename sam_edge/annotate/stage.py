@@ -25,6 +25,7 @@ class StageProgress:
     """How far a stage is."""
 
     stage: AnnotationStage
+    """The stage that is counted: assisted, semi or automatic."""
     done: int
     """Finished dwells or frames."""
     total: int
@@ -38,6 +39,7 @@ class WorkStatus:
     """What the annotator works on between two proposals."""
 
     stage: AnnotationStage
+    """The stage that is running."""
     frame: int
     """Number of the frame in work."""
     done: int

@@ -28,7 +28,9 @@ class Outcome:
     id: str
     """The recording's id."""
     state: State
+    """What became of the recording, for example `done` or `failed`."""
     error_class: ErrorClass = ""
+    """The kind of error, as in the column `class` of `failed.csv`; empty when done."""
     message: str = ""
     """The error in one line; empty when done."""
     attempts: int = 1

@@ -1,10 +1,12 @@
 """A video and the gaze on it, found for every command: scene video, gaze, and the times of the video's frames.
 
-from sam_edge.gaze_video import open_gaze_video
+A recording's folder is opened, or a video with its gaze:
 
-source = open_gaze_video("exports/000")                # or open_gaze_video("video.mp4", "gaze.csv")
-with source.open_frames() as frames:
-    ...
+    from sam_edge.gaze_video import open_gaze_video
+
+    source = open_gaze_video("exports/000")                # or open_gaze_video("video.mp4", "gaze.csv")
+    with source.open_frames() as frames:
+        ...
 """
 
 from sam_edge.gaze_video.frame_times import RecordedTimes

@@ -8,6 +8,7 @@ from sam_edge.errors import InputError
 from sam_edge.media.images import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".mjpeg", ".m4v")
+"""File name endings of videos, in lower case."""
 SCENE_VIDEOS = ("world.*", "scenevideo.*", "fullstream.*", "Neon Scene Camera*", "PI world*")
 """File names that trackers give the video of their scene camera; other videos in the folder show the eyes."""
 

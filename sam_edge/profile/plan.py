@@ -59,6 +59,7 @@ class TimingCase:
     """One call that is timed: encoding a frame, or decoding prompts."""
 
     engine: EngineConfig
+    """Bundle, runtime, precision and threads."""
     size: tuple[int, int]
     """Encoder input (height, width)."""
     prompts: int
@@ -86,6 +87,7 @@ class ProfilePlan:
     """Everything that a profile measures, and how long."""
 
     engines: tuple[EngineConfig, ...]
+    """The engines that are measured, each in a process of its own."""
     sizes: tuple[tuple[int, int], ...] = DEFAULT_SIZES
     """Encoder inputs (height, width)."""
     prompts: tuple[int, ...] = (1,)

@@ -32,8 +32,13 @@ def list_packages() -> list[str]:
     for name in names:
         folder = Path(str(sam_edge.__file__)).parent.joinpath(*name.split(".")[1:])
         names.extend(f"{name}.{info.name}" for info in pkgutil.iter_modules([str(folder)]) if info.ispkg)
-    public = [name for name in names if "._" not in name and not name.startswith(NOT_PUBLIC)]
+    public = [name for name in names if "._" not in name and not is_within(name, NOT_PUBLIC)]
     return sorted(public)
+
+
+def is_within(name: str, packages: tuple[str, ...]) -> bool:
+    """Whether a name is that of a package, or of a part of one. `sam_edge.client` is not within `sam_edge.cli`."""
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
 def describe_package(name: str) -> str:

@@ -36,6 +36,7 @@ class ProfileReport:
     interrupted: str | None
     """The part that was interrupted; None when the profile is complete."""
     machine: Machine
+    """Processor, cores, memory and library versions."""
     models: tuple[ModelFile, ...]
     """The models, with their hashes."""
     noise: MachineNoise | None
@@ -43,6 +44,7 @@ class ProfileReport:
     notes: tuple[str, ...]
     """What could not be measured and why, and what makes the results doubtful."""
     cold_starts: tuple[ColdStartResult, ...]
+    """From a new process to the first mask, one result an engine."""
     timings: tuple[TimingResult, ...]
     """Latency of encoding and decoding."""
     sessions: tuple[SessionResult, ...]
