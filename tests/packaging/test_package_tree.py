@@ -89,12 +89,12 @@ def test_every_extra_that_a_message_names_exists(project: dict[str, Any], repo_d
     assert extras <= set(project["project"]["optional-dependencies"])
 
 
-def test_all_takes_in_every_extra_but_the_tests_and_clusters(project: dict[str, Any]) -> None:
+def test_all_takes_in_every_extra_but_those_for_development_and_clusters(project: dict[str, Any]) -> None:
     """What a cluster needs is large, and its pins take pip long to unite with the rest."""
     extras = project["project"]["optional-dependencies"]
     (named,) = extras["all"]
     assert set(named.removeprefix("sam-edge[").removesuffix("]").split(",")) == set(extras) - {
-        *("all", "cloud", "ray", "test", "test-cloud"),
+        *("all", "cloud", "docs", "ray", "test", "test-cloud"),
     }
     assert set(extras) >= {"openvino", "export", "gaze", "serve", "test", "all"}
 
