@@ -13,7 +13,7 @@ test: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # The documentation site, in out/docs: open out/docs/index.html. A dead link or a public name without a docstring is an error.
 docs: $(VENV)/.docs
