@@ -52,6 +52,8 @@ class Assessment:
     """Milliseconds of each stage."""
     confirmed: bool = True
     """False while the target looks like background and only one dwell has come to rest on it."""
+    may_fill: bool = True
+    """Whether the target may look like background later, too: a second dwell has come to rest on it."""
 
 
 def describe_candidate(candidate: ObjectCandidate | None) -> SceneObject | None:

@@ -162,6 +162,17 @@ class GazeAttention:
         target = self.target
         return target is None or not target.background
 
+    @property
+    def may_fill(self) -> bool:
+        """Whether a mask of the target that grows until it looks like background is believed: two dwells are on it."""
+        target = self.target
+        return (
+            target is None
+            or target.confirmed
+            or self._tuning.background_share >= 1.0
+            or self.dwells_on_target >= self._tuning.stable_dwells
+        )
+
     def is_on_target(self, dwell_id: int) -> bool:
         """Return whether a dwell is on the target."""
         return self.target is not None and self.target.fits.get(dwell_id, 0.0) >= 1.0

@@ -174,6 +174,7 @@ class IntentJudge:
             pinned=tuple(item for item in described if item is not None),
             stable=self._attention.stable,
             confirmed=self._attention.confirmed,
+            may_fill=self._attention.may_fill,
             segment=self._last_segment,
             stages_ms=stages,
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sam_edge.masks import mask_to_box, remove_islands
 from sam_edge.segmenter import Embedding
 from sam_edge.stream.assessment import Assessment, SceneObject
-from sam_edge.stream.candidate import Grid, upsample_mask
+from sam_edge.stream.candidate import Grid, is_background, upsample_mask
 from sam_edge.stream.closeup import Track
 from sam_edge.stream.dwell import NS_PER_MS
 from sam_edge.stream.motion import FrameMotion
@@ -60,9 +60,13 @@ def render_selection(
         state = State.LOST if assessment.state is not State.NONE else State.NONE
         return Selection(time_ns, state, None, None, None, None, "none", fixation=fixation, pinned=pinned)
     made_ns = assessment.embedding.time_ns if track is None else track.made_ns
+    confirmed = assessment.confirmed and (
+        # A mask may have grown over the background since it was assessed.
+        assessment.may_fill or track is None or not is_background(track.grid_logits, tuning)
+    )
     return Selection(
         frame_time_ns=time_ns,
-        state=assessment.state,
+        state=assessment.state if confirmed else State.HOVER,
         mask=mask,
         box=mask_to_box(mask),
         score=target.score if track is None else track.score,
@@ -71,7 +75,7 @@ def render_selection(
         age_ms=(time_ns - made_ns) / NS_PER_MS,
         fixation=fixation,
         pinned=pinned,
-        confirmed=assessment.confirmed,
+        confirmed=confirmed,
     )
 
 

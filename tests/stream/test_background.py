@@ -10,8 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from sam_edge.gaze.samples import GazeSample
+from sam_edge.runtimes.fake import Fake
 from sam_edge.segmenter import Segmenter
+from sam_edge.stream.assessment import Assessment, SceneObject
 from sam_edge.stream.candidate import is_background
+from sam_edge.stream.closeup import Track
+from sam_edge.stream.motion import FrameMotion
+from sam_edge.stream.render import render_selection
 from sam_edge.stream.selection import Selection, State
 from sam_edge.stream.session import GazeSession
 from sam_edge.stream.tuning import DEFAULT_TUNING, FORMER_TUNING, SelectionTuning
@@ -133,3 +138,23 @@ def test_after_a_cut_nothing_of_the_old_scene_is_shown(
 def test_without_the_constant_a_cut_is_not_seen(world: World, texture: Texture, gaze_at: MakeGaze) -> None:
     shown = play(world(THING), texture, gaze_at((800, *ON_THING)), 20, FORMER_TUNING, cut_at=13)
     assert shown[13].mask is not None
+
+
+@pytest.mark.parametrize(("dwells_on_it", "confirmed"), [(1, False), (2, True)])
+def test_a_mask_that_grows_over_the_background_needs_a_second_dwell(
+    dwells_on_it: int, confirmed: bool
+) -> None:
+    """It was an object when it was assessed; the track has grown over half of the frame since."""
+    assessed = np.full(FRAME, -5, np.float32)
+    assessed[40:70, 40:70] = 5
+    grown = np.full(FRAME, -5, np.float32)
+    grown[:, :80] = 5
+    embedding = Segmenter(Fake()).encode(np.zeros((*FRAME, 3), np.uint8), size=INPUT)
+    target = SceneObject(1, assessed, None, 0.9)
+    assessment = Assessment(
+        1, 0, embedding, State.FOCUSED, target, (), True, None, {}, may_fill=dwells_on_it >= 2
+    )
+    track = Track(1, FRAME_MS * MS, grown, 0.9, 0)
+    shown = render_selection(assessment, track, FrameMotion(), FRAME_MS * MS)
+    assert shown.confirmed is confirmed
+    assert shown.state is (State.FOCUSED if confirmed else State.HOVER)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge._aoi.defined.definition import FrameSpot, read_mask
-from sam_edge._aoi.defined.known_views import KnownViews
+from sam_edge.identity.known_views import KnownViews
 from sam_edge.geometry import View
 from sam_edge.identity.appearance import Appearance
 from sam_edge.segmenter import Embedding, Segmenter

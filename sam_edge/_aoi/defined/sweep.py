@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge._aoi.defined.closeups import describe_given, look_at_place, make_mask, mask_to_grid
-from sam_edge._aoi.defined.colour_places import colour_bins, find_colour_places
+from sam_edge.identity.colour_places import colour_bins, find_colour_places
 from sam_edge._aoi.defined.definition import FrameSpot
-from sam_edge._aoi.defined.known_views import KnownViews
+from sam_edge.identity.known_views import KnownViews
 from sam_edge._aoi.defined.local_features import (
     Features,
     FeatureView,

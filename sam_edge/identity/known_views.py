@@ -1,4 +1,4 @@
-"""How a defined AOI looks: what is known of it, and how likely an object on a frame is it."""
+"""How one object looks: what is known of it, and how likely something on a frame is it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from sam_edge.identity.appearance import Appearance
 from sam_edge.identity.views import WEIGHT_SURROUND, ViewStore
 
 VIEWS_OF = 1
-"""Each AOI has a store of its own: its number there."""
+"""Each object has a store of its own: its number there."""
 USUAL_SURROUND = 0.75
 """Likeness of the surroundings of one object on two frames, typically: what a picture without surroundings gets."""
 
 
 class KnownViews:
-    """The appearances of one AOI: those that were given, and those that following it added."""
+    """The appearances of one object: those that were given, and those that following it added."""
 
     def __init__(self) -> None:
         """Begin without any."""
@@ -56,7 +56,7 @@ class KnownViews:
         self._areas.append(area_share)
 
     def add_picture(self, view: Appearance) -> None:
-        """Keep an appearance in a picture that shows the AOI elsewhere: its surroundings do not count."""
+        """Keep an appearance in a picture that shows the object elsewhere: its surroundings do not count."""
         bare = Appearance(
             view.colour,
             np.zeros_like(view.surround),
@@ -69,7 +69,7 @@ class KnownViews:
         self._keep_colour(view)
 
     def log_odds(self, view: Appearance) -> float:
-        """Return the log-odds that an object on a frame is this AOI, by how it looks."""
+        """Return the log-odds that an object on a frame is this one, by how it looks."""
         seen = self._seen.compare(view, self._centre).get(VIEWS_OF, -np.inf)
         pictures = self._pictures.compare(view, self._centre).get(VIEWS_OF, -np.inf)
         return float(max(seen, pictures + WEIGHT_SURROUND * USUAL_SURROUND))

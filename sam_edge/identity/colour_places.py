@@ -1,4 +1,4 @@
-"""Where on a frame something has the colours of an AOI: cheap, so that every analysed frame can be asked."""
+"""Where on a frame something has the colours of an object: cheap, so that every analysed frame can be asked."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sam_edge.identity.appearance import BINS, COLOURS
 LOW, HIGH = (0, 88, 88), (256, 168, 168)
 """Range of each CIELAB channel as OpenCV scales it, as in `identity.appearance`."""
 LIKELY = 0.5
-"""A place belongs to the AOI when its colour is likelier there than elsewhere."""
+"""A place belongs to the object when its colour is likelier there than elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColourPlace:
-    """A part of a frame that may be an AOI."""
+    """A part of a frame that may be the object."""
 
     mask: NDArray[np.bool_]
     """(rows, columns) on the motion grid."""
@@ -39,18 +39,18 @@ def colour_bins(small: NDArray[np.uint8]) -> NDArray[np.int32]:
 def find_colour_places(
     bins: NDArray[np.int32], colours: NDArray[np.float32], area_share: float | None, *, count: int = 2
 ) -> list[ColourPlace]:
-    """Return the places that are most like one of an AOI's appearances, best first.
+    """Return the places that are most like one of an object's appearances, best first.
 
     Args:
         bins: from `colour_bins`.
         colours: (V, 384) square roots of the histograms of the appearances.
-        area_share: share of the frame that the AOI covers; None where that is not known.
+        area_share: share of the frame that the object covers; None where that is not known.
         count: places at most.
     """
     own = (colours**2).max(axis=0)
     frame = np.bincount(bins.ravel(), minlength=COLOURS) / bins.size
     expected = area_share or 0.03
-    # The part of the frame's own histogram that the AOI may have brought in does not count against it.
+    # The part of the frame's own histogram that the object may have brought in does not count against it.
     others = np.maximum(frame - expected * own, 0.1 * frame) + 1e-6
     table = (expected * own / (expected * own + others)).astype(np.float32)
     likely = table[bins]
