@@ -52,6 +52,8 @@ class Assessment:
     """Milliseconds of each stage."""
     confirmed: bool = True
     """False while the target looks like background and only one dwell has come to rest on it."""
+    lost: tuple[int, ...] = ()
+    """Numbers of the pinned objects that are not on the scene, or not recognised there; oldest first."""
     may_fill: bool = True
     """Whether the target may look like background later, too: a second dwell has come to rest on it."""
 

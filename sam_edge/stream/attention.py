@@ -214,7 +214,7 @@ class GazeAttention:
         """Carry everything to the new scene, note the segment, and return whether its anchor is on the scene."""
         motion = scene.motion
         for candidate in (*self.candidates, *self.pinned):
-            candidate.lowres_logits = None
+            candidate.lowres_logits, candidate.alternatives = None, ()
             if motion is not None:
                 candidate.grid_logits = motion.carry(candidate.grid_logits)
         if motion is not None:

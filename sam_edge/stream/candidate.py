@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -33,6 +34,8 @@ class ObjectCandidate:
     """Predicted IoU, as the model gave it last."""
     lowres_logits: NDArray[np.float32] | None = None
     """Low-resolution logits (4h, 4w) on the newest scene's embedding; None when it was only carried to it."""
+    alternatives: Sequence[NDArray[np.float32]] = ()
+    """Low-resolution logits of the other masks of the same decode that the model is sure of."""
     support: float = 0.0
     """How often, and how well, single segments were read as this object; a decaying sum."""
     trials: float = 0.0

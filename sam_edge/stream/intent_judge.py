@@ -16,6 +16,7 @@ from sam_edge.stream.dwell import NS_PER_MS
 from sam_edge.stream.dwell_tracker import DwellSegment, DwellTracker
 from sam_edge.stream.motion import FrameMotion
 from sam_edge.stream.object_identity import ObjectIdentity
+from sam_edge.stream.pinned_presence import PinnedPresence
 from sam_edge.stream.selection import State
 from sam_edge.stream.trace import Tracer, time_stage
 from sam_edge.stream.tuning import DEFAULT_TUNING, SelectionTuning
@@ -50,6 +51,7 @@ class IntentJudge:
         encode: Encode,
         track_at: TrackAt = no_track,
         identity: ObjectIdentity | None = None,
+        presence: PinnedPresence | None = None,
         tracer: Tracer | None = None,
         tuning: SelectionTuning = DEFAULT_TUNING,
     ) -> None:
@@ -62,6 +64,7 @@ class IntentJudge:
             encode: encodes a whole frame.
             track_at: where close-ups follow the target.
             identity: told every assessment; None is for nobody.
+            presence: watches the pinned objects; None leaves them to motion and their boxes.
             tracer: receives the stages.
             tuning: lag, hover and identity of tracks.
         """
@@ -70,6 +73,8 @@ class IntentJudge:
         self._encode = encode
         self._track_at = track_at
         self._identity = identity
+        # Used under the lock.
+        self._presence = presence
         self._tracer = tracer or Tracer()
         self._tuning = tuning
         # Read and written under the lock, by any thread.
@@ -109,7 +114,7 @@ class IntentJudge:
             embedding = self._embedding_of(frame)
         self._yield(yield_to)
         with time_stage(stages, "attend", self._tracer), self._lock:
-            assessment = self._decide(frame.time_ns, embedding, stages)
+            assessment = self._decide(frame, embedding, stages)
             scene = self._scene
         if self._identity is not None and scene is not None:
             with time_stage(stages, "identify", self._tracer):
@@ -129,6 +134,8 @@ class IntentJudge:
         with self._lock:
             for lineage in lineages or (None,):
                 self._attention.forget(lineage)
+                if self._presence is not None:
+                    self._presence.forget(lineage)
             self._unpinned.update(dict.fromkeys(lineages, self._count))
             if self._attention.target is not None:
                 return False
@@ -155,7 +162,8 @@ class IntentJudge:
             return scene.embedding
         return self._encode(frame)
 
-    def _decide(self, time_ns: int, embedding: Embedding, stages: dict[str, float]) -> Assessment:
+    def _decide(self, frame: SessionFrame, embedding: Embedding, stages: dict[str, float]) -> Assessment:
+        time_ns = frame.time_ns
         segment = self._take_segment(time_ns)
         scene, had_target = self._next_scene(time_ns, embedding)
         target = self._attention.see(scene, segment, self._followed(time_ns))
@@ -164,7 +172,12 @@ class IntentJudge:
         self._scene = scene
         self._last_state = self._state_of(target, segment, had_target=had_target)
         self._count += 1
-        described = (describe_candidate(candidate) for candidate in self._attention.pinned)
+        lost = self._watch_pinned(frame, scene, target)
+        described = (
+            describe_candidate(candidate)
+            for candidate in self._attention.pinned
+            if candidate.object_id not in lost
+        )
         return Assessment(
             number=self._count,
             time_ns=time_ns,
@@ -172,12 +185,22 @@ class IntentJudge:
             state=self._last_state,
             target=describe_candidate(target),
             pinned=tuple(item for item in described if item is not None),
+            lost=lost,
             stable=self._attention.stable,
             confirmed=self._attention.confirmed,
             may_fill=self._attention.may_fill,
             segment=self._last_segment,
             stages_ms=stages,
         )
+
+    def _watch_pinned(
+        self, frame: SessionFrame, scene: EncodedScene, target: ObjectCandidate | None
+    ) -> tuple[int, ...]:
+        """Keep those pinned objects that are on the scene, and return the numbers of those that are not to be shown."""
+        if self._presence is None:
+            return ()
+        self._attention.pinned = self._presence.review(frame.image, scene, self._attention.pinned, target)
+        return self._presence.hidden
 
     def _take_segment(self, time_ns: int) -> DwellSegment | None:
         """Take the newest segment, brought to a frame; None where there is none, or its dwell was let go."""

@@ -103,11 +103,14 @@ class ObjectIdentity:
         with self._lock:
             events = self._memory.take_events()
             pinned = self._present_pinned(selection.pinned)
+            shown = {item.object_id for item in pinned}
+            numbers = (self._recognizer.number_of(lineage, self._time_ns) for lineage in selection.lost)
+            lost = tuple(dict.fromkeys(number for number in numbers if number not in shown))
             if selection.object_id is None:
-                return replace(selection, pinned=pinned, events=events)
+                return replace(selection, pinned=pinned, lost=lost, events=events)
             number = self._recognizer.number_of(selection.object_id, self._time_ns)
             label = self._memory.label(number)
-            return replace(selection, object_id=number, label=label, pinned=pinned, events=events)
+            return replace(selection, object_id=number, label=label, pinned=pinned, lost=lost, events=events)
 
     def check_room(self) -> None:
         """Check that one more object may be pinned. Raises what `ObjectMemory.check_room` does."""

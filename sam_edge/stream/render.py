@@ -54,11 +54,14 @@ def render_selection(
         for item, pinned_mask in zip(pinned_objects, masks[1:], strict=True)
         if pinned_mask is not None and (box := mask_to_box(pinned_mask)) is not None
     )
+    lost = tuple(lineage for lineage in assessment.lost if lineage not in unpinned)
     fixation = last_fixation(assessment, time_ns, tuning)
     target = assessment.target
     if mask is None or target is None:
         state = State.LOST if assessment.state is not State.NONE else State.NONE
-        return Selection(time_ns, state, None, None, None, None, "none", fixation=fixation, pinned=pinned)
+        return Selection(
+            time_ns, state, None, None, None, None, "none", fixation=fixation, pinned=pinned, lost=lost
+        )
     made_ns = assessment.embedding.time_ns if track is None else track.made_ns
     confirmed = assessment.confirmed and (
         # A mask may have grown over the background since it was assessed.
@@ -75,6 +78,7 @@ def render_selection(
         age_ms=(time_ns - made_ns) / NS_PER_MS,
         fixation=fixation,
         pinned=pinned,
+        lost=lost,
         confirmed=confirmed,
     )
 

@@ -58,6 +58,11 @@ class SceneReader:
             chosen = int(np.argmax([grid_iou(grid_logits > 0, was) for grid_logits in grids] + values))
             candidate.grid_logits, candidate.lowres_logits = grids[chosen], maps[chosen]
             candidate.score, candidate.followed = float(values[chosen]), True
+            candidate.alternatives = [
+                lowres_logits
+                for index, lowres_logits in enumerate(maps)
+                if index != chosen and values[index] >= self._tuning.min_present_score
+            ]
 
     def drop_pieces(
         self, candidate: ObjectCandidate, anchors: Sequence[Anchor], size: tuple[int, int]

@@ -69,6 +69,9 @@ class Selection:
     """Where the gaze rests: x, y and spread in frame pixels; None while it does not."""
     pinned: tuple[PinnedObject, ...] = ()
     """Objects pinned with `GazeSession.pin`, until `GazeSession.unpin`; oldest first."""
+    lost: tuple[int, ...] = ()
+    """Numbers of pinned objects that are not on the frame, or not recognised there. They are in `pinned` again when
+    they are found."""
     label: str | None = None
     """The selected object's label, from `GazeSession.rename`."""
     events: tuple[ObjectEvent, ...] = ()

@@ -28,7 +28,8 @@ from sam_edge.stream.intent_judge import IntentJudge
 from sam_edge.stream.live import LiveSchedule
 from sam_edge.stream.motion import FRAMES_KEPT, FrameMotion
 from sam_edge.stream.object_follower import ObjectFollower
-from sam_edge.stream.object_identity import ObjectIdentity
+from sam_edge.stream.object_identity import ObjectIdentity, describe_target
+from sam_edge.stream.pinned_presence import PinnedPresence
 from sam_edge.stream.recording import SessionRecorder
 from sam_edge.stream.schedule import Schedule
 from sam_edge.stream.selection import Selection
@@ -132,6 +133,7 @@ class GazeSession(Closing):
             encode=self._encode,
             track_at=follower.track_at,
             identity=self._identity if identity else None,
+            presence=PinnedPresence(model, describe_target, tuning) if identity else None,
             tracer=self._tracer,
             tuning=tuning,
         )

@@ -162,6 +162,29 @@ class SelectionTuning:
     min_rest_score: float = 0.75
     """And has this predicted IoU."""
 
+    # Trust: which masks are kept as references, and whether a pinned object is still there.
+    min_reference_score: float = 0.8
+    """A mask of at least this predicted IoU may be kept as a reference of its object."""
+    max_area_change: float = 0.2
+    """Its area is within this share of the usual one."""
+    max_distractor_iou: float = 0.7
+    """A piece of another mask of the same decode is a distractor when the box of both overlaps that of the mask by at
+    most this."""
+    reference_ms: float = 250.0
+    """References of a pinned object are apart by this: neighbouring frames show nothing new."""
+    presence_ms: float = 250.0
+    """Pinned objects are compared with their references this often, and lost ones looked for; 0 never does."""
+    keep_odds: float = 1.0
+    """A pinned object is recognised where it is followed from these log-odds on: its place speaks for it, too."""
+    min_present_score: float = 0.5
+    """And from this predicted IoU on."""
+    lost_strikes: int = 2
+    """A pinned object that is not recognised this often in a row is lost."""
+    find_odds: float = 2.0
+    """Something is a lost object from these log-odds on; it is shown when it is recognised once more."""
+    sure_odds: float = 4.5
+    """From these on it is shown at once, and may be kept as a reference."""
+
     # The live schedule: what runs when.
     small_side_px: int = 224
     """Shorter side of the encoder's input for whole frames in the live mode, a quarter of the pixels that give the best
@@ -241,6 +264,7 @@ FORMER_TUNING = replace(
     cut_correlation=-1.0,
     object_score=2.0,
     compound_odds=1.0,
+    presence_ms=0.0,
     stable_dwell_ms=600.0,
     change_clear=0.05,
 )

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge._aoi.defined.definition import FrameSpot, read_mask
-from sam_edge.identity.known_views import KnownViews
 from sam_edge.geometry import View
 from sam_edge.identity.appearance import Appearance
+from sam_edge.identity.known_views import KnownViews
 from sam_edge.segmenter import Embedding, Segmenter
 from sam_edge.stream.candidate import CLIP, Grid, box_on_frame, to_grid
 from sam_edge.stream.closeup import SIDE, points_from_mask, to_lowres, view_around

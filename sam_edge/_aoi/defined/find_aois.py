@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge._aoi.defined.definition import AoiPicture, DefinedAoi, FrameSpot, read_mask
-from sam_edge.identity.known_views import KnownViews
 from sam_edge._aoi.defined.mask_store import MaskStore
 from sam_edge._aoi.defined.picture_search import FOUND_SCORE, PictureSearch, search_pictures
 from sam_edge._aoi.defined.sweep import Followed, Sweep, to_frame_mask
 from sam_edge.errors import InputError, SamEdgeWarning
+from sam_edge.identity.known_views import KnownViews
 from sam_edge.media.backwards import read_backwards
 from sam_edge.media.frame_reader import FrameReader, VideoFrame
 from sam_edge.media.progress import ProgressBar

@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge._aoi.defined.closeups import describe_given, look_at_place, mask_to_grid
-from sam_edge.identity.colour_places import colour_bins, find_colour_places
 from sam_edge._aoi.defined.definition import AoiPicture
-from sam_edge.identity.known_views import KnownViews
 from sam_edge._aoi.defined.local_features import (
     Features,
     FeatureView,
@@ -20,6 +18,8 @@ from sam_edge._aoi.defined.local_features import (
     find_features,
     make_feature_view,
 )
+from sam_edge.identity.colour_places import colour_bins, find_colour_places
+from sam_edge.identity.known_views import KnownViews
 from sam_edge.media.frame_reader import VideoFrame
 from sam_edge.segmenter import Segmenter
 from sam_edge.stream.motion import grid_of

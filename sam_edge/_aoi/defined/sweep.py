@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge._aoi.defined.closeups import describe_given, look_at_place, make_mask, mask_to_grid
-from sam_edge.identity.colour_places import colour_bins, find_colour_places
 from sam_edge._aoi.defined.definition import FrameSpot
-from sam_edge.identity.known_views import KnownViews
 from sam_edge._aoi.defined.local_features import (
     Features,
     FeatureView,
@@ -24,6 +22,8 @@ from sam_edge._aoi.defined.local_features import (
 )
 from sam_edge._aoi.defined.mask_store import MaskStore
 from sam_edge.identity.appearance import Appearance, describe_colour
+from sam_edge.identity.colour_places import colour_bins, find_colour_places
+from sam_edge.identity.known_views import KnownViews
 from sam_edge.media.frame_reader import VideoFrame
 from sam_edge.segmenter import Segmenter
 from sam_edge.stream.candidate import CLIP, Grid, grid_iou
