@@ -172,7 +172,7 @@ class SelectionTuning:
     most this."""
     reference_ms: float = 250.0
     """References of a pinned object are apart by this: neighbouring frames show nothing new."""
-    presence_ms: float = 250.0
+    presence_ms: float = 125.0
     """Pinned objects are compared with their references this often, and lost ones looked for; 0 never does."""
     keep_odds: float = 1.0
     """A pinned object is recognised where it is followed from these log-odds on: its place speaks for it, too."""
