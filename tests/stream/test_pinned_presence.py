@@ -61,9 +61,7 @@ def stage_with_a_pinned_object(
     stage = Stage(world, texture, tuning)
     stage.play(PINNED_AT, gaze_at((800, *ON_RED)), (RED, RED_RGB), (GREEN, GREEN_RGB))
     assert stage.session.pin() == 1
-    stage.play(
-        20, gaze_at((800, *ON_GREEN), begin_ms=40 * stage.index), (RED, RED_RGB), (GREEN, GREEN_RGB)
-    )
+    stage.play(20, gaze_at((800, *ON_GREEN), begin_ms=40 * stage.index), (RED, RED_RGB), (GREEN, GREEN_RGB))
     assert [item.object_id for item in stage.shown[-1].pinned] == [1]
     assert stage.shown[-1].lost == ()
     return stage

@@ -45,7 +45,9 @@ def test_an_empty_mask_is_no_reference() -> None:
     assert not ReferenceRules().accept(logits_of(), 0.99, distractor=False)
 
 
-@pytest.mark.parametrize(("width", "accepted"), [(20, True), (24, True), (25, False), (16, True), (15, False)])
+@pytest.mark.parametrize(
+    ("width", "accepted"), [(20, True), (24, True), (25, False), (16, True), (15, False)]
+)
 def test_a_reference_has_the_usual_size_within_a_fifth(width: int, accepted: bool) -> None:
     rules = ReferenceRules()
     for _ in range(5):
