@@ -22,6 +22,7 @@ from pygments.lexers.special import TextLexer
 
 import sam_edge
 
+smartquotes = False
 project = "sam-edge"
 release = version = sam_edge.__version__
 copyright = "the authors of sam-edge. Apache License 2.0"

@@ -51,7 +51,7 @@ class Proxy:
 def documented_block(repo_dir: Path) -> str:
     """The `location` block of the documentation."""
     text = (repo_dir / "docs" / "how-to" / "serving.md").read_text(encoding="utf-8")
-    found = re.search(r"        location / \{\n.*?\n        \}\n", text, re.DOTALL)
+    found = re.search(r"^    location / \{\n.*?\n    \}\n", text, re.DOTALL | re.MULTILINE)
     assert found is not None
     return found[0]
 

@@ -6,7 +6,6 @@ import json
 import re
 import socket
 import struct
-import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ def test_every_scheme_has_a_row(trackers: str) -> None:
 
 def test_the_examples_of_packets_are_accepted(packets: str) -> None:
     examples = re.findall(
-        r"^    (\{\"sam_edge_ray\".*?\}\}?)$(?=\n\n)", packets, flags=re.MULTILINE | re.DOTALL
+        r"^(\{\"sam_edge_ray\".*?\}\}?)$(?=\n(?:\n|```))", packets, flags=re.MULTILINE | re.DOTALL
     )
     kinds = [json.loads(example)["kind"] for example in examples]
     assert kinds == ["ray", "point", "camera"]
@@ -63,9 +62,11 @@ def test_the_tables_of_bytes_add_up(packets: str, title: str, layout: struct.Str
 
 
 def test_the_example_of_a_tracker_of_one_s_own_works(trackers: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = present(re.search(r"^    # my_tracker.py\n((?:    .*\n|\n)+)", trackers, flags=re.MULTILINE))[1]
+    code = present(
+        re.search(r"^```python\n# my_tracker.py\n(.*?)^```", trackers, flags=re.MULTILINE | re.DOTALL)
+    )[1]
     names: dict[str, Any] = {}
-    exec(textwrap.dedent(code), names)
+    exec(code, names)
     monkeypatch.setattr(registry, "_registered", {})
     registry.register(SchemeInfo("my-tracker", "mine", "my-tracker://", "screen"), names["from_address"])
 
