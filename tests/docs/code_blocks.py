@@ -70,9 +70,9 @@ def wrong_names(code: str) -> Iterator[str]:
 def _import_from(node: ast.ImportFrom, known: dict[str, object]) -> Iterator[str]:
     module = importlib.import_module(str(node.module))
     for alias in node.names:
-        try:
+        if hasattr(module, alias.name):
             known[alias.asname or alias.name] = getattr(module, alias.name)
-        except AttributeError:
+        else:
             yield f"{node.module}.{alias.name}"
 
 
