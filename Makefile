@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test docs lint assets models page bench bench-stream bench-serve bench-profile fuzz soak release-check lowest clean
+.PHONY: demo test docs lint assets models page bench bench-stream bench-serve bench-profile fuzz soak tour release-check lowest clean
 
 demo: $(VENV)/.base
 	$(BIN)/sam-edge demo
@@ -69,6 +69,10 @@ fuzz: $(VENV)/.test
 # SOAK takes its options, for example make soak SOAK="--minutes 60 --json soak.json"
 soak: $(VENV)/.test
 	$(BIN)/python benchmarks/soak.py $(SOAK)
+
+# The notebook among the examples, executed again in place.
+tour: $(VENV)/.test
+	$(BIN)/python .ci/execute_notebook.py examples/tour.ipynb
 
 # What a release would upload: built, checked, installed away from the sources, and the demo run. See RELEASING.md.
 # RELEASE takes options, for example make release-check RELEASE="--tag v0.1.0"

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from endings import run_script
 from numpy.typing import NDArray
 
 import sam_edge
@@ -177,4 +178,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -24,6 +24,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from endings import run_script
+
 from sam_edge.batch import Outcome, Recording, Settings, Store, process
 from sam_edge.batch.done import commit, read_done
 from sam_edge.batch.driver import RunOptions, run_batch
@@ -325,4 +327,4 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], object]] = {
 }
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run_script(main)

@@ -23,16 +23,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from playwright.sync_api import sync_playwright
+from endings import end_without, run_script
 
-from sam_edge.cores import available_cores
-from sam_edge.media.frames import open_frames
-from sam_edge.segmenter import DEFAULT_BUNDLE
-from sam_edge.serve.http.image_requests import describe_embedding
-from sam_edge.serve.models.engines import Engines
-from sam_edge.serve.server import Server
+try:
+    import numpy as np
+    from numpy.typing import NDArray
+    from playwright.sync_api import sync_playwright
+
+    from sam_edge.cores import available_cores
+    from sam_edge.media.frames import open_frames
+    from sam_edge.segmenter import DEFAULT_BUNDLE
+    from sam_edge.serve.http.image_requests import describe_embedding
+    from sam_edge.serve.models.engines import Engines
+    from sam_edge.serve.server import Server
+except ImportError as error:
+    end_without(error)
 
 CLIP = DEFAULT_BUNDLE.parent / "demo" / "clip.mp4"
 SIZES = ((672, 448), (1024, 1024))
@@ -207,4 +212,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

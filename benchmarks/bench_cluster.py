@@ -23,22 +23,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench_batch import (
-    count_and_process,
-    count_done,
-    describe_kills,
-    do_nothing,
-    run_reference,
-    write_fake_archive,
-)
+from endings import end_without, run_script
 
-from sam_edge.batch import Recording, Settings
-from sam_edge.batch.driver import run_batch
-from sam_edge.batch.find import Finder
-from sam_edge.batch.local_store import LocalStore
-from sam_edge.batch.ray_executor import RayExecutor
-from sam_edge.cores import available_cores
-from sam_edge.media.environment import cpu_name
+try:
+    from bench_batch import (
+        count_and_process,
+        count_done,
+        describe_kills,
+        do_nothing,
+        run_reference,
+        write_fake_archive,
+    )
+
+    from sam_edge.batch import Recording, Settings
+    from sam_edge.batch.driver import run_batch
+    from sam_edge.batch.find import Finder
+    from sam_edge.batch.local_store import LocalStore
+    from sam_edge.batch.ray_executor import RayExecutor
+    from sam_edge.cores import available_cores
+    from sam_edge.media.environment import cpu_name
+except ImportError as error:
+    end_without(error)
 
 MEMORY_BYTES = 500_000_000
 """Memory that each of the four workers asks for."""
@@ -181,4 +186,4 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], object]] = {
 }
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run_script(main)

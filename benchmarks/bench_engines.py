@@ -29,6 +29,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from endings import run_script
 
 import sam_edge
 from sam_edge.cores import available_cores
@@ -377,4 +378,4 @@ def installed(package: str) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import lund
 import numpy as np
+from endings import run_script
 from numpy.typing import NDArray
 
 from sam_edge.gaze.events import EventDetector, LabelledSample, Phase, smooth_kinds
@@ -219,4 +220,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -18,18 +18,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from bench_masks import discs
-from bench_proposals import LIMITS, recalls, truth
-from numpy.typing import NDArray
-from reference_masks import reference_generator
+from endings import end_without, run_script
 
-import sam_edge
-from sam_edge.everything import FAST, STANDARD, MaskGeneratorConfig, generate_masks
-from sam_edge.masks import Rle, mask_iou
-from sam_edge.media.environment import Environment
-from sam_edge.media.images import read_image
+try:
+    import numpy as np
+    import torch
+    from bench_masks import discs
+    from bench_proposals import LIMITS, recalls, truth
+    from numpy.typing import NDArray
+    from reference_masks import reference_generator
+
+    import sam_edge
+    from sam_edge.everything import FAST, STANDARD, MaskGeneratorConfig, generate_masks
+    from sam_edge.masks import Rle, mask_iou
+    from sam_edge.media.environment import Environment
+    from sam_edge.media.images import read_image
+except ImportError as error:
+    end_without(error)
 
 EXACT = MaskGeneratorConfig(exact=True)
 """As the reference does it: its own settings are the defaults."""
@@ -273,4 +278,4 @@ def ours(
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -26,6 +26,7 @@ from types import ModuleType
 import cv2
 import numpy as np
 import onnxruntime
+from endings import run_script
 from numpy.typing import NDArray
 
 import sam_edge
@@ -250,4 +251,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

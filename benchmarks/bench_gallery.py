@@ -23,6 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from endings import run_script
+
 from sam_edge.media.environment import Environment
 
 COLUMNS = ("back", "idf1", "ids", "dwell_error", "JF", "right_ms", "hits", "never", "revisits", "objects")
@@ -133,4 +135,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -14,13 +14,18 @@ import warnings
 from collections.abc import Callable
 from importlib import metadata
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-from pycocotools import mask as pycoco
+from endings import end_without, run_script
 
-from sam_edge.masks import Rle, fill_holes, mask_to_polygons, polygons_to_mask, remove_islands
-from sam_edge.media.environment import cpu_name
+try:
+    import cv2
+    import numpy as np
+    from numpy.typing import NDArray
+    from pycocotools import mask as pycoco
+
+    from sam_edge.masks import Rle, fill_holes, mask_to_polygons, polygons_to_mask, remove_islands
+    from sam_edge.media.environment import cpu_name
+except ImportError as error:
+    end_without(error)
 
 SIZE = (1080, 1920)
 
@@ -94,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

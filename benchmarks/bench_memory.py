@@ -34,6 +34,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from endings import run_script
 from numpy.typing import NDArray
 
 import sam_edge
@@ -255,4 +256,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

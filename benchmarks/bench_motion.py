@@ -17,14 +17,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-from playwright.sync_api import sync_playwright
+from endings import end_without, run_script
 
-from sam_edge.masks import iou
-from sam_edge.serve.models.engines import Engines
-from sam_edge.serve.server import Server
+try:
+    import cv2
+    import numpy as np
+    from numpy.typing import NDArray
+    from playwright.sync_api import sync_playwright
+
+    from sam_edge.masks import iou
+    from sam_edge.serve.models.engines import Engines
+    from sam_edge.serve.server import Server
+except ImportError as error:
+    end_without(error)
 
 SEQUENCES = ("blackswan", "dog", "car-shadow", "horsejump-high")
 SMALL = 256
@@ -145,4 +150,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

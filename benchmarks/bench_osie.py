@@ -24,6 +24,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from endings import run_script
 from numpy.typing import NDArray
 
 import sam_edge
@@ -140,4 +141,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

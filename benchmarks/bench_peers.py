@@ -23,17 +23,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-from bench_engines import MODELS, POINT, frame
-from numpy.typing import NDArray
-from peer_encoder import stand_ins
+from endings import end_without, run_script
 
-import sam_edge
-from sam_edge.errors import SamEdgeError
-from sam_edge.masks import iou
-from sam_edge.profile.measure.environment import gather_machine
-from sam_edge.profile.measure.noise import NoiseMeter
+try:
+    import cv2
+    import numpy as np
+    from bench_engines import MODELS, POINT, frame
+    from numpy.typing import NDArray
+    from peer_encoder import stand_ins
+
+    import sam_edge
+    from sam_edge.errors import SamEdgeError
+    from sam_edge.masks import iou
+    from sam_edge.profile.measure.environment import gather_machine
+    from sam_edge.profile.measure.noise import NoiseMeter
+except ImportError as error:
+    end_without(error)
 
 OURS = (("onnxruntime", None), ("openvino", "fp32"), ("openvino", "bf16"))
 SIZE, PEER_SIDE = (448, 672), 1024
@@ -292,4 +297,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -27,32 +27,44 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-from bench_engines import Asked
-from outside_timing import OutsideTimer
+from endings import end_without, run_script
 
-import sam_edge
-from sam_edge.cli.options import parse_sizes
-from sam_edge.gaze.recordings import read
-from sam_edge.media.frames import open_frames
-from sam_edge.profile.measure.energy import EnergyMeter
-from sam_edge.profile.measure.engine_bench import CallBlock
-from sam_edge.profile.measure.environment import gather_machine
-from sam_edge.profile.measure.noise import NoiseMeter
-from sam_edge.profile.measure.statistics import (
-    MedianRatio,
-    bootstrap_medians,
-    compare_medians,
-    interval_percentiles,
-)
-from sam_edge.profile.measure.subprocess_bench import SubprocessBench
-from sam_edge.profile.measure.timing import ROUNDS_PER_PROCESS, InterleavedTiming
-from sam_edge.profile.plan import DEMO_GAZE, DEMO_VIDEO, EngineConfig, ProfilePlan, TimingCase, choose_engines
-from sam_edge.profile.report.comparison import compare_profiles
-from sam_edge.stream import GazeSession
-from sam_edge.stream.playback import GazeFeed
-from sam_edge.stream.trace import Tracer
+try:
+    import cv2
+    import numpy as np
+    from bench_engines import Asked
+    from outside_timing import OutsideTimer
+
+    import sam_edge
+    from sam_edge.cli.options import parse_sizes
+    from sam_edge.gaze.recordings import read
+    from sam_edge.media.frames import open_frames
+    from sam_edge.profile.measure.energy import EnergyMeter
+    from sam_edge.profile.measure.engine_bench import CallBlock
+    from sam_edge.profile.measure.environment import gather_machine
+    from sam_edge.profile.measure.noise import NoiseMeter
+    from sam_edge.profile.measure.statistics import (
+        MedianRatio,
+        bootstrap_medians,
+        compare_medians,
+        interval_percentiles,
+    )
+    from sam_edge.profile.measure.subprocess_bench import SubprocessBench
+    from sam_edge.profile.measure.timing import ROUNDS_PER_PROCESS, InterleavedTiming
+    from sam_edge.profile.plan import (
+        DEMO_GAZE,
+        DEMO_VIDEO,
+        EngineConfig,
+        ProfilePlan,
+        TimingCase,
+        choose_engines,
+    )
+    from sam_edge.profile.report.comparison import compare_profiles
+    from sam_edge.stream import GazeSession
+    from sam_edge.stream.playback import GazeFeed
+    from sam_edge.stream.trace import Tracer
+except ImportError as error:
+    end_without(error)
 
 WITHIN, TRACING, WHOLE_S = 0.05, 0.01, 180.0
 STEPS, PASSES, SPANS = 96, 4, 200_000
@@ -321,4 +333,4 @@ def versions(packages: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -26,20 +26,25 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from endings import end_without, run_script
 
-import sam_edge
-from sam_edge.client import connect
-from sam_edge.cores import available_cores
-from sam_edge.gaze.samples import GazeSample
-from sam_edge.masks import iou
-from sam_edge.media.environment import cpu_name
-from sam_edge.serve.models.engines import Engines
-from sam_edge.serve.server import Server
-from sam_edge.stream.session import GazeSession
-from sam_edge.wire.messages import FrameSelection
+try:
+    import cv2
+    import numpy as np
+    from numpy.typing import NDArray
+
+    import sam_edge
+    from sam_edge.client import connect
+    from sam_edge.cores import available_cores
+    from sam_edge.gaze.samples import GazeSample
+    from sam_edge.masks import iou
+    from sam_edge.media.environment import cpu_name
+    from sam_edge.serve.models.engines import Engines
+    from sam_edge.serve.server import Server
+    from sam_edge.stream.session import GazeSession
+    from sam_edge.wire.messages import FrameSelection
+except ImportError as error:
+    end_without(error)
 
 FRAME_NS = round(1e9 / 24)
 SAMPLE_NS = 5_000_000
@@ -398,4 +403,4 @@ def told(one: Streamed) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

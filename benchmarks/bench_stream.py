@@ -38,6 +38,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from endings import run_script
 from numpy.typing import NDArray
 
 from sam_edge.media.environment import Environment
@@ -453,4 +454,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -21,17 +21,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
-import numpy as np
-import onnxruntime
-from rendered_face import Eyes, RenderedFace, Scene
+from endings import end_without, run_script
 
-from sam_edge.cores import available_cores
-from sam_edge.gaze.calibration import TargetSamples, calibrate, target_positions
-from sam_edge.gaze.samples import GazeSample
-from sam_edge.gaze.webcam.head import PinholeCamera
-from sam_edge.gaze.webcam.line_of_sight import Screen
-from sam_edge.gaze.webcam.source import WebcamGazeEstimator
+try:
+    import cv2
+    import numpy as np
+    import onnxruntime
+    from rendered_face import Eyes, RenderedFace, Scene
+
+    from sam_edge.cores import available_cores
+    from sam_edge.gaze.calibration import TargetSamples, calibrate, target_positions
+    from sam_edge.gaze.samples import GazeSample
+    from sam_edge.gaze.webcam.head import PinholeCamera
+    from sam_edge.gaze.webcam.line_of_sight import Screen
+    from sam_edge.gaze.webcam.source import WebcamGazeEstimator
+except ImportError as error:
+    end_without(error)
 
 PEOPLE = (
     Eyes(),
@@ -185,4 +190,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
+from endings import run_script
 from numpy.typing import NDArray
 
 import sam_edge
@@ -107,4 +108,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

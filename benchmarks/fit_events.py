@@ -21,6 +21,7 @@ from typing import Any
 
 import lund
 import numpy as np
+from endings import run_script
 from numpy.typing import NDArray
 
 from sam_edge.gaze.events import EventDetector, EventKind
@@ -349,4 +350,4 @@ def module_text() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

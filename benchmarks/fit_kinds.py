@@ -22,6 +22,7 @@ from typing import TypeAlias
 import lund
 import numpy as np
 from batched_smoothing import Batch
+from endings import run_script
 from numpy.typing import NDArray
 
 from sam_edge.gaze.events import LabelledSample, label_recording
@@ -231,4 +232,4 @@ BLOCK_WEIGHTS = ({numbers})
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

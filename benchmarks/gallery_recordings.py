@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from endings import run_script
+
 from sam_edge.media.frames import open_frames
 from sam_edge.media.video_writer import VideoWriter
 
@@ -209,4 +211,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

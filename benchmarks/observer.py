@@ -25,6 +25,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from endings import run_script
 from numpy.typing import NDArray
 
 from sam_edge.gaze.recordings import plain
@@ -298,4 +299,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -15,9 +15,14 @@ import types
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnxruntime
-import torch
+from endings import end_without, run_script
+
+try:
+    import numpy as np
+    import onnxruntime
+    import torch
+except ImportError as error:
+    end_without(error)
 
 MODELS = Path(__file__).resolve().parent.parent / ".cache" / "models"
 NAME = "peer_encoder_1024.onnx"
@@ -91,9 +96,14 @@ def export(models: Path) -> Path:
     return out
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Export to the folder that is named."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--models", type=Path, default=MODELS)
     export(parser.parse_args().models)
+
+
+if __name__ == "__main__":
+    run_script(main)

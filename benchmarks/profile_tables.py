@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from endings import run_script
+
 from sam_edge.profile.operators.operator_table import Operator, group_operators
 from sam_edge.profile.report.schema import read_report
 from sam_edge.profile.report.text_format import format_number, format_percent
@@ -195,4 +197,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -22,7 +22,6 @@ import json
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -31,20 +30,25 @@ from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import cv2
-from bench_memory import DEMO, looping, pictures
-from soak_adapters import soak_adapters
-from soak_figures import Figures, Judgement, ProcessWatch, judge
-from soak_serving import Clients
+from endings import end_without, run_script
 
-import sam_edge
-from sam_edge.cores import available_cores
-from sam_edge.gaze.recordings import read
-from sam_edge.gaze.samples import GazeSample
-from sam_edge.media.environment import cpu_name
-from sam_edge.serve.models.engines import Engines
-from sam_edge.serve.server import Server
-from sam_edge.stream import GazeSession
+try:
+    import cv2
+    from bench_memory import DEMO, looping, pictures
+    from soak_adapters import soak_adapters
+    from soak_figures import Figures, Judgement, ProcessWatch, judge
+    from soak_serving import Clients
+
+    import sam_edge
+    from sam_edge.cores import available_cores
+    from sam_edge.gaze.recordings import read
+    from sam_edge.gaze.samples import GazeSample
+    from sam_edge.media.environment import cpu_name
+    from sam_edge.serve.models.engines import Engines
+    from sam_edge.serve.server import Server
+    from sam_edge.stream import GazeSession
+except ImportError as error:
+    end_without(error)
 
 NS = 1_000_000_000
 PARTS = ("session", "server", "adapters")
@@ -281,4 +285,4 @@ def print_table(judgements: list[Judgement]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

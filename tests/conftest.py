@@ -107,7 +107,10 @@ def repo_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def load_script() -> Callable[[Path], types.ModuleType]:
-    """Import a script by its path: benchmarks, examples and tools are no part of the package."""
+    """Import a script by its path: benchmarks, examples and tools are no part of the package.
+
+    As when it is run, it may import the scripts next to it.
+    """
 
     def load(path: Path) -> types.ModuleType:
         spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -116,7 +119,11 @@ def load_script() -> Callable[[Path], types.ModuleType]:
         module = importlib.util.module_from_spec(spec)
         # Dataclasses look for their module there.
         sys.modules[path.stem] = module
-        spec.loader.exec_module(module)
+        sys.path.insert(0, str(path.parent))
+        try:
+            spec.loader.exec_module(module)
+        finally:
+            sys.path.remove(str(path.parent))
         return module
 
     return load
