@@ -89,7 +89,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.base: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/pip install --quiet -e ".[openvino]"
+	$(BIN)/pip install --quiet -e ".[serve,openvino]"
 	touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sam_edge._live.run import LiveStep
+from sam_edge._live.step import LiveStep
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.drawing import INK_RGB, drawing_unit
 from sam_edge.media.object_colours import object_rgb

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam_edge._live.drawing import name_of
-from sam_edge._live.run import LiveStep
 from sam_edge._live.screen_eye import PicturePlace, ScreenGaze
+from sam_edge._live.step import LiveStep
 from sam_edge.closing import Closing
 from sam_edge.errors import InputError, MissingExtraError
 from sam_edge.gaze.clocks import host_now_ns

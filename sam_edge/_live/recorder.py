@@ -6,7 +6,8 @@ import statistics
 from collections import deque
 from dataclasses import dataclass, replace
 
-from sam_edge._live.run import LiveRun, LiveStep
+from sam_edge._live.run import LiveRun
+from sam_edge._live.step import LiveStep
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.timeline.live_builder import LiveTimelineBuilder
 from sam_edge.timeline.tables import TimelineTables

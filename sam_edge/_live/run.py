@@ -5,49 +5,34 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
 
 from sam_edge._live.meeting import GazeMeeting
 from sam_edge._live.screen_eye import PICTURE_DEG
 from sam_edge._live.sources import check_eye, describe_camera, is_on_screen, open_eye, size_of
+from sam_edge._live.step import LiveStep
 from sam_edge.closing import Closing
 from sam_edge.errors import SamEdgeWarning, TrackerError
+from sam_edge.gaze.adapters.mouse import MouseSource
 from sam_edge.gaze.clocks import host_now_ns
-from sam_edge.gaze.samples import GazeSample
 from sam_edge.gaze.source import GazeSource, SourceStats
-from sam_edge.scene.camera import CameraStats, LiveFrame, SceneCamera
+from sam_edge.scene.camera import CameraStats, SceneCamera
 from sam_edge.scene.local_camera import FileCamera
 from sam_edge.segmenter import Segmenter, load
 from sam_edge.stream.recording import SessionRecorder
-from sam_edge.stream.selection import Selection
 from sam_edge.stream.session import GazeSession
+
+if TYPE_CHECKING:
+    from sam_edge._live.window import LiveWindow
 
 DEFAULT_PX_PER_DEG = 15.0
 READ_S = 0.1
 """A read of the camera waits this long before the caller may stop the run."""
 OpenModel: TypeAlias = Callable[[], Segmenter]
 OnProblem: TypeAlias = Callable[[TrackerError], None]
-
-
-@dataclass(frozen=True, slots=True)
-class LiveStep:
-    """One frame, and what is selected on it."""
-
-    frame: LiveFrame
-    """The frame, with the time at which it was taken (monotonic nanoseconds)."""
-    selection: Selection
-    """What is selected on it."""
-    samples: tuple[GazeSample, ...]
-    """The gaze since the frame before, up to this frame's time; frame pixels."""
-    latency_ms: float
-    """From the moment at which the frame was taken to its selection; without the camera's own delay where that is not
-    known (`frame.uncertainty_ns` is None)."""
-    gaze_wait_ms: float
-    """How long the frame waited for gaze of its time."""
 
 
 class LiveRun(Closing, Iterator[LiveStep]):
@@ -128,6 +113,26 @@ class LiveRun(Closing, Iterator[LiveStep]):
         selection = self.session.step(frame.image, frame.time_ns)
         latency_ms = (host_now_ns() - frame.time_ns) / 1e6
         return LiveStep(frame, selection, tuple(samples), latency_ms, self._meeting.waited_ms)
+
+    def window(self) -> LiveWindow:
+        """Open a window that shows steps, and pins what is looked at; a mouse as the eye tracker is that window's.
+
+        Returns:
+            The window, a context manager.
+
+        Raises:
+            SessionError: no window can be opened here.
+
+        Example:
+            >>> with sam_edge.live("webcam:0", eye="mouse:") as run, run.window() as window:  # doctest: +SKIP
+            ...     for step in run:
+            ...         if not window.show(step):
+            ...             break
+        """
+        # Imported here: most runs have no window.
+        from sam_edge._live.window import LiveWindow
+
+        return LiveWindow(self.session, self.gaze if isinstance(self.gaze, MouseSource) else None)
 
     def close(self) -> None:
         """End the session, and close what the run has opened: camera, gaze, model. Closing twice is allowed."""

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sam_edge._live.drawing import LivePicture
+from sam_edge._live.step import LiveStep
 from sam_edge.closing import Closing
 from sam_edge.gaze.adapters.mouse import MouseSource
 from sam_edge.gaze.clocks import host_now_ns
@@ -27,10 +29,15 @@ class LiveWindow(Closing):
         """
         check_screen()
         self._session, self._mouse = session, mouse
+        self._picture = LivePicture()
         cv2.namedWindow(TITLE)
         cv2.setMouseCallback(TITLE, self._happened)
 
-    def show(self, picture: NDArray[np.uint8]) -> bool:
+    def show(self, step: LiveStep) -> bool:
+        """Show a step with its selection, and do what the pressed key says. Returns whether to go on."""
+        return self.show_picture(self._picture.draw(step))
+
+    def show_picture(self, picture: NDArray[np.uint8]) -> bool:
         """Show a picture, RGB, and do what the pressed key says. Returns whether to go on."""
         cv2.imshow(TITLE, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         key = cv2.waitKey(1) & 0xFF

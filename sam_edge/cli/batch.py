@@ -38,31 +38,18 @@ from sam_edge.errors import InputError
 
 SHOWN = 20
 """Most recordings that a list on the screen names."""
-RUN_EXAMPLES = """examples:
-  sam-edge batch run ~/study --out ~/results
-  sam-edge batch run ~/study --out ~/results --dry-run
-  sam-edge batch run ~/study --out /shared/results --shard $SLURM_ARRAY_TASK_ID/40
-  sam-edge batch run --manifest study.csv --out ~/results --do aoi --section search=0..30
-"""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand `batch`."""
     parser = subparsers.add_parser("batch", help="process every recording of an archive; can be resumed")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    _add_run(
-        actions.add_parser(
-            "run",
-            help="process the recordings that are not done yet",
-            epilog=RUN_EXAMPLES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-    )
+    _add_run(actions.add_parser("run", help="process the recordings that are not done yet"))
     for name, text in (
         ("status", "show what is done, failed, running and left"),
         ("merge", "write the tables and the page again, from what is done"),
     ):
-        action = actions.add_parser(name, help=text, epilog=f"example: sam-edge batch {name} ~/results")
+        action = actions.add_parser(name, help=text)
         action.add_argument("out", metavar="OUT", help="folder or URL that `sam-edge batch run` wrote to")
         action.set_defaults(run=run)
 

@@ -32,10 +32,25 @@ from sam_edge.cli import (
     train,
     verify,
 )
+from sam_edge.cli.examples import EXAMPLES
+from sam_edge.cli.help import CommandGroup, GroupedHelpParser, add_examples
 from sam_edge.cli.options import name_options, option_names
 from sam_edge.errors import SamEdgeError, SamEdgeWarning
 from sam_edge.version import __version__
 
+GROUPS = (
+    CommandGroup("try it", (demo, doctor)),
+    CommandGroup("select by gaze", (track, live, serve, replay)),
+    CommandGroup("analyse what people looked at", (aoi, batch, gaze)),
+    CommandGroup("masks and datasets", (segment, everything, annotate)),
+    CommandGroup("models and speed", (profile, export, verify, train)),
+)
+"""The subcommands by purpose, in the order of the help."""
+MOST_USED = (
+    ("sam-edge demo", "the clip in the package: annotated video, masks, times"),
+    ("sam-edge track RECORDING --out a.mp4", "an eye tracker's recording with its scene video"),
+    ("sam-edge live webcam:0 --eye mouse:", "your webcam, with the mouse as the eye tracker"),
+)
 FAILED = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -44,35 +59,24 @@ BROKEN_PIPE = 141
 
 def make_parser() -> argparse.ArgumentParser:
     """Build the command line."""
-    parser = argparse.ArgumentParser(
+    parser = GroupedHelpParser(
         prog="sam-edge",
         description="Select objects in live video by looking at them: the Segment Anything Model at the edge, prompted "
         "by gaze.",
+        groups=GROUPS,
+        most_used=MOST_USED,
     )
     parser.add_argument("--version", action="version", version=f"sam-edge {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (
-        demo,
-        track,
-        live,
-        aoi,
-        batch,
-        replay,
-        segment,
-        everything,
-        annotate,
-        gaze,
-        export,
-        train,
-        verify,
-        profile,
-        serve,
-        doctor,
-    ):
-        module.add_parser(commands)
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser
+    )
+    for group in GROUPS:
+        for module in group.modules:
+            module.add_parser(commands)
     for command in commands.choices.values():
         command.set_defaults(options=option_names(command))
+    add_examples(parser, EXAMPLES)
     return parser
 
 

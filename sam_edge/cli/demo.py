@@ -19,6 +19,10 @@ WRITTEN = {
 }
 """What is written to the folder, by what it is."""
 COLUMN = 17
+NEXT = """next:
+  sam-edge track RECORDING --out annotated.mp4   your eye tracker's recording with its scene video
+  sam-edge live webcam:0 --eye mouse:            your webcam, with the mouse as the eye tracker
+  sam-edge --help                                everything else"""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -61,4 +65,5 @@ def run(args: argparse.Namespace) -> int:
     print(f"\n{LIVE}\n{live.report.summary_table()}\n")
     for name, written in WRITTEN.items():
         print(f"{name:<{COLUMN}}{', '.join(str(out / path) for path in written)}")
+    print(f"\n{NEXT}")
     return 0

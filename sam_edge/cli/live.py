@@ -20,15 +20,9 @@ from sam_edge.scene import CAMERA_SCHEMES
 from sam_edge.timeline import TABLE_ENDINGS
 
 if TYPE_CHECKING:
-    from sam_edge._live.run import LiveRun, LiveStep
+    from sam_edge._live.run import LiveRun
+    from sam_edge._live.step import LiveStep
 
-EXAMPLES = """examples:
-  sam-edge live neon://neon.local
-  sam-edge live pupil-core://127.0.0.1 --timeline looks.csv --seconds 60
-  sam-edge live webcam:0 --eye mouse:
-  sam-edge live file:RECORDING --web
-  sam-edge live rtsp://HOST/PATH --eye webcam:0?calibration=me.json --web
-"""
 Show: TypeAlias = Callable[[NDArray[np.uint8], "LiveStep"], bool]
 """Shows a picture, RGB, of a step; returns whether to go on."""
 TABLES = ("timeline", "samples", "fixations")
@@ -40,8 +34,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "live",
         help="select in a live camera by gaze: a headset, a webcam, or a recording played as live",
         description="Select in a live camera by gaze. Without --web and --headless, a window shows it.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("url", help="; ".join(CAMERA_SCHEMES.values()))
     parser.add_argument(
@@ -176,12 +168,8 @@ def _open_view(args: argparse.Namespace, active: LiveRun, stack: ExitStack) -> S
         )
         print(f"page  {page.url}", flush=True)
         return page.show
-    from sam_edge._live.window import LiveWindow
-    from sam_edge.gaze.adapters.mouse import MouseSource
-
-    mouse = active.gaze if isinstance(active.gaze, MouseSource) else None
-    window = stack.enter_context(LiveWindow(active.session, mouse))
-    return lambda picture, _step: window.show(picture)
+    window = stack.enter_context(active.window())
+    return lambda picture, _step: window.show_picture(picture)
 
 
 def _tell(problem: TrackerError) -> None:

@@ -19,8 +19,8 @@ pytest.importorskip("uvicorn", reason="needs the server: pip install 'sam-edge[s
 import sam_edge
 from sam_edge import GazeSession
 from sam_edge._live.page_server import LivePageServer
-from sam_edge._live.run import LiveStep
 from sam_edge._live.screen_eye import ScreenGaze
+from sam_edge._live.step import LiveStep
 from sam_edge.gaze.adapters.replay import ReplaySource
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.media.object_colours import object_rgb

@@ -114,7 +114,7 @@ def test_the_base_install_is_four_libraries(project: dict[str, Any]) -> None:
 ORDER = (
     ("errors", "version", "closing", "cores"),
     ("precision", "parsing", "media", "geometry"),
-    ("masks", "prompts", "bundle", "assets"),
+    ("masks", "prompts", "bundle", "assets", "samples"),
     ("gaze", "nn", "serialization"),
     ("runtimes", "config"),
     ("segmenter",),
