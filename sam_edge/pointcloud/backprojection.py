@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sam_edge.errors import InputError
 from sam_edge.pointcloud.cameras import CameraModel
 from sam_edge.pointcloud.cloud import PointCloud
-from sam_edge.pointcloud.depth import remove_flying_pixels
+from sam_edge.pointcloud.depth import frame_width, remove_flying_pixels
 from sam_edge.segmenter import check_frame
 
 ROTATION_TOLERANCE = 1e-3
@@ -54,7 +54,7 @@ def backproject(
         )
     pose = _check_pose(world_from_camera)
     known = mask & np.isfinite(depth) & (depth > 0)
-    used = known if raw else remove_flying_pixels(mask, depth, _frame_width(camera))
+    used = known if raw else remove_flying_pixels(mask, depth, frame_width(camera))
     rows, columns = np.nonzero(used)
     if not len(rows):
         raise InputError(
@@ -66,15 +66,6 @@ def backproject(
     if pose is not None:
         points = points @ pose[:, :3].T + pose[:, 3]
     return PointCloud(points, image[rows, columns], "camera" if pose is None else "world")
-
-
-def _frame_width(camera: CameraModel) -> float:
-    """Return the width of the frame at a depth of 1, measured near its middle."""
-    height, width = camera.size
-    middle = np.array([[width / 2, height / 2], [width / 2 + 1, height / 2]])
-    rays = camera.rays(middle)
-    flat = rays[:, :2] / rays[:, 2:]
-    return float(width * np.linalg.norm(flat[1] - flat[0]))
 
 
 def _check_pose(matrix: ArrayLike | None) -> NDArray[np.float64] | None:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sam_edge.errors import InputError
 from sam_edge.masks import mask_to_box
+from sam_edge.pointcloud.cameras import CameraModel
 
 JUMP_SHARE = 0.03
 """Neighbouring pixels whose depths differ by more than this share of their depth are not one surface."""
@@ -52,6 +53,15 @@ def remove_flying_pixels(
         mask[part], depth_m[part], size_per_depth * max(x1 - x0, y1 - y0) / mask.shape[1]
     )
     return kept
+
+
+def frame_width(camera: CameraModel) -> float:
+    """Return the width of the frame at a depth of 1, measured near its middle."""
+    height, width = camera.size
+    middle = np.array([[width / 2, height / 2], [width / 2 + 1, height / 2]])
+    rays = camera.rays(middle)
+    flat = rays[:, :2] / rays[:, 2:]
+    return float(width * np.linalg.norm(flat[1] - flat[0]))
 
 
 def depth_from_disparity(disparity_px: ArrayLike, focal_px: float, baseline_m: float) -> NDArray[np.float64]:
