@@ -30,8 +30,8 @@ _FLIPS: dict[str, tuple[int, int, int]] = {"openxr": (1, -1, -1), "unity": (1, -
 UNIT_TOLERANCE = 0.01
 """Largest deviation of a quaternion's length from 1."""
 LEAST_ANGLE_RAD = 0.01
-"""Rays that differ by less than this cannot be crossed: each milliradian of error would move the crossing by more than a
-tenth of its distance."""
+"""Rays that differ by less than this cannot be crossed: each milliradian of error would move the crossing by more
+than a tenth of its distance."""
 
 
 @dataclass(frozen=True, slots=True)
