@@ -165,7 +165,10 @@ def http_get_json(
     if len(status) > 1 and status[1].startswith(b"5"):
         raise ConnectionLost(f"http://{stream.peer}{path} answers {head[:60]!r}")
     if len(status) < 2 or status[1] != b"200":
-        raise TrackerError(f"http://{stream.peer}{path} answers {head[:60]!r}; accepted is status 200")
+        raise TrackerError(
+            f"http://{stream.peer}{path} answers {head[:60]!r}; accepted is status 200. Check that this is the "
+            "device's address and port"
+        )
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -307,7 +307,7 @@ class RtspStream(Closing):
         self._unparsed = rest[size:]
         matched = re.match(rb"\s*RTSP/1\.\d (\d{3})", head)
         if matched is None:
-            raise TrackerError(f"{self._shown} does not speak RTSP: {head[:40]!r}")
+            raise TrackerError(f"{self._shown} does not speak RTSP: {head[:40]!r}; check address and port")
         return int(matched[1]), fields, rest[:size]
 
     def _drop_late_answers(self) -> None:

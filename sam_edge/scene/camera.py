@@ -56,6 +56,9 @@ class SceneCamera(Closing, abc.ABC):
     without a frame, `read` raises `TrackerError`, and again after each further `timeout_s`; the camera keeps trying.
     """
 
+    to_check = "the camera streams"
+    """What has to be so at the device; part of the message when it cannot be reached."""
+
     def __init__(self, name: str, *, timeout_s: float = 5.0) -> None:
         """Describe the camera; no connection is made yet."""
         self.name = name
@@ -121,7 +124,7 @@ class SceneCamera(Closing, abc.ABC):
             raise failure
         raise TrackerError(
             f"{self.name} cannot be reached within {self._timeout_s:g} s: {problem or 'no answer'}. "
-            "Check that the camera streams, that address and port are right, and that no firewall blocks them"
+            f"Check that {self.to_check}, that address and port are right, and that no firewall blocks them"
         )
 
     def read(self, timeout_s: float = 0.0) -> LiveFrame | None:

@@ -58,6 +58,8 @@ def decode_frame(facts: object, raw: bytes) -> NDArray[np.uint8]:
 class CoreCamera(SceneCamera):
     """The scene camera of Pupil Capture."""
 
+    to_check = "Pupil Capture runs with its plugin Network API (Pupil Remote)"
+
     def __init__(self, host: str, port: int = 50020, *, name: str, timeout_s: float = 5.0) -> None:
         """Describe the camera of the computer that runs Pupil Capture; `port` is that of Pupil Remote."""
         super().__init__(name, timeout_s=timeout_s)

@@ -149,6 +149,10 @@ class SyncedCamera(RtspCamera, abc.ABC):
 class CompanionCamera(SyncedCamera):
     """The scene camera of a Neon or an Invisible, from its Companion app."""
 
+    to_check = (
+        "the Companion app is open with the glasses plugged in, and phone and computer are in one network"
+    )
+
     def __init__(
         self, host: str, port: int = 8080, *, generation: str = "neon", name: str, timeout_s: float = 5.0
     ) -> None:
@@ -196,6 +200,8 @@ class CompanionCamera(SyncedCamera):
 
 class GlassesCamera(SyncedCamera):
     """The scene camera of Tobii Pro Glasses 3."""
+
+    to_check = "the recording unit is switched on and in the computer's network"
 
     def __init__(
         self, host: str, port: int = 80, *, rtsp_port: int = 8554, name: str, timeout_s: float = 5.0
