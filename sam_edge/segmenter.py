@@ -16,6 +16,8 @@ from sam_edge.config import Config, read_config
 from sam_edge.errors import EngineError, InputError
 from sam_edge.geometry import MASK_STRIDE, STRIDE, Placement, View, clip_view, default_size
 from sam_edge.masks import Masks, best_first
+from sam_edge.masks.lazy_masks import LazyMasks, areas_that_decide
+from sam_edge.masks.result import near_best
 from sam_edge.precision import replace_former_name
 from sam_edge.prompts import as_prompts, is_no_prompt
 from sam_edge.runtimes import Runtime, RuntimeOptions, open_runtime
@@ -142,15 +144,11 @@ class Segmenter(Closing):
             repeat(low, count),
             repeat(has_mask, count),
         )
-        tokens = TOKENS[multimask]
-        masks = np.empty((count, len(tokens), *embedding.frame_size), np.bool_)
         ambiguous = np.broadcast_to(prompts.ambiguous & ~has_mask.any(), (count,))
-        results = [
-            self._finish(embedding, logits[i], scores[i], tokens, masks[i], ambiguous=bool(ambiguous[i]))
-            for i in range(count)
-        ]
         several = prompts.several or (mask is not None and np.ndim(mask) == 3)
-        return _stack_masks(results, masks) if several else results[0]
+        return order_masks(
+            embedding, logits, scores, np.array(TOKENS[multimask]), ambiguous=ambiguous, several=several
+        )
 
     def decode_logits(
         self,
@@ -240,27 +238,6 @@ class Segmenter(Closing):
             )
         return low[:, None], np.ones(low.shape[0], np.float32)
 
-    def _finish(
-        self,
-        embedding: Embedding,
-        logits: NDArray[np.float32],
-        scores: NDArray[np.float32],
-        tokens: Sequence[int],
-        out: NDArray[np.bool_],
-        *,
-        ambiguous: bool,
-    ) -> Masks:
-        """Scale one prompt's masks to the frame, into `out` (K, H, W), and put the best first."""
-        kept = np.array(tokens)
-        for low, full in zip(logits[kept], out, strict=True):
-            np.greater(embedding.placement.paste(low, embedding.frame_size), 0, out=full)
-        # Mask by mask: along axes numpy counts six times as slowly.
-        areas = np.array([np.count_nonzero(full) for full in out], np.float64)
-        order = best_first(areas, scores[kept], kept, ambiguous=ambiguous)
-        out[:] = out[order]
-        kept = kept[order]
-        return Masks(masks=out, scores=scores[kept], logits=logits[kept], token=kept)
-
 
 def repeat(values: NDArray[Number], count: int) -> NDArray[Number]:
     """Repeat the value of one prompt (1, ...) for P prompts: (P, ...)."""
@@ -269,14 +246,47 @@ def repeat(values: NDArray[Number], count: int) -> NDArray[Number]:
     return np.ascontiguousarray(np.broadcast_to(values, (count, *values.shape[1:])))
 
 
-def _stack_masks(results: Sequence[Masks], masks: NDArray[np.bool_]) -> Masks:
-    """Stack the results of P prompts: (P, K, ...). `masks` holds their masks already."""
-    return Masks(
-        masks=masks,
-        scores=np.stack([result.scores for result in results]),
-        logits=np.stack([result.logits for result in results]),
-        token=np.stack([result.token for result in results]),
-    )
+def order_masks(
+    embedding: Embedding,
+    logits: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    tokens: NDArray[np.int64],
+    *,
+    ambiguous: NDArray[np.bool_],
+    several: bool,
+) -> Masks:
+    """Put the masks of P prompts in order, the best first, and scale as few of them to the frame as that takes.
+
+    Args:
+        embedding: of the view that they lie in.
+        logits: (P, 4, h, w) from the decoder.
+        scores: (P, 4) from the decoder.
+        tokens: (K,) the outputs that were asked for.
+        ambiguous: (P,) whether a prompt is a single point.
+        several: whether the result has an axis for the prompts.
+    """
+    scaled: dict[int, NDArray[np.bool_]] = {}
+    chosen = np.empty((len(logits), len(tokens)), np.int64)
+    for index, row in enumerate(chosen):
+        areas = np.zeros(len(tokens))
+        ready: dict[int, NDArray[np.bool_]] = {}
+        near = near_best(scores[index, tokens], tokens)
+        if ambiguous[index] and len(near) > 1:
+            areas[near], found = areas_that_decide(
+                logits[index, tokens[near]], embedding.placement, embedding.frame_size
+            )
+            ready = {int(near[place]): mask for place, mask in found.items()}
+        order = best_first(areas, scores[index, tokens], tokens, ambiguous=bool(ambiguous[index]))
+        row[:] = tokens[order]
+        scaled |= {
+            index * len(tokens) + rank: ready[place] for rank, place in enumerate(order) if place in ready
+        }
+    prompts = np.arange(len(logits))[:, None]
+    kept, kept_scores = logits[prompts, chosen], scores[prompts, chosen]
+    if not several:
+        kept, kept_scores, chosen = kept[0], kept_scores[0], chosen[0]
+    lazy = LazyMasks(kept, embedding.placement, embedding.frame_size, scaled)
+    return Masks(masks=lazy, scores=kept_scores, logits=kept, token=chosen)
 
 
 def check_frame(image: NDArray[np.uint8]) -> None:
