@@ -47,6 +47,11 @@ class ObjectIdentity:
         self._time_ns = 0
 
     @property
+    def enabled(self) -> bool:
+        """Whether objects are remembered."""
+        return self._enabled
+
+    @property
     def objects(self) -> tuple[KnownObject, ...]:
         """The objects that are known, by their number."""
         with self._lock:

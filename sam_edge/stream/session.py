@@ -26,7 +26,7 @@ from sam_edge.stream.dwell_tracker import DwellTracker
 from sam_edge.stream.follow_choice import measure_follower, open_network
 from sam_edge.stream.intent_judge import IntentJudge
 from sam_edge.stream.live import LiveSchedule
-from sam_edge.stream.motion import FRAMES_KEPT, FrameMotion
+from sam_edge.stream.motion import FRAMES_KEPT, FrameMotion, grid_of
 from sam_edge.stream.object_follower import ObjectFollower
 from sam_edge.stream.object_identity import ObjectIdentity, describe_target
 from sam_edge.stream.pinned_presence import PinnedPresence
@@ -233,6 +233,11 @@ class GazeSession(Closing):
         # One place, and up to three rests of its masks.
         for prompts in range(1, 4):
             self._model.decode_logits(embedding, points=[[center]] * prompts)
+        if self._identity.enabled:
+            # OpenCV's first conversion to CIELAB takes a tenth of a second, which the first target would wait for.
+            middle = np.full(grid_of((height, width)), -1, np.float32)
+            middle[middle.shape[0] // 2, middle.shape[1] // 2] = 1
+            describe_target(image, middle, embedding)
         closeup = self._closeup_model.encode(image, size=(SIDE, SIDE))
         points = self._tuning.positive_points + self._tuning.negative_points
         self._closeup_model.decode_logits(closeup, points=[[center] * points])

@@ -6,8 +6,10 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 
 from sam_edge.bundle import FOLLOWER, open_bundle
 from sam_edge.errors import EngineError, GateError
@@ -15,6 +17,7 @@ from sam_edge.exporters import follower as exporter
 from sam_edge.exporters.follower import INPUTS, SIDE, add_follower, trace_follower
 from sam_edge.nn import Sam, mobile_sam
 from sam_edge.nn.follower import Follower, FollowerGraph
+from sam_edge.nn.follower_weights import load_follower
 from sam_edge.runtimes import open_runtime
 from sam_edge.runtimes.base import FollowerBatch, Runtime
 from sam_edge.segmenter import DEFAULT_BUNDLE
@@ -102,3 +105,20 @@ def test_an_engine_without_a_follower_says_so(bundle: Path) -> None:
         pytest.raises(EngineError, match="no follower"),
     ):
         Runtime.follow(runtime, crops(1))
+
+
+def test_the_weights_beside_the_exporter_are_those_of_the_bundle() -> None:
+    """`make assets` exports from them: what the bundle stores in half precision is the same, bit for bit."""
+    stored = {
+        item.name: numpy_helper.to_array(item)
+        for item in onnx.load(DEFAULT_BUNDLE / exporter.FILE).graph.initializer
+    }
+    weights = load_follower(Path(exporter.__file__).parent / "follower.safetensors").state_dict()
+    compared = {
+        name: values
+        for name, values in weights.items()
+        if f"follower.{name}_f16" in stored and values.ndim == 4
+    }
+    assert len(compared) > 10
+    for name, values in compared.items():
+        np.testing.assert_array_equal(values.numpy(), stored[f"follower.{name}_f16"].astype(np.float32))
