@@ -2,7 +2,7 @@
 
     sam-edge profile --out out/profile
     python benchmarks/bench_peers.py --markdown > out/peers.md
-    python benchmarks/profile_tables.py out/profile --peers out/peers.md --into docs/how-to/profiling.md \\
+    python benchmarks/profile_tables.py out/profile --peers out/peers.md --into docs/experiments/profiling.md \\
         --picture docs/images/profile.png
 
 Without `--into` the tables are printed. In a document they replace the text between the two marks.

@@ -96,7 +96,7 @@ THRESHOLDS = {
     "int8": INT8,
     "int8-nncf": INT8,
 }
-"""By precision. `docs/how-to/exporting.md` says what they were chosen from."""
+"""By precision. `docs/experiments/quantization.md` says what they were chosen from."""
 PALETTE = Thresholds(0.98, 0.2, 2.5, 0.85, 0.8, 0.02)
 OF_TARGET = {
     ("coreml", "fp16"): HALF,

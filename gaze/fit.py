@@ -200,7 +200,7 @@ class _Checks:
         if recording.camera_file is not None:
             text += (
                 f": the gaze is angles, and pixels need the scene camera; put {recording.camera_file} next to the gaze "
-                "(docs/how-to/recordings.md says what it holds)"
+                "(docs/reference/gaze_formats.md says what it holds)"
             )
         elif low == count:
             text += (

@@ -5,7 +5,7 @@
     recording = recordings.read("exports/000")          # the format is recognised by content
     recordings.write_csv("gaze.csv", recording.samples)
 
-`recordings.formats()` lists the formats, and docs/how-to/recordings.md describes them.
+`recordings.formats()` lists the formats, and docs/reference/gaze_formats.md describes them.
 """
 
 from __future__ import annotations

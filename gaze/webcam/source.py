@@ -36,7 +36,7 @@ WANDER_DEG_PER_S = 0.05
 """How fast the error of gaze may change: 1.2 degrees in ten minutes."""
 MOVED_DEG_PER_MM, TURNED_DEG_PER_DEG = 0.02, 0.25
 """How much less sure gaze is, on each axis, where the head is not where it was calibrated: degrees for each millimetre
-and each degree between the two; measured with rendered faces, docs/how-to/webcam_gaze.md."""
+and each degree between the two; measured with rendered faces, docs/experiments/webcam_gaze.md."""
 _ONE_EYE = 0.6
 """Confidence when only one iris is seen."""
 

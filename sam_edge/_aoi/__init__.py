@@ -1,7 +1,7 @@
 """Areas of interest: from samples and fixations to visits, dwell times and transitions.
 
 The package is private, so that the function and no module is called `sam_edge.aoi`.
-docs/how-to/aoi.md has the definitions.
+docs/reference/metrics.md has the definitions.
 """
 
 from sam_edge._aoi.apply import apply_aois

@@ -1,4 +1,4 @@
-"""The metrics of each object in a section. docs/how-to/aoi.md defines them."""
+"""The metrics of each object in a section. docs/reference/metrics.md defines them."""
 
 from __future__ import annotations
 

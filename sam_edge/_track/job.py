@@ -127,7 +127,7 @@ def track(
         report: JSON file to write: every frame with its object, its box and its times, and a summary.
         record: folder to write a recording of the session to, for `sam-edge replay`; sequential only.
         timeline: table to write, a line a frame: what was shown, and whether the gaze was on it. The ending chooses
-            the format: .csv, .parquet (needs pyarrow) or .jsonl. docs/how-to/timeline.md has the columns of all three
+            the format: .csv, .parquet (needs pyarrow) or .jsonl. docs/reference/tables.md has the columns of all three
             tables.
         samples: table to write, a line a gaze sample.
         fixations: table to write, a line a fixation, with the object that it was on.

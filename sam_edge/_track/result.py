@@ -116,7 +116,7 @@ class TrackResult(Sequence[TrackedFrame]):
     """Which object the gaze was on: by frames, by samples, and by fixations, as rows of plain values."""
 
     def timeline(self) -> pandas.DataFrame:
-        """Return a row a frame as a pandas DataFrame; docs/how-to/timeline.md has the columns.
+        """Return a row a frame as a pandas DataFrame; docs/reference/tables.md has the columns.
 
         Raises:
             MissingExtraError: pandas is not installed. `tables.timeline` has the same rows without it.

@@ -6,7 +6,7 @@
     tables = builder.finish()
     tables.fixations.write("fixations.csv")
 
-Everything that counts looks is computed from samples and fixations, never from frames. docs/how-to/timeline.md defines
+Everything that counts looks is computed from samples and fixations, never from frames. docs/reference/tables.md defines
 the columns.
 """
 

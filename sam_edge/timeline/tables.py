@@ -1,4 +1,4 @@
-"""The three tables, and the columns of each. docs/how-to/timeline.md defines them."""
+"""The three tables, and the columns of each. docs/reference/tables.md defines them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// What the recording holds, and the metrics of any part of it. docs/how-to/aoi.md defines them.
+// What the recording holds, and the metrics of any part of it. docs/reference/metrics.md defines them.
 
 const NO_OBJECT = -1;
 const data = JSON.parse(document.getElementById("data").textContent);
