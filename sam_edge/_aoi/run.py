@@ -55,7 +55,9 @@ def aoi(
     every: int | None = None,
     progress: bool = False,
 ) -> AoiResult:
-    """Follow the objects that a person looks at, and write what a study needs. docs/reference/metrics.md has the definitions.
+    """Follow the objects that a person looks at, and write what a study needs.
+
+    docs/reference/metrics.md has the definitions.
 
     Args:
         recording: the folder of a tracker's recording with its scene video; or a video, with `gaze`.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import re
 from collections.abc import Iterator
@@ -70,6 +71,9 @@ def wrong_names(code: str) -> Iterator[str]:
 def _import_from(node: ast.ImportFrom, known: dict[str, object]) -> Iterator[str]:
     module = importlib.import_module(str(node.module))
     for alias in node.names:
+        submodule = f"{node.module}.{alias.name}"
+        if hasattr(module, "__path__") and importlib.util.find_spec(submodule):
+            importlib.import_module(submodule)
         if hasattr(module, alias.name):
             known[alias.asname or alias.name] = getattr(module, alias.name)
         else:
