@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,20 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from endings import run_script
+from python_process import run_python
 
 from sam_edge.media.environment import Environment
 
 COLUMNS = ("back", "idf1", "ids", "dwell_error", "JF", "right_ms", "hits", "never", "revisits", "objects")
 SCORER = "score_gallery.py"
-
-
-def run(*arguments: object) -> str:
-    """Run Python with these arguments, and return what it printed."""
-    command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(command)}\nended with status {done.returncode}:\n{done.stderr[-2000:]}")
-    return done.stdout
 
 
 def measure(gallery: Path, work: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -47,7 +38,7 @@ def measure(gallery: Path, work: Path, args: argparse.Namespace) -> dict[str, An
     fps = json.loads((gallery / "truth.json").read_text())["fps"]
     clock = ["--realtime"] if args.mode == "live" else []
     threads = ["--threads", args.threads] if args.threads else []
-    run(
+    run_python(
         *(
             "-m",
             "sam_edge.cli",
@@ -59,7 +50,9 @@ def measure(gallery: Path, work: Path, args: argparse.Namespace) -> dict[str, An
         *("--fps", fps, "--masks", masks, "--timeline", timeline, "--quiet", *clock, *threads, *args.track),
     )
     masks.mkdir(exist_ok=True)
-    scores: dict[str, Any] = json.loads(run(args.judge / SCORER, masks, timeline, gallery).splitlines()[-1])
+    scores: dict[str, Any] = json.loads(
+        run_python(args.judge / SCORER, masks, timeline, gallery).splitlines()[-1]
+    )
     return {"gallery": gallery.name, **scores, "objects": count_objects(timeline)}
 
 

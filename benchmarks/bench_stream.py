@@ -27,7 +27,6 @@ import argparse
 import importlib.util
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,6 +39,7 @@ import cv2
 import numpy as np
 from endings import run_script
 from numpy.typing import NDArray
+from python_process import run_python
 
 from sam_edge.media.environment import Environment
 
@@ -117,7 +117,7 @@ class Judge:
                 self.accuracy_deg,
                 *(() if self.covariance else ("--no-covariance",)),
             ]
-        run(script, truth, out, "--seed", seed, "--fps", fps, *options)
+        run_python(script, truth, out, "--seed", seed, "--fps", fps, *options)
         events = json.loads(Path(f"{out}.truth.json").read_text())["events"]
         return tuple(float(event["start_s"]) for event in events if event["kind"] == "on_object")
 
@@ -136,15 +136,6 @@ def loaded(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def run(*arguments: object) -> str:
-    """Run Python with these arguments, and return what it printed."""
-    command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(command)}\nended with status {done.returncode}:\n{done.stderr[-2000:]}")
-    return done.stdout
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
@@ -213,7 +204,7 @@ def ours(case: Case, judge: Judge, work: Path, mode: str, args: argparse.Namespa
     masks, report = work / f"ours-{mode}", work / f"ours-{mode}.json"
     clock = ["--realtime"] if mode == "realtime" else []
     threads = ["--threads", args.threads] if args.threads else []
-    run(
+    run_python(
         *("-m", "sam_edge.cli", "track", case.frames, "--gaze", case.gaze, "--fps", args.fps),
         *("--masks", masks, "--report", report, "--quiet", *clock, *threads, *args.track),
     )
@@ -247,7 +238,7 @@ def peer(case: Case, judge: Judge, work: Path, mode: str, args: argparse.Namespa
     """Run the peer on a case, and score it."""
     masks = work / f"peer-{mode}"
     clock = ["--realtime"] if mode == "realtime" else []
-    printed = run(
+    printed = run_python(
         *(judge.folder / "peer_mobile_sam.py", case.frames, case.gaze, masks, "--fps", args.fps),
         *("--encoder", args.peer_encoder, "--decoder", args.peer_decoder),
         *("--threads", args.threads or 2, *clock),

@@ -20,7 +20,7 @@ from fake_gazepoint import FakeGazepoint
 from fake_glasses import FakeGlasses, FakeGlassesSignals
 from fake_headset import FakeHeadset, FakeWebHeadset
 from fake_pro import FakePro
-from soak_figures import Figures
+from soak_figures import Figures, run_threads
 
 from sam_edge.errors import TrackerError
 from sam_edge.gaze import registry
@@ -180,14 +180,7 @@ def soak_adapters(
         threading.Thread(target=guard, args=(soak, figures, stopping), name=f"soak {soak.name}", daemon=True)
         for soak in soaks
     ]
-    for thread in threads:
-        thread.start()
-    while not stopping.wait(0.5):
-        tick()
-    for thread in threads:
-        thread.join(HANG_S)
-        if thread.is_alive():
-            figures.faults.append(f"{thread.name}: does not end")
+    run_threads(threads, stopping, tick, figures, hang_s=HANG_S)
 
 
 def guard(soak: SourceSoak, figures: Figures, stopping: threading.Event) -> None:

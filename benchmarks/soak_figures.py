@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -138,6 +139,25 @@ def judge_growth(figures: Figures, what: str, values: Sequence[float], slack: fl
     slack = max(slack, GROWTH_LIMIT_SHARE * first)
     asked = f"no growth (+{slack:.0f} at most)"
     return Judgement(figures.part, what, asked, f"{first:.0f} -> {last:.0f}", last - first <= slack)
+
+
+def run_threads(
+    threads: Sequence[threading.Thread],
+    stopping: threading.Event,
+    tick: Callable[[], object],
+    figures: Figures,
+    *,
+    hang_s: float,
+) -> None:
+    """Start threads, call `tick` twice a second until `stopping` is set, and join them; one that hangs is a fault."""
+    for thread in threads:
+        thread.start()
+    while not stopping.wait(0.5):
+        tick()
+    for thread in threads:
+        thread.join(hang_s)
+        if thread.is_alive():
+            figures.faults.append(f"{thread.name}: does not end")
 
 
 def judge_flatness(figures: Figures, what: str, values: Sequence[float]) -> Judgement:

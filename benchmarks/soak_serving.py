@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from bench_memory import DEMO, looping
-from soak_figures import Figures
+from soak_figures import Figures, run_threads
 
 from sam_edge.client import Client, RefusedError, connect, jpeg_of
 from sam_edge.errors import SamEdgeError
@@ -48,14 +48,7 @@ class Clients:
             )
             for number in range(CLIENTS)
         ]
-        for thread in threads:
-            thread.start()
-        while not stopping.wait(0.5):
-            tick()
-        for thread in threads:
-            thread.join(HANG_S)
-            if thread.is_alive():
-                self._figures.faults.append(f"{thread.name}: does not end")
+        run_threads(threads, stopping, tick, self._figures, hang_s=HANG_S)
 
     def _guard(self, number: int, stopping: threading.Event) -> None:
         lot = random.Random(number)

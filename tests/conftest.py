@@ -141,6 +141,17 @@ def coco_dir(shared_dir: Path) -> Path:
     return shared_dir / "data" / "coco128"
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium without a window, driven by playwright. A test that uses it has the marker `browser`."""
+    tool = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'sam-edge[test]'")
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    with tool.sync_playwright() as opened:
+        chromium = opened.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
 @pytest.fixture(scope="session")
 def clip_frame() -> NDArray[np.uint8]:
     """The first frame of the clip that ships in the package: RGB (H, W, 3). A rabbit crouches in its left half."""

@@ -16,7 +16,7 @@ from sam_edge.gaze.adapters.net import http_get_json
 from sam_edge.gaze.adapters.rtsp import RtpDatum, RtspStream, SdpMedia
 from sam_edge.gaze.adapters.time_echo import TimeEcho
 from sam_edge.gaze.address import SourceAddress
-from sam_edge.gaze.clocks import ArrivalClock, ClockMap, MappedTime
+from sam_edge.gaze.clocks import ArrivalClock, ClockMap
 from sam_edge.gaze.samples import GazeSample
 
 _POINT = struct.Struct("!ffB")
@@ -162,19 +162,14 @@ class CompanionSource(LiveSource):
         except GazeDataError:
             self._count("malformed")
             return
-        wall = datum.wall
-        if synced:
-            host = self._phone_clock.map(wall.host_ns)
-        else:
-            host = self._arrival_clock.observe(wall.host_ns, datum.arrival_ns)
-        mapped = MappedTime(host.host_ns, host.uncertainty_ns + wall.uncertainty_ns, host.epoch + wall.epoch)
+        mapped = datum.host_time(self._phone_clock if synced else None, self._arrival_clock)
         seen = worn and math.isfinite(x) and math.isfinite(y)
         sample = GazeSample(
             time_ns=mapped.host_ns,
             x_px=x if seen else math.nan,
             y_px=y if seen else math.nan,
             confidence=1.0 if seen else 0.0,
-            device_time_ns=wall.host_ns,
+            device_time_ns=datum.wall.host_ns,
             offset_uncertainty_ns=mapped.uncertainty_ns,
             left_valid=left if left is None else left and worn,
             right_valid=right if right is None else right and worn,

@@ -25,7 +25,7 @@ from sam_edge.gaze.adapters.rtp import (
 )
 from sam_edge.gaze.adapters.rtsp_login import Authenticator, RtspLogin, mask_login, parse_challenges
 from sam_edge.gaze.buffer import StatName
-from sam_edge.gaze.clocks import MappedTime, host_now_ns
+from sam_edge.gaze.clocks import ArrivalClock, ClockMap, MappedTime, host_now_ns
 
 _ANSWER_LIMIT = 65536
 _HELD_LIMIT = 4096
@@ -69,6 +69,17 @@ class RtpDatum:
     """Packets that are missing before this one; -1: this one is late."""
     timestamp: int = 0
     """Sampling instant in ticks of the media's clock, modulo 2**32."""
+
+    def host_time(self, synced: ClockMap | None, arrival: ArrivalClock) -> MappedTime:
+        """Map the sampling instant to host time.
+
+        Args:
+            synced: maps the sender's wall clock, where observations of both clocks exist; else None.
+            arrival: learns the sender's wall clock from the times of arrival, and maps it where `synced` is None.
+        """
+        wall = self.wall
+        host = arrival.observe(wall.host_ns, self.arrival_ns) if synced is None else synced.map(wall.host_ns)
+        return MappedTime(host.host_ns, host.uncertainty_ns + wall.uncertainty_ns, host.epoch + wall.epoch)
 
 
 def parse_sdp(text: str) -> list[SdpMedia]:

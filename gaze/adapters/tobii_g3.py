@@ -245,13 +245,8 @@ class TobiiGlassesSource(LiveSource):
         except GazeDataError:
             self._count("malformed")
             return
-        wall = datum.wall
-        if synced:
-            host = self._system_clock.map(wall.host_ns)
-        else:
-            host = self._arrival_clock.observe(wall.host_ns, datum.arrival_ns)
-        mapped = MappedTime(host.host_ns, host.uncertainty_ns + wall.uncertainty_ns, host.epoch + wall.epoch)
-        self._hand_over(gaze, wall.host_ns, mapped, datum.arrival_ns)
+        mapped = datum.host_time(self._system_clock if synced else None, self._arrival_clock)
+        self._hand_over(gaze, datum.wall.host_ns, mapped, datum.arrival_ns)
 
     def _take_signal(self, body: object, arrival_ns: int) -> None:
         try:

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 from typing import TypeAlias
 
 import numpy as np
@@ -20,6 +19,7 @@ from sam_edge._track import StreamedFrame, track
 from sam_edge.batch.done import Figures
 from sam_edge.batch.settings import Settings
 from sam_edge.batch.unit import Recording
+from sam_edge.closing import Closing
 from sam_edge.gaze.events import label_whole_recording, write_labels
 from sam_edge.gaze.fit import fit_gaze
 from sam_edge.gaze.recordings import GazeRecording
@@ -80,7 +80,7 @@ def gaze_beside_frames(source: Path) -> Path | None:
     return source if source.is_dir() and holds_frames(source) else None
 
 
-class MaskFile:
+class MaskFile(Closing):
     """Writes the mask of every frame to one compressed file: a JSON object a line. A context manager."""
 
     def __init__(self, path: Path) -> None:
@@ -96,17 +96,8 @@ class MaskFile:
             line = {"frame": frame.index, "time_s": frame.time_s, "mask": Rle.from_mask(frame.mask).to_json()}
             self._file.write((json.dumps(line) + "\n").encode())
 
-    def __enter__(self) -> MaskFile:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the file."""
+    def close(self) -> None:
+        """Close the file. Closing twice is allowed."""
         with self._raw:
             self._file.close()
 

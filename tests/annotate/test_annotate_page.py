@@ -33,11 +33,8 @@ from sam_edge.segmenter import Segmenter
 pytest.importorskip("playwright", reason="needs playwright: pip install 'sam-edge[test]'")
 pytest.importorskip("uvicorn", reason="needs the server: pip install 'sam-edge[serve]'")
 
-from playwright.sync_api import sync_playwright
-
 from sam_edge.annotate.web import PAGE, PageServer
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DEMO = Path(sam_edge.__file__).parent / "assets" / "demo"
 SLOW_MS = 120_000
 ASKED, DONE = "[data-ready=proposal]", "[data-ready=finished]"
@@ -50,14 +47,6 @@ Serve = Callable[..., PageServer]
 def model() -> Iterator[Segmenter]:
     with sam_edge.load(runtime="onnxruntime", threads=1) as opened:
         yield opened
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_playwright() as tool:
-        chromium = tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

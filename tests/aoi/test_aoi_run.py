@@ -18,7 +18,7 @@ from sam_edge.cli import main
 from sam_edge.errors import InputError
 from sam_edge.gaze import recordings
 from sam_edge.gaze.samples import GazeSample
-from tests.track.conftest import FRAMES, SIZE
+from tests.disc_clip import FRAMES, SIZE
 
 Samples = list[GazeSample]
 TABLE = "parquet" if importlib.util.find_spec("pyarrow") else "csv"

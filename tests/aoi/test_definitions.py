@@ -16,7 +16,7 @@ from sam_edge._aoi.defined.find_aois import check_definitions
 from sam_edge._aoi.defined.read_definitions import read_definitions
 from sam_edge.errors import InputError, MediaError
 from sam_edge.media.frames import open_frames
-from tests.track.conftest import FPS, FRAMES, SIZE
+from tests.disc_clip import FPS, FRAMES, SIZE
 
 
 def write(folder: Path, *entries: Any) -> Path:

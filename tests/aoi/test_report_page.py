@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ import pytest
 
 pytest.importorskip("playwright", reason="needs playwright: pip install 'sam-edge[test]'")
 
-from playwright.sync_api import sync_playwright
-
 from sam_edge._aoi import apply_aois
 from sam_edge._aoi.report import write_report
 from sam_edge._aoi.summary import summarise, write_summary
@@ -22,7 +19,6 @@ from sam_edge.errors import InputError
 from tests.aoi.made import STUDY, make_tables
 from tests.aoi.test_report import write_object
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 COLUMNS = {
     "visits": "visits",
@@ -49,14 +45,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_object(folder, 2)
     write_report(folder, STUDY, tables)
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_playwright() as tool:
-        chromium = tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from sam_edge.cli.command_line import main
-
-SIZE = (96, 128)
-FRAMES = 12
-FPS = 24.0
+from tests.disc_clip import FPS, FRAMES, write_disc_clip
 
 
 @pytest.fixture
@@ -31,13 +26,7 @@ def run_cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str,
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
     """A folder of frames: a bright disc that moves to the right by two pixels a frame."""
-    folder = tmp_path / "clip"
-    folder.mkdir()
-    for index in range(FRAMES):
-        image = np.full((*SIZE, 3), 40, np.uint8)
-        cv2.circle(image, (40 + 2 * index, 48), 20, (60, 200, 220), -1)
-        cv2.imwrite(str(folder / f"{index:05d}.png"), image)
-    return folder
+    return write_disc_clip(tmp_path / "clip")
 
 
 @pytest.fixture

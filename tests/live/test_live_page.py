@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 import urllib.error
 import urllib.request
@@ -27,10 +26,9 @@ from sam_edge.media.object_colours import object_rgb
 from sam_edge.scene import LiveFrame
 from sam_edge.serve.http.routes import PAGE
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'sam-edge[test]'")
+pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'sam-edge[test]'")
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SIZE = (240, 320)
 MS = 1_000_000
 
@@ -45,14 +43,6 @@ def session() -> Iterator[GazeSession]:
 def server(session: GazeSession) -> Iterator[LivePageServer]:
     with LivePageServer(session, name="neon://phone", port=0) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as tool:
-        opened = tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(params=[(1200, 800), (390, 844), (844, 390)], ids=["wide", "narrow", "low"])

@@ -21,7 +21,7 @@ from sam_edge.errors import GazeDataError, InputError, MediaError, SessionError
 from sam_edge.gaze import recordings
 from sam_edge.gaze.samples import GazeSample
 from sam_edge.stream import recording as session_recording
-from tests.track.conftest import FPS, FRAMES, SIZE
+from tests.disc_clip import FPS, FRAMES, SIZE
 
 Samples = list[GazeSample]
 

@@ -17,7 +17,7 @@ from sam_edge.errors import InputError, MediaError, MissingExtraError, SessionEr
 from sam_edge.gaze import recordings
 from sam_edge.gaze.recordings.recorded_fixation import RecordedFixation
 from sam_edge.gaze.samples import GazeSample
-from tests.track.conftest import FPS, FRAMES
+from tests.disc_clip import FPS, FRAMES
 
 Samples = list[GazeSample]
 TABLES = ("timeline", "samples", "fixations")
