@@ -1,6 +1,7 @@
 """A Ray cluster as the engine: one task for each recording. Tasks get paths and small values, and no pixels.
 
-Tasks, not actors: a task whose node is lost runs elsewhere, and the model opens in a second or two.
+Tasks, not actors: a task whose node is lost runs elsewhere, and the model opens in a second or two. Short
+recordings share tasks, because Ray needs some milliseconds for each task.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from sam_edge.batch.executor import OnOutcome, Work
 from sam_edge.batch.outcome import ErrorClass, Outcome
 from sam_edge.batch.ray_cluster import RayCluster, import_ray
-from sam_edge.batch.ray_worker import RayJob, run_task
+from sam_edge.batch.ray_worker import RayJob, TaskResult, run_task
 from sam_edge.batch.settings import Settings
 from sam_edge.batch.store import Store
 from sam_edge.batch.unit import Recording
@@ -28,10 +30,16 @@ CANCEL_S = 10.0
 """Tasks that are cancelled get this much time, seconds, to remove their files before their processes are ended."""
 LOOK_S = 5.0
 """How often the size of the cluster is asked for, seconds: nodes come and go."""
+SHORT_TASK_S, LONG_TASK_S = 0.2, 1.0
+"""After a task shorter than the first, tasks take twice as many recordings; after one longer than the second, half."""
+MOST_TOGETHER = 64
+"""Recordings of one task, at most."""
 
 
 @dataclass(slots=True)
-class _Task:
+class _Try:
+    """A recording, and how often it was tried."""
+
     recording: Recording
     attempts: int = 1
     lost_nodes: int = 0
@@ -94,9 +102,10 @@ class _Job:
         self._ray, self._cluster, self._on_outcome, self._limit = import_ray(), cluster, on_outcome, limit
         self._function = self._ray.remote(run_task)
         self._job = self._ray.put(job)
-        self._again: deque[_Task] = deque()
-        self._in_flight: dict[Any, _Task] = {}
+        self._again: deque[_Try] = deque()
+        self._in_flight: dict[Any, list[_Try]] = {}
         self._most_in_flight = 1
+        self._together = 1
         self._next_look_s = 0.0
 
     def run(self, recordings: Sequence[Recording]) -> None:
@@ -105,8 +114,9 @@ class _Job:
         while self._submit(waiting):
             ready, _ = self._ray.wait(list(self._in_flight), num_returns=1, timeout=LOOK_S)
             for reference in ready:
-                task = self._in_flight.pop(reference)
-                self._settle(task, self._outcome_of(reference, task))
+                tries = self._in_flight.pop(reference)
+                for each, outcome in zip(tries, self._outcomes_of(reference, tries), strict=True):
+                    self._settle(each, outcome)
 
     def stop(self) -> None:
         """Cancel what is in flight: interrupted first, so that temporary files are removed, then ended."""
@@ -124,12 +134,16 @@ class _Job:
         """Submit tasks up to the limit, and say whether any are in flight."""
         self._look()
         while len(self._in_flight) < self._most_in_flight:
-            task = self._again.popleft() if self._again else _next_task(waiting)
-            if task is None:
+            again = bool(self._again)
+            tries = (
+                [self._again.popleft()] if again else [_Try(each) for each in islice(waiting, self._together)]
+            )
+            if not tries:
                 break
-            options = self._cluster.options(task.share)
-            reference = self._function.options(**options).remote(task.recording, self._job)
-            self._in_flight[reference] = task
+            options = self._cluster.options(tries[0].share)
+            recordings = tuple(each.recording for each in tries)
+            reference = self._function.options(**options).remote(recordings, self._job, again)
+            self._in_flight[reference] = tries
         return bool(self._in_flight)
 
     def _look(self) -> None:
@@ -139,26 +153,35 @@ class _Job:
             self._next_look_s = now_s + LOOK_S
             self._most_in_flight = self._limit or 2 * max(1, self._cluster.slots()) + 2
 
-    def _outcome_of(self, reference: Any, task: _Task) -> Outcome | None:
-        """Return what a finished task returned, or what became of its worker; None when its node is gone."""
+    def _outcomes_of(self, reference: Any, tries: list[_Try]) -> Sequence[Outcome | None]:
+        """Return what a finished task returned, or what became of its worker; None where its node is gone."""
         errors = self._ray.exceptions
         try:
-            outcome: Outcome = self._ray.get(reference)
+            result: TaskResult = self._ray.get(reference)
         except errors.OutOfMemoryError as error:
-            return _lost(task, "memory", error)
+            return [_lost(each, "memory", error) for each in tries]
         except errors.NodeDiedError as error:
-            task.lost_nodes += 1
-            if task.lost_nodes <= MAX_LOST_NODES:
-                return None
-            return _lost(task, "lost", error)
+            for each in tries:
+                each.lost_nodes += 1
+            return [
+                None if each.lost_nodes <= MAX_LOST_NODES else _lost(each, "lost", error) for each in tries
+            ]
         except errors.RayTaskError as error:
             cause = " ".join(str(error.cause or error).split())
             raise EngineError(f"on: a node of the cluster cannot do the work: {cause}") from error
         except errors.RayError as error:
-            return _lost(task, "lost", error)
-        return outcome
+            return [_lost(each, "lost", error) for each in tries]
+        self._adapt(len(tries), result.seconds)
+        return result.outcomes
 
-    def _settle(self, task: _Task, outcome: Outcome | None) -> None:
+    def _adapt(self, count: int, seconds: float) -> None:
+        """Choose how many recordings the next tasks take, from how long one of `count` recordings took."""
+        if seconds < SHORT_TASK_S and count >= self._together:
+            self._together = min(MOST_TOGETHER, 2 * self._together)
+        elif seconds > LONG_TASK_S:
+            self._together = max(1, self._together // 2)
+
+    def _settle(self, task: _Try, outcome: Outcome | None) -> None:
         """Report an outcome, or try again."""
         if outcome is None:
             self._again.append(task)
@@ -172,11 +195,6 @@ class _Job:
             self._on_outcome(outcome)
 
 
-def _next_task(waiting: Iterator[Recording]) -> _Task | None:
-    recording = next(waiting, None)
-    return None if recording is None else _Task(recording)
-
-
-def _lost(task: _Task, kind: ErrorClass, error: Exception) -> Outcome:
+def _lost(task: _Try, kind: ErrorClass, error: Exception) -> Outcome:
     message = " ".join(str(error).split())[:300]
     return Outcome(task.recording.id, "failed", kind, message)

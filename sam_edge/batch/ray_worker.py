@@ -1,4 +1,4 @@
-"""What runs on a node of a Ray cluster: one recording, within its time, with the driver's version and model."""
+"""What runs on a node of a Ray cluster: recordings, each within its time, with the driver's version and model."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from socket import gethostname
 
+from sam_edge.batch.done import read_done
 from sam_edge.batch.executor import Work
 from sam_edge.batch.outcome import Outcome, StorageError
 from sam_edge.batch.scratch import scratch_folder
@@ -37,13 +40,48 @@ class RayJob:
     """The driver's version of sam-edge."""
 
 
-def run_task(recording: Recording, job: RayJob) -> Outcome:
-    """Process one recording on this node.
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What a task returns."""
+
+    outcomes: tuple[Outcome, ...]
+    """Outcome of each recording, in their order."""
+    seconds: float
+    """How long the task took."""
+
+
+def run_task(recordings: Sequence[Recording], job: RayJob, again: bool) -> TaskResult:
+    """Process recordings on this node, one after the other.
+
+    Args:
+        recordings: the recordings.
+        job: what is done with them.
+        again: whether they were tried before: those that are done by now are not done twice.
 
     Raises:
         EngineError: this node has another version of sam-edge, or another model.
     """
+    began_s = time.monotonic()
     check_node(job.version, job.settings)
+    outcomes = []
+    for recording in recordings:
+        done = _outcome_of_earlier(recording, job) if again else None
+        outcomes.append(done or _run_one(recording, job))
+    return TaskResult(tuple(outcomes), time.monotonic() - began_s)
+
+
+def _outcome_of_earlier(recording: Recording, job: RayJob) -> Outcome | None:
+    """Return the outcome of a recording whose worker was lost after it had been done."""
+    try:
+        done = read_done(job.store, recording.id)
+    except StorageError:
+        return None
+    if done is None or done.fingerprint != job.settings.fingerprint():
+        return None
+    return Outcome(recording.id, "done", frames=done.figures.frames, host=done.host, seconds=done.seconds)
+
+
+def _run_one(recording: Recording, job: RayJob) -> Outcome:
     limit_s = job.settings.timeout_s(recording.duration_s)
     try:
         with scratch_folder(job.settings.scratch) as scratch, _Deadline(limit_s) as deadline:

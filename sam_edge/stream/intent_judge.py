@@ -235,7 +235,8 @@ class IntentJudge:
 
     def _trace_back_from(self, time_ns: int) -> TraceBack:
         """Return what finds where points of the frame of a time were on the frames before."""
-        return lambda points, since_ns: self._motion.trace_back(points, time_ns, since_ns)
+        motion = self._motion
+        return lambda points, since_ns: motion.trace_back(points, time_ns, since_ns)
 
     def _followed(self, time_ns: int) -> Grid | None:
         """Return the track on a frame, when it follows the target and did so on the scene before."""

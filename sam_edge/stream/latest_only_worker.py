@@ -69,6 +69,9 @@ class LatestOnlyWorker(Generic[Job, Result]):
             self._change.notify_all()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            # The work often refers to the worker's owner: a circle, which Python frees only when it looks for circles.
+            self._work = _no_work
 
     def _run(self) -> None:
         while True:
@@ -91,3 +94,7 @@ class LatestOnlyWorker(Generic[Job, Result]):
                     self._error = error
                 elif not self._forgotten:
                     self._result = result
+
+
+def _no_work(job: object) -> None:
+    """Stand for the work of a worker that was closed."""

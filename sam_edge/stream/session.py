@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +113,7 @@ class GazeSession(Closing):
         self._gaze, self._recorder = gaze, recorder
         self._size, self._mode, self._encode_every = size, mode, encode_every
         self._tuning = tuning
+        self._encode = SessionEncoder(model, size, tuning if mode == "live" else None)
         self._gaze_check = LiveGazeCheck() if check_gaze else None
         self._tracer = Tracer(px_per_deg)
         self._dwells = DwellTracker(px_per_deg, tuning)
@@ -377,11 +378,28 @@ class GazeSession(Closing):
         if self._recorder is not None:
             self._recorder.command(command, arguments)
 
-    def _encode(self, frame: SessionFrame) -> Embedding:
-        size = self._size
-        if size is None and self._mode == "live":
-            size = small_size(frame.size, self._tuning)
-        return self._model.encode(frame.image, size=size, time_ns=frame.time_ns)
+
+@dataclass(frozen=True, slots=True)
+class SessionEncoder:
+    """Encodes the whole frames of a session.
+
+    Not a method of the session, whose parts would refer to it in a circle: a session that nobody uses any more then
+    frees its frames at once, and not when Python next looks for circles. Servers hold one session after the other.
+    """
+
+    model: Segmenter
+    """Encodes."""
+    size: tuple[int, int] | None
+    """(height, width) of the encoder's input; None: by the frame."""
+    small: SelectionTuning | None
+    """Tuning of the live mode, whose inputs are small where `size` is None; None in the sequential mode."""
+
+    def __call__(self, frame: SessionFrame) -> Embedding:
+        """Encode a frame."""
+        size = self.size
+        if size is None and self.small is not None:
+            size = small_size(frame.size, self.small)
+        return self.model.encode(frame.image, size=size, time_ns=frame.time_ns)
 
 
 def check_options(px_per_deg: float, mode: str, encode_every: int) -> None:

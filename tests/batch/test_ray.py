@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from sam_edge.batch.done import Done, Figures, commit
 from sam_edge.batch.engines import open_executor
 from sam_edge.batch.local_store import LocalStore
 from sam_edge.batch.outcome import Outcome
@@ -90,6 +91,30 @@ def test_a_lost_worker_is_replaced(cluster: Any, work: Any, store: LocalStore) -
     assert len(store.list("started/killed-1/")) == 3
 
 
+def test_short_recordings_share_tasks_and_one_that_kills_its_worker_costs_the_others_a_try(
+    cluster: Any, work: Any, store: LocalStore
+) -> None:
+    ids = [f"plain-{index}" for index in range(120)] + ["killed-1"] + [f"plain-{n}" for n in range(120, 160)]
+    outcomes = run(cluster, work, store, ids)
+    killed = outcomes.pop("killed-1")
+    assert (killed.state, killed.error_class, killed.attempts) == ("failed", "lost", 3)
+    assert {outcome.state for outcome in outcomes.values()} == {"done"}
+    assert {outcome.attempts for outcome in outcomes.values()} <= {1, 2}
+
+
+def test_what_was_done_before_its_worker_was_lost_is_not_done_again(store: LocalStore, work: Any) -> None:
+    done = Done(
+        "plain-1", SETTINGS.fingerprint(), "attempt", (), Figures(frames=7), "there", "", 1, 2.0, 0.0, ""
+    )
+    commit(store, done)
+    recordings = [Recording(name, "/data") for name in ("plain-1", "plain-2")]
+    for again, begun in ((True, ["plain-2"]), (False, ["plain-1", "plain-2"])):
+        outcomes = run_task(recordings, RayJob(work, SETTINGS, store), again).outcomes
+        assert [outcome.id for outcome in outcomes] == ["plain-1", "plain-2"]
+        assert sorted({path.split("/")[1] for path in store.list("started/")}) == begun
+        assert (outcomes[0].host, outcomes[0].frames) == (("there", 7) if again else ("", 1))
+
+
 def test_a_recording_that_takes_too_long_is_given_up(cluster: Any, work: Any, store: LocalStore) -> None:
     settings = Settings(do=("events",), memory_bytes=100_000_000, min_timeout_s=1.0)
     outcome = run(cluster, work, store, ["slow-1"], settings)["slow-1"]
@@ -157,10 +182,10 @@ def _nowhere() -> Any:
 def test_a_task_refuses_another_version_and_another_model(store: LocalStore, work: Any) -> None:
     check_node.cache_clear()
     with pytest.raises(EngineError, match=r"the driver has 0\.0\.7; install the same"):
-        run_task(Recording("plain", "/data"), RayJob(work, SETTINGS, store, version="0.0.7"))
+        run_task([Recording("plain", "/data")], RayJob(work, SETTINGS, store, version="0.0.7"), False)
     other = Settings(runtime="fake", model_sha256="0" * 64)
     with pytest.raises(EngineError, match=r"the model in the package on .* the driver's has 000000000000"):
-        run_task(Recording("plain", "/data"), RayJob(work, other, store))
+        run_task([Recording("plain", "/data")], RayJob(work, other, store), False)
 
 
 def test_an_engine_is_opened_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

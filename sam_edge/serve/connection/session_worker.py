@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sam_edge.errors import SamEdgeError
 from sam_edge.segmenter import Segmenter
 from sam_edge.serve.connection.flow_control import WINDOW, FlowControl
+from sam_edge.serve.connection.free_memory import return_free_memory
 from sam_edge.serve.connection.gaze_inbox import GazeInbox
 from sam_edge.serve.connection.object_commands import pin_object, run_object_command
 from sam_edge.serve.connection.packing import pack
@@ -369,6 +370,7 @@ class SessionWorker(ConnectionThread):
         if self._session is not None:
             self._session.close()
             self._session = None
+            return_free_memory()
 
     def _skip(self, frame: SceneFrame, reason: SkipReason) -> None:
         self._metrics.add("sam_edge_frames_total", outcome="skipped")
