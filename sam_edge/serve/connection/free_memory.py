@@ -19,7 +19,7 @@ def _find_trim() -> Callable[[int], int] | None:
         # Another C library than glibc, or another system.
         return None
     trim.argtypes = (ctypes.c_size_t,)
-    return trim  # type: ignore[no-any-return]
+    return trim
 
 
 def return_free_memory() -> None:
