@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -40,7 +42,7 @@ class RuntimeOptions:
     on one that is shared."""
     cache: Path | None = None
     """Folder that compiled models are kept in, so that opening one again takes a fraction of the time; None keeps
-    nothing. Only engines that compile use it: OpenVINO."""
+    nothing. Used by OpenVINO and ONNX Runtime."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values, and replace a precision's former name.
@@ -123,6 +125,13 @@ class Runtime(ABC):
         Raises:
             InputError: shapes or types do not fit.
             EngineError: the engine failed.
+        """
+
+    def prepare_decoder(self, size: tuple[int, int]) -> None:  # noqa: B027 - most engines have nothing to prepare
+        """Open what the first `decode` of one prompt on an input of (height, width) will need.
+
+        Raises:
+            SamEdgeError: as `decode` would.
         """
 
     def follow(self, crops: FollowerBatch) -> tuple[Float, Float, Float]:
@@ -235,29 +244,46 @@ def decoder_for(
     return "decoder", {**feed, "mask": mask, "has_mask": has_mask}
 
 
+def first_decoder(bundle: Bundle) -> str:
+    """Return the role of the decoder for prompts without a mask."""
+    return POINT_DECODER if bundle.manifest.has(POINT_DECODER) else "decoder"
+
+
 class KeptOpen(Generic[Built]):
     """Compiled graphs by the shape they are for: built when first needed, the least recently used let go.
 
-    Not thread-safe.
+    Safe to call from several threads: graphs of several shapes are built side by side, and each once.
     """
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._built: dict[tuple[int, ...], Built] = {}
+        self._built: dict[tuple[int, ...], Future[Built]] = {}
+        self._lock = threading.Lock()
 
     def get(self, shape: tuple[int, ...], build: Callable[[], Built]) -> Built:
-        """Return what was built for `shape`, building it now if need be."""
-        built = self._built.pop(shape, None)
-        if built is None:
-            built = build()
-        self._built[shape] = built
-        while len(self._built) > SIZES_KEPT_OPEN:
-            self._built.pop(next(iter(self._built)))
-        return built
+        """Return what was built for `shape`, building it now if need be, or waiting for the thread that builds it."""
+        with self._lock:
+            known = self._built.pop(shape, None)
+            slot: Future[Built] = Future() if known is None else known
+            self._built[shape] = slot
+            while len(self._built) > SIZES_KEPT_OPEN:
+                self._built.pop(next(iter(self._built)))
+        if known is not None:
+            return slot.result()
+        try:
+            slot.set_result(build())
+        except BaseException as error:
+            with self._lock:
+                if self._built.get(shape) is slot:
+                    del self._built[shape]
+            slot.set_exception(error)
+            raise
+        return slot.result()
 
     def clear(self) -> None:
         """Let all of them go."""
-        self._built.clear()
+        with self._lock:
+            self._built.clear()
 
 
 def closed_error(name: str) -> EngineError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,8 +26,10 @@ from sam_edge.runtimes.base import (
     check_prompts,
     closed_error,
     decoder_for,
+    first_decoder,
     graph_for,
 )
+from sam_edge.runtimes.compiled_cache import cache_key, describe_processor, open_cache
 
 ERRORS_ONLY = 3
 NOT_WANTED = ["MatMulAddFusion"]
@@ -50,6 +54,7 @@ class OnnxRuntime(Runtime):
         self.precision = bundle.manifest.precision
         self._affinities = affinities(self.threads) if options.pin_cores else ""
         self._bundle = bundle
+        self._cache = open_cache(options.cache)
         self._lock = threading.Lock()
         self._kept: defaultdict[str, KeptOpen[onnxruntime.InferenceSession]] = defaultdict(KeptOpen)
         self._closed = False
@@ -67,11 +72,13 @@ class OnnxRuntime(Runtime):
         """See `Runtime.decode`."""
         check_prompts(embedding, points, labels, mask, has_mask)
         rows, columns = embedding.shape[2:]
-        fixed = {"rows": rows, "columns": columns, "4*rows": 4 * rows, "4*columns": 4 * columns}
         role, feed = decoder_for(self._bundle, embedding, points, labels, mask, has_mask)
-        session = self._session(role, (16 * rows, 16 * columns), fixed)
-        logits, scores = self._run(session, feed)
+        logits, scores = self._run(self._decoder(role, rows, columns), feed)
         return logits, scores
+
+    def prepare_decoder(self, size: tuple[int, int]) -> None:
+        """See `Runtime.prepare_decoder`."""
+        self._decoder(first_decoder(self._bundle), size[0] // 16, size[1] // 16)
 
     def follow(self, crops: FollowerBatch) -> tuple[Float, Float, Float]:
         """See `Runtime.follow`."""
@@ -85,23 +92,52 @@ class OnnxRuntime(Runtime):
             self._closed = True
             self._kept.clear()
 
+    def _decoder(self, role: str, rows: int, columns: int) -> onnxruntime.InferenceSession:
+        fixed = {"rows": rows, "columns": columns, "4*rows": 4 * rows, "4*columns": 4 * columns}
+        return self._session(role, (16 * rows, 16 * columns), fixed)
+
     def _session(
         self, role: str, size: tuple[int, int], fixed: dict[str, int]
     ) -> onnxruntime.InferenceSession:
         with self._lock:
             if self._closed:
                 raise closed_error(self.name)
-            return self._kept[role].get(size, lambda: self._open(role, size, fixed))
+            kept = self._kept[role]
+        return kept.get(size, lambda: self._open(role, size, fixed))
 
     def _open(self, role: str, size: tuple[int, int], fixed: dict[str, int]) -> onnxruntime.InferenceSession:
-        path = self._bundle.path_of(graph_for(self._bundle, role, size, self.name))
-        settings = self._settings(role, fixed)
+        graph = graph_for(self._bundle, role, size, self.name)
+        path, settings = self._bundle.path_of(graph), self._settings(role, fixed)
         try:
-            return onnxruntime.InferenceSession(
-                str(path), settings, providers=["CPUExecutionProvider"], disabled_optimizers=NOT_WANTED
-            )
+            if self._cache is None:
+                return start_session(str(path), settings)
+            key = cache_key(self._bundle, graph, fixed, self._engine())
+            optimized = self._cache.read(key)
+            if optimized is not None:
+                settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+                return start_session(optimized, settings)
+            with tempfile.TemporaryDirectory(prefix="sam-edge-") as folder:
+                made = Path(folder) / "optimized.ort"
+                settings.optimized_model_filepath = str(made)
+                session = start_session(str(path), settings)
+                self._cache.write(key, made.read_bytes())
+            return session
+        except InputError:
+            raise
         except Exception as error:  # onnxruntime's errors share no base class but Exception
             raise BundleError(f"bundle: onnxruntime cannot open {path}: {error}") from error
+
+    def _engine(self) -> dict[str, object]:
+        """Return what an optimized graph depends on but for its files and shapes."""
+        return {
+            "name": self.name,
+            "version": onnxruntime.__version__,
+            "device": self.device,
+            "threads": self.threads,
+            "precision": self.precision,
+            "processor": describe_processor(),
+            "without": NOT_WANTED,
+        }
 
     def _settings(self, role: str, fixed: Mapping[str, int]) -> onnxruntime.SessionOptions:
         """Say how the session of `role` runs; `fixed` are its free dimensions, which it is opened for."""
@@ -124,6 +160,13 @@ class OnnxRuntime(Runtime):
         except Exception as error:  # see _open
             raise EngineError(f"onnxruntime failed: {error}") from error
         return outputs
+
+
+def start_session(model: str | bytes, settings: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """Open a file, or a graph that was optimized before."""
+    return onnxruntime.InferenceSession(
+        model, settings, providers=["CPUExecutionProvider"], disabled_optimizers=NOT_WANTED
+    )
 
 
 def affinities(threads: int) -> str:

@@ -24,9 +24,10 @@ from sam_edge.runtimes.base import (
     check_prompts,
     closed_error,
     decoder_for,
+    first_decoder,
     graph_for,
 )
-from sam_edge.runtimes.compiled_cache import CompiledCache, cache_key
+from sam_edge.runtimes.compiled_cache import cache_key, describe_processor, open_cache
 from sam_edge.runtimes.openvino_positions import PLACED, POINTS, split_positions
 
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -90,7 +91,7 @@ class OpenVino(Runtime):
             self._settings["ENABLE_CPU_PINNING"] = "YES" if options.pin_cores else "NO"
         elif options.pin_cores:
             raise InputError(f"pin_cores: the device {self.device} has no cores to pin; accepted: CPU")
-        self._cache = CompiledCache(options.cache) if options.cache is not None else None
+        self._cache = open_cache(options.cache)
         self._bundle = bundle
         self._lock = threading.Lock()
         self._kept: defaultdict[str, KeptOpen[Compiled]] = defaultdict(KeptOpen)
@@ -111,18 +112,13 @@ class OpenVino(Runtime):
         check_prompts(embedding, points, labels, mask, has_mask)
         rows, columns = embedding.shape[2:]
         role, feed = decoder_for(self._bundle, embedding, points, labels, mask, has_mask)
-        prompts = 1 if points.shape[0] == 1 else -1
-        every = {
-            "embedding": [1, 256, rows, columns],
-            "points": [prompts, -1, 2],
-            "labels": [prompts, -1],
-            "mask": [prompts, 1, 4 * rows, 4 * columns],
-            "has_mask": [prompts],
-        }
-        shapes = {name: every[name] for name in feed}
-        model = self._compiled(role, (16 * rows, 16 * columns), prompts, shapes)
+        model = self._decoder(role, rows, columns, 1 if points.shape[0] == 1 else -1)
         logits, scores = self._run(model, feed)
         return logits, scores
+
+    def prepare_decoder(self, size: tuple[int, int]) -> None:
+        """See `Runtime.prepare_decoder`."""
+        self._decoder(first_decoder(self._bundle), size[0] // 16, size[1] // 16, 1)
 
     def follow(self, crops: FollowerBatch) -> tuple[Float, Float, Float]:
         """See `Runtime.follow`."""
@@ -139,14 +135,26 @@ class OpenVino(Runtime):
             self._closed = True
             self._kept.clear()
 
+    def _decoder(self, role: str, rows: int, columns: int, prompts: int) -> Compiled:
+        """Open a decoder for one prompt, or, -1, for any number."""
+        shapes = {
+            "embedding": [1, 256, rows, columns],
+            "points": [prompts, -1, 2],
+            "labels": [prompts, -1],
+        }
+        if role == "decoder":
+            shapes |= {"mask": [prompts, 1, 4 * rows, 4 * columns], "has_mask": [prompts]}
+        return self._compiled(role, (16 * rows, 16 * columns), prompts, shapes)
+
     def _compiled(
         self, role: str, size: tuple[int, int], batch: int, shapes: dict[str, list[int]]
     ) -> Compiled:
         with self._lock:
             if self._closed:
                 raise closed_error(self.name)
-            graph = graph_for(self._bundle, role, size, self.name)
-            return self._kept[role].get((batch, *size), lambda: self._open(graph, shapes))
+            kept = self._kept[role]
+        graph = graph_for(self._bundle, role, size, self.name)
+        return kept.get((batch, *size), lambda: self._open(graph, shapes))
 
     def _open(self, graph: GraphEntry, shapes: dict[str, list[int]]) -> Compiled:
         path = self._bundle.path_of(graph)
@@ -203,6 +211,7 @@ class OpenVino(Runtime):
             "device": self.device,
             "processor": self._core.get_property(where, "FULL_DEVICE_NAME"),
             "capabilities": sorted(self._core.get_property(where, "OPTIMIZATION_CAPABILITIES")),
+            "features": describe_processor(),
             "part": part,
             **self._settings_of(part),
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sam_edge.bundle import Bundle, open_bundle
 from sam_edge.closing import Closing
 from sam_edge.config import Config, read_config
-from sam_edge.errors import EngineError, InputError
+from sam_edge.errors import EngineError, InputError, SamEdgeError
 from sam_edge.geometry import MASK_STRIDE, STRIDE, Placement, View, clip_view, default_size
 from sam_edge.masks import Masks, best_first
 from sam_edge.masks.lazy_masks import LazyMasks, areas_that_decide
@@ -21,6 +23,7 @@ from sam_edge.masks.result import near_best
 from sam_edge.precision import replace_former_name
 from sam_edge.prompts import as_prompts, is_no_prompt
 from sam_edge.runtimes import Runtime, RuntimeOptions, open_runtime
+from sam_edge.runtimes.compiled_cache import default_cache_folder
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -66,6 +69,7 @@ class Segmenter(Closing):
         """Take over an opened runtime. Most programs call `sam_edge.load` instead."""
         self.runtime = runtime
         self.bundle = bundle
+        self._preparing: dict[tuple[int, int], threading.Thread] = {}
 
     def encode(
         self,
@@ -94,6 +98,7 @@ class Segmenter(Closing):
         clip_view(view, frame_size)
         size = check_size(size) if size is not None else default_size((view.height, view.width))
         placement = Placement(view, size)
+        self._prepare_decoder(size)
         data = self.runtime.encode(placement.render(image)[None])
         return Embedding(data=data, placement=placement, frame_size=frame_size, time_ns=time_ns)
 
@@ -194,6 +199,21 @@ class Segmenter(Closing):
     def close(self) -> None:
         """Free the engine's memory. Closing twice is allowed."""
         self.runtime.close()
+        for thread in tuple(self._preparing.values()):
+            thread.join()
+
+    def _prepare_decoder(self, size: tuple[int, int]) -> None:
+        """Open the decoder in a thread while the encoder of a new size opens, so that the first decode is not slow."""
+        if size in self._preparing:
+            return
+
+        def prepare() -> None:
+            # The decode that needs it raises the error.
+            with contextlib.suppress(SamEdgeError):
+                self.runtime.prepare_decoder(size)
+
+        self._preparing[size] = thread = threading.Thread(target=prepare, name="sam-edge decoder")
+        thread.start()
 
     def _no_masks(self, embedding: Embedding, multimask: bool | None) -> Masks:
         """Return the masks of no prompt at all."""
@@ -330,7 +350,7 @@ def load(
     precision: str | None = None,
     device: str = "CPU",
     pin_cores: bool = False,
-    cache: str | Path | None = None,
+    cache: str | Path | bool | None = True,
 ) -> Segmenter:
     """Open a model.
 
@@ -348,8 +368,10 @@ def load(
             `model.runtime.precision` says what runs.
         device: the engine's own name of the device.
         pin_cores: keep every thread on one core; for machines that are the model's alone.
-        cache: folder to keep compiled models in; None keeps none. OpenVINO then opens a model in a fraction of the
-            time. Keyed on everything that changes it: files, shapes, engine, settings, processor.
+        cache: folder to keep compiled models in, so that they open in a fraction of the time; True is the user's own
+            (`SAM_EDGE_CACHE`, else `~/.cache/sam-edge` or what the system has instead; `sam-edge doctor` names it),
+            False or None keeps none. Keyed on everything that changes a model: files, shapes, engine, settings,
+            processor. A damaged file is compiled again; several programs may share a folder.
 
     Raises:
         BundleError: the bundle is missing, damaged or from a newer version.
@@ -368,7 +390,7 @@ def load(
         precision=None if precision is None else replace_former_name(precision),
         device=device,
         pin_cores=pin_cores,
-        cache=Path(cache) if cache is not None else None,
+        cache=default_cache_folder() if cache is True else Path(cache) if cache else None,
     )
     if path is not None and Path(path).suffix in (".pt", ".pth", ".safetensors"):
         return load_checkpoint(Path(path), runtime, options)

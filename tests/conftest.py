@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from sam_edge.nn import Sam
     from sam_edge.segmenter import Segmenter
 
+# Tests of the cache name a folder; others neither read nor write the user's.
+os.environ["SAM_EDGE_CACHE"] = "off"
+
 REPO = Path(__file__).resolve().parent.parent
 PHOTOGRAPHS = ("000000000009", "000000000034", "000000000036")
 MODELS = Path(os.environ.get("SAM_EDGE_MODELS", REPO / ".cache" / "models"))

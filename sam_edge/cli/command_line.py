@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import importlib
 import os
 import signal
 import sys
@@ -14,38 +15,22 @@ from collections.abc import Generator, Sequence
 from types import FrameType
 from typing import TextIO
 
-from sam_edge.cli import (
-    annotate,
-    aoi,
-    batch,
-    demo,
-    doctor,
-    everything,
-    export,
-    gaze,
-    live,
-    profile,
-    replay,
-    segment,
-    serve,
-    track,
-    train,
-    verify,
-)
 from sam_edge.cli.examples import EXAMPLES
 from sam_edge.cli.help import CommandGroup, GroupedHelpParser, add_examples
 from sam_edge.cli.options import name_options, option_names
 from sam_edge.errors import SamEdgeError, SamEdgeWarning
+from sam_edge.runtimes.compiled_cache import OFF, VARIABLE
 from sam_edge.version import __version__
 
 GROUPS = (
-    CommandGroup("try it", (demo, doctor)),
-    CommandGroup("select by gaze", (track, live, serve, replay)),
-    CommandGroup("analyse what people looked at", (aoi, batch, gaze)),
-    CommandGroup("masks and datasets", (segment, everything, annotate)),
-    CommandGroup("models and speed", (profile, export, verify, train)),
+    CommandGroup("try it", ("demo", "doctor")),
+    CommandGroup("select by gaze", ("track", "live", "serve", "replay")),
+    CommandGroup("analyse what people looked at", ("aoi", "batch", "gaze")),
+    CommandGroup("masks and datasets", ("segment", "everything", "annotate")),
+    CommandGroup("models and speed", ("profile", "export", "verify", "train")),
 )
 """The subcommands by purpose, in the order of the help."""
+COMMANDS = tuple(name for group in GROUPS for name in group.names)
 MOST_USED = (
     ("sam-edge demo", "the clip in the package: annotated video, masks, times"),
     ("sam-edge track RECORDING --out a.mp4", "an eye tracker's recording with its scene video"),
@@ -57,8 +42,8 @@ BROKEN_PIPE = 141
 """Exit status when the reader of the output is gone, as a shell reports it of other programs."""
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Build the command line."""
+def make_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """Build the command line with these subcommands."""
     parser = GroupedHelpParser(
         prog="sam-edge",
         description="Select objects in live video by looking at them: the Segment Anything Model at the edge, prompted "
@@ -71,13 +56,21 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser
     )
-    for group in GROUPS:
-        for module in group.modules:
-            module.add_parser(commands)
+    for name in names:
+        importlib.import_module(f"sam_edge.cli.{name}").add_parser(commands)
     for command in commands.choices.values():
         command.set_defaults(options=option_names(command))
     add_examples(parser, EXAMPLES)
     return parser
+
+
+def choose_commands(arguments: Sequence[str]) -> Sequence[str]:
+    """Return the subcommand that is asked for: importing all of them takes longer than most of them run.
+
+    The help of `sam-edge` itself, and errors about the subcommand, need all.
+    """
+    first = next((text for text in arguments if text != "--debug"), "")
+    return (first,) if first in COMMANDS else COMMANDS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,7 +104,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_command(arguments: Sequence[str] | None) -> int:
     """Parse the command line and run the subcommand; an error is one line."""
-    args = make_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    args = make_parser(choose_commands(given)).parse_args(given)
+    if getattr(args, "no_cache", False):
+        # For the processes that a command starts as well.
+        os.environ[VARIABLE] = OFF
     try:
         with name_options(set_options(args)), plain_warnings():
             status: int = args.run(args)

@@ -16,6 +16,7 @@ from sam_edge.cores import allowed_cores, available_cores, read_cpu_quota
 from sam_edge.errors import SamEdgeError
 from sam_edge.media.environment import cpu_name
 from sam_edge.runtimes import choose_engine, engines
+from sam_edge.runtimes.compiled_cache import MAX_BYTES, OFF, VARIABLE, default_cache_folder, measure_cache
 from sam_edge.segmenter import DEFAULT_BUNDLE, load
 from sam_edge.stream.follow_choice import measure_follower
 from sam_edge.stream.tuning import DEFAULT_TUNING
@@ -75,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"sam-edge {__version__}, Python {platform.python_version()}, {platform.platform()}")
     print(f"CPU      {cpu_name()}; {', '.join(cpu_features()) or 'features unknown'}")
     print(f"cores    {describe_cores()}")
+    print(f"cache    {describe_cache()}")
     model_works = print_model()
     if model_works:
         print(f"follower {describe_follower()}")
@@ -121,6 +123,19 @@ def describe_follower() -> str:
     return (
         f"{cost_ms:.1f} ms a frame, {threads} threads: {use} by the live mode, whose limit is {limit_ms:g} ms"
     )
+
+
+def describe_cache() -> str:
+    """Return where compiled models are kept, and how much is there."""
+    folder = default_cache_folder()
+    if folder is None:
+        return f"compiled models are not kept ({VARIABLE}={OFF})"
+    usage = measure_cache(folder)
+    if usage is None:
+        return (
+            f"{folder} cannot be written: compiled models are not kept; set {VARIABLE} to a folder that can"
+        )
+    return f"{folder}: {usage.files} compiled models, {usage.bytes / 1e6:.0f} MB of at most {MAX_BYTES / 1e6:.0f}"
 
 
 def describe_cores() -> str:

@@ -5,18 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 FOOTER = "`sam-edge COMMAND --help` shows the options of a command, and examples."
-
-
-class CommandModule(Protocol):
-    """A module with one subcommand, named as the module."""
-
-    __name__: str
-
-    def add_parser(self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser], /) -> None:
-        """Add the subcommand."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +16,8 @@ class CommandGroup:
 
     purpose: str
     """Heading in the help."""
-    modules: tuple[CommandModule, ...]
-    """Their modules, in the order of the help."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the subcommands."""
-        return tuple(module.__name__.rpartition(".")[2] for module in self.modules)
+    names: tuple[str, ...]
+    """Their names, in the order of the help; each is a module of `sam_edge.cli`."""
 
 
 class GroupedHelpParser(argparse.ArgumentParser):

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import get_args
 
 from sam_edge.errors import InputError, SamEdgeError
-from sam_edge.gaze import recordings
 from sam_edge.parsing import parse_numbers, parse_size
 from sam_edge.precision import PRECISIONS, check_precision
 from sam_edge.segmenter import Segmenter, check_size, load
-from sam_edge.timeline import FixationOrigin
 
 __all__ = [
     "add_format",
@@ -59,6 +57,12 @@ def add_model(parser: argparse.ArgumentParser, *, threads: str = "all cores") ->
         metavar="WxH",
         help="input size of the encoder, for example 672x448 (default: chosen by the frame)",
     )
+    parser.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="compile the model anew, and do not keep it (default: kept in the user's cache folder, which "
+        "`sam-edge doctor` names)",
+    )
 
 
 def add_value_range(parser: argparse._ActionsContainer) -> None:
@@ -85,6 +89,8 @@ def parse_value_range(args: argparse.Namespace) -> tuple[float, float] | None:
 
 def add_looks(parser: argparse._ActionsContainer) -> None:
     """Add the options that say what counts as a look at an object."""
+    from sam_edge.timeline import FixationOrigin
+
     parser.add_argument(
         "--fixations-from",
         choices=get_args(FixationOrigin),
@@ -111,6 +117,8 @@ def add_fps(parser: argparse._ActionsContainer, *, of: str = "") -> None:
 
 def add_format(parser: argparse.ArgumentParser) -> None:
     """Add `--format` and `--recording`."""
+    from sam_edge.gaze import recordings
+
     parser.add_argument(
         "--format",
         metavar="NAME",

@@ -15,6 +15,8 @@ import pytest
 
 import sam_edge
 from sam_edge.cli.command_line import main
+from sam_edge.cli.doctor import describe_cache
+from sam_edge.media.images import write_png
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
 Run = Callable[..., tuple[int, str, str]]
@@ -125,6 +127,36 @@ def test_doctor_names_what_is_here(run_cli: Run) -> None:
     assert status == 0
     for word in ("onnxruntime", "openvino", "mobile_sam-int8", "whole", "export", "CPU"):
         assert word in printed
+
+
+def test_doctor_names_the_folder_of_compiled_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert describe_cache() == "compiled models are not kept (SAM_EDGE_CACHE=off)"
+    monkeypatch.setenv("SAM_EDGE_CACHE", str(tmp_path / "mine"))
+    assert describe_cache() == f"{tmp_path / 'mine'}: 0 compiled models, 0 MB of at most 1074"
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SAM_EDGE_CACHE", str(tmp_path / "file"))
+    assert "cannot be written" in describe_cache()
+
+
+def test_no_cache_keeps_nothing(run_cli: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SAM_EDGE_CACHE", str(tmp_path / "cache"))
+    image = tmp_path / "image.png"
+    write_png(image, np.zeros((64, 64), np.bool_))
+    given = (*("segment", str(image), "--point", "30,30"), "--runtime", "onnxruntime", "--size", "64x64")
+    assert run_cli(*given, "--no-cache")[0] == 0
+    assert not (tmp_path / "cache").exists()
+    monkeypatch.setenv("SAM_EDGE_CACHE", str(tmp_path / "cache"))
+    assert run_cli(*given)[0] == 0
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_a_subcommand_imports_no_other() -> None:
+    program = (
+        "import sys; from sam_edge.cli import main; main(['segment', 'nowhere.png', '--point', '1,1']); "
+        "print([name for name in sys.modules if name.startswith(('sam_edge.stream', 'sam_edge.gaze'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_command_is_installed_and_errors_without_a_traceback() -> None:

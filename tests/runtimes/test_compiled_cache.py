@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,13 @@ import pytest
 import sam_edge
 from sam_edge.bundle import Bundle, open_bundle
 from sam_edge.errors import InputError
-from sam_edge.runtimes.compiled_cache import CompiledCache, cache_key
+from sam_edge.runtimes.compiled_cache import (
+    CompiledCache,
+    cache_key,
+    default_cache_folder,
+    measure_cache,
+    open_cache,
+)
 from sam_edge.segmenter import DEFAULT_BUNDLE
 
 pytestmark = pytest.mark.slow
@@ -84,6 +91,92 @@ def test_everything_that_changes_a_compiled_model_changes_its_key(bundle: Bundle
     }
     assert len(keys) == 3 + len(ENGINE)
     assert known not in keys
+
+
+@pytest.mark.parametrize(
+    ("platform", "variables", "folder"),
+    [
+        ("linux", {}, ".cache/sam-edge"),
+        ("linux", {"XDG_CACHE_HOME": "{home}/elsewhere"}, "elsewhere/sam-edge"),
+        ("darwin", {}, "Library/Caches/sam-edge"),
+        ("win32", {"LOCALAPPDATA": "{home}/local"}, "local/sam-edge/cache"),
+        ("linux", {"SAM_EDGE_CACHE": "{home}/mine"}, "mine"),
+        ("linux", {"SAM_EDGE_CACHE": "off"}, None),
+    ],
+)
+def test_the_default_folder_is_where_the_system_has_caches(
+    platform: str,
+    variables: dict[str, str],
+    folder: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    for name in ("SAM_EDGE_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(home=tmp_path))
+    assert default_cache_folder() == (None if folder is None else tmp_path / folder)
+
+
+def test_a_default_folder_that_cannot_be_written_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SAM_EDGE_CACHE", str(tmp_path / "file"))
+    cache = open_cache(default_cache_folder())
+    assert cache is not None
+    cache.write("a", b"compiled")
+    assert cache.read("a") is None
+    assert measure_cache(tmp_path / "file") is None
+    with pytest.raises(InputError, match="cache"):
+        open_cache(tmp_path / "file" / "mine")
+
+
+def test_what_was_not_used_for_longest_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sam_edge.runtimes.compiled_cache.MAX_BYTES", 3 * 132)
+    cache = CompiledCache(tmp_path)
+    for age, key in enumerate("abc"):
+        cache.write(key, bytes(100))
+        os.utime(tmp_path / f"{key}.compiled", (age, age))
+    assert cache.read("a") is not None
+    cache.write("d", bytes(100))
+    assert [key for key in "abcd" if cache.read(key)] == ["a", "c", "d"]
+    usage = measure_cache(tmp_path)
+    assert usage is not None
+    assert (usage.files, usage.bytes) == (3, 3 * 132)
+
+
+def test_onnxruntime_computes_the_same_from_the_cache(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
+    made = []
+    for cache in (False, tmp_path, tmp_path):
+        with sam_edge.load(runtime="onnxruntime", cache=cache, threads=1) as model:
+            embedding = model.encode(image)
+            masks = model.decode(embedding, points=[[100, 90]])
+        made.append((embedding.data, masks.logits, masks.scores))
+    for again in made[1:]:
+        for first, second in zip(made[0], again, strict=True):
+            np.testing.assert_array_equal(first, second)
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 2, "an encoder and a decoder"
+    files[0].write_bytes(files[0].read_bytes()[:-1])
+    with sam_edge.load(runtime="onnxruntime", cache=tmp_path, threads=1) as model:
+        np.testing.assert_array_equal(model.encode(image).data, made[0][0])
+
+
+def test_the_decoder_is_open_when_the_encoder_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    with sam_edge.load(runtime="onnxruntime", threads=1) as model:
+        embedding = model.encode(np.zeros((64, 64, 3), np.uint8), size=(64, 64))
+        for thread in model._preparing.values():
+            thread.join()
+
+        def refuse(*given: object) -> None:
+            raise AssertionError("opened again")
+
+        monkeypatch.setattr(model.runtime, "_open", refuse)
+        assert model.decode(embedding, points=[[30, 30]]).scores.shape == (4,)
 
 
 class TestOpenVino:

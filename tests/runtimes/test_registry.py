@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -251,6 +254,22 @@ class TestKeptOpen:
         with pytest.raises(BundleError):
             kept.get((1, 1), fail)
         assert kept.get((1, 1), lambda: 7) == 7
+
+    def test_two_threads_build_two_graphs_side_by_side_and_one_graph_once(self) -> None:
+        kept: KeptOpen[int] = KeptOpen()
+        met = threading.Barrier(2, timeout=30)
+        built = []
+
+        def build(side: int) -> int:
+            met.wait()
+            built.append(side)
+            return side
+
+        with ThreadPoolExecutor(4) as pool:
+            sides = (1, 1, 2, 2)
+            results = [pool.submit(kept.get, (side, side), partial(build, side)) for side in sides]
+            assert [result.result() for result in results] == [1, 1, 2, 2]
+        assert sorted(built) == [1, 2]
 
 
 def test_threads_of_onnxruntime_leave_the_cores_to_the_next_session(bundle: Bundle) -> None:
