@@ -16,6 +16,7 @@ from sam_edge.stream import GazeSession, State
 from sam_edge.stream.attention import GazeAttention
 from sam_edge.stream.dwell_tracker import DwellTracker
 from sam_edge.stream.intent_judge import IntentJudge
+from sam_edge.stream.latest_only_worker import LatestOnlyWorker
 from sam_edge.stream.live import LiveSchedule
 from sam_edge.stream.motion import FrameMotion
 from sam_edge.stream.object_follower import ObjectFollower
@@ -116,6 +117,26 @@ def test_a_live_step_leaves_whole_frames_to_a_thread(
     third: dict[str, float] = {}
     live.step(SessionFrame(texture(), 2 * FRAME_NS), third)
     assert "encode" not in third
+
+
+@pytest.mark.parametrize(("slow_closeup_ms", "waits"), [(1e4, True), (0.0, False)])
+def test_a_live_step_waits_only_for_close_ups_that_are_fast_enough(
+    parts: Parts, texture: Texture, monkeypatch: pytest.MonkeyPatch, slow_closeup_ms: float, waits: bool
+) -> None:
+    waited_s: list[float] = []
+    finished = LatestOnlyWorker.finished
+
+    def note(worker: LatestOnlyWorker[Any, Any], timeout_s: float = 0.0) -> object:
+        waited_s.append(timeout_s)
+        return finished(worker, timeout_s)
+
+    monkeypatch.setattr(LatestOnlyWorker, "finished", note)
+    schedule = parts.live(SelectionTuning(step_budget_ms=1e4, slow_closeup_ms=slow_closeup_ms))
+    for index in range(4):
+        schedule.step(SessionFrame(texture(index), index * FRAME_NS), {})
+        assert schedule.wait_idle(LONG_S)
+    schedule.close()
+    assert (max(waited_s) > 0) is waits
 
 
 def test_a_live_step_waits_for_its_close_up_within_its_budget(live: LiveSchedule, texture: Texture) -> None:
