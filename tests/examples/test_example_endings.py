@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import runpy
 import subprocess
 import sys
@@ -45,6 +46,14 @@ def test_the_help_says_on_one_line_what_to_expect(path: Path) -> None:
     (line,) = [line for line in text.splitlines() if line.startswith("Expect: ")]
     assert line.endswith(".")
     assert f"python examples/{path.name}" in text
+
+
+def test_the_list_of_examples_is_whole(repo_dir: Path) -> None:
+    folder = repo_dir / "examples"
+    listed = re.findall(r"^\| \[([\w.]+)\]\(\1\)", (folder / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(
+        path.name for path in folder.iterdir() if path.suffix in (".py", ".ipynb")
+    )
 
 
 @every_example
