@@ -42,6 +42,10 @@ MIN_LIKENESS = 0.5
 """A place is looked at when its colours are this much like the object's."""
 AREA_RATIO = 4.0
 """A mask this much smaller or larger than the place that was proposed is not looked at."""
+CHECKS, SEARCHES = 3, 1
+"""Objects that are compared, and looked for, on one scene at most."""
+MASKS = 2
+"""Masks of a place that are compared: those that the model is surest of."""
 ONE_PLACE = 0.5
 """Two pinned objects are not in one place: masks with this IoU are one."""
 
@@ -128,9 +132,7 @@ class PinnedPresence:
             # What has become too small to follow, or was on the other side of a cut, is lost as well.
             if lineage not in followed and not watched.lost:
                 self._lose(watched)
-        for watched in self._watched.values():
-            if not self._is_due(watched, scene.time_ns):
-                continue
+        for watched in self._due(scene.time_ns):
             watched.checked_ns = scene.time_ns
             watched.known.see_embedding(scene.embedding.data[0])
             if watched.lost:
@@ -139,9 +141,17 @@ class PinnedPresence:
                 self._check(watched, image, scene)
         return [item.candidate for item in self._watched.values() if not item.lost]
 
+    def _due(self, time_ns: int) -> list[WatchedObject]:
+        """Return the objects whose turn it is, those that waited longest first: a scene costs no more with many."""
+        due = [item for item in self._watched.values() if self._is_due(item, time_ns)]
+        due.sort(key=lambda item: -1 if item.checked_ns is None else item.checked_ns)
+        followed = [item for item in due if not item.lost][:CHECKS]
+        return [*followed, *[item for item in due if item.lost][:SEARCHES]]
+
     def _is_due(self, watched: WatchedObject, time_ns: int) -> bool:
-        # In doubt, the next look comes sooner.
-        wait_ms = self._tuning.presence_ms / (3 if watched.strikes or watched.unsure else 1)
+        # In doubt, the next look comes sooner; looking for an object costs more than comparing it.
+        factor = 2 if watched.lost else 1 / 3 if watched.strikes or watched.unsure else 1
+        wait_ms = factor * self._tuning.presence_ms
         return watched.checked_ns is None or time_ns - watched.checked_ns >= wait_ms * NS_PER_MS
 
     def _check(self, watched: WatchedObject, image: Image, scene: EncodedScene) -> None:
@@ -227,12 +237,12 @@ class PinnedPresence:
         )
         for place, maps, values in zip(places, logits, scores, strict=True):
             area = np.count_nonzero(place)
-            for lowres, score in zip(maps, values, strict=True):
-                grid_logits = to_grid(lowres, embedding)
+            for index in np.argsort(-values)[:MASKS]:
+                grid_logits, score = to_grid(maps[index], embedding), float(values[index])
                 cells = np.count_nonzero(grid_logits > 0)
                 if (
                     score >= self._tuning.min_present_score
                     and area <= AREA_RATIO * cells <= AREA_RATIO**2 * area
                 ):
-                    found.append((grid_logits, float(score)))
+                    found.append((grid_logits, score))
         return found

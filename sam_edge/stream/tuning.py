@@ -173,7 +173,8 @@ class SelectionTuning:
     reference_ms: float = 250.0
     """References of a pinned object are apart by this: neighbouring frames show nothing new."""
     presence_ms: float = 125.0
-    """Pinned objects are compared with their references this often, and lost ones looked for; 0 never does."""
+    """Pinned objects are compared with their references this often, three on a scene at most, and lost ones looked for
+    half as often, one on a scene; 0 never does."""
     keep_odds: float = 1.0
     """A pinned object is recognised where it is followed from these log-odds on: its place speaks for it, too."""
     min_present_score: float = 0.5

@@ -10,8 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from sam_edge.gaze.samples import GazeSample
-from sam_edge.segmenter import Segmenter
+from sam_edge.identity.appearance import Appearance
+from sam_edge.segmenter import Embedding, Segmenter
 from sam_edge.stream import GazeSession, Selection
+from sam_edge.stream.anchor import EncodedScene
+from sam_edge.stream.candidate import Grid, ObjectCandidate
+from sam_edge.stream.pinned_presence import PinnedPresence
 from sam_edge.stream.playback import GazeFeed
 from sam_edge.stream.tuning import DEFAULT_TUNING, FORMER_TUNING, SelectionTuning
 
@@ -93,6 +97,32 @@ def test_a_pinned_object_stays_while_it_is_seen(
     stage.play(40, [], (RED, RED_RGB), (GREEN, GREEN_RGB))
     after = stage.shown[PINNED_AT + 1 :]
     assert {tuple(item.object_id for item in shown.pinned) for shown in after} == {(1,)}
+
+
+def test_a_scene_compares_three_objects_at_most_and_all_get_their_turn(
+    world: Callable[..., Any], texture: Texture
+) -> None:
+    """Ten objects: each one is compared once within four scenes."""
+    model = Segmenter(world())
+    image = texture()
+    compared: list[float] = []
+
+    def describe(_image: NDArray[np.uint8], grid_logits: Grid, _embedding: Embedding) -> Appearance:
+        compared.append(float(grid_logits.max()))
+        zeros = np.zeros(384, np.float32)
+        return Appearance(zeros, zeros, np.zeros(256, np.float32))
+
+    presence = PinnedPresence(model, describe)
+    pinned = [
+        ObjectCandidate(np.full((112, 160), 1.0 + number, np.float32), 0.9, object_id=number)
+        for number in range(10)
+    ]
+    for index in range(4):
+        scene = EncodedScene(model.encode(image, size=INPUT), index * FRAME_NS, None)
+        before = len(compared)
+        assert len(presence.review(image, scene, pinned, None)) == 10
+        assert len(compared) - before <= 3
+    assert len(set(compared)) == 10
 
 
 def test_a_lost_object_is_not_something_of_another_colour(
