@@ -1,13 +1,16 @@
-"""Running an example as a user does."""
+"""Running an example as a user does, and a recording for it."""
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from sam_edge.media.screen import SCREEN_VARIABLES
@@ -33,3 +36,40 @@ def run_example(repo_dir: Path) -> RunExample:
         )
 
     return run
+
+
+@pytest.fixture
+def example_output(run_example: RunExample) -> Callable[..., str]:
+    """Run an example that succeeds, and return what it printed."""
+
+    def run(example: str, *arguments: object) -> str:
+        ended = run_example(example, *arguments)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    return run
+
+
+@pytest.fixture
+def pupil_export(tmp_path: Path) -> Path:
+    """A recording of one second as Pupil Player exports it: gaze on a disc that moves."""
+    folder = tmp_path / "000"
+    folder.mkdir()
+    writer = cv2.VideoWriter(str(folder / "world.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (320, 240))
+    for index in range(30):
+        image = np.full((240, 320, 3), 40, np.uint8)
+        writer.write(cv2.circle(image, (120 + index, 120), 40, (60, 200, 220), -1))
+    writer.release()
+    with (folder / "gaze_positions.csv").open("w", newline="") as handle:
+        table = csv.writer(handle)
+        table.writerow(
+            ["gaze_timestamp", "world_index", "confidence", "norm_pos_x", "norm_pos_y", "gaze_point_3d_x"]
+        )
+        for index in range(200):
+            x = (120 + index * 30 / 200) / 320
+            table.writerow([100 + index / 200, index * 30 // 200, 0.9, x, 0.5, ""])
+    with (folder / "world_timestamps.csv").open("w", newline="") as handle:
+        table = csv.writer(handle)
+        table.writerow(["# timestamps [seconds]", "pts"])
+        table.writerows([100 + index / 30, index] for index in range(30))
+    return folder

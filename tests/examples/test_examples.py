@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-
-def run(repo_dir: Path, name: str, *arguments: object) -> str:
-    done = subprocess.run(
-        [sys.executable, str(repo_dir / "examples" / name), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+Run = Callable[..., str]
 
 
-def test_headless_session_reports_the_selection(repo_dir: Path, tmp_path: Path) -> None:
+def test_headless_session_reports_the_selection(example_output: Run, tmp_path: Path) -> None:
     clip = tmp_path / "clip"
     clip.mkdir()
     for index in range(8):
@@ -31,10 +21,12 @@ def test_headless_session_reports_the_selection(repo_dir: Path, tmp_path: Path) 
     gaze = tmp_path / "gaze.csv"
     rows = [f"{index / 200:.3f},{50 + index / 200 * 24:.1f},48,1" for index in range(70)]
     gaze.write_text("\n".join(["timestamp_s,x_px,y_px,confidence", *rows]) + "\n")
-    assert "object 1" in run(repo_dir, "headless_session.py", clip, gaze)
+    assert "object 1" in example_output("headless_session", clip, gaze)
 
 
-def test_the_demo_gaze_is_made_again_byte_for_byte(repo_dir: Path, tmp_path: Path) -> None:
-    run(repo_dir, "make_demo_gaze.py", tmp_path / "gaze.csv")
+def test_the_demo_gaze_is_made_again_byte_for_byte(
+    repo_dir: Path, example_output: Run, tmp_path: Path
+) -> None:
+    example_output("make_demo_gaze", tmp_path / "gaze.csv")
     shipped = repo_dir / "sam_edge" / "assets" / "demo" / "gaze.csv"
     assert (tmp_path / "gaze.csv").read_bytes() == shipped.read_bytes()

@@ -17,25 +17,15 @@ import pytest
 
 from sam_edge.media.frames import open_frames
 
-
-def run(repo_dir: Path, name: str, *arguments: object, cwd: Path | None = None) -> str:
-    done = subprocess.run(
-        [sys.executable, str(repo_dir / "examples" / name), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+Run = Callable[..., str]
 
 
-def test_image_click_cuts_the_disc_out(repo_dir: Path, tmp_path: Path) -> None:
+def test_image_click_cuts_the_disc_out(example_output: Run, tmp_path: Path) -> None:
     image = np.full((240, 320, 3), 40, np.uint8)
     cv2.circle(image, (160, 120), 60, (60, 200, 220), -1)
     picture, out = tmp_path / "disc.png", tmp_path / "cut.png"
     cv2.imwrite(str(picture), image)
-    said = run(repo_dir, "image_click.py", picture, "--point", "160,120", "--point", "140,110", "--out", out)
+    said = example_output("image_click", picture, "--point", "160,120", "--point", "140,110", "--out", out)
     assert "predicted IoU" in said
     cut = np.asarray(cv2.imread(str(out), cv2.IMREAD_UNCHANGED))
     assert cut.shape[2] == 4
@@ -43,36 +33,11 @@ def test_image_click_cuts_the_disc_out(repo_dir: Path, tmp_path: Path) -> None:
     assert abs(cut.shape[1] - 121) <= 6
 
 
-@pytest.fixture
-def pupil_export(tmp_path: Path) -> Path:
-    """A folder like those of Pupil Player: somebody looks at a disc that moves."""
-    folder = tmp_path / "000"
-    folder.mkdir()
-    writer = cv2.VideoWriter(str(folder / "world.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (320, 240))
-    for index in range(30):
-        image = np.full((240, 320, 3), 40, np.uint8)
-        writer.write(cv2.circle(image, (120 + index, 120), 40, (60, 200, 220), -1))
-    writer.release()
-    with (folder / "gaze_positions.csv").open("w", newline="") as handle:
-        table = csv.writer(handle)
-        table.writerow(
-            ["gaze_timestamp", "world_index", "confidence", "norm_pos_x", "norm_pos_y", "gaze_point_3d_x"]
-        )
-        for index in range(200):
-            x = (120 + index * 30 / 200) / 320
-            table.writerow([100 + index / 200, index * 30 // 200, 0.9, x, 0.5, ""])
-    with (folder / "world_timestamps.csv").open("w", newline="") as handle:
-        table = csv.writer(handle)
-        table.writerow(["# timestamps [seconds]", "pts"])
-        table.writerows([100 + index / 30, index] for index in range(30))
-    return folder
-
-
 def test_a_pupil_export_becomes_an_annotated_video(
-    repo_dir: Path, pupil_export: Path, tmp_path: Path
+    example_output: Run, pupil_export: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "annotated.mp4"
-    said = run(repo_dir, "offline_recording.py", pupil_export, "--out", out, "--runtime", "fake")
+    said = example_output("offline_recording", pupil_export, "--out", out, "--runtime", "fake")
     assert "30 frames" in said
     assert "pupil-core" in said
     with open_frames(out) as frames, open_frames(pupil_export / "world.mp4") as plain:
@@ -87,7 +52,7 @@ def test_a_pupil_export_becomes_an_annotated_video(
     assert float(rows[-1]["x0"]) < 149 < float(rows[-1]["x1"])
 
 
-def test_lsl_gaze_selects_in_the_video(repo_dir: Path, tmp_path: Path) -> None:
+def test_lsl_gaze_selects_in_the_video(repo_dir: Path, example_output: Run, tmp_path: Path) -> None:
     pytest.importorskip("pylsl", reason="needs pylsl: pip install 'sam-edge[gaze]'")
     clip = tmp_path / "disc.mp4"
     writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (320, 240))
@@ -104,7 +69,7 @@ def test_lsl_gaze_selects_in_the_video(repo_dir: Path, tmp_path: Path) -> None:
     try:
         assert sender.stdout is not None
         assert "400 samples" in sender.stdout.readline()
-        said = run(repo_dir, "lsl_stream.py", "select", clip, "--name", name, "--runtime", "fake")
+        said = example_output("lsl_stream", "select", clip, "--name", name, "--runtime", "fake")
     finally:
         sender.kill()
         sender.wait()
@@ -154,8 +119,8 @@ def capture(repo_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     context.term()
 
 
-def test_pupil_core_selects_in_its_scene_video(repo_dir: Path, capture: int) -> None:
-    said = run(repo_dir, "pupil_core.py", "--port", capture, "--seconds", 2.5, "--runtime", "fake")
+def test_pupil_core_selects_in_its_scene_video(example_output: Run, capture: int) -> None:
+    said = example_output("pupil_core", "--port", capture, "--seconds", 2.5, "--runtime", "fake")
     assert "object 1" in said
     assert int(said.split(" frames, ")[1].split()[0]) > 50
 

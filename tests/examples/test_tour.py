@@ -9,30 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 
 LARGEST_BYTES = 300_000
 """Most bytes of the committed notebook, outputs and all."""
-
-
-@pytest.fixture
-def recording(tmp_path: Path) -> Path:
-    """A recording of 1.2 s, as Pupil Player exports it: gaze on a disc that moves."""
-    folder = tmp_path / "000"
-    folder.mkdir()
-    writer = cv2.VideoWriter(str(folder / "world.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10.0, (320, 240))
-    for index in range(12):
-        image = np.full((240, 320, 3), 40, np.uint8)
-        writer.write(cv2.circle(image, (120 + index, 120), 40, (60, 200, 220), -1))
-    writer.release()
-    rows = [f"{100 + n / 100},{n // 10},0.9,{(120 + n / 10) / 320},0.5," for n in range(120)]
-    head = "gaze_timestamp,world_index,confidence,norm_pos_x,norm_pos_y,gaze_point_3d_x"
-    (folder / "gaze_positions.csv").write_text("\n".join([head, *rows]) + "\n")
-    times = [f"{100 + n / 10},{n}" for n in range(12)]
-    (folder / "world_timestamps.csv").write_text("\n".join(["# timestamps [seconds],pts", *times]) + "\n")
-    return folder
 
 
 def execute(repo_dir: Path, folder: Path, *options: str) -> dict[str, Any]:
@@ -63,9 +43,9 @@ def pictures(content: dict[str, Any]) -> int:
     return sum("image/jpeg" in output.get("data", {}) for output in outputs(content))
 
 
-def test_the_tour_runs_from_picture_to_report(repo_dir: Path, recording: Path, tmp_path: Path) -> None:
+def test_the_tour_runs_from_picture_to_report(repo_dir: Path, pupil_export: Path, tmp_path: Path) -> None:
     """On a short recording, with the engine for tests; all else as it stands."""
-    content = execute(repo_dir, tmp_path, f"--set=RECORDING={str(recording)!r}", "--set=RUNTIME='fake'")
+    content = execute(repo_dir, tmp_path, f"--set=RECORDING={str(pupil_export)!r}", "--set=RUNTIME='fake'")
     assert pictures(content) == 4
     text = "".join(part for output in outputs(content) for part in output.get("text", []))
     assert ", object 1\n" in text
