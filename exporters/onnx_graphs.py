@@ -13,6 +13,7 @@ from sam_edge.errors import ExportError
 from sam_edge.exporters.image_sets import CalibrationSet
 from sam_edge.exporters.onnx_gelu import use_polynomial
 from sam_edge.exporters.onnx_rounding import insert_rounding, insert_shifted_rounding
+from sam_edge.exporters.onnx_runtime_form import suit_onnx_runtime
 from sam_edge.exporters.onnx_weights import initializers, store_int8
 from sam_edge.exporters.quantize import plan_quantization
 from sam_edge.exporters.trace import trace_decoder, trace_encoder, trace_point_decoder
@@ -74,6 +75,7 @@ def trace_graphs(
         use_polynomial(graphs[FOR_OPENVINO])
         for role in ("encoder", FOR_OPENVINO):
             shrink_to_int8(graphs[role].graph, at_least=ENCODER_INT8_FROM)
+        suit_onnx_runtime(graphs["encoder"])
     if precision.startswith("int8"):
         for role in ("decoder", POINT_DECODER):
             shrink_decoder(graphs[role].graph)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,15 @@ def replace_input(graph: onnx.GraphProto, old: str, new: str, *, keep: Iterable[
     for output in graph.output:
         if output.name == old:
             raise ValueError(f"{old} is an output of the graph and cannot be replaced")
+
+
+def replace_nodes(graph: onnx.GraphProto, new: Mapping[str, Sequence[onnx.NodeProto]]) -> None:
+    """Replace nodes, named by their first output, by others."""
+    nodes = [other for node in graph.node for other in new.get(node.output[0], [node])]
+    # Repeated fields hand out references; what stays has to be copied before they are cleared.
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)
 
 
 def remove_padding(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -37,6 +37,8 @@ FOLD_AT_MOST = 64
 """Constants up to this many values are folded. More would expand the attention biases from 196 values to 38,416."""
 PARTS = ("q", "k", "v")
 """What `SplitAttention` calls its layers for queries, keys and values."""
+KEY_BIAS = ".attn.k.bias"
+"""End of the name of the bias of `SplitAttention`'s keys."""
 
 DECODER_OUTPUTS: dict[str, tuple[int | str, ...]] = {
     "logits": ("prompts", 4, "4*rows", "4*columns"),
