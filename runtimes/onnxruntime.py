@@ -149,6 +149,9 @@ class OnnxRuntime(Runtime):
         # Else threads wait busily for more work when the decoder, or another size, needs their cores: on two cores that
         # then takes nearly twice as long.
         settings.add_session_config_entry("session.force_spinning_stop", "1")
+        if role == "encoder":
+            # Else 8-bit products overflow on CPUs without VNNI (`cpu_products`). Decoders multiply in floating point.
+            settings.add_session_config_entry("session.x64quantprecision", "1")
         settings.log_severity_level = ERRORS_ONLY
         for name, value in fixed.items():
             settings.add_free_dimension_override_by_name(name, value)
