@@ -72,7 +72,8 @@ def normalisation(last: list[Any]) -> Any:
         helper.make_node("Div", ["centred", "std"], ["divided"]),
         *last,
     ]
-    constants = {"mean": np.float32([123, 116, 103]), "std": np.float32([58, 57, 50])}
+    mean, std = (np.array(values, np.float32) for values in ([123, 116, 103], [58, 57, 50]))
+    constants = {"mean": mean, "std": std}
     return graph_of(nodes, constants, (1, 4, 6, 3), TensorProto.UINT8)
 
 
