@@ -13,7 +13,7 @@ from sam_edge.geometry import View
 from sam_edge.identity.appearance import Appearance
 from sam_edge.identity.known_views import KnownViews
 from sam_edge.segmenter import Embedding, Segmenter
-from sam_edge.stream.candidate import CLIP, Grid, box_on_frame, to_grid
+from sam_edge.stream.candidate import CLIP, Grid, box_on_frame, grid_iou, to_grid
 from sam_edge.stream.closeup import SIDE, points_from_mask, to_lowres, view_around
 from sam_edge.stream.object_identity import describe_target
 
@@ -21,6 +21,8 @@ MIN_PREDICTED_IOU = 0.5
 """Masks that the model is less sure of are not looked at."""
 EDGE_PX = 0.5
 """A corner of a box lies inside its view by this: the view's last pixel ends where the view does."""
+SAME_IOU = 0.9
+"""Of two masks that overlap this much only the one that the model is surer of is looked at."""
 AREA_RATIO = 4.0
 """A mask this much smaller or larger than the place that was proposed is not looked at."""
 
@@ -40,13 +42,18 @@ class CloseUp:
 
 
 def look_at_place(
-    model: Segmenter, image: NDArray[np.uint8], place: NDArray[np.bool_], known: KnownViews
+    model: Segmenter,
+    image: NDArray[np.uint8],
+    small: NDArray[np.uint8],
+    place: NDArray[np.bool_],
+    known: KnownViews,
 ) -> CloseUp | None:
     """Return the most likely of SAM's masks at a place; None where there is none.
 
     Args:
         model: encodes and decodes.
         image: the frame, RGB uint8 (H, W, 3).
+        small: the frame scaled to the motion grid, RGB uint8 (rows, columns, 3).
         place: (rows, columns) on the motion grid, not empty.
         known: how the AOI looks; its mean embedding takes part in what is seen.
     """
@@ -58,14 +65,19 @@ def look_at_place(
     masks, scores = decode_place(model, embedding, logits, box)
     best: CloseUp | None = None
     area = np.count_nonzero(place)
-    for lowres, score in zip(masks, scores, strict=True):
+    seen: list[NDArray[np.bool_]] = []
+    for index in np.argsort(-scores, kind="stable"):
+        lowres, score = masks[index], scores[index]
         if score < MIN_PREDICTED_IOU:
-            continue
+            break
         grid_logits = to_grid(lowres, embedding)
-        own = np.count_nonzero(grid_logits > 0)
-        if not area / AREA_RATIO <= own <= area * AREA_RATIO:
+        own = grid_logits > 0
+        if not area / AREA_RATIO <= np.count_nonzero(own) <= area * AREA_RATIO:
             continue
-        view = describe_target(image, grid_logits, embedding)
+        if any(grid_iou(own, other) > SAME_IOU for other in seen):
+            continue
+        seen.append(own)
+        view = describe_target(small, grid_logits, embedding)
         odds = known.log_odds(view)
         if best is None or odds + 2 * score > best.log_odds + 2 * best.predicted_iou:
             best = CloseUp(grid_logits, view, odds, float(score))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ from sam_edge._aoi.defined.picture_search import FOUND_SCORE, PictureSearch, sea
 from sam_edge._aoi.defined.sweep import Followed, Sweep, to_frame_mask
 from sam_edge.errors import InputError, SamEdgeWarning
 from sam_edge.identity.known_views import KnownViews
-from sam_edge.media.backwards import read_backwards
 from sam_edge.media.frame_reader import FrameReader, VideoFrame
 from sam_edge.media.progress import ProgressBar
 from sam_edge.segmenter import Segmenter
@@ -82,7 +81,7 @@ def find_aois(
         Followed(number, frame, given, known[number]) for number, (frame, given) in sorted(starts.items())
     ]
     if followed:
-        _sweep_both_ways(followed, store, reader, model, progress=progress)
+        _sweep_once(followed, store, reader, model, progress=progress)
     messages += [
         f"aois: {aoi.name!r}: nothing was found at its place on frame {starts[number][0]}; give a mask or a larger box"
         for number, aoi in enumerate(aois)
@@ -112,19 +111,16 @@ def _search(
     return searches
 
 
-def _sweep_both_ways(
+def _sweep_once(
     followed: list[Followed], store: MaskStore, reader: FrameReader, model: Segmenter, *, progress: bool
 ) -> None:
-    """Follow forwards from where each AOI is given, and backwards from there."""
-    first, last = min(aoi.start for aoi in followed), max(aoi.start for aoi in followed)
-    total = reader.count - first + last + 1
-    with _bar(total, "find AOIs", progress) as bar:
-        with reader.reopen(first) as frames:
-            Sweep(model, followed, store, fps=reader.fps).run(_counted(frames, bar))
-        for aoi in followed:
-            aoi.begin_again()
-        backwards = (replace(frame, time_ns=-frame.time_ns) for frame in read_backwards(reader, last))
-        Sweep(model, followed, store, fps=reader.fps).run(_counted(backwards, bar))
+    """Learn how each AOI looks where it is given, then look for all of them on every frame."""
+    sweep = Sweep(model, followed, store, fps=reader.fps)
+    for start in sorted({aoi.start for aoi in followed}):
+        with reader.reopen(start) as frames:
+            sweep.learn_given(next(frames))
+    with _bar(reader.count, "find AOIs", progress) as bar, reader.reopen() as frames:
+        sweep.run(_counted(frames, bar))
 
 
 def _counted(frames: Iterator[VideoFrame], bar: ProgressBar) -> Iterator[VideoFrame]:

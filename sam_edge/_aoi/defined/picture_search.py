@@ -77,8 +77,10 @@ class PictureSearch:
         """Whether no other frame needs to be looked at."""
         return self.best is not None and self.best.score >= SURE_SCORE
 
-    def look(self, frame: VideoFrame, bins: NDArray[np.int32], features: Features) -> None:
-        """Look for the AOI on a frame."""
+    def look(
+        self, frame: VideoFrame, small: NDArray[np.uint8], bins: NDArray[np.int32], features: Features
+    ) -> None:
+        """Look for the AOI on a frame; `small` is the frame scaled to the motion grid."""
         size = (frame.image.shape[0], frame.image.shape[1])
         places: list[tuple[float, float, NDArray[np.bool_]]] = []
         for view in self._views:
@@ -94,7 +96,7 @@ class PictureSearch:
         for _, bonus, mask in sorted(places, key=lambda item: -item[0])[:PLACES]:
             if not mask.any():
                 continue
-            closeup = look_at_place(self._model, frame.image, mask, self._known)
+            closeup = look_at_place(self._model, frame.image, small, mask, self._known)
             if closeup is None:
                 continue
             score = closeup.log_odds + bonus
@@ -112,10 +114,12 @@ def search_pictures(frames: Iterable[VideoFrame], searches: Sequence[PictureSear
         if not left:
             return
         size = (frame.image.shape[0], frame.image.shape[1])
-        small = cv2.resize(frame.image, grid_of(size)[::-1], interpolation=cv2.INTER_AREA)
-        bins, features = colour_bins(np.asarray(small, np.uint8)), detect_features(frame.image)
+        small = np.asarray(
+            cv2.resize(frame.image, grid_of(size)[::-1], interpolation=cv2.INTER_AREA), np.uint8
+        )
+        bins, features = colour_bins(small), detect_features(frame.image)
         for search in left:
-            search.look(frame, bins, features)
+            search.look(frame, small, bins, features)
 
 
 def _shrink(picture: AoiPicture) -> AoiPicture:

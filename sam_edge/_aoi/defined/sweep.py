@@ -27,25 +27,27 @@ from sam_edge.identity.known_views import KnownViews
 from sam_edge.media.frame_reader import VideoFrame
 from sam_edge.segmenter import Segmenter
 from sam_edge.stream.candidate import CLIP, Grid, grid_iou
-from sam_edge.stream.closeup import Track, look_closer
+from sam_edge.stream.closeup import Track
 from sam_edge.stream.motion import FrameMotion, dense_flow, grid_of, grid_places
-from sam_edge.stream.object_identity import describe_target
 
 CHECKS_PER_S = 4.0
 """How often an AOI is looked for, or looked at more closely."""
+HURRY_LIKENESS, HURRY_WAY = 0.8, 0.5
+"""An AOI is looked at before its time when its colours are less like those at the last look, or its middle has moved
+by more than this share of its size: motion alone loses what is fast."""
 SURE_CHECKS = 2
 """An AOI that was recognised for sure is looked at every second time only."""
 FOUND_ODDS = 2.0
 """Something is the AOI from these log-odds on."""
-KEEP_ODDS = 2.0
-"""An AOI that is followed is let go below these log-odds."""
+KEEP_ODDS, KEEP_IOU = 2.0, 0.2
+"""An AOI that is followed is let go below these log-odds, and where its mask overlaps the carried one by less (IoU)."""
 LEARN_ODDS, LEARN_IOU, LEARN_S = 5.0, 0.8, 0.5
 """A new appearance is kept above these log-odds and this predicted IoU, and this long after the last one."""
 MIN_LIKENESS = 0.5
 """A place is looked at when its colours are this much like the AOI's."""
 MIN_CELLS = 12
 """Cells of the motion grid below which an AOI is not visible."""
-BACK_FRAMES = 24
+BACK_FRAMES = 60
 """Frames that are kept, to follow what was found back to when it came into the picture."""
 STILL_IT = 0.6
 """On frames between two looks, the mask's colours are this much like those on the nearest frame that was looked at."""
@@ -75,7 +77,6 @@ class Followed:
     """How it looks."""
     features: deque[FeatureView] = field(default_factory=lambda: deque(maxlen=FEATURE_VIEWS))
     """Features of the newest appearances."""
-    started: bool = False
     track: Track | None = None
     """Where it is; None while it is not visible."""
     colour: NDArray[np.float32] | None = None
@@ -87,17 +88,15 @@ class Followed:
     sure: bool = False
     """Whether it was recognised for sure at the last look."""
     rest: int = 0
+    is_hurried: bool = False
+    """Whether it has to be looked at now, because motion may have lost it."""
+    middle: tuple[float, float] = (0.0, 0.0)
+    """Middle of its mask when it was last looked at, grid cells."""
     unsure: bool = False
     """Whether it has not been recognised again since it was found."""
     failed: int = 0
     wait: int = 0
     failed_likeness: float = 0.0
-
-    def begin_again(self) -> None:
-        """Prepare for going through the frames the other way; what was learned stays."""
-        self.started, self.track, self.pending = False, None, []
-        self.strikes = self.failed = self.wait = 0
-        self.unsure = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,14 +111,14 @@ class PassedFrame:
 
 
 class Sweep:
-    """Goes through frames in order, forwards or backwards, and writes the masks of AOIs to a store."""
+    """Goes through frames in order, and writes the masks of AOIs to a store."""
 
     def __init__(self, model: Segmenter, aois: Sequence[Followed], store: MaskStore, *, fps: float) -> None:
         """Begin before the first frame.
 
         Args:
             model: makes masks.
-            aois: what is followed; each begins on its own frame.
+            aois: what is followed and looked for; `learn_given` says how each looks.
             store: takes the masks.
             fps: frames a second.
         """
@@ -144,25 +143,27 @@ class Sweep:
     def _step(self, frame: VideoFrame) -> None:
         self._size = (frame.image.shape[0], frame.image.shape[1])
         time_ns, before_ns = frame.time_ns, self._before_ns
-        self._motion.advance(frame.image, time_ns)
         grid = grid_of(self._size)
         small = np.asarray(cv2.resize(frame.image, grid[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+        self._motion.advance(small, time_ns)
         motion = self._motion.between(before_ns, time_ns) if before_ns is not None else None
         due = self._count % self._every == 0
         search: tuple[NDArray[np.int32], Features] | None = None
         for aoi in self._aois:
-            if frame.index == aoi.start and not aoi.started:
-                self._start(aoi, frame, small)
+            if not aoi.features:
                 continue
-            if not aoi.started:
+            if frame.index == aoi.start:
+                self._start(aoi, frame, small)
                 continue
             if aoi.track is not None:
                 self._carry(aoi, frame, small, motion)
             if not due:
+                if aoi.track is not None and aoi.is_hurried:
+                    self._check(aoi, frame, small)
                 continue
             if aoi.track is not None:
                 aoi.rest = (aoi.rest + 1) % SURE_CHECKS if aoi.sure else 0
-                if aoi.rest == 0:
+                if aoi.rest == 0 or aoi.is_hurried:
                     self._check(aoi, frame, small)
             if aoi.track is None:
                 search = search or (colour_bins(small), detect_features(frame.image))
@@ -172,22 +173,44 @@ class Sweep:
         self._count += 1
         self._before_ns = time_ns
 
-    def _start(self, aoi: Followed, frame: VideoFrame, small: NDArray[np.uint8]) -> None:
-        aoi.started = True
-        mask = aoi.given = make_mask(self._model, frame.image, aoi.given)
-        grid_logits = mask_to_grid(mask, grid_of(self._size))
-        if not (grid_logits > 0).any():
-            return
-        if not aoi.known.has_seen:
+    def learn_given(self, frame: VideoFrame) -> None:
+        """Learn how the AOIs look that are given on a frame, before the first frame is stepped."""
+        size = (frame.image.shape[0], frame.image.shape[1])
+        for aoi in self._aois:
+            if aoi.start != frame.index:
+                continue
+            mask = aoi.given = make_mask(self._model, frame.image, aoi.given)
+            grid_logits = mask_to_grid(mask, grid_of(size))
+            if not (grid_logits > 0).any():
+                continue
             view = describe_given(self._model, frame.image, grid_logits, aoi.known)
             aoi.known.add(view, frame.time_ns, float((grid_logits > 0).mean()))
             aoi.features.append(make_feature_view(frame.image, mask))
+
+    def _start(self, aoi: Followed, frame: VideoFrame, small: NDArray[np.uint8]) -> None:
+        """Go on from the frame on which an AOI is given."""
+        if isinstance(aoi.given, FrameSpot):
+            return
+        grid_logits = mask_to_grid(aoi.given, grid_of(self._size))
+        if aoi.track is None:
+            self._begin(aoi, frame, small, grid_logits, is_sure=True)
+            return
         self._take(aoi, frame, small, grid_logits)
+
+    def _begin(
+        self, aoi: Followed, frame: VideoFrame, small: NDArray[np.uint8], grid_logits: Grid, *, is_sure: bool
+    ) -> None:
+        """Follow an AOI that is found, onwards, and back over the frames that went by."""
+        aoi.failed = aoi.wait = aoi.strikes = 0
+        aoi.unsure = not is_sure
+        self._take(aoi, frame, small, grid_logits)
+        self._follow_back(aoi, grid_logits, small)
 
     def _take(self, aoi: Followed, frame: VideoFrame, small: NDArray[np.uint8], grid_logits: Grid) -> None:
         """Go on from a mask that is believed."""
         aoi.track = Track(aoi.number, frame.time_ns, grid_logits, 1.0, frame.time_ns)
         aoi.colour = describe_colour(small, grid_logits > 0)
+        aoi.middle, aoi.is_hurried = middle_of(grid_logits > 0)[0], False
         if aoi.unsure:
             aoi.pending.append((frame.index, grid_logits, 1.0))
             return
@@ -203,22 +226,27 @@ class Sweep:
         aoi.track = Track(aoi.number, frame.time_ns, grid_logits, track.score, track.decoded_ns)
         likeness = float(describe_colour(small, grid_logits > 0) @ cast(Any, aoi.colour))
         aoi.pending.append((frame.index, grid_logits, likeness))
+        middle, side = middle_of(grid_logits > 0)
+        way = float(np.hypot(middle[0] - aoi.middle[0], middle[1] - aoi.middle[1]))
+        aoi.is_hurried = likeness < HURRY_LIKENESS or way > HURRY_WAY * side
 
     def _check(self, aoi: Followed, frame: VideoFrame, small: NDArray[np.uint8]) -> None:
         """Look at an AOI that is followed: correct its mask, and let it go if it is not there any more."""
         track = aoi.track
         if track is None:
             return
-        found = look_closer(self._model, frame.image, track, lambda: track)
-        if found is None or found.embedding is None or np.count_nonzero(found.grid_logits > 0) < MIN_CELLS:
+        carried = track.grid_logits > 0
+        # Of the masks there the one that looks most like the AOI: what motion carried along may have spread.
+        found = look_at_place(self._model, frame.image, small, carried, aoi.known)
+        if (
+            found is None
+            or found.log_odds < KEEP_ODDS
+            or grid_iou(found.grid_logits > 0, carried) < KEEP_IOU
+            or np.count_nonzero(found.grid_logits > 0) < MIN_CELLS
+        ):
             self._strike(aoi)
             return
-        aoi.known.see_embedding(found.embedding.data[0])
-        view = describe_target(frame.image, found.grid_logits, found.embedding)
-        odds = aoi.known.log_odds(view)
-        if odds < KEEP_ODDS:
-            self._strike(aoi)
-            return
+        view, odds = found.view, found.log_odds
         if self._is_another(aoi, found.grid_logits, view, odds):
             aoi.pending = []
             self._lose(aoi)
@@ -228,7 +256,7 @@ class Sweep:
         aoi.unsure = aoi.unsure and odds < SURE_ODDS
         self._take(aoi, frame, small, found.grid_logits)
         learned_s = abs(frame.time_ns - aoi.learned_ns) / 1e9
-        if odds >= LEARN_ODDS and found.score >= LEARN_IOU and learned_s >= LEARN_S:
+        if odds >= LEARN_ODDS and found.predicted_iou >= LEARN_IOU and learned_s >= LEARN_S:
             self._learn(aoi, frame, view, found.grid_logits)
 
     def _learn(self, aoi: Followed, frame: VideoFrame, view: Any, grid_logits: Grid) -> None:
@@ -239,6 +267,7 @@ class Sweep:
     def _strike(self, aoi: Followed) -> None:
         """Note that an AOI was not recognised where it is followed; twice in a row, and it is let go."""
         aoi.strikes += 1
+        aoi.is_hurried = False
         aoi.sure = False
         if aoi.strikes >= 2:
             self._lose(aoi)
@@ -282,16 +311,13 @@ class Sweep:
             aoi.wait -= 1
             return
         for place, _ in places[:PLACES]:
-            found = look_at_place(self._model, frame.image, place, aoi.known)
+            found = look_at_place(self._model, frame.image, small, place, aoi.known)
             if (
                 found is not None
                 and found.log_odds >= FOUND_ODDS
                 and not self._is_another(aoi, found.grid_logits, found.view, found.log_odds)
             ):
-                aoi.failed = aoi.wait = aoi.strikes = 0
-                aoi.unsure = found.log_odds < SURE_ODDS
-                self._take(aoi, frame, small, found.grid_logits)
-                self._follow_back(aoi, found.grid_logits, small)
+                self._begin(aoi, frame, small, found.grid_logits, is_sure=found.log_odds >= SURE_ODDS)
                 return
         aoi.failed += 1
         aoi.wait = min(MAX_WAIT, aoi.failed)
@@ -352,6 +378,13 @@ class Sweep:
             else:
                 self._store.put(aoi.number, passed.index, to_frame_mask(grid_logits, self._size))
             newer = passed.grey
+
+
+def middle_of(mask: NDArray[np.bool_]) -> tuple[tuple[float, float], float]:
+    """Return the middle (x, y) of a mask that is not empty, and the side of a square as large, cells."""
+    facts = cv2.moments(mask.astype(np.uint8), binaryImage=True)
+    area = facts["m00"]
+    return (facts["m10"] / area, facts["m01"] / area), float(np.sqrt(area))
 
 
 def to_frame_mask(grid_logits: Grid, size: tuple[int, int]) -> NDArray[np.bool_]:
