@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args, overload
 
@@ -27,6 +28,7 @@ def track(
     recording_name: str | None = ...,
     min_confidence: float | None = ...,
     fps: float | None = ...,
+    value_range: tuple[float, float] | None = ...,
     px_per_deg: float | None = ...,
     size: tuple[int, int] | None = ...,
     out: str | Path | None = ...,
@@ -56,6 +58,7 @@ def track(
     recording_name: str | None = ...,
     min_confidence: float | None = ...,
     fps: float | None = ...,
+    value_range: tuple[float, float] | None = ...,
     px_per_deg: float | None = ...,
     size: tuple[int, int] | None = ...,
     out: str | Path | None = ...,
@@ -84,6 +87,7 @@ def track(
     recording_name: str | None = None,
     min_confidence: float | None = None,
     fps: float | None = None,
+    value_range: tuple[float, float] | None = None,
     px_per_deg: float | None = None,
     size: tuple[int, int] | None = None,
     out: str | Path | None = None,
@@ -120,6 +124,8 @@ def track(
         fps: frames a second, evenly spaced, with a `SamEdgeWarning` where it differs from the file's own times. None:
             each frame at the time that the recording states, else at the time that the video states; 24 frames a second
             for a folder of images.
+        value_range: for a folder of images of more than 8 bits, the stored values that become black and white on every
+            frame, as (black, white). None finds those of each frame.
         px_per_deg: frame pixels in a degree of visual angle; None: the recording's, else 15.
         size: (height, width) of the encoder's input for whole frames; None: chosen by the frame.
         out: annotated video to write; the ending chooses the format (.mp4, .webm, ...).
@@ -178,6 +184,8 @@ def track(
         fps=fps,
         recording_name=recording_name,
     )
+    if value_range is not None:
+        source = replace(source, value_range=value_range)
     inputs = {"video": source.video}
     if isinstance(gaze, (str, Path)):
         inputs["gaze"] = Path(gaze)

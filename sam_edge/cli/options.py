@@ -70,7 +70,7 @@ def add_value_range(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--value-range",
         metavar="BLACK,WHITE",
-        help="stored values that become black and white, for an image of more than 8 bits, for example 0,4095 or "
+        help="stored values that become black and white, for images of more than 8 bits, for example 0,4095 or "
         "29000,31000 (default: by what the image holds)",
     )
 

@@ -12,8 +12,10 @@ from sam_edge.cli.options import (
     add_fps,
     add_min_confidence,
     add_model,
+    add_value_range,
     open_model,
     parse_size,
+    parse_value_range,
 )
 from sam_edge.errors import InputError
 from sam_edge.timeline import FixationOrigin
@@ -39,6 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_format(parser)
     add_min_confidence(parser)
     add_fps(parser)
+    add_value_range(parser)
     parser.add_argument("--out", type=Path, metavar="VIDEO.mp4", help="annotated video to write")
     parser.add_argument(
         "--masks", type=Path, metavar="DIR", help="folder to write: a PNG a frame, 255 on the object"
@@ -104,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
         recording_name=args.recording_name,
         min_confidence=args.min_confidence,
         fps=args.fps,
+        value_range=parse_value_range(args),
         px_per_deg=args.px_per_deg,
         size=parse_size(args.size),
         out=args.out,

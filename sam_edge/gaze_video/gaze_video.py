@@ -20,6 +20,7 @@ from sam_edge.media.frame_reader import FrameReader
 from sam_edge.media.frame_times import counts_fit
 from sam_edge.media.frames import open_frames
 from sam_edge.media.images import read_image
+from sam_edge.media.pixels import ValueRange
 from sam_edge.media.video_frames import read_frame_size
 from sam_edge.media.video_index import VideoIndex, index_video
 from sam_edge.stream.recording import HEADER as SESSION_HEADER
@@ -45,10 +46,18 @@ class GazeVideo:
     """Frames a second that the caller gives; counts before all other times."""
     index: VideoIndex | None = field(default=None, repr=False)
     """The video's frames, where finding its times has read them."""
+    value_range: ValueRange | None = None
+    """Stored values that become black and white, for a folder of images of more than 8 bits; None finds them."""
 
     def open_frames(self) -> FrameReader:
         """Open the video at the times that count. Raises `MediaError`."""
-        return open_frames(self.video, fps=self.fps, recorded_ns=self.times_ns, index=self.index)
+        return open_frames(
+            self.video,
+            fps=self.fps,
+            recorded_ns=self.times_ns,
+            index=self.index,
+            value_range=self.value_range,
+        )
 
 
 def open_gaze_video(

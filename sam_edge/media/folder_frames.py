@@ -11,12 +11,19 @@ from sam_edge.errors import MediaError
 from sam_edge.media.frame_reader import FrameReader, VideoFrame
 from sam_edge.media.frame_times import FrameTimes, choose_times, times_at_rate
 from sam_edge.media.images import IMAGE_SUFFIXES, ImageNotes, read_image
+from sam_edge.media.pixels import ValueRange
 
 FOLDER_FPS = 24.0
 """Frames a second of a folder of images, unless another rate or frame times are given."""
 
 
-def open_folder(folder: Path, *, fps: float | None = None, recorded_ns: Sequence[int] = ()) -> FrameReader:
+def open_folder(
+    folder: Path,
+    *,
+    fps: float | None = None,
+    recorded_ns: Sequence[int] = (),
+    value_range: ValueRange | None = None,
+) -> FrameReader:
     """Open the images of a folder as frames, in the natural order of their names; see `open_frames` for their times.
 
     Raises:
@@ -29,7 +36,7 @@ def open_folder(folder: Path, *, fps: float | None = None, recorded_ns: Sequence
         times = choose_times(name, count=len(files), own=None, fps=fps, recorded_ns=recorded_ns)
     else:
         times = times_at_rate(len(files), FOLDER_FPS if fps is None else float(fps))
-    return FrameReader(partial(_read_files, files, times), name=name, times=times)
+    return FrameReader(partial(_read_files, files, times, value_range), name=name, times=times)
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -53,10 +60,13 @@ def list_images(folder: Path) -> list[Path]:
     return files
 
 
-def _read_files(files: list[Path], times: FrameTimes, first: int) -> Generator[VideoFrame, None, None]:
+def _read_files(
+    files: list[Path], times: FrameTimes, value_range: ValueRange | None, first: int
+) -> Generator[VideoFrame, None, None]:
     notes = ImageNotes()
     for index, file in enumerate(files[first : len(times)], first):
-        yield VideoFrame(index, file.stem, *times.interval(index), read_image(file, notes=notes))
+        image = read_image(file, value_range=value_range, notes=notes)
+        yield VideoFrame(index, file.stem, *times.interval(index), image)
 
 
 def _is_image_name(file: Path) -> bool:

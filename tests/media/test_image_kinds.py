@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import sam_edge
 from sam_edge.errors import MediaError, SamEdgeWarning
 from sam_edge.media.frames import open_frames
 from sam_edge.media.image_decoder import ImageError, decode_image, is_still_image
@@ -235,6 +236,25 @@ def test_a_folder_of_deep_frames_says_it_once(tmp_path: Path) -> None:
     with pytest.warns(SamEdgeWarning, match="becomes black") as caught, open_frames(tmp_path) as frames:
         assert sum(1 for _ in frames) == 4
     assert len(caught) == 1
+
+
+def test_one_range_for_a_folder_of_frames(tmp_path: Path) -> None:
+    """Each frame alone would be spread over what it holds: the same temperature would have another grey on each."""
+    for index, offset in enumerate((0, 500)):
+        values = (29_000 + offset + grey_scene().astype(np.uint32) * 4).astype(np.uint16)
+        (tmp_path / f"{index}.png").write_bytes(saved(values, "PNG"))
+    with open_frames(tmp_path, value_range=(29_000, 31_550)) as frames:
+        first, second = (frame.image[..., 0].astype(int) for frame in frames)
+    assert np.abs(first - grey_scene() * 0.4).max() <= 1
+    assert np.abs(second - first - 50).max() <= 1
+    with pytest.raises(MediaError, match=r"value_range is \(5, 5\)"):
+        open_frames(tmp_path, value_range=(5, 5))
+
+
+def test_a_video_takes_no_range() -> None:
+    clip = Path(sam_edge.__file__).parent / "assets" / "demo" / "clip.mp4"
+    with pytest.raises(MediaError, match="accepted for a folder of images"):
+        open_frames(clip, value_range=(0, 4095))
 
 
 @pytest.mark.parametrize(
