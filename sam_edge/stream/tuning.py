@@ -198,7 +198,7 @@ class SelectionTuning:
     """While gaze stays on the target, the whole frame is encoded this often."""
     step_budget_ms: float = 19.5
     """A step ends at this time, with its frame's close-up or with the last one carried on by motion."""
-    slow_closeup_ms: float = 22.0
+    slow_closeup_ms: float = 19.5
     """A step does not wait for its close-up where close-ups take longer than this on average: they begin with the step,
     and would not be ready within `step_budget_ms`."""
     closeup_gain: float = 0.2
