@@ -1,10 +1,10 @@
 """Following a given object without a clock: motion alone, close-ups by SAM, and the follower network, in one run.
 
-    python benchmarks/bench_follow.py --data DAVIS [--every 12] [--judge EVAL] [--sequences dog libby] [--threads 2]
+    python benchmarks/bench_follow.py --data DAVIS [--every 12] [--sequences dog libby] [--threads 2]
                                       [--rows motion closeups network] [--bundle BUNDLE] [--models .cache/models]
 
 DAVIS is a folder with JPEGImages/SEQUENCE/*.jpg and Annotations/SEQUENCE/*.png. The true mask is given on every n-th
-frame; the frames between are scored, by the judge's `score_masks.py`: the mean of J (region) and F (boundary), for each
+frame; the frames between are scored by `mask_scores.py`: the mean of J (region) and F (boundary), for each
 sequence, and the mean over sequences. A frame whose object is lost scores 0 where there is one.
 
 Milliseconds are the median time of a frame, motion left out of the network's and the close-ups' (its own row has it).
@@ -15,18 +15,17 @@ same run, and each row's ratio to it is printed.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 
 import cv2
 import numpy as np
 import onnxruntime
 from endings import run_script
+from mask_scores import boundary_accuracy, region_similarity
 from numpy.typing import NDArray
 
 import sam_edge
@@ -155,7 +154,6 @@ def follow_sequence(
     every: int,
     way: MotionOnly | Network,
     motion: FrameMotion,
-    judge: ModuleType,
 ) -> None:
     """Follow one sequence, and add its score to the row."""
     found = []
@@ -170,22 +168,11 @@ def follow_sequence(
         row.frames_ms.append(1e3 * (time.perf_counter() - (begun if row.name == "motion" else moved)))
         shown = np.zeros_like(true) if mask is None else mask
         if true.any():
-            region = judge.region(shown, true)
-            found.append((region + judge.boundary(shown, true)) / 2)
+            region = region_similarity(shown, true)
+            found.append((region + boundary_accuracy(shown, true)) / 2)
             if index % every == 1:
                 row.first.append(region)
     row.scores[sequence] = statistics.fmean(found)
-
-
-def load_judge(folder: Path) -> ModuleType:
-    """Import the judge's `score_masks.py`."""
-    path = folder / "score_masks.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise SystemExit(f"--judge: {folder} has no score_masks.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def time_peer(models: Path, threads: int) -> float | None:
@@ -213,7 +200,6 @@ def main() -> None:
     parser.add_argument(
         "--every", type=int, default=12, help="frames from one true mask to the next (default: 12)"
     )
-    parser.add_argument("--judge", type=Path, default=REPO.parent / "shared" / "eval")
     parser.add_argument("--sequences", nargs="+", help="names (default: all)")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
     parser.add_argument("--bundle", type=Path, default=DEFAULT_BUNDLE)
@@ -222,7 +208,6 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=REPO / ".cache" / "models")
     args = parser.parse_args()
     cv2.setNumThreads(args.threads)
-    judge = load_judge(args.judge)
     sequences: Sequence[str] = args.sequences or sorted(
         path.name for path in (args.data / "JPEGImages").iterdir() if path.is_dir()
     )
@@ -238,7 +223,7 @@ def main() -> None:
             for row in rows:
                 motion = FrameMotion()
                 frames = frames_of(args.data, sequence)
-                follow_sequence(row, sequence, frames, args.every, ways[row.name](motion), motion, judge)
+                follow_sequence(row, sequence, frames, args.every, ways[row.name](motion), motion)
         print(f"{model.runtime.name}, {model.runtime.precision}, {args.threads} threads", end="")
         print(f"; the peer's encode takes {peer_ms:.0f} ms" if peer_ms else "; the peer is not here")
         ratio = f"{'ratio':>8}" if peer_ms else ""

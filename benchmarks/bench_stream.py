@@ -1,17 +1,17 @@
 """Selection in live video: accuracy, time and memory of `sam-edge track`, beside the peer, in one run.
 
-    python benchmarks/bench_stream.py [--data DAVIS] [--judge EVAL] [--sequences dog,libby] [--seeds 0,1,2]
-                                      [--modes realtime,offline] [--accuracy-deg 3] [--peer] [--json OUT.json]
-                                      [-- TRACK OPTIONS]
+    python benchmarks/bench_stream.py --data DAVIS [--sequences dog,libby] [--seeds 0,1,2]
+                                      [--modes realtime,offline] [--accuracy-deg 3] [--peer]
+                                      [--scorer SCRIPTS] [--json OUT.json] [-- TRACK OPTIONS]
 
-DAVIS is a folder like that of the DAVIS challenge: JPEGImages/SEQUENCE/*.jpg and Annotations/SEQUENCE/*.png. EVAL is a
-folder with the judge's scripts, which know nothing of this project: `observer.py` makes gaze, `score_masks.py` scores,
-`peer_mobile_sam.py` is the peer. They are not part of this repository. Options after `--` go to `sam-edge track`. With
-`--accuracy-deg` the gaze is made by `benchmarks/observer.py`: its tracker is off by that, and says so; with
-`--no-covariance` it says nothing.
+DAVIS is a folder like that of the DAVIS challenge: JPEGImages/SEQUENCE/*.jpg and Annotations/SEQUENCE/*.png, also with
+`480p` between; docs/reference/benchmarks.md says where to get it. `observer.py` makes the gaze, `mask_scores.py`
+scores, and `published_pipeline.py` is the peer. With `--scorer`, scripts of that folder are used instead:
+`observer.py`, `score_masks.py` and `peer_mobile_sam.py`. Options after `--` go to `sam-edge track`. With
+`--accuracy-deg` the tracker is off by that, and says so; with `--no-covariance` it says nothing.
 
 Runs go one after the other, everything of one sequence and seed together, so that a drift of the machine hits all
-alike. Columns: J (region), F (boundary), their mean JF, and hits (IoU > 0.5) as the judge has them; `on time`, the
+alike. Columns: J (region), F (boundary), their mean JF, and hits (IoU > 0.5); `on time`, the
 share of frames whose own mask was there before the next frame came; `fresh`, the share of the frames scored that
 showed such a mask; p50, p95 and p99, milliseconds of a step, of all steps that the report tells (for the peer, of one
 encode and decode); `first`, milliseconds from the moment when gaze landed on the object to the first mask with
@@ -38,13 +38,14 @@ from typing import Any
 import cv2
 import numpy as np
 from endings import run_script
+from mask_scores import MaskScores, score_folder
 from numpy.typing import NDArray
+from published_pipeline import DECODER, ENCODER, MODELS
 from python_process import run_python
 
 from sam_edge.media.environment import Environment
 
-REPO = Path(__file__).resolve().parent.parent
-SHARED = REPO.parent / "shared"
+BENCHMARKS = Path(__file__).resolve().parent
 GRACE_S = 0.5
 RIGHT, MUCH = 0.5, 0.4
 """IoU of a right mask; the share of the frame that only background fills."""
@@ -97,35 +98,49 @@ class Result:
     """Frames before the second dwell whose mask fills much of the frame."""
 
 
-class Judge:
-    """The judge's scripts."""
+class Scorer:
+    """Makes gaze, and scores masks."""
 
-    def __init__(self, folder: Path, accuracy_deg: float | None = None, *, covariance: bool = True) -> None:
+    def __init__(
+        self, folder: Path | None, accuracy_deg: float | None = None, *, covariance: bool = True
+    ) -> None:
+        """Use the scripts of a folder, or, with None, those of this project."""
         for name in ("observer.py", "score_masks.py"):
-            if not (folder / name).is_file():
-                raise SystemExit(f"--judge: {folder} has no {name}; give the folder of the judge's scripts")
+            if folder is not None and not (folder / name).is_file():
+                raise SystemExit(f"--scorer: {folder} has no {name}; leave it out to use this project's own")
         self.folder, self.accuracy_deg, self.covariance = folder, accuracy_deg, covariance
-        self.scoring = loaded(folder / "score_masks.py")
+        self.scoring = None if folder is None else loaded(folder / "score_masks.py")
 
     def gaze(self, truth: Path, out: Path, seed: int, fps: float) -> tuple[float, ...]:
         """Write an observer's gaze, and return when the dwells on the object begin, seconds."""
-        script, options = self.folder / "observer.py", []
+        script, options = BENCHMARKS / "observer.py", []
         if self.accuracy_deg is not None:
-            script = REPO / "benchmarks" / "observer.py"
-            options = [
-                "--accuracy-deg",
-                self.accuracy_deg,
-                *(() if self.covariance else ("--no-covariance",)),
-            ]
+            options = ["--accuracy-deg", self.accuracy_deg]
+        elif self.folder is not None:
+            script = self.folder / "observer.py"
+        if not self.covariance:
+            options.append("--no-covariance")
         run_python(script, truth, out, "--seed", seed, "--fps", fps, *options)
         events = json.loads(Path(f"{out}.truth.json").read_text())["events"]
         return tuple(float(event["start_s"]) for event in events if event["kind"] == "on_object")
 
-    def score(self, masks: Path, case: Case, fps: float) -> dict[str, float]:
+    def score(self, masks: Path, case: Case, fps: float) -> MaskScores:
         """Score a folder of masks."""
         masks.mkdir(exist_ok=True)
-        scores: dict[str, float] = self.scoring.score(masks, case.truth, case.onset_s + GRACE_S, fps)
-        return scores
+        start_s = case.onset_s + GRACE_S
+        if self.scoring is None:
+            return score_folder(masks, case.truth, start_s=start_s, fps=fps)
+        scores = self.scoring.score(masks, case.truth, start_s, fps)
+        return MaskScores(scores["J"], scores["F"], scores["hits"], scores["frames"])
+
+    @property
+    def peer(self) -> Path:
+        """The script that runs the published pipeline."""
+        return (
+            BENCHMARKS / "published_pipeline.py"
+            if self.folder is None
+            else self.folder / "peer_mobile_sam.py"
+        )
 
 
 def loaded(path: Path) -> ModuleType:
@@ -199,7 +214,7 @@ def right_after_ms(
     return None
 
 
-def ours(case: Case, judge: Judge, work: Path, mode: str, args: argparse.Namespace) -> Result:
+def ours(case: Case, scorer: Scorer, work: Path, mode: str, args: argparse.Namespace) -> Result:
     """Run `sam-edge track` on a case, and score it."""
     masks, report = work / f"ours-{mode}", work / f"ours-{mode}.json"
     clock = ["--realtime"] if mode == "realtime" else []
@@ -210,7 +225,7 @@ def ours(case: Case, judge: Judge, work: Path, mode: str, args: argparse.Namespa
     )
     content = json.loads(report.read_text())
     frames = content["frames"]
-    scores = judge.score(masks, case, args.fps)
+    scores = scorer.score(masks, case, args.fps)
     timed = frames if mode == "realtime" else ()
     wrong_first, mended = mended_ms(case, masks, timed, args.fps)
     scored = [one for one in frames if one["index"] / args.fps >= case.onset_s + GRACE_S]
@@ -234,12 +249,12 @@ def ours(case: Case, judge: Judge, work: Path, mode: str, args: argparse.Namespa
     )
 
 
-def peer(case: Case, judge: Judge, work: Path, mode: str, args: argparse.Namespace) -> Result:
+def peer(case: Case, scorer: Scorer, work: Path, mode: str, args: argparse.Namespace) -> Result:
     """Run the peer on a case, and score it."""
     masks = work / f"peer-{mode}"
     clock = ["--realtime"] if mode == "realtime" else []
     printed = run_python(
-        *(judge.folder / "peer_mobile_sam.py", case.frames, case.gaze, masks, "--fps", args.fps),
+        *(scorer.peer, case.frames, case.gaze, masks, "--fps", args.fps),
         *("--encoder", args.peer_encoder, "--decoder", args.peer_decoder),
         *("--threads", args.threads or 2, *clock),
     )
@@ -248,21 +263,15 @@ def peer(case: Case, judge: Judge, work: Path, mode: str, args: argparse.Namespa
         system=f"peer, {mode}",
         sequence=case.sequence,
         seed=case.seed,
-        **of_scores(judge.score(masks, case, args.fps)),
+        **of_scores(scorer.score(masks, case, args.fps)),
         first_ms=first_right_ms(case, masks, (), args.fps),
         steps_ms=(told["encode_ms"] + told["decode_ms"],),
     )
 
 
-def of_scores(scores: dict[str, float]) -> dict[str, Any]:
-    """Rename the judge's figures."""
-    return {
-        "j": scores["J"],
-        "f": scores["F"],
-        "jf": scores["JF"],
-        "hits": scores["hits"],
-        "frames": scores["frames"],
-    }
+def of_scores(scores: MaskScores) -> dict[str, Any]:
+    """Return the scores by the names that a `Result` has for them."""
+    return {**asdict(scores), "jf": scores.jf}
 
 
 def share(values: Iterable[bool]) -> float | None:
@@ -271,9 +280,14 @@ def share(values: Iterable[bool]) -> float | None:
     return sum(found) / len(found) if found else None
 
 
-def cases(args: argparse.Namespace, judge: Judge, work: Path) -> Iterator[Case]:
+def sequences_in(folder: Path) -> Path:
+    """Return the folder whose folders are sequences: DAVIS has one for each resolution between."""
+    return folder / "480p" if (folder / "480p").is_dir() else folder
+
+
+def cases(args: argparse.Namespace, scorer: Scorer, work: Path) -> Iterator[Case]:
     """Make every sequence's and seed's gaze as it is needed."""
-    pictures, truths = args.data / "JPEGImages", args.data / "Annotations"
+    pictures, truths = (sequences_in(args.data / name) for name in ("JPEGImages", "Annotations"))
     if not pictures.is_dir() or not truths.is_dir():
         raise SystemExit(
             f"--data: {args.data} has no JPEGImages and Annotations; give a folder like that of DAVIS"
@@ -288,7 +302,7 @@ def cases(args: argparse.Namespace, judge: Judge, work: Path) -> Iterator[Case]:
             folder = work / f"{name}-{seed}"
             folder.mkdir(parents=True, exist_ok=True)
             gaze = folder / "gaze.csv"
-            dwells_s = judge.gaze(truths / name, gaze, seed, args.fps)
+            dwells_s = scorer.gaze(truths / name, gaze, seed, args.fps)
             onset_s = dwells_s[0] if dwells_s else 0.0
             yield Case(name, seed, pictures / name, truths / name, gaze, onset_s, dwells_s)
 
@@ -381,8 +395,10 @@ def arguments() -> argparse.Namespace:
     def words(text: str) -> list[str]:
         return [word for word in text.split(",") if word]
 
-    parser.add_argument("--data", type=Path, default=SHARED / "data" / "davis")
-    parser.add_argument("--judge", type=Path, default=SHARED / "eval")
+    parser.add_argument("--data", type=Path, required=True, help="a folder like that of DAVIS")
+    parser.add_argument(
+        "--scorer", type=Path, metavar="SCRIPTS", help="folder of other scripts that make gaze and score"
+    )
     parser.add_argument("--sequences", type=words, help="default: all")
     parser.add_argument("--seeds", type=lambda text: [int(word) for word in words(text)], default=[0, 1, 2])
     parser.add_argument("--modes", type=words, default=list(MODES), help="of realtime,offline; default: both")
@@ -391,28 +407,33 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--accuracy-deg", type=float, help="make gaze with a tracker that is off by this")
     parser.add_argument("--no-covariance", action="store_true", help="that tracker does not state its error")
     parser.add_argument("--peer", action="store_true", help="run the peer, too")
-    parser.add_argument("--peer-encoder", type=Path)
-    parser.add_argument("--peer-decoder", type=Path)
+    parser.add_argument(
+        "--peer-encoder", type=Path, default=MODELS / ENCODER, help="default: what `make models` brings"
+    )
+    parser.add_argument("--peer-decoder", type=Path, default=MODELS / DECODER)
     parser.add_argument("--json", type=Path, metavar="OUT.json")
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep gaze, masks and reports here")
     parser.add_argument("track", nargs="*", help="after --: options of sam-edge track")
     args = parser.parse_args()
     if set(args.modes) - set(MODES) or not args.modes:
         parser.error(f"--modes: {args.modes}; accepted: {','.join(MODES)}")
-    if args.peer and not (args.peer_encoder and args.peer_decoder):
-        parser.error("--peer: needs --peer-encoder and --peer-decoder, ONNX files")
+    for path in (args.peer_encoder, args.peer_decoder) if args.peer else ():
+        if not path.is_file():
+            parser.error(
+                f"--peer: {path} is missing; get it: make models && python benchmarks/peer_encoder.py"
+            )
     return args
 
 
 def measure(args: argparse.Namespace, work: Path) -> list[Result]:
     """Run every system on every case."""
-    judge = Judge(args.judge, args.accuracy_deg, covariance=not args.no_covariance)
+    scorer = Scorer(args.scorer, args.accuracy_deg, covariance=not args.no_covariance)
     systems = (ours, peer) if args.peer else (ours,)
     results = []
-    for case in cases(args, judge, work):
+    for case in cases(args, scorer, work):
         for mode in args.modes:
             for system in systems:
-                result = system(case, judge, case.gaze.parent, mode, args)
+                result = system(case, scorer, case.gaze.parent, mode, args)
                 results.append(result)
                 first = "never" if result.first_ms is None else f"{result.first_ms:.0f} ms"
                 print(

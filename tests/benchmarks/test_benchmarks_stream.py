@@ -54,11 +54,9 @@ def bench_stream(repo_dir: Path, load_script: Callable[[Path], ModuleType]) -> M
     return load_script(repo_dir / "benchmarks" / "bench_stream.py")
 
 
-def test_a_folder_like_davis_is_run_and_scored(
-    repo_dir: Path, shared_dir: Path, davis: Path, tmp_path: Path
-) -> None:
+def test_a_folder_like_davis_is_run_and_scored(repo_dir: Path, davis: Path, tmp_path: Path) -> None:
     out, work = tmp_path / "out.json", tmp_path / "work"
-    given = ("--data", davis, "--judge", shared_dir / "eval", "--seeds", "0", "--modes", "offline")
+    given = ("--data", davis, "--seeds", "0", "--modes", "offline")
     printed = run(
         repo_dir, "bench_stream.py", *given, "--json", out, "--work", work, "--", "--runtime", "fake"
     )
@@ -130,14 +128,14 @@ def test_means_are_of_sequences_and_percentiles_of_all_steps(bench_stream: Modul
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--judge", "nowhere"), "has no observer.py"),
+        (("--scorer", "nowhere"), "has no observer.py"),
         (("--modes", "slowly"), "realtime,offline"),
-        (("--peer",), "--peer-encoder"),
+        (("--peer", "--peer-encoder", "nowhere.onnx"), "nowhere.onnx is missing"),
     ],
 )
 def test_what_cannot_run_is_told(repo_dir: Path, arguments: tuple[str, ...], said: str) -> None:
-    status = 1 if arguments[0] == "--judge" else 2
-    assert said in run(repo_dir, "bench_stream.py", *arguments, status=status)
+    status = 1 if arguments[0] == "--scorer" else 2
+    assert said in run(repo_dir, "bench_stream.py", "--data", "here", *arguments, status=status)
 
 
 def test_osie_takes_a_chooser_and_counts_its_hits(repo_dir: Path, tmp_path: Path) -> None:
