@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test docs lint assets models page bench bench-stream bench-serve bench-profile fuzz soak tour release-check lowest clean
+.PHONY: demo test docs lint assets models page bench bench-peer bench-stream figures bench-serve bench-profile fuzz soak tour release-check lowest clean
 
 demo: $(VENV)/.base
 	$(BIN)/sam-edge demo
@@ -40,16 +40,30 @@ models: $(VENV)/.test
 page: $(VENV)/bin/python
 	$(BIN)/python .ci/fetch_page.py
 
+# The peer's encoder as ONNX, exported once from the official code and weights.
+bench-peer: models
+	test -f .cache/models/peer_encoder_1024.onnx || $(BIN)/python benchmarks/peer_encoder.py
+
 # The figures of engines and exports, asked beside measured, and the peer. BENCH takes its options, for example
 # make bench BENCH="--accuracy COCO128 --json bench.json"; see `bench_engines.py --help`.
-bench: models
-	test -f .cache/models/peer_encoder_1024.onnx || $(BIN)/python benchmarks/peer_encoder.py
+bench: bench-peer
 	$(BIN)/python benchmarks/bench_engines.py $(BENCH)
 
 # Selection in live video on any folder like DAVIS; see `bench_stream.py --help`. BENCH takes its options, for example
-# make bench-stream BENCH="--data DAVIS --judge EVAL --peer --peer-encoder ENCODER.onnx --peer-decoder DECODER.onnx"
+# make bench-stream BENCH="--data DAVIS --peer"
 bench-stream: $(VENV)/.base
 	$(BIN)/python benchmarks/bench_stream.py $(BENCH)
+
+# Every figure of docs/reference/benchmarks.md and of README's table again, on a quiet machine; minutes. DAVIS is the
+# folder of the data set: make figures DAVIS=DAVIS-data
+figures: bench-peer page
+	$(BIN)/python benchmarks/bench_stream.py --data $(DAVIS) --modes realtime --seeds 0 --peer \
+		--results benchmarks/results/stream.json
+	$(BIN)/python benchmarks/bench_engines.py --results benchmarks/results/engines.json
+	$(BIN)/python benchmarks/bench_demo.py --realtime --results benchmarks/results/demo.json
+	$(BIN)/python benchmarks/bench_browser.py --published .cache/models/sam_decoder_published.onnx \
+		--results benchmarks/results/browser.json
+	$(BIN)/python benchmarks/figures_page.py
 
 # The server over loopback: latency above a session in the program, one client for a minute, four at once.
 bench-serve: $(VENV)/.test

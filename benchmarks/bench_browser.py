@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from endings import end_without, run_script
+from results import Figure, gather
 
 try:
     import numpy as np
@@ -182,6 +183,9 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=40, help="decodes that are timed (default: 40)")
     parser.add_argument("--published", type=Path, help="the decoder that .ci/fetch_models.py brings")
     parser.add_argument("--json", type=Path, help="write the rows here, too")
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="write the figures for docs/reference/benchmarks.md"
+    )
     args = parser.parse_args()
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
@@ -206,6 +210,21 @@ def main() -> int:
         print(
             f"{row.decoder:<10} {size:<10} {asked:>7} {row.median_ms:>8} {row.least_ms:>8} {row.p95_ms:>8}   {iou}"
         )
+    if args.results is not None:
+        published = next((row.median_ms for row in rows if row.decoder == "published"), None)
+        figures = [
+            Figure(
+                f"browser_{row.size[0]}x{row.size[1]}",
+                f"decode one point in the browser, {row.size[0]}x{row.size[1]}, {args.threads} threads of WebAssembly",
+                "ms",
+                row.median_ms,
+                published,
+            )
+            for row in rows
+            if row.decoder == ORDER[0]
+        ]
+        peer_is = f"the published decoder at 1024x1024 in the same browser, Chromium {version}"
+        gather("In the browser", figures, threads=args.threads, peer=peer_is).write(args.results)
     if args.json is not None:
         args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
     return 0 if all(row.iou is None or row.iou > LEAST_IOU for row in rows) else 1

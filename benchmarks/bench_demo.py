@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 from demo_outlines import DEMO, OutlinedFrame, draw, read_outlines
 from endings import run_script
+from results import Figure, gather
 
 import sam_edge
 from sam_edge.masks.overlap import iou
@@ -138,6 +139,11 @@ def track_demo(args: argparse.Namespace) -> sam_edge.TrackResult:
     return result
 
 
+def median_iou(compared: list[ComparedFrame]) -> float:
+    """Return the median IoU of the frames on which an object is meant."""
+    return float(np.median([frame.iou for frame in compared if frame.iou is not None]))
+
+
 def main() -> int:
     """Track the demo's clip, print the table, and return 1 when a frame is wrong."""
     parser = argparse.ArgumentParser(description="Compare the demo's masks with outlines drawn by hand.")
@@ -148,6 +154,9 @@ def main() -> int:
         "--sheet", type=Path, metavar="OUT.jpg", help="picture of four annotated frames to write"
     )
     parser.add_argument("--json", type=Path, metavar="OUT.json", help="file to write the table to")
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="write the figures for docs/reference/benchmarks.md"
+    )
     args = parser.parse_args()
     result = track_demo(args)
     outlines = read_outlines()
@@ -157,6 +166,17 @@ def main() -> int:
     wrong = [frame.index for frame in compared if not frame.right]
     print(f"\n{len(wrong)} of {len(compared)} frames wrong: {', '.join(map(str, wrong)) or 'none'}")
     print(f"{len(early)} frames filled before the first landing: {', '.join(map(str, early)) or 'none'}")
+    if args.results:
+        right = sum(frame.right for frame in compared)
+        what = (
+            f"frames of {len(compared)} whose mask has an IoU of {LEAST_IOU:g} with the outline drawn by hand"
+        )
+        figures = [
+            Figure("demo_right", what, "", right),
+            Figure("demo_median_iou", "median IoU with the outlines", "", median_iou(compared), digits=3),
+        ]
+        name = "The demo's clip, live" if args.realtime else "The demo's clip, every frame waited for"
+        gather(name, figures, threads=None).write(args.results)
     if args.pictures:
         write_pictures(args.pictures, result, outlines)
     if args.json:

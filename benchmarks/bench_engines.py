@@ -31,6 +31,7 @@ import cv2
 import numpy as np
 from app_calls import decode_with_masks, everything_s, start_s
 from endings import run_script
+from results import Figure, gather
 
 import sam_edge
 from sam_edge.cores import available_cores
@@ -351,7 +352,27 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="write the figures for docs/reference/benchmarks.md"
+    )
     return parser.parse_args()
+
+
+def headline_figures(ours: Ours, rivals: tuple[Timed, Timed] | None) -> list[Figure]:
+    """Return the times of the fastest engine, and the peer's."""
+    peer_encode, peer_decode = (rival.median_ms for rival in rivals) if rivals else (None, None)
+    figures = []
+    for size in SIZES:
+        fastest = min(
+            (key for key in ours.encode if key[1] == size), key=lambda key: ours.encode[key].median_ms
+        )
+        name = f"{size[1]}x{size[0]}"
+        what = f"encode a frame, {name}, {fastest[0]}; peer 1024x1024"
+        figures.append(Figure(f"encode_{name}", what, "ms", ours.encode[fastest].median_ms, peer_encode))
+        if size == SIZES[0]:
+            what = f"decode one point, {name}, {fastest[0]}"
+            figures.append(Figure("decode", what, "ms", ours.decode[fastest].median_ms, peer_decode, 1))
+    return figures
 
 
 def main() -> None:
@@ -381,6 +402,12 @@ def main() -> None:
     print(f"\n{'what':<66}{'asked':>16}{'measured':>34}")
     for row in rows:
         print(row.row())
+    if args.results:
+        peer_is = (
+            "the official MobileSAM encoder at 1024x1024 in fp32 and the published decoder, on ONNX Runtime"
+        )
+        headline = headline_figures(ours, rivals)
+        gather("Engines", headline, threads=args.threads, peer=peer_is).write(args.results)
     if args.json:
         figures = {
             "machine": machine,

@@ -42,6 +42,7 @@ from mask_scores import MaskScores, score_folder
 from numpy.typing import NDArray
 from published_pipeline import DECODER, ENCODER, MODELS
 from python_process import run_python
+from results import Figure, gather
 
 from sam_edge.media.environment import Environment
 
@@ -412,6 +413,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--peer-decoder", type=Path, default=MODELS / DECODER)
     parser.add_argument("--json", type=Path, metavar="OUT.json")
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="write the figures for docs/reference/benchmarks.md"
+    )
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep gaze, masks and reports here")
     parser.add_argument("track", nargs="*", help="after --: options of sam-edge track")
     args = parser.parse_args()
@@ -443,6 +447,34 @@ def measure(args: argparse.Namespace, work: Path) -> list[Result]:
     return results
 
 
+def headline_figures(summed: dict[str, list[dict[str, Any]]], fps: float) -> list[Figure]:
+    """Return the means over all sequences, of sam-edge and of the peer."""
+    rows = {system: table[-1] for system, table in summed.items()}
+    figures = []
+    for mode, way in (("realtime", f"on a clock at {fps:g} frames/s"), ("offline", "every frame waited for")):
+        own, peers = rows.get(f"ours, {mode}"), rows.get(f"peer, {mode}", {})
+        if own is None:
+            continue
+        key = "stream" if mode == "realtime" else "waited"
+        figures.append(Figure(f"{key}_jf", f"J&F on DAVIS, {way}", "", own["jf"], peers.get("jf"), 2))
+        figures.append(
+            Figure(f"{key}_hits", f"frames with an IoU above 0.5, {way}", "%", *_percent(own, peers, "hits"))
+        )
+        if mode == "realtime":
+            figures.append(Figure("stream_on_time", f"frames done in time, {way}", "%", 100 * own["on_time"]))
+            step = f"a frame, median, {way}"
+            figures.append(Figure("stream_step", step, "ms", own["p50_ms"], peers.get("p50_ms")))
+            figures.append(Figure("stream_p95", f"a frame, 95th percentile, {way}", "ms", own["p95_ms"]))
+            if own["first_ms"] is not None:
+                what = f"from the landing of the gaze to the first right mask, median, {way}"
+                figures.append(Figure("stream_first", what, "ms", own["first_ms"], peers.get("first_ms")))
+    return figures
+
+
+def _percent(own: dict[str, Any], peers: dict[str, Any], key: str) -> tuple[float, float | None]:
+    return 100 * own[key], 100 * peers[key] if key in peers else None
+
+
 def main() -> None:
     """Measure and print."""
     args = arguments()
@@ -454,6 +486,13 @@ def main() -> None:
     for system, rows in summed.items():
         print(f"\n-- {system}\n{HEAD}")
         print("\n".join(map(line, rows)))
+    if args.results:
+        threads = int(ran_on.get("threads") or args.threads or 0)
+        peer_is = (
+            "the published MobileSAM files on ONNX Runtime at 1024x1024, prompted by the newest gaze point"
+        )
+        figures = headline_figures(summed, args.fps)
+        gather("Selection in live video", figures, threads=threads, peer=peer_is).write(args.results)
     if args.json:
         content = {
             "environment": ran_on,

@@ -122,6 +122,8 @@ def json_object(path: Path) -> dict[str, Any]:
         if path.stat().st_size > 1 << 24:
             raise GazeDataError(f"{path}: larger than 16 MiB; this is not a description of a recording")
         value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise GazeDataError(f"{path}: no such file") from error
     except (OSError, ValueError, RecursionError) as error:
         raise GazeDataError(f"{path}: not readable JSON ({error})") from error
     if not isinstance(value, dict):

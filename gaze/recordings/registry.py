@@ -89,6 +89,8 @@ def recognise(path: Path) -> str:
     """
     if not path.exists():
         raise GazeDataError(f"{path}: no such file or folder")
+    if path.is_file() and path.stat().st_size == 0:
+        raise GazeDataError(f"{path}: the file is empty; give a recording with samples")
     names = [name for name in formats() if reader(name).recognise(path)]
     if not names:
         raise GazeDataError(

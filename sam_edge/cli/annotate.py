@@ -167,7 +167,8 @@ def annotate(args: argparse.Namespace) -> int:
         if not args.quiet:
             frames = len({annotation.stem for annotation in journal.annotations})
             end = "" if finished else "; stopped, the same command resumes"
-            print(f"{len(journal.annotations)} masks on {frames} frames: {args.out}{end}")
+            masks = len(journal.annotations)
+            print(f"{masks} mask{'s' * (masks != 1)} on {frames} frame{'s' * (frames != 1)}: {args.out}{end}")
     return 0
 
 
@@ -272,6 +273,7 @@ class TerminalPrompter:
     def __init__(self, folder: Path) -> None:
         """Draw proposals to `proposal.png` in `folder`."""
         self._image_path = folder / "proposal.png"
+        self._asked = False
 
     def ask(self, proposal: Proposal) -> Answer | None:
         """Ask until an answer is valid, and return it; None: the annotator stops."""
@@ -288,7 +290,7 @@ class TerminalPrompter:
         while True:
             print(
                 f"{self._image_path}: gaze at ({dwell.x_px:.0f}, {dwell.y_px:.0f}), mask {draft.mask_index + 1} of "
-                f"{len(proposal.candidates.scores)}, predicted IoU {proposal.score:.2f}. {KEYS}",
+                f"{len(proposal.candidates.scores)}, predicted IoU {proposal.score:.2f}. {self._describe_keys()}",
                 file=sys.stderr,
             )
             line = sys.stdin.readline()
@@ -297,6 +299,13 @@ class TerminalPrompter:
             answer = parse_answer(line.strip())
             if answer is not None:
                 return answer
+            self._asked = False
+
+    def _describe_keys(self) -> str:
+        """Return all keys for the first question and after an answer that is none, and else where to find them."""
+        text = "The keys: any other answer shows them." if self._asked else KEYS
+        self._asked = True
+        return text
 
 
 def parse_answer(line: str) -> Answer | None:

@@ -50,6 +50,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "gaze sources": ("sam-edge gaze sources",),
     "gaze events": (
+        "sam-edge gaze events gaze.csv",
         "sam-edge gaze events gaze.csv --out labels.csv",
         "sam-edge gaze events gaze.csv --video world.mp4 --out labels.csv",
     ),

@@ -104,6 +104,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Export, and print the files and the loss of accuracy."""
     precision = args.precision or ("fp16" if args.target == "coreml" else "int8")
+    if not args.checkpoint.is_file():
+        raise InputError(
+            f"--checkpoint: {args.checkpoint}: no such file; `make models` in a clone brings mobile_sam.pt"
+        )
     if precision in CALIBRATED and args.calibration is None:
         raise InputError(
             f"--calibration: {precision} is calibrated on images; give a folder with 8 or more, best 32"

@@ -35,7 +35,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     events = commands.add_parser("events", help="label every sample: fixation, saccade, pursuit, ...")
     events.add_argument("recording", type=Path, help="gaze CSV, or another recording that `info` reads")
-    events.add_argument("--out", type=Path, required=True, metavar="LABELS.csv", help="CSV file to write")
+    events.add_argument(
+        "--out",
+        type=Path,
+        metavar="LABELS.csv",
+        help="CSV file to write (default: only the summary is printed)",
+    )
     events.add_argument(
         "--as-live",
         action="store_true",
@@ -153,7 +158,8 @@ def _label_events(args: argparse.Namespace) -> int:
         times = timestamp_texts(args.recording)
     else:
         times = [seconds_from_ns(sample.time_ns) for sample in recording.samples]
-    write_labels(args.out, times, labels)
+    if args.out is not None:
+        write_labels(args.out, times, labels)
     samples: Counter[str] = Counter()
     events: Counter[str] = Counter()
     before: tuple[str, int] | None = None
@@ -162,9 +168,8 @@ def _label_events(args: argparse.Namespace) -> int:
         if before != (label.kind.value, label.event_id):
             before = (label.kind.value, label.event_id)
             events[label.kind.value] += 1
-    print(
-        f"{args.recording}: {len(labels)} samples at {_rate(recording)}, {px_per_deg:g} px/deg -> {args.out}"
-    )
+    written = "" if args.out is None else f" -> {args.out}"
+    print(f"{args.recording}: {len(labels)} samples at {_rate(recording)}, {px_per_deg:g} px/deg{written}")
     for kind, count in samples.most_common():
         print(f"  {kind:<9} {count:>8} samples ({count / len(labels):6.1%}) in {events[kind]} events")
     for note in notes:

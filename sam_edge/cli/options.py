@@ -49,7 +49,7 @@ def add_model(parser: argparse.ArgumentParser, *, threads: str = "all cores") ->
     parser.add_argument(
         "--precision",
         type=precision_type(),
-        help="precision of the layers that are not quantized: fp32 or bf16 (default: the engine's choice)",
+        help="precision of the layers that are not quantized: fp32, fp16 or bf16 (default: the engine's choice)",
     )
     parser.add_argument("--threads", type=int, help=f"threads of one inference (default: {threads})")
     parser.add_argument(
@@ -205,6 +205,7 @@ def name_options(options: Mapping[str, str]) -> Iterator[None]:
         option, rest = options[start[1]], message[len(start[1]) :]
         if option in ("--size", "--sizes"):
             rest = re.sub(r"\((\d+), (\d+)\)", r"\2x\1", rest).replace("(height, width)", "WIDTHxHEIGHT")
+        rest = rest.replace(", or None for every core", "; leave the option out for every core")
         error.args = (option + rest,)
         raise
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from sam_edge.stream.recording import (
 from sam_edge.stream.selection import Selection
 from sam_edge.stream.session import GazeSession
 
+LONG_NUMBER = re.compile(r"\d+\.\d{4,}")
 MEASURED = ("timing_ms",)
 """Fields of a selection that hold measured times: they differ from run to run."""
 
@@ -49,7 +51,11 @@ class Difference:
         if isinstance(first, np.ndarray) and isinstance(second, np.ndarray) and first.shape == second.shape:
             pixels = np.count_nonzero(first != second)
             return f"{self.field}: {pixels} pixels differ, IoU {iou(first > 0, second > 0):.4f}"
-        return f"{self.field}: {_short(first)}, replayed {_short(second)}"
+        texts = [_short(_rounded(value)) for value in (first, second)]
+        if texts[0] == texts[1]:
+            # They differ beyond the third digit only.
+            texts = [_short(repr(value)) for value in (first, second)]
+        return f"{self.field}: {texts[0]}, replayed {texts[1]}"
 
 
 def replay(
@@ -150,8 +156,12 @@ def _identity(model: ModelRecord) -> str:
     return f"{model.name} ({bundle}), {model.engine}, {model.precision}"
 
 
-def _short(value: object) -> str:
+def _rounded(value: object) -> str:
+    """Return a value as text, its numbers with three digits after the point."""
     if isinstance(value, np.ndarray):
         return f"an array {value.shape}"
-    text = repr(value)
+    return LONG_NUMBER.sub(lambda number: f"{float(number[0]):.3f}", repr(value))
+
+
+def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."

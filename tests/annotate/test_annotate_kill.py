@@ -219,7 +219,7 @@ def test_terminated_it_writes_the_data_set(film: tuple[Path, Path], tmp_path: Pa
         program.process.send_signal(signal.SIGTERM)
         told, errors = program.process.communicate(timeout=SLOW_S)
         assert program.process.returncode == 0, errors
-        assert "1 masks on 1 frames" in told
+        assert "1 mask on 1 frame" in told
         assert "the same command resumes" in told
     assert list(labels_by_time(read_coco(out / "annotations.json")).values()) == ["ball"]
 

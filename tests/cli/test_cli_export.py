@@ -135,9 +135,17 @@ class TestExport:
         assert named in said
 
     def test_int8_needs_pictures(self, run_cli: Run, tmp_path: Path) -> None:
-        status, _, said = run_cli("export", "--checkpoint", tmp_path / "none.pt", "--out", tmp_path / "out")
+        checkpoint = tmp_path / "some.pt"
+        checkpoint.write_bytes(b"not read before the pictures are there")
+        status, _, said = run_cli("export", "--checkpoint", checkpoint, "--out", tmp_path / "out")
         assert status == 2
         assert "--calibration: int8 is calibrated on images" in said
+
+    def test_a_missing_checkpoint_is_told_before_anything_else(self, run_cli: Run, tmp_path: Path) -> None:
+        status, _, said = run_cli("export", "--checkpoint", tmp_path / "none.pt", "--out", tmp_path / "out")
+        assert status == 2
+        assert "--checkpoint:" in said
+        assert "none.pt: no such file" in said
 
     @pytest.mark.parametrize("left", [0, 3])
     def test_too_few_pictures(self, run_cli: Run, exported: list[object], pictures: Path, left: int) -> None:
