@@ -1,4 +1,4 @@
-"""Python programs that benchmarks run: the command line and the judges' scripts."""
+"""Python programs that benchmarks run: the command line and scripts."""
 
 from __future__ import annotations
 
