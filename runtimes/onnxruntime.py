@@ -150,7 +150,7 @@ class OnnxRuntime(Runtime):
         # then takes nearly twice as long.
         settings.add_session_config_entry("session.force_spinning_stop", "1")
         if role == "encoder":
-            # Else 8-bit products overflow on CPUs without VNNI (`cpu_products`). Decoders multiply in floating point.
+            # Else 8-bit products overflow on x86 CPUs without VNNI. Decoders multiply in floating point.
             settings.add_session_config_entry("session.x64quantprecision", "1")
         settings.log_severity_level = ERRORS_ONLY
         for name, value in fixed.items():

@@ -28,14 +28,10 @@ from sam_edge.runtimes.base import (
     graph_for,
 )
 from sam_edge.runtimes.compiled_cache import cache_key, describe_processor, open_cache
-from sam_edge.runtimes.cpu_products import products_overflow
 from sam_edge.runtimes.openvino_positions import PLACED, POINTS, split_positions
 
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 """Accepted precisions, and OpenVINO's own names of them."""
-ROUND_ONLY: dict[str, str | int] = {"LP_TRANSFORMS_MODE": "NO"}
-"""Settings with which OpenVINO rounds to 8 bits, but multiplies in floating point: for CPUs whose products overflow, on
-which that is no slower."""
 WHOLE, POSITIONS = "whole", "positions"
 """Parts of a graph: positions are computed apart in bf16 (`openvino_positions`), the rest is called whole."""
 
@@ -188,25 +184,22 @@ class OpenVino(Runtime):
             kept = self._cache.read(self._key(graph, shapes, part))
             if kept is None:
                 return None
-            settings = self._settings_of(part, graph)
+            settings = self._settings_of(part)
             models.append(self._core.import_model(io.BytesIO(kept), self.device, settings))
         return Compiled(models[0], Compiled(models[1]) if len(models) > 1 else None)
 
     def _compile(
         self, model: openvino.Model, part: str, graph: GraphEntry, shapes: dict[str, list[int]]
     ) -> openvino.CompiledModel:
-        compiled = self._core.compile_model(model, self.device, self._settings_of(part, graph))
+        compiled = self._core.compile_model(model, self.device, self._settings_of(part))
         if self._cache is not None:
             self._cache.write(self._key(graph, shapes, part), compiled.export_model().getvalue())
         return compiled
 
-    def _settings_of(self, part: str, graph: GraphEntry) -> dict[str, str | int]:
-        settings = dict(self._settings)
+    def _settings_of(self, part: str) -> dict[str, str | int]:
         if part == POSITIONS:
-            settings["INFERENCE_PRECISION_HINT"] = HINTS["fp32"]
-        if graph.role == "encoder" and self.device == "CPU" and products_overflow():
-            settings |= ROUND_ONLY
-        return settings
+            return {**self._settings, "INFERENCE_PRECISION_HINT": HINTS["fp32"]}
+        return self._settings
 
     def _key(self, graph: GraphEntry, shapes: dict[str, list[int]], part: str) -> str:
         where = self.device if self.device in self._core.available_devices else "CPU"
@@ -218,7 +211,7 @@ class OpenVino(Runtime):
             "capabilities": sorted(self._core.get_property(where, "OPTIMIZATION_CAPABILITIES")),
             "features": describe_processor(),
             "part": part,
-            **self._settings_of(part, graph),
+            **self._settings_of(part),
         }
         return cache_key(self._bundle, graph, shapes, engine)
 

@@ -157,7 +157,7 @@ class SelectionTuning:
     """And makes up this much of the mask that holds both."""
     min_rest_iou: float = 0.7
     """SAM's mask of the rest, prompted there, overlaps it by this much."""
-    min_moving_rest_iou: float = 0.55
+    min_moving_rest_iou: float = 0.45
     """The same where the smaller mask moves for certain, so that motion tells them apart, too."""
     min_rest_score: float = 0.75
     """And has this predicted IoU."""
