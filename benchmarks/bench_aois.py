@@ -1,7 +1,7 @@
 """AOIs that are defined beforehand: on how many frames are they found, and on how many are they not there?
 
-Runs on folders that the judge's gallery.py made. Each object is given by its true mask on one frame, or by a cut-out
-picture from another gallery with the same objects (--pictures):
+Runs on folders that gallery.py made. Each object is given by its true mask on one frame, or by a cut-out picture
+from another gallery with the same objects (--pictures):
 
     python benchmarks/bench_aois.py --galleries /data/A0 /data/B0
     python benchmarks/bench_aois.py --galleries /data/A0 --pictures /data/A1

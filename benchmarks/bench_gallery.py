@@ -1,13 +1,15 @@
 """Objects over time, on head-mounted recordings with ground truth: numbers that come back, masks, dwell times.
 
-Runs `sam-edge track` on folders that the judge's gallery.py made, and scores masks and timeline with its
-score_gallery.py:
+Runs `sam-edge track` on folders that gallery.py made, and scores masks and timeline with gallery_scores.py, which defines
+the figures:
 
-    python benchmarks/bench_gallery.py --judge ../shared/eval --galleries /data/A0 /data/B0 --mode sequential
-    python benchmarks/bench_gallery.py --judge ../shared/eval --galleries /data/A0 /data/B0 --mode live
+    python benchmarks/gallery.py DAVIS out/A0 --sequences dog blackswan car-shadow horsejump-high
+    python benchmarks/bench_gallery.py --galleries out/A0 --mode sequential
+    python benchmarks/bench_gallery.py --galleries out/A0 --mode live
 
 The live mode plays on a clock: run it on a quiet machine, one job at a time. Means are over galleries; `right_ms` is
-the median over them. Options after `--` go to `sam-edge track`.
+the median over them. Options after `--` go to `sam-edge track`. `--judge FOLDER` scores with FOLDER/score_gallery.py, a
+script with the arguments and the output of gallery_scores.py.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ from python_process import run_python
 from sam_edge.media.environment import Environment
 
 COLUMNS = ("back", "idf1", "ids", "dwell_error", "JF", "right_ms", "hits", "never", "revisits", "objects")
-SCORER = "score_gallery.py"
+SCORER = Path(__file__).resolve().parent / "gallery_scores.py"
+OTHER_SCORER = "score_gallery.py"
+"""Name of the script in the folder of `--judge`."""
 
 
 def measure(gallery: Path, work: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -50,9 +54,7 @@ def measure(gallery: Path, work: Path, args: argparse.Namespace) -> dict[str, An
         *("--fps", fps, "--masks", masks, "--timeline", timeline, "--quiet", *clock, *threads, *args.track),
     )
     masks.mkdir(exist_ok=True)
-    scores: dict[str, Any] = json.loads(
-        run_python(args.judge / SCORER, masks, timeline, gallery).splitlines()[-1]
-    )
+    scores: dict[str, Any] = json.loads(run_python(args.scorer, masks, timeline, gallery).splitlines()[-1])
     return {"gallery": gallery.name, **scores, "objects": count_objects(timeline)}
 
 
@@ -81,7 +83,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--judge", type=Path, required=True, help="folder of the judge's scripts")
+    parser.add_argument("--judge", type=Path, metavar="FOLDER", help=f"score with FOLDER/{OTHER_SCORER}")
     parser.add_argument("--galleries", type=Path, nargs="+", required=True, help="folders of gallery.py")
     parser.add_argument("--mode", choices=("sequential", "live"), default="sequential")
     parser.add_argument("--jobs", type=int, default=1, help="galleries at a time; 1 in the live mode")
@@ -94,11 +96,12 @@ def arguments() -> argparse.Namespace:
         own, track = own[:cut], own[cut + 1 :]
     args = parser.parse_args(own)
     args.track = track
-    if not (args.judge / SCORER).is_file():
-        parser.error(f"--judge: {args.judge} has no {SCORER}; give the folder of the judge's scripts")
+    args.scorer = args.judge / OTHER_SCORER if args.judge else SCORER
+    if not args.scorer.is_file():
+        parser.error(f"--judge: {args.judge} has no {OTHER_SCORER}; leave it out to score with {SCORER.name}")
     for folder in args.galleries:
         if not (folder / "truth.json").is_file():
-            parser.error(f"--galleries: {folder} has no truth.json; make it with the judge's gallery.py")
+            parser.error(f"--galleries: {folder} has no truth.json; make it with benchmarks/gallery.py")
     if args.mode == "live" and args.jobs != 1:
         parser.error(
             f"--jobs: {args.jobs} in the live mode; accepted: 1, its clock needs the machine for itself"

@@ -1,6 +1,6 @@
 """The object memory: lookups of objects that changed, look-alikes, a long session of visits, and what identity costs.
 
-    python benchmarks/bench_identity.py --data ../shared/data/coco128     # lookups and look-alikes
+    python benchmarks/bench_identity.py --data coco128                    # lookups and look-alikes
     python benchmarks/bench_identity.py --visits                          # an hour, 400 objects; no model
     python benchmarks/bench_identity.py --cost --video VIDEO --gaze GAZE [--mode live]
 
@@ -34,8 +34,6 @@ from sam_edge.profile.measure.memory import resident_mb
 from sam_edge.stream.motion import grid_of
 from sam_edge.stream.playback import GazeFeed
 
-REPO = Path(__file__).resolve().parent.parent
-SHARED = REPO.parent / "shared"
 NS = 1_000_000_000
 FAR = (-1e6, -1e6, -1e6 + 1, -1e6 + 1)
 
@@ -316,7 +314,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=SHARED / "data" / "coco128")
+    parser.add_argument("--data", type=Path, help="folder of photographs: images/*.jpg and labels/*.txt")
     parser.add_argument("--limit", type=int, default=200, help="objects at most")
     parser.add_argument("--no-model", action="store_true", help="colours alone, without the encoder")
     parser.add_argument("--visits", action="store_true", help="an hour of visits")
@@ -330,6 +328,10 @@ def arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if args.cost and (args.video is None or args.gaze is None):
         parser.error("--cost: give --video and --gaze")
+    if args.data is None and not (args.cost or args.visits):
+        parser.error(
+            "--data: not given; give a folder of photographs with polygons, like COCO128, or --visits or --cost"
+        )
     return args
 
 

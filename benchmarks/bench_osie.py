@@ -2,7 +2,7 @@
 
 OSIE is described in Xu et al., "Predicting human gaze beyond pixels", 2014.
 
-    python benchmarks/bench_osie.py [--data DATA] [--limit N] [--chooser MODULE:FUNCTION] [--json OUT.json]
+    python benchmarks/bench_osie.py --data DATA [--limit N] [--chooser MODULE:FUNCTION] [--json OUT.json]
 
 DATA is a folder with stimuli/N.jpg, instances/N.png (0 is none) and fixations/N.csv (subject, index, x_px, y_px,
 duration_ms). Each viewer's first one and first three fixations on each instance of at least 600 pixels, in order, are
@@ -32,7 +32,6 @@ from sam_edge.masks import iou
 from sam_edge.media.environment import cpu_name
 from sam_edge.media.images import read_image
 
-OSIE = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "osie"
 SIZE = (448, 672)
 LEAST_PX = 600
 COUNTS = (1, 3)
@@ -89,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=OSIE)
+    parser.add_argument("--data", type=Path, required=True, help="folder of OSIE")
     parser.add_argument("--limit", type=int, help="at most so many")
     parser.add_argument("--chooser", metavar="MODULE:FUNCTION", help="(model, embedding, points) -> mask")
     parser.add_argument("--runtime", default="auto")

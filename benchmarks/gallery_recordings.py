@@ -1,4 +1,4 @@
-"""Wrap a gallery of the judge as a recording of Pupil Core, Neon or Glasses 3: video, gaze, frame times and fixations.
+"""Wrap a gallery, made by gallery.py, as a recording of Pupil Core, Neon or Glasses 3: video, gaze, frame times and fixations.
 
     python benchmarks/gallery_recordings.py /data/A0 out/A0 --kind pupil-core
 
@@ -203,7 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("gallery", type=Path, help="folder of the judge's gallery.py")
+    parser.add_argument("gallery", type=Path, help="folder of gallery.py")
     parser.add_argument("out", type=Path, help="new folder to write")
     parser.add_argument("--kind", choices=KINDS, required=True)
     args = parser.parse_args()

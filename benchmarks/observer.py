@@ -9,7 +9,7 @@ blinks. A tracker's error is added: an offset that stays for the whole recording
 drift.
 
 OUT.csv is a gaze CSV of sam-edge. Its covariance columns state the error's expected size, as a calibrated tracker does;
-`--no-covariance` leaves them out. OUT.csv.truth.json is for the judge alone: when gaze first rests on the object, the
+`--no-covariance` leaves them out. OUT.csv.truth.json is for scoring alone: when gaze first rests on the object, the
 true movements, and the offset.
 """
 
@@ -21,7 +21,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -87,13 +87,30 @@ class Tracker:
         return np.asarray((noise + drift - drift.mean(axis=0)) * self.px_per_deg)
 
 
+class MaskSequence(Protocol):
+    """Masks of one object, one a frame: an array, or read when they are needed."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(frames, H, W)."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        ...
+
+    def __getitem__(self, frame: int, /) -> Mask:
+        """Return the mask of a frame: (H, W)."""
+        ...
+
+
 class Scene:
     """A video's masks of one object, over time."""
 
-    def __init__(self, masks: NDArray[np.bool_], fps: float) -> None:
+    def __init__(self, masks: MaskSequence, fps: float) -> None:
         """Take masks (frames, H, W) and frames a second."""
         self.masks, self.fps = masks, fps
-        self.centres = [self._centre(mask) for mask in masks]
+        self._centres: dict[int, Point | None] = {}
 
     @property
     def duration_s(self) -> float:
@@ -111,7 +128,10 @@ class Scene:
 
     def centre(self, time_s: float) -> Point | None:
         """Return the object's centre of mass, pixels; None where it is not on the frame."""
-        return self.centres[self.frame(time_s)]
+        frame = self.frame(time_s)
+        if frame not in self._centres:
+            self._centres[frame] = self._centre(self.masks[frame])
+        return self._centres[frame]
 
     def place_on(self, time_s: float, rng: np.random.Generator) -> Point | None:
         """Draw a place on the object, likelier the farther it is from its edge; None where there is no object."""
@@ -168,12 +188,13 @@ class Observer:
                 hold_s = self._rng.lognormal(math.log(HOLD_MEDIAN_S), HOLD_SIGMA)
                 self._look(away=False, hold_s=float(np.clip(hold_s, *HOLD_RANGE_S)))
 
-    def _look(self, *, away: bool, hold_s: float) -> None:
-        """Jump to a place and rest there; blink when it is time."""
+    def _look(self, *, away: bool, hold_s: float, until_s: float = math.inf) -> None:
+        """Jump to a place and rest there, at `until_s` for the shortest time; blink when it is time."""
         begin_s = self.now_s
         on_object = None if away else self._scene.place_on(begin_s, self._rng)
         place = self._scene.place_off(begin_s, self._rng) if on_object is None else on_object
         self._jump(place)
+        hold_s = min(hold_s, max(HOLD_RANGE_S[0], until_s - self.now_s))
         if on_object is None:
             self._move("fixation", hold_s if away else GLANCE_S, lambda _: place)
         else:
@@ -237,7 +258,7 @@ def simulate(
     observer.watch()
     offset_px = tracker.offset_px(rng)
     measured = np.array(observer.places_px) + offset_px + tracker.jitter_px(len(observer.places_px), rng)
-    samples = list(_samples(observer.times_s, measured, tracker.variance_px2 if covariance else None))
+    samples = list(to_samples(observer.times_s, measured, tracker.variance_px2 if covariance else None))
     onset_s = next((item.start_s for item in observer.movements if item.kind == "on_object"), None)
     return samples, {
         "onset_s": onset_s,
@@ -250,7 +271,10 @@ def simulate(
     }
 
 
-def _samples(times_s: Sequence[float], places_px: Point, variance_px2: float | None) -> Iterator[GazeSample]:
+def to_samples(
+    times_s: Sequence[float], places_px: Point, variance_px2: float | None
+) -> Iterator[GazeSample]:
+    """Yield gaze samples of places (count, 2), frame pixels; NaN is a lost sample. They state the variance, if any."""
     covariance = None if variance_px2 is None else (variance_px2, 0.0, variance_px2)
     for time_s, (x_px, y_px) in zip(times_s, places_px, strict=True):
         lost = math.isnan(x_px)
