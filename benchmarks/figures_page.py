@@ -40,9 +40,9 @@ DAVIS is a folder with the data set *DAVIS 2016, 480p*: download it from
 car-shadow, dog, drift-straight, horsejump-high, libby, motocross-jump and parkour (`--sequences` chooses them).
 
 The observer who looks (`observer.py`), the scores J and F (`mask_scores.py`) and the peer (`published_pipeline.py`) are
-scripts of `benchmarks/`. `bench_gallery.py` and `bench_aois.py` need galleries, simulated head-mounted recordings: make one
-with `python benchmarks/gallery.py DAVIS out/A0 --sequences dog blackswan car-shadow horsejump-high --seed 0`. The other
-benchmarks there say in their `--help` what they measure and what they need.
+scripts of `benchmarks/`. `bench_gallery.py` and `bench_aois.py` need galleries, simulated head-mounted recordings. Make
+one with `python benchmarks/gallery.py DAVIS out/A0 --sequences dog blackswan car-shadow horsejump-high --seed 0`. The
+other benchmarks there say in their `--help` what they measure and what they need.
 
 Figures that are not in these tables stand in the guides: [profiling](../how-to/profiling.md),
 [areas of interest](../how-to/aoi.md), [batches](../how-to/batch.md).

@@ -1,4 +1,4 @@
-"""Wrap a gallery, made by gallery.py, as a recording of Pupil Core, Neon or Glasses 3: video, gaze, frame times and fixations.
+"""Wrap a gallery of gallery.py as a recording of Pupil Core, Neon or Glasses 3: video, gaze, frame times, fixations.
 
     python benchmarks/gallery_recordings.py /data/A0 out/A0 --kind pupil-core
 
