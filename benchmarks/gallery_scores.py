@@ -35,6 +35,8 @@ LEAST_PX = 100
 """Frames that show fewer pixels of the object are not scored."""
 LEAST_RIGHT = 6
 """A number belongs to an object once this many frames have it with a right mask."""
+JSON_NAMES = {"j": "J", "f": "F", "jf": "JF"}
+"""Figures whose names are capitals in the output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,11 @@ class ScoredFrame:
 class GalleryScores:
     """Figures of one gallery."""
 
-    J: float
+    j: float
     """Mean IoU over frames after the grace period; Perazzi et al., CVPR 2016, as F."""
-    F: float
+    f: float
     """Mean F1 of the contours over the same frames."""
-    JF: float
+    jf: float
     """Mean of J and F."""
     hits: float
     """Share of the same frames with an IoU above 0.5."""
@@ -128,9 +130,9 @@ def score(frames: Sequence[ScoredFrame], visits: Sequence[Visit], fps: float) ->
     firsts = first_right_s(frames)
     returns = find_returns(frames)
     return GalleryScores(
-        J=j,
-        F=f,
-        JF=(j + f) / 2,
+        j=j,
+        f=f,
+        jf=(j + f) / 2,
         hits=float(np.mean([frame.right for frame in counted])),
         right_ms=1e3 * float(np.median(list(firsts.values()))) if firsts else None,
         never=sum(visit.length_s >= LEAST_VISIT_S for visit in visits) - len(firsts),
@@ -294,12 +296,12 @@ def main() -> None:
         "--grace-s", type=float, default=GRACE_S, help="not scored after landing, seconds (default: 0.5)"
     )
     args = parser.parse_args()
-    scores = asdict(score_gallery(args.masks, args.timeline, args.gallery, grace_s=args.grace_s))
-    print(
-        json.dumps(
-            {key: round(value, 4) if isinstance(value, float) else value for key, value in scores.items()}
-        )
-    )
+    scores = score_gallery(args.masks, args.timeline, args.gallery, grace_s=args.grace_s)
+    figures = {
+        JSON_NAMES.get(key, key): round(value, 4) if isinstance(value, float) else value
+        for key, value in asdict(scores).items()
+    }
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

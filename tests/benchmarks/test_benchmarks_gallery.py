@@ -145,7 +145,7 @@ def test_true_masks_and_numbers_have_full_scores(
     (tmp_path / "timeline.csv").write_text("\n".join(rows) + "\n")
     scores = load_script(repo_dir / "benchmarks" / "gallery_scores.py")
     found = scores.score_gallery(tmp_path, tmp_path / "timeline.csv", gallery)
-    assert (found.JF, found.hits, found.never, found.ids, found.idf1, found.back) == (1, 1, 0, 1, 1, 1)
+    assert (found.jf, found.hits, found.never, found.ids, found.idf1, found.back) == (1, 1, 0, 1, 1, 1)
     assert found.dwell_error == pytest.approx(0, abs=1e-12)
     assert found.revisits == found.visits - 2
 

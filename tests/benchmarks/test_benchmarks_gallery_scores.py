@@ -53,7 +53,7 @@ def test_figures_are_those_counted_by_hand(scores: ModuleType) -> None:
     found = scores.score(frames, visits_of(scores, 1, 2, 1), FPS)
     # After the grace period: 14 frames with 0.8, one with 0.2.
     j = (14 * 0.8 + 0.2) / 15
-    assert (found.J, found.F, found.JF) == pytest.approx((j, 0.6, (j + 0.6) / 2))
+    assert (found.j, found.f, found.jf) == pytest.approx((j, 0.6, (j + 0.6) / 2))
     assert found.hits == pytest.approx(14 / 15)
     # Right from the first, the first and the third frame on.
     assert (found.right_ms, found.never) == (pytest.approx(100), 0)
@@ -144,7 +144,7 @@ def test_whole_frames_of_long_visits_are_scored(scores: ModuleType, gallery: Pat
     masks, timeline = show(gallery, [3, 4, 5, 6, 7, 9, 10, 11, 12, 13])
     found = scores.score_gallery(masks, timeline, gallery)
     # The visit holds frames 1 to 11 wholly; 11 shows too little. From 0.55 s on: 6 to 10, of which 8 is missing.
-    assert (found.frames, found.J, found.F, found.hits) == (5, 0.8, 0.8, 0.8)
+    assert (found.frames, found.j, found.f, found.hits) == (5, 0.8, 0.8, 0.8)
     # Frame 3 ends at 0.4 s.
     assert (found.right_ms, found.never, found.visits) == (pytest.approx(350), 0, 2)
     # A number on 7 of the 10 frames.
