@@ -22,6 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from endings import run_script
+from gallery_truth import read_labels
 from numpy.typing import NDArray
 
 import sam_edge
@@ -57,11 +58,6 @@ class Gallery:
     def mask(self, frame: int, number: int) -> NDArray[np.bool_]:
         """Return where an object is on a frame."""
         return np.asarray(read_labels(self.folder / "truth" / f"{frame:05d}.png") == number + 1)
-
-
-def read_labels(path: Path) -> NDArray[np.uint8]:
-    """Read a picture whose pixels are numbers of objects."""
-    return np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
 def by_mask(gallery: Gallery, work: Path, seed: int) -> list[DefinedAoi]:
