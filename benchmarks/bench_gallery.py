@@ -1,7 +1,7 @@
 """Objects over time, on head-mounted recordings with ground truth: numbers that come back, masks, dwell times.
 
-Runs `sam-edge track` on folders that gallery.py made, and scores masks and timeline with gallery_scores.py, which
-defines the figures:
+Runs `sam-edge track` on folders that gallery.py made, and scores masks and timeline with gallery_scores.py;
+gallery_figures.py defines the figures:
 
     python benchmarks/gallery.py DAVIS out/A0 --sequences dog blackswan car-shadow horsejump-high
     python benchmarks/bench_gallery.py --galleries out/A0 --mode sequential

@@ -22,12 +22,17 @@ def scores(repo_dir: Path, load_script: Callable[[Path], ModuleType]) -> ModuleT
     return load_script(repo_dir / "benchmarks" / "gallery_scores.py")
 
 
+@pytest.fixture(scope="module")
+def figures(repo_dir: Path, load_script: Callable[[Path], ModuleType]) -> ModuleType:
+    return load_script(repo_dir / "benchmarks" / "gallery_figures.py")
+
+
 def frames_of(
-    scores: ModuleType, visit: int, thing: int, numbers: str, *, wrong: Sequence[int] = ()
+    figures: ModuleType, visit: int, thing: int, numbers: str, *, wrong: Sequence[int] = ()
 ) -> list[Any]:
     """Frames of a visit: a letter is a number, a dash is none; masks with IoU 0.8 and F 0.6, wrong ones with 0.2."""
     return [
-        scores.ScoredFrame(
+        figures.ScoredFrame(
             visit=visit,
             thing=thing,
             number=None if number == "-" else number,
@@ -39,18 +44,18 @@ def frames_of(
     ]
 
 
-def visits_of(scores: ModuleType, *things: int) -> list[Any]:
+def visits_of(figures: ModuleType, *things: int) -> list[Any]:
     """Visits of one second."""
-    return [scores.Visit(thing, 2.0 * index, 2.0 * index + 1) for index, thing in enumerate(things)]
+    return [figures.Visit(thing, 2.0 * index, 2.0 * index + 1) for index, thing in enumerate(things)]
 
 
-def test_figures_are_those_counted_by_hand(scores: ModuleType) -> None:
+def test_figures_are_those_counted_by_hand(figures: ModuleType) -> None:
     frames = [
-        *frames_of(scores, 0, 1, "aaaaaaaaaa"),
-        *frames_of(scores, 1, 2, "bbbbbbbaa-"),
-        *frames_of(scores, 2, 1, "--cccccccc", wrong=(0, 1, 5)),
+        *frames_of(figures, 0, 1, "aaaaaaaaaa"),
+        *frames_of(figures, 1, 2, "bbbbbbbaa-"),
+        *frames_of(figures, 2, 1, "--cccccccc", wrong=(0, 1, 5)),
     ]
-    found = scores.score(frames, visits_of(scores, 1, 2, 1), FPS)
+    found = figures.score(frames, visits_of(figures, 1, 2, 1), FPS)
     # After the grace period: 14 frames with 0.8, one with 0.2.
     j = (14 * 0.8 + 0.2) / 15
     assert (found.j, found.f, found.jf) == pytest.approx((j, 0.6, (j + 0.6) / 2))
@@ -67,15 +72,15 @@ def test_figures_are_those_counted_by_hand(scores: ModuleType) -> None:
     assert (found.back, found.revisits, found.visits, found.frames) == (0.0, 1, 3, 15)
 
 
-def test_one_number_for_all_objects_is_no_identity(scores: ModuleType) -> None:
+def test_one_number_for_all_objects_is_no_identity(figures: ModuleType) -> None:
     visits = (1, 2, 1, 2)
     lengths = (10, 8, 10, 8)
     frames = [
         frame
         for index, (thing, length) in enumerate(zip(visits, lengths, strict=True))
-        for frame in frames_of(scores, index, thing, "a" * length)
+        for frame in frames_of(figures, index, thing, "a" * length)
     ]
-    found = scores.score(frames, visits_of(scores, *visits), FPS)
+    found = figures.score(frames, visits_of(figures, *visits), FPS)
     # It is the number of object 1, which has it on 20 frames; object 2 has it on 16.
     assert (found.back, found.revisits, found.ids) == (0.5, 2, 1.0)
     assert found.idf1 == pytest.approx(2 * 20 / 72)
@@ -83,23 +88,23 @@ def test_one_number_for_all_objects_is_no_identity(scores: ModuleType) -> None:
     assert found.dwell_error == pytest.approx((16 / 20 + 1) / 2)
 
 
-def test_an_object_that_is_never_right_counts_as_many_numbers_as_visits(scores: ModuleType) -> None:
+def test_an_object_that_is_never_right_counts_as_many_numbers_as_visits(figures: ModuleType) -> None:
     frames = [
-        *frames_of(scores, 0, 1, "aaaaaaaaaa"),
-        *frames_of(scores, 1, 2, "----------", wrong=range(10)),
-        *frames_of(scores, 2, 1, "bbbbbaaaaa", wrong=range(5)),
+        *frames_of(figures, 0, 1, "aaaaaaaaaa"),
+        *frames_of(figures, 1, 2, "----------", wrong=range(10)),
+        *frames_of(figures, 2, 1, "bbbbbaaaaa", wrong=range(5)),
     ]
-    found = scores.score(frames, visits_of(scores, 1, 2, 1), FPS)
+    found = figures.score(frames, visits_of(figures, 1, 2, 1), FPS)
     assert (found.ids, found.never, found.back) == ((1 + 3) / 2, 1, 1.0)
     assert found.right_ms == pytest.approx((100 + 600) / 2)
 
 
-def test_nothing_shown_has_no_time_and_no_returns(scores: ModuleType) -> None:
-    frames = frames_of(scores, 0, 1, "----------", wrong=range(10))
-    found = scores.score(frames, visits_of(scores, 1), FPS)
+def test_nothing_shown_has_no_time_and_no_returns(figures: ModuleType) -> None:
+    frames = frames_of(figures, 0, 1, "----------", wrong=range(10))
+    found = figures.score(frames, visits_of(figures, 1), FPS)
     assert (found.right_ms, found.back, found.idf1, found.dwell_error) == (None, None, 0.0, 1.0)
     with pytest.raises(SystemExit, match="nothing can be scored"):
-        scores.score(frames[:GRACE], visits_of(scores, 1), FPS)
+        figures.score(frames[:GRACE], visits_of(figures, 1), FPS)
 
 
 @pytest.fixture
