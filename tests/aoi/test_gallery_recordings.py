@@ -6,13 +6,11 @@ The hand count shares no code with the metrics: probabilities come from the mask
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import math
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -31,17 +29,6 @@ SIZE, FPS, FRAMES, RATE = (96, 160), 25, 60, 200
 PX_PER_DEG, SIGMA_DEG = 15.0, 0.6
 SCENE = ((1, 0.1, 0.34), (1, 0.4, 0.62), (2, 0.7, 1.0), (0, 1.05, 1.2), (1, 1.3, 1.5), (1, 2.1, 2.3))
 """Object, begin and end of each fixation. The last one is a visit of its own: more than 500 ms after the one before."""
-
-
-def load_converter() -> Any:
-    """Import the converter, which is a script beside the package."""
-    spec = importlib.util.spec_from_file_location("gallery_recordings", FOLDER / "gallery_recordings.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def place_of(thing: int, time_s: float) -> tuple[float, float]:
@@ -156,8 +143,10 @@ def count_by_hand(fixations: list[tuple[int, float, float]]) -> dict[int, dict[s
 
 
 @pytest.mark.parametrize("kind", ["pupil-core", "neon", "glasses3"])
-def test_metrics_equal_the_hand_count(gallery: Path, tmp_path: Path, kind: str) -> None:
-    load_converter().convert(gallery, tmp_path / "recording", kind)
+def test_metrics_equal_the_hand_count(
+    load_script: Callable[[Path], ModuleType], gallery: Path, tmp_path: Path, kind: str
+) -> None:
+    load_script(FOLDER / "gallery_recordings.py").convert(gallery, tmp_path / "recording", kind)
     source = open_gaze_video(tmp_path / "recording")
     with source.open_frames() as reader:
         assert reader.count == FRAMES

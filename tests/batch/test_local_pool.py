@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -72,15 +73,33 @@ def test_a_recording_that_takes_too_long_is_given_up(store: LocalStore, scratch:
     assert outcomes["b"].state == "done"
 
 
-def test_an_interrupt_ends_the_workers_and_removes_their_files(store: LocalStore, scratch: Path) -> None:
-    def interrupt() -> None:
-        while not store.list("sleeping"):
-            time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
+INTERRUPTED = """
+import signal, sys
+from dataclasses import replace
+from sam_edge.batch.local_pool import LocalPool
+from sam_edge.batch.local_store import LocalStore
+from tests.batch.archive import FAKE, named, obey
 
-    threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        run_pool([named("a", "sleep")], store, scratch)
+# Whoever started the tests may have had it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+LocalPool(1, work=obey).run([named("a", "sleep")], replace(FAKE, scratch=sys.argv[2]), LocalStore(sys.argv[1]), print)
+"""
+
+
+def test_an_interrupt_ends_the_workers_and_removes_their_files(
+    store: LocalStore, scratch: Path, repo_dir: Path
+) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, store.url, str(scratch)]
+    environment = {**os.environ, "PYTHONPATH": str(repo_dir)}
+    with subprocess.Popen(
+        command, cwd=repo_dir, env=environment, stderr=subprocess.PIPE, text=True
+    ) as driver:
+        while not store.list("sleeping"):
+            assert driver.poll() is None
+            time.sleep(0.01)
+        driver.send_signal(signal.SIGINT)
+        _, errors = driver.communicate(timeout=60)
+    assert errors.endswith("KeyboardInterrupt\n")
     (process,) = (int(store.read(path) or b"") for path in store.list("sleeping"))
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)

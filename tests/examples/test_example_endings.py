@@ -60,7 +60,9 @@ def test_the_list_of_examples_is_whole(repo_dir: Path) -> None:
 def test_ctrl_c_while_the_libraries_are_imported_is_quiet(
     run_example: RunExample, tmp_path: Path, path: Path
 ) -> None:
-    modules = break_modules(tmp_path, "cv2", "numpy", "pylsl", "msgpack", error="KeyboardInterrupt")
+    modules = break_modules(
+        tmp_path, "sam_edge", "cv2", "numpy", "pylsl", "msgpack", error="KeyboardInterrupt"
+    )
     ended = run_example(path.stem, modules=modules)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
