@@ -13,7 +13,8 @@ test: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -m alone
+	$(BIN)/pytest -n 2 --dist loadfile -m "not alone"
 
 # The documentation site, in out/docs: open out/docs/index.html. A dead link or a public name without a docstring is an error.
 docs: $(VENV)/.docs

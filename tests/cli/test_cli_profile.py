@@ -66,6 +66,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sam_edge.profile.measure.timing.SubprocessBench", EngineBench)
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_writes_what_there_is(

@@ -153,9 +153,13 @@ def test_int8_computes_what_the_onnx_bundle_computes(
     few: Path,
     calibration: CalibrationSet,
     tmp_path: Path,
+    exact_int8: bool,
 ) -> None:
     # What is compared with is the same rounded model on another engine, so that fp32's own limits nearly hold.
     near = Thresholds(0.999, 0.05, 0.3, 0.97, 0.97, 0.01)
+    if not exact_int8:
+        # Products of 8 bits saturate on OpenVINO here, and not on ONNX Runtime.
+        near = Thresholds(0.997, 0.07, 0.8, 0.96, 0.95, 0.01)
     with sam_edge.load(DEFAULT_BUNDLE, runtime="onnxruntime") as same:
         gate = Gate(same, labelled=few, sizes=((448, 448),), thresholds=near)
         made = export_openvino(
