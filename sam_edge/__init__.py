@@ -23,7 +23,6 @@ Live, from the address of a headset:
 For a camera loop of your own, see `GazeSession`.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
 from sam_edge.errors import (
@@ -41,6 +40,7 @@ from sam_edge.errors import (
     SessionError,
     TrackerError,
 )
+from sam_edge.lazy_names import import_lazy_name as _import_lazy_name
 from sam_edge.version import __version__
 
 if TYPE_CHECKING:
@@ -127,12 +127,7 @@ _LAZY = {
 
 def __getattr__(name: str) -> object:
     """Import a name of `_LAZY` on first use."""
-    if name not in _LAZY:
-        raise AttributeError(f"module 'sam_edge' has no attribute {name!r}")
-    module, _, attribute = _LAZY[name].partition(":")
-    value = getattr(importlib.import_module(module), attribute)
-    globals()[name] = value
-    return value
+    return _import_lazy_name(__name__, _LAZY, name)
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,8 @@
 """Images and video in and out, what is drawn on frames, and progress on the terminal."""
 
-import importlib
 from typing import TYPE_CHECKING
+
+from sam_edge.lazy_names import import_lazy_name
 
 if TYPE_CHECKING:
     from sam_edge.media.caption import CORNERS, Corner, choose_corner
@@ -51,12 +52,7 @@ _LAZY = {
 
 def __getattr__(name: str) -> object:
     """Import a name of `_LAZY` on first use."""
-    if name not in _LAZY:
-        raise AttributeError(f"module 'sam_edge.media' has no attribute {name!r}")
-    module, _, attribute = _LAZY[name].partition(":")
-    value = getattr(importlib.import_module(module), attribute)
-    globals()[name] = value
-    return value
+    return import_lazy_name(__name__, _LAZY, name)
 
 
 def __dir__() -> list[str]:

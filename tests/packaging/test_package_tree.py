@@ -112,7 +112,7 @@ def test_the_base_install_is_four_libraries(project: dict[str, Any]) -> None:
 
 
 ORDER = (
-    ("errors", "version", "closing", "cores"),
+    ("errors", "version", "lazy_names", "closing", "cores"),
     ("precision", "parsing", "media", "geometry"),
     ("masks", "prompts", "bundle", "assets", "samples"),
     ("gaze", "nn", "serialization"),
